@@ -1,0 +1,54 @@
+/* dispatch.c: which kernel table this CPU gets.  Names run from best to plainest; a caller (or
+ * ROBERTA_C_ISA, read by _kernels.pyx) can ask for any that the CPU has, never for more. */
+#include "roberta_c.h"
+
+#include <string.h>
+
+static int cpu_has_generic(void) { return 1; }
+#if defined(__x86_64__) || defined(__i386__)
+/* libgcc's check includes the operating system's side (XGETBV), not only CPUID. */
+static int cpu_has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int cpu_has_avx512(void) { return cpu_has_avx2() && __builtin_cpu_supports("avx512f"); }
+#else
+static int cpu_has_avx2(void) { return 0; }
+static int cpu_has_avx512(void) { return 0; }
+#endif
+
+static const struct {
+    const char *name;
+    const rc_kernels *(*table)(void);
+    int (*cpu_has)(void);
+} isas[] = {
+    {"avx512", rc_isa_avx512, cpu_has_avx512},
+    {"avx2", rc_isa_avx2, cpu_has_avx2},
+    {"generic", rc_isa_generic, cpu_has_generic},
+    {"reference", rc_isa_reference, cpu_has_generic},
+};
+
+size_t rc_isa_count(void) { return sizeof isas / sizeof isas[0]; }
+
+const char *rc_isa_name(size_t index) { return isas[index].name; }
+
+int rc_isa_available(size_t index) { return isas[index].table() != NULL && isas[index].cpu_has(); }
+
+rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels) {
+    for (size_t index = 0; index < rc_isa_count(); index++) {
+        if (strcmp(isa, isas[index].name) != 0) continue;
+        if (!rc_isa_available(index)) return RC_ISA_UNAVAILABLE;
+        *kernels = isas[index].table();
+        return RC_OK;
+    }
+    return RC_UNKNOWN_ISA;
+}
+
+rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats) {
+    const size_t nr = kernels->nr;
+    if (longest > SIZE_MAX / 64 / sizeof(float) - nr || head_size > SIZE_MAX / 64 / sizeof(float) - nr)
+        return RC_TOO_LARGE;
+    const size_t keys = (longest + nr - 1) / nr * nr, columns = (head_size + nr - 1) / nr * nr;
+    /* Packed keys (D, keys), packed values (longest, columns), one tile of scores (mr, keys). */
+    const size_t per_key = head_size + columns + kernels->mr;
+    if (keys > SIZE_MAX / 2 / sizeof(float) / per_key) return RC_TOO_LARGE;
+    *floats = keys * per_key;
+    return RC_OK;
+}

@@ -1,0 +1,15 @@
+/* isa_avx2.c: AVX2 with FMA. 12 accumulators + 2 of B + 1 of A in 16 registers. */
+#include "roberta_c.h"
+
+#if defined(__AVX2__) && defined(__FMA__)
+#include "vec_avx2.h"
+
+#define ISA_NAME "avx2"
+#define MR 6
+#define NR 16
+#include "kernels.inc"
+
+const rc_kernels *rc_isa_avx2(void) { return &kernels; }
+#else
+const rc_kernels *rc_isa_avx2(void) { return NULL; }
+#endif

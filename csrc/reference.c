@@ -1,0 +1,125 @@
+/* reference.c: the oracle. Every kernel of the table in plain loops and float64 inside, one output element
+ * at a time, never optimised and never deleted: what the fast bodies must agree with. Its name as an ISA
+ * is "reference"; nothing chooses it but a test or a person. Panels of one column make packing a copy. */
+#include "roberta_c.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "float16.h"
+
+static void pack_linear(const float *w_nk, size_t n, size_t k, float *panels_pkn, size_t ith, size_t nth) {
+    for (size_t p = n * ith / nth; p < n * (ith + 1) / nth; p++)
+        memcpy(panels_pkn + p * k, w_nk + p * k, k * sizeof(float));
+}
+
+static double activated(rc_activation activation, double x) {
+    switch (activation) {
+    case RC_GELU: return x * 0.5 * erfc(-x * sqrt(0.5));
+    case RC_GELU_NEW: return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case RC_RELU: return x < 0.0 ? 0.0 : x;
+    case RC_TANH: return tanh(x);
+    default: return x;
+    }
+}
+
+static void linear(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
+                   float *y_mn, size_t ldy, size_t ith, size_t nth) {
+    const size_t n = w->sections * w->n, k = w->k;
+    for (size_t row = m * ith / nth; row < m * (ith + 1) / nth; row++) {
+        for (size_t column = 0; column < n; column++) {
+            double y = w->bias_n ? w->bias_n[column] : 0.0;
+            for (size_t i = 0; i < k; i++)
+                y += (double)x_mk[row * ldx + i] * (double)w->panels_pkn[column * k + i];
+            y = activated(epilogue->activation, y);
+            if (epilogue->scale_m) y *= epilogue->scale_m[row];
+            if (epilogue->residual_mn) y += epilogue->residual_mn[row * epilogue->ld_residual + column];
+            y_mn[row * ldy + column] = (float)y;
+        }
+    }
+}
+
+static void attention(const float *qkv_t3h, const int64_t *starts_s, size_t s, size_t heads, size_t h,
+                      float *context_th, float *scratch, size_t ith, size_t nth) {
+    const size_t d = h / heads;
+    (void)scratch;
+    for (size_t job = s * heads * ith / nth; job < s * heads * (ith + 1) / nth; job++) {
+        const size_t begin = (size_t)starts_s[job / heads], end = (size_t)starts_s[job / heads + 1];
+        const float *q = qkv_t3h + job % heads * d, *k = q + h, *v = k + h;
+        for (size_t i = begin; i < end; i++) {
+            for (size_t c = 0; c < d; c++) {
+                double largest = -INFINITY, sum = 0.0, weighted = 0.0;
+                for (int pass = 0; pass < 2; pass++) {
+                    for (size_t j = begin; j < end; j++) {
+                        double score = 0.0;
+                        for (size_t x = 0; x < d; x++)
+                            score += (double)q[i * 3 * h + x] * (double)k[j * 3 * h + x];
+                        score /= sqrt((double)d);
+                        if (pass == 0) {
+                            largest = fmax(largest, score);
+                        } else {
+                            const double e = exp(score - largest);
+                            sum += e;
+                            weighted += e * (double)v[j * 3 * h + c];
+                        }
+                    }
+                }
+                context_th[i * h + job % heads * d + c] = (float)(weighted / sum);
+            }
+        }
+    }
+}
+
+static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, float *y_h) {
+    double mean = 0.0, variance = 0.0;
+    for (size_t i = 0; i < h; i++) mean += x_h[i] / (double)h;
+    for (size_t i = 0; i < h; i++) variance += (x_h[i] - mean) * (x_h[i] - mean) / (double)h;
+    for (size_t i = 0; i < h; i++)
+        y_h[i] = (float)((x_h[i] - mean) / sqrt(variance + (double)norm->eps) * norm->weight_h[i] +
+                         norm->bias_h[i]);
+}
+
+static void layer_norm(const rc_norm *norm, const float *x_th, size_t t, size_t h, float *y_th, size_t ith,
+                       size_t nth) {
+    for (size_t row = t * ith / nth; row < t * (ith + 1) / nth; row++)
+        layer_norm_row(norm, x_th + row * h, h, y_th + row * h);
+}
+
+static void activate(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith, size_t nth) {
+    for (size_t i = n * ith / nth; i < n * (ith + 1) / nth; i++) y_n[i] = (float)activated(activation, x_n[i]);
+}
+
+static void exponentiate(const float *x_n, size_t n, float *y_n) {
+    for (size_t i = 0; i < n; i++) y_n[i] = (float)exp(x_n[i]);
+}
+
+static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t, size_t t,
+                  float *x_th, size_t ith, size_t nth) {
+    const size_t h = tables->h;
+    for (size_t token = t * ith / nth; token < t * (ith + 1) / nth; token++) {
+        for (size_t i = 0; i < h; i++) {
+            const float word = widened(tables->word_vh, tables->word_dtype, (size_t)ids_t[token] * h + i);
+            const float position = tables->position_ph[(size_t)positions_t[token] * h + i];
+            x_th[token * h + i] = word + tables->token_type_h[i] + position;
+        }
+        layer_norm_row(&tables->norm, x_th + token * h, h, x_th + token * h);
+    }
+}
+
+#include "encoder_layer.inc"
+
+static const rc_kernels kernels = {
+    .name = "reference",
+    .mr = 1,
+    .nr = 1,
+    .pack_linear = pack_linear,
+    .linear = linear,
+    .attention = attention,
+    .layer_norm = layer_norm,
+    .activate = activate,
+    .exponentiate = exponentiate,
+    .embed = embed,
+    .encoder_layer = encoder_layer,
+};
+
+const rc_kernels *rc_isa_reference(void) { return &kernels; }

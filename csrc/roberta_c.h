@@ -1,0 +1,137 @@
+/* roberta_c.h: every structure and function that crosses a file of csrc/, and the kernel table.
+ *
+ * Shape letters, used as array suffixes everywhere: T packed tokens, S sequences, H hidden,
+ * F feed-forward, A heads, D head size (A * D = H), M rows, N columns, K inner length,
+ * P panels of NR columns.  x_th is row-major, x_th[t * H + h].
+ *
+ * Kernels compute one thread's share (ith of nth) and meet at rc_barrier where a step needs all of the
+ * step before.  They never allocate, print, exit or start threads, and cannot fail: _kernels.pyx checks
+ * every argument first.  Every output element is one chain of multiply-adds over K in ascending order,
+ * whatever the tile, so results do not depend on M, on neighbours or on nth.
+ */
+#ifndef ROBERTA_C_H
+#define ROBERTA_C_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH, RC_ACTIVATION_COUNT } rc_activation;
+
+/* How the rows of an embedding table lie in the file. */
+typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
+
+/* A linear layer whose weights W (sections * N, K) are packed in panels of NR columns.  Each section
+ * starts a new panel (so that query, key and value of one product can also be used alone); the last
+ * panel of a section is filled with zeros. */
+typedef struct {
+    const float *panels_pkn; /* (sections * ceil(N / NR), K, NR), 64-byte aligned */
+    const float *bias_n;     /* (sections * N) or NULL */
+    size_t sections, n, k;
+} rc_linear;
+
+/* What happens to a product while it is in registers: y := residual + scale * activation(y + bias). */
+typedef struct {
+    rc_activation activation;
+    const float *residual_mn; /* or NULL; may be the output itself */
+    size_t ld_residual;
+    const float *scale_m; /* or NULL: 1 */
+} rc_epilogue;
+
+typedef struct {
+    const float *weight_h, *bias_h;
+    float eps;
+} rc_norm;
+
+/* One post-norm encoder layer (Vaswani et al. 2017; Devlin et al. 2018). */
+typedef struct {
+    rc_linear qkv;              /* 3 sections of (H, H): query, key, value */
+    rc_linear attention_output; /* (H, H) */
+    rc_norm attention_norm;
+    rc_linear up;   /* (F, H) */
+    rc_linear down; /* (H, F) */
+    rc_norm output_norm;
+    size_t heads;
+    rc_activation activation;
+} rc_encoder_layer;
+
+/* Where one call's intermediates lie; contents are garbage on entry. */
+typedef struct {
+    float *qkv_t3h, *context_th, *attended_th, *up_tf;
+    float *scratch; /* nth * scratch_per_thread floats, 64-byte aligned */
+    size_t scratch_per_thread;
+} rc_workspace;
+
+typedef struct {
+    const void *word_vh; /* rows in word_dtype, any alignment */
+    rc_dtype word_dtype;
+    const float *position_ph, *token_type_h;
+    rc_norm norm;
+    size_t h;
+} rc_embeddings;
+
+/* Sense-counting barrier for the threads of one region; spins briefly, then yields. */
+typedef struct {
+    atomic_size_t arrived, generation;
+} rc_barrier;
+
+typedef struct rc_kernels {
+    const char *name;
+    size_t mr, nr; /* rows and columns of the register tile */
+
+    /* panels_pkn := one section of packed W, from row-major w_nk. */
+    void (*pack_linear)(const float *w_nk, size_t n, size_t k, float *panels_pkn, size_t ith, size_t nth);
+
+    /* y_mn := residual_mn + scale_m * activation(x_mk W^T + bias_n); y may be the residual, not x. */
+    void (*linear)(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
+                   float *y_mn, size_t ldy, size_t ith, size_t nth);
+
+    /* context := softmax(Q K^T / sqrt(D)) V for each sequence and head; starts_s has S + 1 entries. */
+    void (*attention)(const float *qkv_t3h, const int64_t *starts_s, size_t s, size_t heads, size_t h,
+                      float *context_th, float *scratch, size_t ith, size_t nth);
+
+    /* y := (x - mean(x)) / sqrt(var(x) + eps) * weight + bias over each row; y may be x. */
+    void (*layer_norm)(const rc_norm *norm, const float *x_th, size_t t, size_t h, float *y_th, size_t ith,
+                       size_t nth);
+
+    /* y := activation(x), elementwise over n values; y may be x. */
+    void (*activate)(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith,
+                     size_t nth);
+
+    /* y_n := exp(x_n), flushed to the smallest normal number below -87.3: what softmax uses. */
+    void (*exponentiate)(const float *x_n, size_t n, float *y_n);
+
+    /* x_th := layer_norm(word[ids] + token_type + position[positions]). */
+    void (*embed)(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t, size_t t,
+                  float *x_th, size_t ith, size_t nth);
+
+    /* x_th := the layer's output, in place; all nth threads call it with the same barrier. */
+    void (*encoder_layer)(const rc_encoder_layer *layer, const int64_t *starts_s, size_t s, float *x_th,
+                          const rc_workspace *workspace, rc_barrier *barrier, size_t ith, size_t nth);
+} rc_kernels;
+
+typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;
+
+/* One table per ISA file, or NULL where the file was compiled for another kind of CPU. */
+const rc_kernels *rc_isa_reference(void);
+const rc_kernels *rc_isa_generic(void);
+const rc_kernels *rc_isa_avx2(void);
+const rc_kernels *rc_isa_avx512(void);
+
+/* dispatch.c */
+size_t rc_isa_count(void);
+const char *rc_isa_name(size_t index); /* best first; the last is "reference", never chosen by itself */
+int rc_isa_available(size_t index);
+rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels);
+
+/* Floats of scratch that attention needs per thread for sequences of up to longest tokens. */
+rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats);
+
+/* status.c */
+const char *rc_status_message(rc_status status);
+
+/* barrier.c */
+void rc_barrier_init(rc_barrier *barrier);
+void rc_barrier_wait(rc_barrier *barrier, size_t nth);
+
+#endif

@@ -1,0 +1,12 @@
+/* status.c: what each rc_status says to a person; _kernels.pyx puts the argument in front. */
+#include "roberta_c.h"
+
+const char *rc_status_message(rc_status status) {
+    switch (status) {
+    case RC_OK: return "ok";
+    case RC_UNKNOWN_ISA: return "is not an instruction set this build knows";
+    case RC_ISA_UNAVAILABLE: return "is not available on this CPU";
+    case RC_TOO_LARGE: return "needs more memory than can be addressed";
+    }
+    return "unknown status";
+}

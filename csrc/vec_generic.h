@@ -1,0 +1,54 @@
+/* vec_generic.h: the vector vocabulary in the compilers' own 128-bit vectors: SSE2, NEON or plain C,
+ * whatever the target has.  Multiply-add is two roundings here (no FMA is assumed), built with
+ * -ffp-contract=off so that it is the same two everywhere. */
+#include <stdint.h>
+#include <string.h>
+
+#define VL 4
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+
+static inline vf vf_set1(float a) { return (vf){a, a, a, a}; }
+static inline vf vf_load(const float *p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void vf_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+/* The first n < VL lanes; the rest are zero. */
+static inline vf vf_load_n(const float *p, size_t n) {
+    vf v = {0, 0, 0, 0};
+    memcpy(&v, p, n * sizeof(float));
+    return v;
+}
+static inline void vf_store_n(float *p, vf v, size_t n) { memcpy(p, &v, n * sizeof(float)); }
+static inline vf vf_add(vf a, vf b) { return a + b; }
+static inline vf vf_sub(vf a, vf b) { return a - b; }
+static inline vf vf_mul(vf a, vf b) { return a * b; }
+static inline vf vf_div(vf a, vf b) { return a / b; }
+static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; }  /* a b + c */
+static inline vf vf_fnma(vf a, vf b, vf c) { return c - a * b; } /* c - a b */
+static inline vf vf_select(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+/* Where a comparison meets NaN the second argument is returned, as the x86 instructions do. */
+static inline vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
+static inline vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
+static inline vf vf_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
+static inline vf vf_select_less(vf a, vf b, vf yes, vf no) { return vf_select(a < b, yes, no); } /* a < b ? */
+static inline vf vf_round(vf a) { /* to the nearest integer, for |a| < 2^22 */
+    const vf shift = vf_set1(12582912.0f);
+    return (a + shift) - shift;
+}
+/* a * 2^n for integral n in [-252, 254]; in two steps so that neither factor leaves the format. */
+static inline vf vf_scale2(vf a, vf n) {
+    const vi whole = __builtin_convertvector(n, vi), half = whole >> 1;
+    return a * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+}
+static inline vf vf_keep_n(vf v, size_t n) { /* lanes >= n become zero */
+    const vi lane = {0, 1, 2, 3};
+    return (vf)((vi)v & (lane < (int32_t)n));
+}
+static inline float vf_sum(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+static inline float vf_largest(vf v) {
+    const float a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
+    return a > b ? a : b;
+}

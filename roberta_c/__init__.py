@@ -1,0 +1,1 @@
+"""RoBERTa-family models on CPUs, under the names that transformers users know."""

@@ -1,0 +1,568 @@
+"""The only door to csrc/: checks arguments, opens threads, turns a status into an exception.
+
+Shape letters as in csrc/roberta_c.h: T packed tokens, S sequences, H hidden, F feed-forward, A heads,
+D head size, V vocabulary. All arrays are float32 and C-contiguous unless said. Every kernel gives the same
+bits for any `num_threads`, and for a row whatever rows stand beside it.
+"""
+
+import os
+
+import numpy as np
+
+from cython.parallel cimport parallel, threadid
+from libc.stdint cimport int64_t, uint8_t
+
+from .errors import InputError, ResourceError, shown
+
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    /* Asked inside the region: OpenMP may grant fewer threads than num_threads, and a barrier that
+       waits for threads that never came would wait for ever. */
+    #define rc_team_size() ((size_t)omp_get_num_threads())
+    #define RC_HAS_OPENMP 1
+    #else
+    #define rc_team_size() ((size_t)1)
+    #define RC_HAS_OPENMP 0
+    #endif
+    """
+    size_t rc_team_size() noexcept nogil
+    const bint RC_HAS_OPENMP
+
+
+cdef extern from "roberta_c.h" nogil:
+    ctypedef enum rc_activation:
+        RC_NO_ACTIVATION
+        RC_GELU
+        RC_GELU_NEW
+        RC_RELU
+        RC_TANH
+
+    ctypedef enum rc_dtype:
+        RC_FLOAT32
+        RC_FLOAT16
+        RC_BFLOAT16
+
+    ctypedef enum rc_status:
+        RC_OK
+
+    ctypedef struct rc_linear:
+        const float *panels_pkn
+        const float *bias_n
+        size_t sections
+        size_t n
+        size_t k
+
+    ctypedef struct rc_epilogue:
+        rc_activation activation
+        const float *residual_mn
+        size_t ld_residual
+        const float *scale_m
+
+    ctypedef struct rc_norm:
+        const float *weight_h
+        const float *bias_h
+        float eps
+
+    ctypedef struct rc_encoder_layer:
+        rc_linear qkv
+        rc_linear attention_output
+        rc_norm attention_norm
+        rc_linear up
+        rc_linear down
+        rc_norm output_norm
+        size_t heads
+        rc_activation activation
+
+    ctypedef struct rc_workspace:
+        float *qkv_t3h
+        float *context_th
+        float *attended_th
+        float *up_tf
+        float *scratch
+        size_t scratch_per_thread
+
+    ctypedef struct rc_embeddings:
+        const void *word_vh
+        rc_dtype word_dtype
+        const float *position_ph
+        const float *token_type_h
+        rc_norm norm
+        size_t h
+
+    ctypedef struct rc_barrier:
+        pass
+
+    ctypedef struct rc_kernels:
+        const char *name
+        size_t mr
+        size_t nr
+        void (*pack_linear)(const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
+        void (*linear)(const rc_linear *, const float *, size_t, size_t, const rc_epilogue *, float *, size_t,
+                       size_t, size_t) noexcept nogil
+        void (*attention)(const float *, const int64_t *, size_t, size_t, size_t, float *, float *, size_t,
+                          size_t) noexcept nogil
+        void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
+        void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
+        void (*exponentiate)(const float *, size_t, float *) noexcept nogil
+        void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, size_t, float *, size_t,
+                      size_t) noexcept nogil
+        void (*encoder_layer)(const rc_encoder_layer *, const int64_t *, size_t, float *,
+                              const rc_workspace *, rc_barrier *, size_t, size_t) noexcept nogil
+
+    size_t rc_isa_count()
+    const char *rc_isa_name(size_t)
+    bint rc_isa_available(size_t)
+    rc_status rc_select_kernels(const char *, const rc_kernels **)
+    rc_status rc_attention_scratch(const rc_kernels *, size_t, size_t, size_t *)
+    const char *rc_status_message(rc_status)
+    void rc_barrier_init(rc_barrier *)
+
+
+cdef dict ACTIVATIONS = {
+    "none": RC_NO_ACTIVATION,
+    "gelu": RC_GELU,
+    "gelu_new": RC_GELU_NEW,
+    "relu": RC_RELU,
+    "tanh": RC_TANH,
+}
+cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
+
+HAS_OPENMP = bool(RC_HAS_OPENMP)
+
+
+# ---- which kernels -------------------------------------------------------------------------------------
+
+def known_isas() -> tuple[str, ...]:
+    """Every instruction set this build knows, best first."""
+    return tuple(rc_isa_name(i).decode() for i in range(rc_isa_count() - 1))
+
+
+def available_isas() -> tuple[str, ...]:
+    """Those of `known_isas()` that this CPU can run. `Kernels("reference")`, the slow oracle, always can."""
+    return tuple(rc_isa_name(i).decode() for i in range(rc_isa_count() - 1) if rc_isa_available(i))
+
+
+cdef int check(rc_status status, str argument) except -1:
+    """The one place where a C status becomes an exception."""
+    if status == RC_OK:
+        return 0
+    raise InputError(f"{argument} {rc_status_message(status).decode()}")
+
+
+# ---- arguments -----------------------------------------------------------------------------------------
+
+cdef object checked_array(object value, str name, object dtype, tuple shape):
+    """`value` if it is such an array; a None in `shape` admits any length there."""
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"{name}: found {type(value).__name__}, expected a numpy array")
+    expected = ", ".join("any" if size is None else str(size) for size in shape)
+    if value.dtype != dtype:
+        raise InputError(f"{name}: found dtype {value.dtype}, expected {np.dtype(dtype)}")
+    if value.ndim != len(shape) or any(want is not None and want != have
+                                       for want, have in zip(shape, value.shape)):
+        raise InputError(f"{name}: found shape {value.shape}, expected ({expected})")
+    if not value.flags.c_contiguous or not value.flags.aligned:
+        raise InputError(f"{name}: found a strided or unaligned array, expected a C-contiguous one")
+    return value
+
+
+cdef rc_activation checked_activation(object name) except *:
+    if name not in ACTIVATIONS:
+        raise InputError(f"activation: found {shown(name)}, expected one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+cdef const float *floats(object array) except? NULL:
+    """Address of a checked array's first value; NULL for an empty one."""
+    cdef const float[::1] flat = array.reshape(-1)
+    return &flat[0] if flat.shape[0] else NULL
+
+
+cdef float *writable_floats(object array) except? NULL:
+    cdef float[::1] flat = array.reshape(-1)
+    return &flat[0] if flat.shape[0] else NULL
+
+
+cdef const int64_t *integers(object array) except? NULL:
+    cdef const int64_t[::1] flat = array.reshape(-1)
+    return &flat[0] if flat.shape[0] else NULL
+
+
+cdef object checked_starts(object starts_s, Py_ssize_t tokens):
+    """Offsets of the sequences in the packed tokens: int64 (S + 1), from 0 to T, never falling."""
+    checked_array(starts_s, "seq_starts", np.int64, (None,))
+    if not len(starts_s) or starts_s[0] != 0 or starts_s[len(starts_s) - 1] != tokens or (np.diff(starts_s) < 0).any():
+        raise InputError(f"seq_starts: found {shown(starts_s.tolist())}, "
+                         f"expected offsets that rise from 0 to {tokens}")
+    return starts_s
+
+
+cdef object checked_indices(object indices_t, str name, Py_ssize_t tokens, Py_ssize_t limit):
+    checked_array(indices_t, name, np.int64, (tokens,))
+    if tokens and (indices_t.min() < 0 or indices_t.max() >= limit):
+        worst = indices_t.min() if indices_t.min() < 0 else indices_t.max()
+        raise InputError(f"{name}: found {worst}, expected 0 to {limit - 1}")
+    return indices_t
+
+
+def aligned_empty(shape) -> np.ndarray:
+    """An uninitialised float32 array whose first value lies on a 64-byte line. ResourceError without memory."""
+    cdef Py_ssize_t count = 1
+    for size in shape:
+        count *= size
+    try:
+        buffer = np.empty(count + 16, dtype=np.float32)
+    except MemoryError:
+        raise ResourceError(f"memory: found less than {count * 4:,} bytes free, needed for {shape}") from None
+    first = -buffer.ctypes.data % 64 // 4
+    return buffer[first:first + count].reshape(shape)
+
+
+# ---- threads -------------------------------------------------------------------------------------------
+
+cdef bint team_opened = False
+cdef bint child_of_team = False
+
+
+def _after_fork_in_child() -> None:
+    # libgomp's pool does not survive fork: a region in the child would wait for threads that are gone.
+    global child_of_team
+    child_of_team = team_opened
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+cdef int team_for(object num_threads) except -1:
+    """The threads to open: as asked, but one in a process forked after its parent opened a team."""
+    global team_opened
+    if isinstance(num_threads, bool) or not isinstance(num_threads, int) or not 1 <= num_threads <= 1024:
+        raise InputError(f"num_threads: found {shown(num_threads)}, expected 1 to 1024")
+    if not RC_HAS_OPENMP or child_of_team:
+        return 1
+    if num_threads > 1:
+        team_opened = True
+    return num_threads
+
+
+# ---- packed weights ------------------------------------------------------------------------------------
+
+cdef class PackedLinear:
+    """y = x W^T + b with W packed for one `Kernels`: `sections` matrices of (n, k), stacked.
+
+    Made by `Kernels.pack_linear`. `section(i)` is one of them alone, sharing the memory.
+    """
+    cdef rc_linear c
+    cdef readonly Kernels kernels
+    cdef readonly object panels, bias
+    cdef readonly Py_ssize_t sections, n, k
+
+    def __init__(self, Kernels kernels, panels, bias, Py_ssize_t sections, Py_ssize_t n, Py_ssize_t k):
+        self.kernels, self.panels, self.bias = kernels, panels, bias
+        self.sections, self.n, self.k = sections, n, k
+        self.c.panels_pkn = floats(panels)
+        if bias is not None:
+            self.c.bias_n = floats(bias)
+        self.c.sections, self.c.n, self.c.k = sections, n, k
+
+    def section(self, Py_ssize_t index) -> PackedLinear:
+        """The index-th of the stacked matrices as a linear layer of its own. InputError out of range."""
+        if not 0 <= index < self.sections:
+            raise InputError(f"section: found {index}, expected 0 to {self.sections - 1}")
+        cdef Py_ssize_t panels = len(self.panels) // self.sections
+        bias = None if self.bias is None else self.bias[index * self.n:(index + 1) * self.n]
+        return PackedLinear(self.kernels, self.panels[index * panels:(index + 1) * panels], bias, 1, self.n,
+                            self.k)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of packed weights and bias."""
+        return self.panels.nbytes + (0 if self.bias is None else self.bias.nbytes)
+
+
+cdef class Norm:
+    """LayerNorm's weight and bias, float32 (H), and its eps."""
+    cdef rc_norm c
+    cdef readonly object weight, bias
+    cdef readonly double eps
+
+    def __init__(self, weight, bias, double eps):
+        self.weight = checked_array(weight, "LayerNorm weight", np.float32, (None,))
+        self.bias = checked_array(bias, "LayerNorm bias", np.float32, weight.shape)
+        self.eps = eps
+        self.c.weight_h, self.c.bias_h, self.c.eps = floats(weight), floats(bias), eps
+
+
+cdef class EmbeddingTables:
+    """Word, position and token-type embeddings and their LayerNorm.
+
+    `word` (V, H) stays where it is, in the checkpoint's own type: float32, float16, or bfloat16 as uint16
+    with `word_dtype="bfloat16"`. `position` (P, H) and `token_type` (H) are float32.
+    """
+    cdef rc_embeddings c
+    cdef readonly object word, position, token_type
+    cdef readonly str word_dtype
+    cdef readonly Norm norm
+
+    def __init__(self, word, str word_dtype, position, token_type, Norm norm):
+        if word_dtype not in TABLE_DTYPES:
+            raise InputError(f"word_dtype: found {shown(word_dtype)}, expected one of {', '.join(TABLE_DTYPES)}")
+        stored = np.uint16 if word_dtype == "bfloat16" else np.dtype(word_dtype)
+        hidden = len(norm.weight)
+        self.word = checked_array(word, "word embeddings", stored, (None, hidden))
+        self.position = checked_array(position, "position embeddings", np.float32, (None, hidden))
+        self.token_type = checked_array(token_type, "token type embedding", np.float32, (hidden,))
+        self.word_dtype, self.norm = word_dtype, norm
+        cdef const uint8_t[::1] rows = word.reshape(-1).view(np.uint8)
+        self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
+        self.c.word_dtype = TABLE_DTYPES[word_dtype]
+        self.c.position_ph, self.c.token_type_h = floats(position), floats(token_type)
+        self.c.norm, self.c.h = norm.c, hidden
+
+
+cdef class PackedLayer:
+    """One encoder layer's weights: qkv (3 sections of (H, H)), attention output (H, H), LayerNorm,
+    up (F, H), down (H, F), LayerNorm. Raises InputError where shapes or kernels do not fit together."""
+    cdef rc_encoder_layer c
+    cdef readonly PackedLinear qkv, attention_output, up, down
+    cdef readonly Norm attention_norm, output_norm
+    cdef readonly Py_ssize_t heads
+    cdef readonly str activation
+
+    def __init__(self, PackedLinear qkv, PackedLinear attention_output, Norm attention_norm, PackedLinear up,
+                 PackedLinear down, Norm output_norm, Py_ssize_t heads, str activation):
+        cdef Py_ssize_t h = qkv.k, f = up.n
+        found = [(p.sections, p.n, p.k) for p in (qkv, attention_output, up, down)]
+        expected = [(3, h, h), (1, h, h), (1, f, h), (1, h, f)]
+        if found != expected:
+            raise InputError(f"encoder layer: found (sections, n, k) {found}, expected {expected}")
+        if len(attention_norm.weight) != h or len(output_norm.weight) != h:
+            raise InputError(f"encoder layer: found LayerNorms of {len(attention_norm.weight)} and "
+                             f"{len(output_norm.weight)}, expected {h}")
+        if heads < 1 or h % heads:
+            raise InputError(f"heads: found {heads}, expected a divisor of {h}")
+        if any(p.kernels is not qkv.kernels for p in (attention_output, up, down)):
+            raise InputError("encoder layer: found parts packed by different Kernels, expected one")
+        self.qkv, self.attention_output, self.up, self.down = qkv, attention_output, up, down
+        self.attention_norm, self.output_norm = attention_norm, output_norm
+        self.heads, self.activation = heads, activation
+        self.c.qkv, self.c.attention_output, self.c.up, self.c.down = (qkv.c, attention_output.c, up.c, down.c)
+        self.c.attention_norm, self.c.output_norm = attention_norm.c, output_norm.c
+        self.c.heads, self.c.activation = heads, checked_activation(activation)
+
+
+cdef class Workspace:
+    """The memory of one forward pass's intermediates, kept between calls; used by one call at a time."""
+    cdef object arena
+
+    def __init__(self):
+        self.arena = aligned_empty((0,))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.arena.nbytes
+
+    cdef float *reserve(self, Py_ssize_t count) except? NULL:
+        if self.arena.shape[0] < count:
+            self.arena = None  # freed before the larger one is asked for
+            self.arena = aligned_empty((0,))
+            self.arena = aligned_empty((count,))
+        return writable_floats(self.arena)
+
+
+cdef Py_ssize_t whole_lines(Py_ssize_t count):
+    """`count` floats rounded up to whole 64-byte lines, so that parts of an arena stay aligned."""
+    return (count + 15) // 16 * 16
+
+
+# ---- the kernels ---------------------------------------------------------------------------------------
+
+cdef class Kernels:
+    """The kernel table of one instruction set; packed weights belong to the table that packed them.
+
+    `isa=None` takes ROBERTA_C_ISA if set, else the best this CPU has. InputError for a name that is
+    unknown or that the CPU lacks.
+    """
+    cdef const rc_kernels *table
+    cdef readonly str isa
+
+    def __init__(self, isa=None):
+        argument = "isa"
+        if isa is None:
+            isa = os.environ.get("ROBERTA_C_ISA") or available_isas()[0]
+            argument = "ROBERTA_C_ISA"
+        encoded = isa.encode("ascii", "replace") if isinstance(isa, str) else b""
+        check(rc_select_kernels(encoded, &self.table),
+              f"{argument}: found {shown(isa)}, expected one of {', '.join(available_isas())}: it")
+        self.isa = isa
+
+    def __reduce__(self):
+        return Kernels, (self.isa,)
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Rows and columns of the register tile (MR, NR)."""
+        return self.table.mr, self.table.nr
+
+    def pack_linear(self, weights, biases=None, num_threads=1) -> PackedLinear:
+        """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none."""
+        cdef Py_ssize_t sections = len(weights), n, k, per_section
+        if not sections:
+            raise InputError("weights: found none, expected at least one matrix")
+        checked_array(weights[0], "weight", np.float32, (None, None))
+        n, k = weights[0].shape
+        if n < 1 or k < 1:
+            raise InputError(f"weight: found shape {(n, k)}, expected positive sizes")
+        nr = self.table.nr
+        per_section = (n + nr - 1) // nr
+        panels = aligned_empty((sections * per_section, k, nr))
+        cdef int team = team_for(num_threads)
+        cdef const float *w_nk
+        cdef float *packed
+        for i, weight in enumerate(weights):
+            checked_array(weight, "weight", np.float32, (n, k))
+            w_nk, packed = floats(weight), writable_floats(panels[i * per_section:(i + 1) * per_section])
+            with nogil, parallel(num_threads=team):
+                self.table.pack_linear(w_nk, n, k, packed, threadid(), rc_team_size())
+        bias = None
+        if biases is not None:
+            bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
+            checked_array(bias, "biases", np.float32, (sections * n,))
+        return PackedLinear(self, panels, bias, sections, n, k)
+
+    def linear(self, x, PackedLinear packed, activation="none", residual=None, num_threads=1) -> np.ndarray:
+        """residual + activation(x W^T + b): x (M, k), residual and result (M, sections * n)."""
+        if packed.kernels is not self:
+            raise InputError(f"packed: found weights packed for {packed.kernels.isa} kernels, expected this one's")
+        checked_array(x, "x", np.float32, (None, packed.k))
+        cdef size_t m = x.shape[0], n = packed.sections * packed.n
+        out = np.empty((m, n), dtype=np.float32)
+        cdef rc_epilogue epilogue
+        epilogue.activation = checked_activation(activation)
+        epilogue.residual_mn, epilogue.ld_residual, epilogue.scale_m = NULL, n, NULL
+        if residual is not None:
+            if activation != "none":
+                raise InputError("residual: found one beside an activation, expected either")
+            epilogue.residual_mn = floats(checked_array(residual, "residual", np.float32, (m, n)))
+        if m == 0:
+            return out
+        cdef const float *x_mk = floats(x)
+        cdef float *y_mn = writable_floats(out)
+        cdef int team = team_for(num_threads)
+        with nogil, parallel(num_threads=team):
+            self.table.linear(&packed.c, x_mk, packed.c.k, m, &epilogue, y_mn, n, threadid(), rc_team_size())
+        return out
+
+    def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1) -> np.ndarray:
+        """softmax(Q K^T / sqrt(D)) V within each sequence: qkv (T, 3H), seq_starts int64 (S + 1) -> (T, H)."""
+        checked_array(qkv, "qkv", np.float32, (None, None))
+        cdef size_t t = qkv.shape[0], h = qkv.shape[1] // 3, s
+        if qkv.shape[1] % 3 or heads < 1 or h % heads or h == 0:
+            raise InputError(f"qkv: found shape {qkv.shape} for {heads} heads, expected (any, 3 * heads * size)")
+        checked_starts(seq_starts, t)
+        s = len(seq_starts) - 1
+        out = np.empty((t, h), dtype=np.float32)
+        if t == 0:
+            return out
+        cdef size_t per_thread = 0
+        check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), h // heads, &per_thread), "qkv")
+        per_thread = whole_lines(per_thread)
+        cdef int team = team_for(num_threads)
+        scratch = aligned_empty((team * per_thread,))
+        cdef float *scratch_floats = writable_floats(scratch)
+        cdef const float *qkv_t3h = floats(qkv)
+        cdef const int64_t *starts_s = integers(seq_starts)
+        cdef float *context_th = writable_floats(out)
+        with nogil, parallel(num_threads=team):
+            self.table.attention(qkv_t3h, starts_s, s, heads, h, context_th,
+                                 scratch_floats + threadid() * per_thread, threadid(), rc_team_size())
+        return out
+
+    def layer_norm(self, x, Norm norm, num_threads=1) -> np.ndarray:
+        """(x - mean) / sqrt(var + eps) * weight + bias over the rows of x (T, H)."""
+        cdef size_t h = len(norm.weight)
+        checked_array(x, "x", np.float32, (None, h))
+        cdef size_t t = x.shape[0]
+        out = np.empty_like(x)
+        if out.size == 0:
+            return out
+        cdef const float *x_th = floats(x)
+        cdef float *y_th = writable_floats(out)
+        cdef int team = team_for(num_threads)
+        with nogil, parallel(num_threads=team):
+            self.table.layer_norm(&norm.c, x_th, t, h, y_th, threadid(), rc_team_size())
+        return out
+
+    def activate(self, x, activation, num_threads=1) -> np.ndarray:
+        """activation(x), elementwise; x of any shape."""
+        checked_array(x, "x", np.float32, np.shape(x))
+        cdef rc_activation chosen = checked_activation(activation)
+        out = np.empty_like(x)
+        cdef size_t n = out.size
+        if n == 0:
+            return out
+        cdef const float *x_n = floats(x)
+        cdef float *y_n = writable_floats(out)
+        cdef int team = team_for(num_threads)
+        with nogil, parallel(num_threads=team):
+            self.table.activate(chosen, x_n, n, y_n, threadid(), rc_team_size())
+        return out
+
+    def exponentiate(self, x) -> np.ndarray:
+        """exp(x) as the softmax uses it: results below the smallest normal float32 are held there."""
+        checked_array(x, "x", np.float32, np.shape(x))
+        out = np.empty_like(x)
+        cdef size_t n = out.size
+        if n:
+            self.table.exponentiate(floats(x), n, writable_floats(out))
+        return out
+
+    def embed(self, EmbeddingTables tables, ids, positions, num_threads=1) -> np.ndarray:
+        """layer_norm(word[ids] + token_type + position[positions]): int64 (T) each -> (T, H)."""
+        cdef size_t t = np.size(ids)
+        checked_indices(ids, "input_ids", t, len(tables.word))
+        checked_indices(positions, "position_ids", t, len(tables.position))
+        out = np.empty((t, tables.c.h), dtype=np.float32)
+        if t == 0:
+            return out
+        cdef const int64_t *ids_t = integers(ids)
+        cdef const int64_t *positions_t = integers(positions)
+        cdef float *x_th = writable_floats(out)
+        cdef int team = team_for(num_threads)
+        with nogil, parallel(num_threads=team):
+            self.table.embed(&tables.c, ids_t, positions_t, t, x_th, threadid(), rc_team_size())
+        return out
+
+    def encoder_layer(self, PackedLayer layer, x, seq_starts, Workspace workspace, num_threads=1) -> None:
+        """Runs one layer over packed tokens, in place: x (T, H) writable, seq_starts int64 (S + 1)."""
+        if layer.qkv.kernels is not self:
+            raise InputError(f"layer: found weights packed for {layer.qkv.kernels.isa} kernels, expected this one's")
+        cdef size_t h = layer.c.qkv.k, f = layer.c.up.n, t, s, per_thread = 0
+        checked_array(x, "x", np.float32, (None, h))
+        t = x.shape[0]
+        checked_starts(seq_starts, t)
+        s = len(seq_starts) - 1
+        if t == 0:
+            return
+        check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), h // layer.heads, &per_thread), "x")
+        per_thread = whole_lines(per_thread)
+        cdef int team = team_for(num_threads)
+        cdef Py_ssize_t hidden = whole_lines(t * h), up = whole_lines(t * f)
+        cdef float *arena = workspace.reserve(5 * hidden + up + team * per_thread)
+        cdef rc_workspace parts
+        parts.qkv_t3h = arena
+        parts.context_th = arena + 3 * hidden
+        parts.attended_th = arena + 4 * hidden
+        parts.up_tf = arena + 5 * hidden
+        parts.scratch = parts.up_tf + up
+        parts.scratch_per_thread = per_thread
+        cdef float *x_th = writable_floats(x)
+        cdef const int64_t *starts_s = integers(seq_starts)
+        cdef rc_barrier barrier
+        rc_barrier_init(&barrier)
+        with nogil, parallel(num_threads=team):
+            self.table.encoder_layer(&layer.c, starts_s, s, x_th, &parts, &barrier, threadid(), rc_team_size())

@@ -1,0 +1,41 @@
+"""Every error this package raises on purpose, under one base class.
+
+A message is one line that names the file or argument, what was found and what was expected.
+Each class also derives from the built-in exception that transformers users already catch.
+"""
+
+from __future__ import annotations
+
+
+class RobertaCError(Exception):
+    """Base of every error raised by roberta_c."""
+
+
+class ModelFileError(RobertaCError, OSError):
+    """A config, weight or index file is missing, malformed, or does not fit the model."""
+
+
+class UnsafeFileError(ModelFileError):
+    """A weight file asks for something that a weight file never needs (code, foreign objects)."""
+
+
+class TokenizerFileError(RobertaCError, OSError):
+    """A tokenizer file is missing or malformed."""
+
+
+class HubError(RobertaCError, OSError):
+    """A repository or file could not be had from the Hub or its cache."""
+
+
+class InputError(RobertaCError, ValueError):
+    """An argument has the wrong type, shape, value or name."""
+
+
+class ResourceError(RobertaCError, RuntimeError):
+    """The machine lacks something that the request needs (memory, an instruction set)."""
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """`value` as it may appear in a message: repr, on one line, cut to `limit` characters."""
+    text = ascii(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

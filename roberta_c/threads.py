@@ -1,0 +1,72 @@
+"""How many threads a model uses when its caller does not say: what this process may really run on.
+
+A container with one CPU's quota on a 64-CPU host reports 64 CPUs; opening 64 threads there costs two
+orders of magnitude. So the answer is the least of the affinity mask, the cgroup quota and OMP_NUM_THREADS.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import InputError, shown
+
+MAX_THREADS = 1024
+
+
+def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
+    """ROBERTA_C_NUM_THREADS if set, else min(affinity, cgroup CPU quota, OMP_NUM_THREADS).
+
+    Raises InputError where ROBERTA_C_NUM_THREADS is not a number of threads. A bad OMP_NUM_THREADS is
+    ignored, as OpenMP itself does: it was not set for us.
+    """
+    wanted = environment.get("ROBERTA_C_NUM_THREADS")
+    if wanted is not None:
+        try:
+            return checked_num_threads(int(wanted))
+        except ValueError:
+            raise InputError(
+                f"ROBERTA_C_NUM_THREADS: found {shown(wanted)}, expected 1 to {MAX_THREADS}"
+            ) from None
+    limits = [affinity_count()]
+    quota = cgroup_quota()
+    if quota is not None:
+        limits.append(max(1, math.ceil(quota)))
+    openmp = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if openmp.isascii() and openmp.isdigit() and int(openmp) > 0:
+        limits.append(int(openmp))
+    return min([*limits, MAX_THREADS])
+
+
+def checked_num_threads(num_threads: int) -> int:
+    """`num_threads` if it is a number of threads; else InputError."""
+    if isinstance(num_threads, bool) or not hasattr(num_threads, "__index__"):
+        raise InputError(f"num_threads: found {shown(num_threads)}, expected an int or None")
+    if not 1 <= num_threads <= MAX_THREADS:
+        raise InputError(f"num_threads: found {num_threads}, expected 1 to {MAX_THREADS}")
+    return int(num_threads)
+
+
+def affinity_count() -> int:
+    """CPUs that this process may be scheduled on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
+
+
+def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """CPUs' worth of time that the cgroup (v2, then v1) grants, or None without a limit."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()[:2]
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        pass
+    try:
+        quota_us = int((root / "cpu/cpu.cfs_quota_us").read_text())
+        period_us = int((root / "cpu/cpu.cfs_period_us").read_text())
+        return quota_us / period_us if quota_us > 0 and period_us > 0 else None
+    except (OSError, ValueError):
+        return None

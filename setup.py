@@ -1,0 +1,97 @@
+"""Builds the one extension: _kernels.pyx over csrc/, each isa_*.c with its own flags.
+
+Switches (environment): ROBERTA_C_DEBUG=1 builds with asserts, bounds checks and symbols;
+ROBERTA_C_SANITIZE=address,undefined adds those sanitizers; ROBERTA_C_NO_OPENMP=1 builds serial.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+
+# The only place where instruction sets meet the compiler. Flags attach to files, so that wide instructions
+# land nowhere else. Never -march=native (wheels must run elsewhere) nor -ffast-math or -Ofast (before GCC 13
+# they change how the host process treats denormals).
+ISA_FLAGS = {
+    "csrc/isa_generic.c": [],
+    "csrc/isa_avx2.c": ["-mavx2", "-mfma"] if X86 else [],
+    "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma"] if X86 else [],
+}
+PLAIN_SOURCES = ["csrc/reference.c", "csrc/dispatch.c", "csrc/status.c", "csrc/barrier.c"]
+HEADERS = sorted(str(path) for pattern in ("*.h", "*.inc") for path in Path("csrc").glob(pattern))
+
+DEBUG = os.environ.get("ROBERTA_C_DEBUG") == "1"
+SANITIZE = os.environ.get("ROBERTA_C_SANITIZE", "")
+# -ffp-contract=off: a*b+c is fused where a body says so and nowhere else, on every compiler.
+COMPILE_FLAGS = ["-std=c11", "-O1" if DEBUG else "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
+COMPILE_FLAGS += ["-g", "-UNDEBUG"] if DEBUG else ["-DNDEBUG"]
+LINK_FLAGS = []
+if SANITIZE:
+    COMPILE_FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+    LINK_FLAGS += [f"-fsanitize={SANITIZE}"]
+
+
+class BuildKernels(build_ext):
+    """Compiles csrc/ file by file, and without OpenMP where the compiler has none."""
+
+    def build_extension(self, ext):
+        openmp = self.openmp_flags()
+        objects = []
+        for source, flags in {**ISA_FLAGS, **dict.fromkeys(PLAIN_SOURCES, [])}.items():
+            objects += self.compiler.compile(
+                [source],
+                output_dir=self.build_temp,
+                include_dirs=ext.include_dirs,
+                extra_postargs=[*COMPILE_FLAGS, "-Wall", "-Wextra", *flags],
+                depends=ext.depends,
+            )
+        ext.extra_objects = objects
+        ext.extra_compile_args = [*COMPILE_FLAGS, *openmp]
+        ext.extra_link_args = [*LINK_FLAGS, *openmp]
+        super().build_extension(ext)
+
+    def openmp_flags(self):
+        if os.environ.get("ROBERTA_C_NO_OPENMP") == "1":
+            return []
+        with tempfile.TemporaryDirectory() as folder:
+            probe = Path(folder, "openmp_probe.c")
+            probe.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            try:
+                objects = self.compiler.compile([str(probe)], output_dir=folder, extra_postargs=["-fopenmp"])
+                self.compiler.link_executable(
+                    objects, "openmp_probe", output_dir=folder, extra_postargs=["-fopenmp"]
+                )
+            except Exception:
+                print("warning: the C compiler has no OpenMP: building for one thread", file=sys.stderr)
+                return []
+        return ["-fopenmp"]
+
+
+kernels = Extension(
+    "roberta_c._kernels",
+    sources=["roberta_c/_kernels.pyx"],
+    include_dirs=["csrc"],
+    depends=HEADERS,
+)
+
+setup(
+    ext_modules=cythonize(
+        [kernels],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": DEBUG,
+            "wraparound": False,
+            "initializedcheck": DEBUG,
+            "cdivision": True,
+            "freethreading_compatible": True,
+        },
+    ),
+    cmdclass={"build_ext": BuildKernels},
+)
