@@ -93,14 +93,15 @@ static void exponentiate(const float *x_n, size_t n, float *y_n) {
     for (size_t i = 0; i < n; i++) y_n[i] = (float)exp(x_n[i]);
 }
 
-static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t, size_t t,
-                  float *x_th, size_t ith, size_t nth) {
+static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t,
+                  const int64_t *types_t, size_t t, float *x_th, size_t ith, size_t nth) {
     const size_t h = tables->h;
     for (size_t token = t * ith / nth; token < t * (ith + 1) / nth; token++) {
         for (size_t i = 0; i < h; i++) {
             const float word = widened(tables->word_vh, tables->word_dtype, (size_t)ids_t[token] * h + i);
             const float position = tables->position_ph[(size_t)positions_t[token] * h + i];
-            x_th[token * h + i] = word + tables->token_type_h[i] + position;
+            const size_t type = types_t ? (size_t)types_t[token] : 0;
+            x_th[token * h + i] = word + tables->token_type_gh[type * h + i] + position;
         }
         layer_norm_row(&tables->norm, x_th + token * h, h, x_th + token * h);
     }

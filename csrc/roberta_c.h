@@ -2,12 +2,13 @@
  *
  * Shape letters, used as array suffixes everywhere: T packed tokens, S sequences, H hidden,
  * F feed-forward, A heads, D head size (A * D = H), M rows, N columns, K inner length,
- * P panels of NR columns.  x_th is row-major, x_th[t * H + h].
+ * P panels of NR columns (of an
+ * embedding table: positions).  x_th is row-major, x_th[t * H + h].
  *
  * Kernels compute one thread's share (ith of nth) and meet at rc_barrier where a step needs all of the
  * step before.  They never allocate, print, exit or start threads, and cannot fail: _kernels.pyx checks
- * every argument first.  Every output element is one chain of multiply-adds over K in ascending order,
- * whatever the tile, so results do not depend on M, on neighbours or on nth.
+ * every argument first.  Every output element is summed over K in one fixed order (tile.inc), whatever the
+ * tile, so results do not depend on M, on neighbours or on nth.
  */
 #ifndef ROBERTA_C_H
 #define ROBERTA_C_H
@@ -65,7 +66,7 @@ typedef struct {
 typedef struct {
     const void *word_vh; /* rows in word_dtype, any alignment */
     rc_dtype word_dtype;
-    const float *position_ph, *token_type_h;
+    const float *position_ph, *token_type_gh; /* G token types */
     rc_norm norm;
     size_t h;
 } rc_embeddings;
@@ -101,9 +102,9 @@ typedef struct rc_kernels {
     /* y_n := exp(x_n), flushed to the smallest normal number below -87.3: what softmax uses. */
     void (*exponentiate)(const float *x_n, size_t n, float *y_n);
 
-    /* x_th := layer_norm(word[ids] + token_type + position[positions]). */
-    void (*embed)(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t, size_t t,
-                  float *x_th, size_t ith, size_t nth);
+    /* x_th := layer_norm(word[ids] + token_type[types] + position[positions]); types_t NULL: all 0. */
+    void (*embed)(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t,
+                  const int64_t *types_t, size_t t, float *x_th, size_t ith, size_t nth);
 
     /* x_th := the layer's output, in place; all nth threads call it with the same barrier. */
     void (*encoder_layer)(const rc_encoder_layer *layer, const int64_t *starts_s, size_t s, float *x_th,

@@ -1,1 +1,66 @@
-"""RoBERTa-family models on CPUs, under the names that transformers users know."""
+"""RoBERTa-family models on CPUs, under the names that transformers users know.
+
+    from roberta_c import pipeline
+    classify = pipeline("text-classification", model="cardiffnlp/twitter-roberta-base-sentiment-latest")
+
+Names are imported when first used, so that `import roberta_c` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AutoConfig": "auto",
+    "AutoModel": "auto",
+    "AutoModelForSequenceClassification": "auto",
+    "AutoTokenizer": "tokenizer",
+    "BatchEncoding": "tokenizer",
+    "RobertaConfig": "config",
+    "RobertaForSequenceClassification": "model",
+    "RobertaModel": "model",
+    "RobertaTokenizer": "tokenizer",
+    "RobertaTokenizerFast": "tokenizer",
+    "XLMRobertaConfig": "config",
+    "XLMRobertaForSequenceClassification": "model",
+    "XLMRobertaModel": "model",
+    "XLMRobertaTokenizer": "tokenizer",
+    "XLMRobertaTokenizerFast": "tokenizer",
+    "pipeline": "tasks",
+}
+__all__ = [*_HOMES]
+
+if TYPE_CHECKING:
+    from .auto import AutoConfig, AutoModel, AutoModelForSequenceClassification
+    from .config import RobertaConfig, XLMRobertaConfig
+    from .model import (
+        RobertaForSequenceClassification,
+        RobertaModel,
+        XLMRobertaForSequenceClassification,
+        XLMRobertaModel,
+    )
+    from .tasks import pipeline
+    from .tokenizer import (
+        AutoTokenizer,
+        BatchEncoding,
+        RobertaTokenizer,
+        RobertaTokenizerFast,
+        XLMRobertaTokenizer,
+        XLMRobertaTokenizerFast,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -88,7 +88,7 @@ cdef extern from "roberta_c.h" nogil:
         const void *word_vh
         rc_dtype word_dtype
         const float *position_ph
-        const float *token_type_h
+        const float *token_type_gh
         rc_norm norm
         size_t h
 
@@ -107,8 +107,8 @@ cdef extern from "roberta_c.h" nogil:
         void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
         void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
         void (*exponentiate)(const float *, size_t, float *) noexcept nogil
-        void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, size_t, float *, size_t,
-                      size_t) noexcept nogil
+        void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, const int64_t *, size_t, float *,
+                      size_t, size_t) noexcept nogil
         void (*encoder_layer)(const rc_encoder_layer *, const int64_t *, size_t, float *,
                               const rc_workspace *, rc_barrier *, size_t, size_t) noexcept nogil
 
@@ -300,7 +300,7 @@ cdef class EmbeddingTables:
     """Word, position and token-type embeddings and their LayerNorm.
 
     `word` (V, H) stays where it is, in the checkpoint's own type: float32, float16, or bfloat16 as uint16
-    with `word_dtype="bfloat16"`. `position` (P, H) and `token_type` (H) are float32.
+    with `word_dtype="bfloat16"`. `position` (P, H) and `token_type` (G, H) are float32.
     """
     cdef rc_embeddings c
     cdef readonly object word, position, token_type
@@ -314,12 +314,12 @@ cdef class EmbeddingTables:
         hidden = len(norm.weight)
         self.word = checked_array(word, "word embeddings", stored, (None, hidden))
         self.position = checked_array(position, "position embeddings", np.float32, (None, hidden))
-        self.token_type = checked_array(token_type, "token type embedding", np.float32, (hidden,))
+        self.token_type = checked_array(token_type, "token type embeddings", np.float32, (None, hidden))
         self.word_dtype, self.norm = word_dtype, norm
         cdef const uint8_t[::1] rows = word.reshape(-1).view(np.uint8)
         self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
         self.c.word_dtype = TABLE_DTYPES[word_dtype]
-        self.c.position_ph, self.c.token_type_h = floats(position), floats(token_type)
+        self.c.position_ph, self.c.token_type_gh = floats(position), floats(token_type)
         self.c.norm, self.c.h = norm.c, hidden
 
 
@@ -521,11 +521,14 @@ cdef class Kernels:
             self.table.exponentiate(floats(x), n, writable_floats(out))
         return out
 
-    def embed(self, EmbeddingTables tables, ids, positions, num_threads=1) -> np.ndarray:
-        """layer_norm(word[ids] + token_type + position[positions]): int64 (T) each -> (T, H)."""
+    def embed(self, EmbeddingTables tables, ids, positions, types=None, num_threads=1) -> np.ndarray:
+        """layer_norm(word[ids] + token_type[types] + position[positions]): int64 (T) each -> (T, H)."""
         cdef size_t t = np.size(ids)
         checked_indices(ids, "input_ids", t, len(tables.word))
         checked_indices(positions, "position_ids", t, len(tables.position))
+        cdef const int64_t *types_t = NULL
+        if types is not None:
+            types_t = integers(checked_indices(types, "token_type_ids", t, len(tables.token_type)))
         out = np.empty((t, tables.c.h), dtype=np.float32)
         if t == 0:
             return out
@@ -534,7 +537,7 @@ cdef class Kernels:
         cdef float *x_th = writable_floats(out)
         cdef int team = team_for(num_threads)
         with nogil, parallel(num_threads=team):
-            self.table.embed(&tables.c, ids_t, positions_t, t, x_th, threadid(), rc_team_size())
+            self.table.embed(&tables.c, ids_t, positions_t, types_t, t, x_th, threadid(), rc_team_size())
         return out
 
     def encoder_layer(self, PackedLayer layer, x, seq_starts, Workspace workspace, num_threads=1) -> None:

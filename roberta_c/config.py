@@ -14,12 +14,11 @@ import math
 import numbers
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from roberta_c import hub
-from roberta_c.errors import InputError, ModelFileError, shown
+from . import hub
+from .errors import InputError, ModelFileError, shown
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +26,6 @@ FILE_NAME = "config.json"
 
 # Limits on what a file may ask for, far above any published model; they keep sums of sizes inside
 # 64 bits and loops over layers or labels short, whatever the file says.
-MAX_FILE_BYTES = 8 * 2**20
-MAX_JSON_DEPTH = 100
 MAX_DIMENSION = 2**31 - 1
 MAX_MATRIX_ELEMENTS = 2**40
 MAX_LAYERS = 1024
@@ -85,6 +82,14 @@ _FAMILY_DEFAULTS: dict[str, Any] = {
     "add_cross_attention": False,
     "tie_word_embeddings": True,
 }
+# Sizes that some matrix has rows of, each `hidden_size` wide.
+_ROWS = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
 
 _Config = TypeVar("_Config", bound="RobertaConfig")
 
@@ -127,7 +132,7 @@ class RobertaConfig:
     # Keys live apart from the object's own names, so that none in a file can replace a method.
     _values: dict[str, Any]
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             self._fill(values)
         except _BadField as bad:
@@ -144,7 +149,7 @@ class RobertaConfig:
     def from_json_file(cls: type[_Config], path: str | os.PathLike[str]) -> _Config:
         """The config that this file describes. Raises ModelFileError naming file and key."""
         path = Path(path)
-        return cls._from_file(path, read_json_object(path))
+        return cls._from_file(path, hub.read_json_object(path))
 
     @classmethod
     def from_pretrained(
@@ -167,8 +172,8 @@ class RobertaConfig:
 
     @classmethod
     def _from_file(cls: type[_Config], path: Path, values: dict[str, Any]) -> _Config:
-        family = values.get("model_type", cls.model_type)
-        if family != cls.model_type:
+        family = values.get("model_type")
+        if family is not None and family != cls.model_type:
             _class_for(path, values)  # raises unless it is the other family, whose arithmetic is the same
             logger.warning("%s: model_type is %s, read as %s", path, family, cls.model_type)
             values = {**values, "model_type": cls.model_type}
@@ -180,7 +185,7 @@ class RobertaConfig:
         return config
 
     def _fill(self, values: dict[str, Any]) -> None:
-        if values.get("model_type", self.model_type) != self.model_type:
+        if values.get("model_type") not in (None, self.model_type):
             raise _BadField("model_type", values["model_type"], f"{self.model_type!r}")
         values = {key: value for key, value in values.items() if key != "model_type"}
         # Files written by transformers 4 still say where they were trained from.
@@ -234,11 +239,7 @@ class RobertaConfig:
 
     def validate(self) -> None:
         """Check the keys again, after they were assigned to. Raises InputError naming the key."""
-        try:
-            _agreed_labels(None, self.id2label, self.label2id)
-            _check_fields(self._values)
-        except _BadField as bad:
-            raise InputError(str(bad)) from None
+        object.__setattr__(self, "_values", type(self)(**self.to_dict())._values)
 
     def to_dict(self) -> dict[str, Any]:
         """Every key and its value, copied; `from_dict` makes an equal config of it."""
@@ -247,7 +248,7 @@ class RobertaConfig:
     def to_json_string(self) -> str:
         """The text of `config.json`: sorted keys, generic ones only where not at their default."""
         try:
-            return json.dumps(self._printed(), indent=2, sort_keys=True) + "\n"
+            return json.dumps(self._printed(), indent=2, sort_keys=True, allow_nan=False) + "\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(f"the config has a key that JSON cannot hold: {error}") from None
 
@@ -261,7 +262,7 @@ class RobertaConfig:
             raise InputError(f"{folder} is a file, expected a folder to write {FILE_NAME} into")
         text = self.to_json_string()
         path = folder / FILE_NAME
-        unfinished = folder / f".{FILE_NAME}.{secrets.token_hex(8)}"
+        unfinished = folder / f".{FILE_NAME}.{os.urandom(8).hex()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -294,6 +295,9 @@ class RobertaConfig:
         else:
             self._values[name] = value
 
+    def __copy__(self: _Config) -> _Config:
+        return copy.deepcopy(self)  # a shallow one would share the keys
+
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._values})
 
@@ -313,7 +317,7 @@ class XLMRobertaConfig(RobertaConfig):
     """Configuration of an XLM-RoBERTa encoder: the same keys, another family name and vocabulary."""
 
     model_type = "xlm-roberta"
-    _family_defaults = {**_FAMILY_DEFAULTS, "vocab_size": 30522}
+    _family_defaults: ClassVar[dict[str, Any]] = {**_FAMILY_DEFAULTS, "vocab_size": 30522}
 
 
 CONFIG_CLASSES: dict[str, type[RobertaConfig]] = {
@@ -335,50 +339,8 @@ def config_from_pretrained(
     Without a `model_type`, `architectures` decides. Raises as `RobertaConfig.from_pretrained` does.
     """
     path = _config_file(path_or_id, revision, token, cache_dir, local_files_only)
-    values = read_json_object(path)
+    values = hub.read_json_object(path)
     return _class_for(path, values)._from_file(path, values)._with(str(path_or_id), overrides)
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The one JSON object in `path`, read as strictly as a file from a stranger should be.
-
-    Raises ModelFileError naming the file: missing, not a regular file, above MAX_FILE_BYTES, not
-    UTF-8, not JSON, a repeated key, NaN or a number out of range, nested deeper than MAX_JSON_DEPTH.
-    """
-    if not os.path.isfile(path):  # also keeps open() from waiting on a FIFO
-        found = "is not a regular file" if os.path.exists(path) else "no such file"
-        raise ModelFileError(f"{path}: {found}, expected a JSON file")
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ModelFileError(f"{path}: more than {MAX_FILE_BYTES} bytes, expected a small JSON file")
-    if not data.strip():
-        raise ModelFileError(f"{path}: the file is empty, expected a JSON object")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ModelFileError(f"{path}: byte {error.start} is not UTF-8, expected UTF-8 JSON") from None
-    try:
-        _check_depth(text)
-        value = json.loads(
-            text,
-            object_pairs_hook=_object_without_repeats,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
-            parse_constant=_finite_float,
-        )
-    except _BadJson as bad:
-        raise ModelFileError(f"{path}: {bad}") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        start = shown(text[:30])
-        raise ModelFileError(f"{path}: not JSON at {where} ({error.msg}); it starts with {start}") from None
-    if not isinstance(value, dict):
-        raise ModelFileError(f"{path}: holds a JSON {type(value).__name__}, expected an object")
-    return value
 
 
 class _BadField(Exception):
@@ -388,15 +350,11 @@ class _BadField(Exception):
         super().__init__(f"{field} is {_found(value)}, expected {expected}")
 
 
-class _BadJson(Exception):
-    """What the JSON hooks below found."""
-
-
 def _found(value: object) -> str:
-    # Python refuses to print integers of thousands of digits.
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"an integer of {value.bit_length()} bits"
-    return shown(value)
+    try:
+        return shown(value)
+    except Exception:  # Python refuses to print integers of thousands of digits, and a repr may be anyone's
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def _config_file(
@@ -438,9 +396,7 @@ def _class_for(path: Path, values: dict[str, Any]) -> type[RobertaConfig]:
 
 def _check_fields(values: dict[str, Any]) -> None:
     """Check every key that is used here, turning integer-like numbers into int in place."""
-    for field in ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads"):
-        _check_integer(values, field, 1, MAX_DIMENSION)
-    for field in ("max_position_embeddings", "type_vocab_size"):
+    for field in (*_ROWS, "num_attention_heads"):
         _check_integer(values, field, 1, MAX_DIMENSION)
     _check_integer(values, "num_hidden_layers", 1, MAX_LAYERS)
     _check_integer(values, "chunk_size_feed_forward", 0, MAX_DIMENSION)  # changes no result
@@ -448,7 +404,7 @@ def _check_fields(values: dict[str, Any]) -> None:
     if hidden % values["num_attention_heads"]:
         expected = f"a divisor of hidden_size {hidden}"
         raise _BadField("num_attention_heads", values["num_attention_heads"], expected)
-    for field in ("vocab_size", "hidden_size", "intermediate_size", "max_position_embeddings", "type_vocab_size"):
+    for field in _ROWS:
         if values[field] * hidden > MAX_MATRIX_ELEMENTS:
             expected = f"at most {MAX_MATRIX_ELEMENTS} elements with hidden_size {hidden}"
             raise _BadField(field, values[field], expected)
@@ -475,7 +431,7 @@ def _check_fields(values: dict[str, Any]) -> None:
         if not unset and (not _is_number(values[field]) or not 0 <= values[field] <= 1):
             raise _BadField(field, values[field], "a number from 0 to 1")
 
-    for field in ("output_hidden_states", "output_attentions", "return_dict", "tie_word_embeddings", "use_cache"):
+    for field in ("output_hidden_states", "output_attentions", "return_dict", "tie_word_embeddings"):
         if not isinstance(values[field], bool):
             raise _BadField(field, values[field], "true or false")
     for field in ("is_decoder", "add_cross_attention", "is_encoder_decoder"):
@@ -497,9 +453,9 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and math.isfinite(value)  # type: ignore[arg-type]
+    return real and bool(-math.inf < value < math.inf)
 
 
 def _check_integer(values: dict[str, Any], field: str, least: int, most: int, limits: str = "") -> None:
@@ -520,7 +476,7 @@ def _agreed_labels(num_labels: Any, id2label: Any, label2id: Any) -> tuple[dict[
         if label_by_id is not None and len(label_by_id) != num_labels:
             if not _is_unnamed(label_by_id.values()):
                 raise _BadField("num_labels", num_labels, f"{len(label_by_id)}, the length of id2label")
-            logger.warning("num_labels is %d, the %d labels of id2label are dropped", num_labels, len(label_by_id))
+            logger.warning("id2label has %d labels, dropped: num_labels is %d", len(label_by_id), num_labels)
             label_by_id = None
         if id_by_label is not None and label_by_id is None and len(id_by_label) != num_labels:
             if not _is_unnamed(id_by_label):
@@ -531,7 +487,8 @@ def _agreed_labels(num_labels: Any, id2label: Any, label2id: Any) -> tuple[dict[
             count = 2 if num_labels is None else int(num_labels)
             label_by_id = {index: f"LABEL_{index}" for index in range(count)}
         else:
-            label_by_id = {index: label for label, index in sorted(id_by_label.items(), key=lambda item: item[1])}
+            label_by_id = {index: label for label, index in id_by_label.items()}
+            label_by_id = dict(sorted(label_by_id.items()))
             if list(label_by_id) != list(range(len(id_by_label))):
                 raise _BadField("label2id", label2id, f"the ids 0 to {len(id_by_label) - 1}, each once")
     if id_by_label is not None:
@@ -582,45 +539,3 @@ def _check_label(field: str, label: Any) -> None:
 
 def _is_unnamed(labels: Any) -> bool:
     return all(re.fullmatch(r"LABEL_[0-9]+", label) for label in labels)
-
-
-def _check_depth(text: str) -> None:
-    # json recurses in C: its own guard depends on the interpreter's settings, this one does not.
-    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
-        return
-    depth = 0
-    in_string = False
-    for match in re.finditer(r'[\[\]{}"]|\\.', text, re.DOTALL):
-        token = match[0]
-        if token == '"':
-            in_string = not in_string
-        elif in_string or token[0] == "\\":
-            continue
-        elif token in "[{":
-            depth += 1
-            if depth > MAX_JSON_DEPTH:
-                raise _BadJson(f"nested deeper than {MAX_JSON_DEPTH} levels, expected a flat JSON object")
-        else:
-            depth -= 1
-
-
-def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        seen: set[str] = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _BadJson(f"the key {shown(repeated)} appears twice, expected once")
-    return values
-
-
-def _bounded_int(digits: str) -> int:
-    if len(digits) > 40:
-        raise _BadJson(f"an integer of {len(digits)} digits, expected a number that fits 64 bits")
-    return int(digits)
-
-
-def _finite_float(literal: str) -> float:
-    value = float(literal)
-    if not math.isfinite(value):
-        raise _BadJson(f"the number {shown(literal, 40)}, expected a finite one")
-    return value

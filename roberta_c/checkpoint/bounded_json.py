@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,13 +14,13 @@ _MAX_MEMORY = 40 << 20
 # Upper estimates of what CPython spends while parsing, measured with tracemalloc.
 _BYTES_PER_BRACKET = 200
 _BYTES_PER_COMMA = 130
-_MAX_DIGITS = 20
+_MAX_DIGITS = 32
 
 
 def parse_object(data: bytes, path: Path, what: str) -> dict[str, Any]:
     """`data` as a JSON object. Raises ModelFileError, naming `path` and `what`, for anything else.
 
-    Refused too: duplicate keys, NaN and infinities, numbers beyond 20 digits, deep nesting, and text from
+    Refused too: duplicate keys, NaN and infinities, numbers beyond 32 digits, deep nesting, and text from
     which the parser would build more than about 40 MiB of objects.
     """
 
@@ -37,21 +38,31 @@ def parse_object(data: bytes, path: Path, what: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            seen: set[str] = set()
-            fail(f"has the key {shown(next(k for k, _ in pairs if k in seen or seen.add(k)))} twice")  # type: ignore[func-returns-value]
+            counts = Counter(key for key, _ in pairs)
+            fail(f"has the key {shown(counts.most_common(1)[0][0])} twice")
         return result
 
-    def number(digits: str) -> int:
+    def integer(digits: str) -> int:
+        return int(bounded(digits))
+
+    def real(digits: str) -> float:
+        return float(bounded(digits))
+
+    def bounded(digits: str) -> str:
         if len(digits) > _MAX_DIGITS:
             fail(f"has a number of {len(digits)} digits")
-        return int(digits)
+        return digits
 
     def constant(name: str) -> NoReturn:
         fail(f"holds {name}, which is not JSON")
 
     try:
         value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=unique, parse_int=number, parse_constant=constant
+            data.decode("utf-8"),
+            object_pairs_hook=unique,
+            parse_int=integer,
+            parse_float=real,
+            parse_constant=constant,
         )
     except UnicodeDecodeError as error:
         fail(f"is not UTF-8 (byte {error.start})")

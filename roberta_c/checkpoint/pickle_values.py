@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .tensor_view import NUMPY_DTYPES
 
@@ -52,6 +53,7 @@ class Storage:
 
     @property
     def size_bytes(self) -> int:
+        """Bytes that the elements take in the file."""
         return self.count * NUMPY_DTYPES[self.dtype].itemsize
 
 
@@ -81,16 +83,38 @@ class Container:
     more: so no container can come to hold itself, and `depth` stays true.
     """
 
-    __slots__ = ("depth", "items", "kind", "placed")
+    __slots__ = ("depth", "kind", "placed")
 
-    def __init__(self, kind: str, items: list[Value] | dict[str | int, Value]) -> None:
+    kind: str
+    depth: int
+    placed: bool
+
+
+class SequenceContainer(Container):
+    """Kind "tuple" or "list"."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, kind: str, items: list[Value]) -> None:
         self.kind = kind
-        self.items = items
         self.depth = 1
         self.placed = False
+        self.items = items
 
 
-Value = None | bool | int | float | str | GlobalName | StorageView | TensorRecord | Container
+class DictContainer(Container):
+    """Kind "dict" or "OrderedDict"."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.depth = 1
+        self.placed = False
+        self.items: dict[str | int, Value] = {}
+
+
+Value: TypeAlias = "bool | int | float | str | GlobalName | StorageView | TensorRecord | Container | None"
 
 
 def kind_of(value: Value) -> str:

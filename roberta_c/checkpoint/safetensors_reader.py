@@ -71,9 +71,7 @@ def _check_metadata(file: MappedFile, metadata: Any) -> None:
         raise ModelFileError(f"{file.path}: safetensors __metadata__ is not an object of strings")
 
 
-def _tensor(
-    file: MappedFile, name: str, entry: Any, data_start: int
-) -> tuple[StoredTensor, int, int]:
+def _tensor(file: MappedFile, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int, int]:
     """The tensor that one header entry describes, and its range in the data section."""
     problem = name_problem(name)
     if problem is not None:

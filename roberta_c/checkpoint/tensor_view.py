@@ -15,7 +15,7 @@ MAX_TENSORS = 20_000  # in one checkpoint; 24-layer models have about 400
 MAX_BYTES = 1 << 62  # so that no product of sizes can overflow a 64-bit integer anywhere downstream
 
 # Files are little-endian. numpy has no bfloat16: its bits are given as they are.
-NUMPY_DTYPES = {
+NUMPY_DTYPES: dict[str, np.dtype] = {
     "float64": np.dtype("<f8"),
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),

@@ -1,0 +1,28 @@
+"""Files → tokenizer: byte-level BPE, sentencepiece and tokenizer.json, and the tokenizer people call."""
+
+from __future__ import annotations
+
+from tokenizers import AddedToken
+
+from .auto_tokenizer import AutoTokenizer
+from .batch_encoding import BatchEncoding, CharSpan, TokenSpan
+from .pretrained import PreTrainedTokenizerFast
+from .roberta_tokenizers import (
+    RobertaTokenizer,
+    RobertaTokenizerFast,
+    XLMRobertaTokenizer,
+    XLMRobertaTokenizerFast,
+)
+
+__all__ = [
+    "AddedToken",
+    "AutoTokenizer",
+    "BatchEncoding",
+    "CharSpan",
+    "PreTrainedTokenizerFast",
+    "RobertaTokenizer",
+    "RobertaTokenizerFast",
+    "TokenSpan",
+    "XLMRobertaTokenizer",
+    "XLMRobertaTokenizerFast",
+]

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from roberta_c.errors import TokenizerFileError
-from roberta_c.tokenizer.tokenizer_files import read_bytes
+from ..errors import TokenizerFileError
+from .tokenizer_files import read_bytes
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 UNIGRAM_MODEL_TYPE = 1
@@ -143,12 +143,6 @@ def _finish_pieces(data: bytes, raw: _RawPieces, model: SentencePieceModel) -> N
     for kind in set(raw.types):
         if not NORMAL <= kind <= BYTE:
             raise _Malformed(f"piece {raw.types.index(kind)} has unknown type {kind}")
-    offsets = np.array(raw.score_offsets)
-    score_bytes = np.frombuffer(data, np.uint8)[offsets[:, None] + np.arange(4)]
-    scores = np.where(offsets < 0, np.float32(0), score_bytes.view("<f4")[:, 0])
-    if not np.isfinite(scores).all():
-        index = int(np.argmin(np.isfinite(scores)))
-        raise _Malformed(f"piece {index} has score {scores[index]}")
     try:
         pieces = [text.decode() for text in raw.texts]
     except UnicodeDecodeError as error:
@@ -161,6 +155,12 @@ def _finish_pieces(data: bytes, raw: _RawPieces, model: SentencePieceModel) -> N
         for index, piece in enumerate(pieces):
             if first_id.setdefault(piece, index) != index:
                 raise _Malformed(f"pieces {first_id[piece]} and {index} are the same")
+    offsets = np.array(raw.score_offsets)
+    score_bytes = np.frombuffer(data, np.uint8)[offsets[:, None] + np.arange(4)]
+    scores = np.where(offsets < 0, np.float32(0), score_bytes.view("<f4")[:, 0])
+    if not np.isfinite(scores).all():
+        index = int(np.argmin(np.isfinite(scores)))
+        raise _Malformed(f"piece {index} has score {scores[index]}")
     model.pieces, model.scores, model.types = pieces, scores.tolist(), raw.types
 
 

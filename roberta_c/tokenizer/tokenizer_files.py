@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from roberta_c.errors import TokenizerFileError, shown
+from ..errors import TokenizerFileError, shown
 
 TOKENIZER_JSON = "tokenizer.json"
 VOCAB = "vocab.json"
@@ -54,7 +54,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_json_object(text: str, path: Path) -> dict[str, Any]:
-    """`text` as a JSON object; duplicate keys, NaN and infinities are errors, as is anything but an object."""
+    """`text` as a JSON object; duplicate keys, NaN, infinities and anything but an object are errors."""
     try:
         parsed = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except RecursionError as error:

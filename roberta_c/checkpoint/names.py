@@ -1,0 +1,142 @@
+"""The only place that knows Hugging Face's parameter names: theirs to ours, and every expected shape.
+
+A checkpoint may carry its names with or without the `roberta.` prefix (models saved by a head have it, the
+base model alone does not), with DataParallel's `module.`, and with TensorFlow's LayerNorm gamma and beta.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ModelFileError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..config import RobertaConfig
+
+Shape = tuple[int, ...]
+
+EMBEDDINGS = {
+    "word": "embeddings.word_embeddings.weight",
+    "position": "embeddings.position_embeddings.weight",
+    "token_type": "embeddings.token_type_embeddings.weight",
+    "norm_weight": "embeddings.LayerNorm.weight",
+    "norm_bias": "embeddings.LayerNorm.bias",
+}
+LAYER = {
+    "query_weight": "attention.self.query.weight",
+    "query_bias": "attention.self.query.bias",
+    "key_weight": "attention.self.key.weight",
+    "key_bias": "attention.self.key.bias",
+    "value_weight": "attention.self.value.weight",
+    "value_bias": "attention.self.value.bias",
+    "attention_output_weight": "attention.output.dense.weight",
+    "attention_output_bias": "attention.output.dense.bias",
+    "attention_norm_weight": "attention.output.LayerNorm.weight",
+    "attention_norm_bias": "attention.output.LayerNorm.bias",
+    "up_weight": "intermediate.dense.weight",
+    "up_bias": "intermediate.dense.bias",
+    "down_weight": "output.dense.weight",
+    "down_bias": "output.dense.bias",
+    "output_norm_weight": "output.LayerNorm.weight",
+    "output_norm_bias": "output.LayerNorm.bias",
+}
+POOLER = {"weight": "pooler.dense.weight", "bias": "pooler.dense.bias"}
+CLASSIFICATION_HEAD = {
+    "dense_weight": "classifier.dense.weight",
+    "dense_bias": "classifier.dense.bias",
+    "out_proj_weight": "classifier.out_proj.weight",
+    "out_proj_bias": "classifier.out_proj.bias",
+}
+
+# One tensor that only this head has, for telling a person what a file holds instead.
+HEAD_MARKS = {
+    "sequence classification": "classifier.out_proj.weight",
+    "token classification or multiple choice": "classifier.weight",
+    "question answering": "qa_outputs.weight",
+    "masked language modelling": "lm_head.dense.weight",
+}
+
+# Copies of what the embeddings (or a bias beside it) already hold: stored by some versions, left out by others.
+TIED = {
+    "lm_head.decoder.weight": "embeddings.word_embeddings.weight",
+    "lm_head.decoder.bias": "lm_head.bias",
+}
+
+# Buffers that old versions saved: constants, not weights.
+BUFFERS = frozenset({"embeddings.position_ids", "embeddings.token_type_ids"})
+
+
+def layer_name(index: int, part: str) -> str:
+    """The canonical name of one part of encoder layer `index`, counted from 0."""
+    return f"encoder.layer.{index}.{LAYER[part]}"
+
+
+def canonical_name(name: str) -> str:
+    """`name` without prefixes and with LayerNorm's weight and bias so called."""
+    name = name.removeprefix("module.").removeprefix("roberta.")
+    stem, _, last = name.rpartition(".")
+    if stem.endswith("LayerNorm") and last in ("gamma", "beta"):
+        return f"{stem}.{'weight' if last == 'gamma' else 'bias'}"
+    return name
+
+
+def canonical_names(names: Iterable[str], source: str) -> dict[str, str]:
+    """Canonical name → name in the file. ModelFileError where two names in the file mean one tensor."""
+    found: dict[str, str] = {}
+    for name in names:
+        canonical = canonical_name(name)
+        if canonical in found:
+            raise ModelFileError(
+                f"{source}: found both {shown(found[canonical])} and {shown(name)}, expected one of them"
+            )
+        found[canonical] = name
+    return found
+
+
+def encoder_shapes(config: RobertaConfig) -> dict[str, Shape]:
+    """Shape of every tensor of the embeddings and the encoder, by canonical name."""
+    hidden, feed_forward = config.hidden_size, config.intermediate_size
+    shapes: dict[str, Shape] = {
+        EMBEDDINGS["word"]: (config.vocab_size, hidden),
+        EMBEDDINGS["position"]: (config.max_position_embeddings, hidden),
+        EMBEDDINGS["token_type"]: (config.type_vocab_size, hidden),
+        EMBEDDINGS["norm_weight"]: (hidden,),
+        EMBEDDINGS["norm_bias"]: (hidden,),
+    }
+    for index in range(config.num_hidden_layers):
+        for part in LAYER:
+            shape: Shape = (hidden,)
+            if part == "up_weight":
+                shape = (feed_forward, hidden)
+            elif part == "up_bias":
+                shape = (feed_forward,)
+            elif part == "down_weight":
+                shape = (hidden, feed_forward)
+            elif part.endswith("_weight") and not part.endswith("norm_weight"):
+                shape = (hidden, hidden)
+            shapes[layer_name(index, part)] = shape
+    return shapes
+
+
+def pooler_shapes(config: RobertaConfig) -> dict[str, Shape]:
+    """Shapes of the base model's pooler, by canonical name."""
+    return {POOLER["weight"]: (config.hidden_size,) * 2, POOLER["bias"]: (config.hidden_size,)}
+
+
+def classification_head_shapes(config: RobertaConfig) -> dict[str, Shape]:
+    """Shapes of the sequence-classification head, by canonical name."""
+    hidden, labels = config.hidden_size, config.num_labels
+    return {
+        CLASSIFICATION_HEAD["dense_weight"]: (hidden, hidden),
+        CLASSIFICATION_HEAD["dense_bias"]: (hidden,),
+        CLASSIFICATION_HEAD["out_proj_weight"]: (labels, hidden),
+        CLASSIFICATION_HEAD["out_proj_bias"]: (labels,),
+    }
+
+
+def heads_present(canonical: Iterable[str]) -> list[str]:
+    """The heads whose marks are among these tensors, in words."""
+    names = set(canonical)
+    return [head for head, mark in HEAD_MARKS.items() if mark in names]

@@ -1,0 +1,266 @@
+"""The models people load: RobertaModel, RobertaForSequenceClassification and their XLM names.
+
+from_pretrained: files → config, checkpoint → packed parts.  Calling: ids → PackedBatch → encoder → head.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import hub
+from ._kernels import Kernels
+from .batch import PackedBatch, pack_batch
+from .checkpoint import names, open_checkpoint
+from .config import RobertaConfig, XLMRobertaConfig
+from .encoder import CHUNK_TOKENS, Embeddings, Encoder, Layer, Pooler
+from .errors import InputError, ModelFileError, shown
+from .heads import ClassificationHead
+from .modules import Module
+from .outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
+from .threads import checked_num_threads, default_num_threads
+from .weights import LoadReport, WeightSource
+
+DTYPES = ("float32",)
+
+Model = TypeVar("Model", bound="PreTrainedModel")
+
+
+class PreTrainedModel(Module):
+    """What all models share: loading from files, the base model's forward, printing.
+
+    Attributes: `config`, `load_report` (missing, unexpected, tied tensors), `kernels` (the instruction set
+    in use), `num_threads`, `dtype`. A loaded model does not change; any number of threads may call it.
+    """
+
+    config_class: type[RobertaConfig] = RobertaConfig
+    part_prefix = "Roberta"
+
+    def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
+        super().__init__(self.part_prefix)
+        self.config = config
+        self.kernels = source.kernels
+        self.num_threads = source.num_threads
+        self.dtype = "float32"
+        self.name_or_path = config.name_or_path
+        self.load_report = LoadReport()
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Model],
+        path_or_id: str | Path,
+        *,
+        config: RobertaConfig | None = None,
+        dtype: str = "float32",
+        num_threads: int | None = None,
+        isa: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        **config_overrides: Any,
+    ) -> Model:
+        """Loads a model from a folder or a Hub repository, as published: safetensors or torch's .bin.
+
+        dtype: the arithmetic, whatever type the file holds. num_threads: None for what this process may
+        use. isa: None for the best this CPU has. Other keywords replace fields of config.json. Raises
+        ModelFileError, UnsafeFileError, HubError, InputError.
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
+        threads = default_num_threads() if num_threads is None else checked_num_threads(num_threads)
+        kernels = Kernels(isa)
+        where = {
+            "revision": revision,
+            "token": token,
+            "cache_dir": cache_dir,
+            "local_files_only": local_files_only,
+        }
+        if config is None:
+            config = cls.config_class.from_pretrained(path_or_id, **where)
+        config = _with_overrides(config, config_overrides)
+        if config.model_type != cls.config_class.model_type:
+            raise ModelFileError(
+                f"{path_or_id}: config.json: model_type: found {shown(config.model_type)}, expected "
+                f"{cls.config_class.model_type!r} for {cls.__name__}"
+            )
+        checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, **where))
+        source = WeightSource(checkpoint, config, kernels, threads)
+        model = cls(config, source)
+        model.name_or_path = str(path_or_id)
+        model.load_report = source.report()
+        return model
+
+    def display_name(self) -> str:
+        """The class's own name."""
+        return type(self).__name__
+
+    def eval(self: Model) -> Model:
+        """The model itself: there is no training mode. Kept for code written for transformers."""
+        return self
+
+    @property
+    def base_model(self) -> RobertaModel:
+        """The encoder below the head, or the model itself."""
+        raise NotImplementedError
+
+    def _packed(
+        self, input_ids: Any, attention_mask: Any, token_type_ids: Any, position_ids: Any, unsupported: dict[str, Any]
+    ) -> PackedBatch:
+        for name, value in unsupported.items():
+            # transformers' callers pass these as None or False when they do not want them.
+            if value is not None and value is not False and not (name == "return_dict" and value is True):
+                raise InputError(f"{name}: found {shown(value)}, expected it to be left out: not supported")
+        if input_ids is None:
+            raise InputError("input_ids: found None, expected an array (batch, length) or a list of lists of ids")
+        limits = self.base_model.embeddings.limits
+        return pack_batch(input_ids, attention_mask, token_type_ids, position_ids, limits)
+
+    def _wants_hidden_states(self, output_hidden_states: bool | None) -> bool:
+        return bool(self.config.output_hidden_states if output_hidden_states is None else output_hidden_states)
+
+
+def _with_overrides(config: RobertaConfig, overrides: dict[str, Any]) -> RobertaConfig:
+    unknown = [name for name in overrides if not hasattr(config, name)]
+    if unknown:
+        raise InputError(f"{unknown[0]}: found an unknown keyword, expected a field of config.json or a loading option")
+    if not overrides:
+        return config
+    changed = type(config).from_dict({**config.to_dict(), **overrides})
+    changed.name_or_path = config.name_or_path
+    return changed
+
+
+class RobertaModel(PreTrainedModel):
+    """The encoder and, where the checkpoint has one, the pooler.
+
+    `model(input_ids, attention_mask)` → BaseModelOutputWithPooling. Reference: transformers' RobertaModel.
+    """
+
+    def __init__(self, config: RobertaConfig, source: WeightSource, add_pooling_layer: bool = True) -> None:
+        super().__init__(config, source)
+        family, threads = self.family, source.num_threads
+        source.require(names.encoder_shapes(config), "encoder")
+        self.embeddings = Embeddings(family, config, source.embeddings(), source.kernels, threads)
+        self.encoder = Encoder(
+            family,
+            [Layer(family, config, source.layer(index), threads) for index in range(config.num_hidden_layers)],
+        )
+        self.pooler: Pooler | None = None
+        shapes = names.pooler_shapes(config)
+        if add_pooling_layer and source.has_all(shapes):
+            source.require(shapes, "pooler")
+            dense = source.linear(names.POOLER["weight"].removesuffix(".weight"))
+            self.pooler = Pooler(family, dense, threads)
+
+    @property
+    def base_model(self) -> RobertaModel:
+        """The model itself."""
+        return self
+
+    def encode(self, batch: PackedBatch, with_states: bool) -> tuple[np.ndarray, list[np.ndarray] | None]:
+        """Packed tokens → last layer's x_th (T, H), and all L + 1 states where asked for."""
+        hidden = self.config.hidden_size
+        last = np.empty((len(batch.token_ids_t), hidden), dtype=np.float32)
+        collected: list[list[np.ndarray]] = []
+        for sequences, tokens in batch.chunks(CHUNK_TOKENS):
+            starts = batch.seq_starts_s[sequences.start : sequences.stop + 1] - tokens.start
+            x_th = self.embeddings.embed_batch(batch, tokens)
+            states = [x_th.copy()] if with_states else None
+            self.encoder.run(x_th, starts, states)
+            last[tokens] = x_th
+            if states is not None:
+                collected.append(states)
+        if not with_states:
+            return last, None
+        empty = np.empty((0, hidden), dtype=np.float32)
+        count = len(self.encoder.layer) + 1
+        return last, [np.concatenate([empty, *(states[i] for states in collected)]) for i in range(count)]
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        *,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        **unsupported: Any,
+    ) -> Any:
+        """One forward pass.
+
+        input_ids: integers (S, width), with attention_mask of 0 and 1 (S, width) where padded; or ragged
+        lists of ids, for which hidden states come as lists of (len, H). Hidden states are float32, zero at
+        masked places. Raises InputError.
+        """
+        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
+        last, states = self.encode(batch, self._wants_hidden_states(output_hidden_states))
+        output = BaseModelOutputWithPooling(
+            last_hidden_state=batch.unpack(last),
+            pooler_output=None if self.pooler is None else self.pooler.pool(last[batch.first_tokens_s]),
+            hidden_states=None if states is None else tuple(batch.unpack(state) for state in states),
+        )
+        return output.to_tuple() if return_dict is False else output
+
+
+class RobertaForSequenceClassification(PreTrainedModel):
+    """The encoder and a classification head on `<s>`; logits (S, C) for `config.num_labels` classes.
+
+    Reference: transformers' RobertaForSequenceClassification.
+    """
+
+    base_class: type[RobertaModel] = RobertaModel
+
+    def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
+        super().__init__(config, source)
+        shapes = names.classification_head_shapes(config)
+        source.require(shapes, "sequence classification head")
+        self.roberta = self.base_class(config, source, add_pooling_layer=False)
+        dense, out_proj = (
+            source.linear(names.CLASSIFICATION_HEAD[part].removesuffix(".weight"))
+            for part in ("dense_weight", "out_proj_weight")
+        )
+        self.classifier = ClassificationHead(self.family, config, dense, out_proj, source.num_threads)
+
+    @property
+    def base_model(self) -> RobertaModel:
+        """The encoder below the head."""
+        return self.roberta
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        *,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        **unsupported: Any,
+    ) -> Any:
+        """One forward pass; arguments as RobertaModel's, result a SequenceClassifierOutput."""
+        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
+        last, states = self.roberta.encode(batch, self._wants_hidden_states(output_hidden_states))
+        output = SequenceClassifierOutput(
+            logits=self.classifier.classify(last[batch.first_tokens_s]),
+            hidden_states=None if states is None else tuple(batch.unpack(state) for state in states),
+        )
+        return output.to_tuple() if return_dict is False else output
+
+
+class XLMRobertaModel(RobertaModel):
+    """RobertaModel under XLM-RoBERTa's names: the same computation."""
+
+    config_class = XLMRobertaConfig
+    part_prefix = "XLMRoberta"
+
+
+class XLMRobertaForSequenceClassification(RobertaForSequenceClassification):
+    """RobertaForSequenceClassification under XLM-RoBERTa's names: the same computation."""
+
+    config_class = XLMRobertaConfig
+    part_prefix = "XLMRoberta"
+    base_class = XLMRobertaModel

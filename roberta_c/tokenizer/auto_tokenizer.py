@@ -1,0 +1,102 @@
+"""AutoTokenizer: the tokenizer class that a checkpoint's files call for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, TokenizerFileError, shown
+from .pretrained import PreTrainedTokenizerFast
+from .roberta_tokenizers import RobertaTokenizerFast, XLMRobertaTokenizerFast
+from .special_tokens import read_settings
+from .tokenizer_files import (
+    MERGES,
+    MODEL_CONFIG,
+    SENTENCEPIECE,
+    TOKENIZER_CONFIG,
+    TOKENIZER_JSON,
+    VOCAB,
+)
+from .tokenizer_folder import ModelFacts, locate_tokenizer
+from .tokenizer_json import read_tokenizer_json
+
+_BY_NAME: dict[str, type[PreTrainedTokenizerFast]] = {
+    "RobertaTokenizer": RobertaTokenizerFast,
+    "XLMRobertaTokenizer": XLMRobertaTokenizerFast,
+    "PreTrainedTokenizer": PreTrainedTokenizerFast,
+    "TokenizersBackend": PreTrainedTokenizerFast,
+}
+_BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizerFast]] = {
+    "roberta": RobertaTokenizerFast,
+    "xlm-roberta": XLMRobertaTokenizerFast,
+}
+
+
+class AutoTokenizer:
+    """Loads the right tokenizer for a checkpoint; see `from_pretrained`."""
+
+    def __init__(self) -> None:
+        raise InputError("AutoTokenizer is not instantiated: use AutoTokenizer.from_pretrained(path_or_id)")
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_id: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        **overrides: Any,
+    ) -> PreTrainedTokenizerFast:
+        """The tokenizer of a local folder or Hub repository; arguments as for PreTrainedTokenizerFast's.
+
+        The class is that of tokenizer_config.json's (or config.json's) `tokenizer_class`, else that of
+        config.json's `model_type`, else the one whose files are there.
+        """
+        folder, facts = locate_tokenizer(
+            path_or_id,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        tokenizer_class = choose_class(folder, facts)
+        return tokenizer_class.from_folder(folder, name_or_path=str(path_or_id), facts=facts, **overrides)
+
+
+def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFast]:
+    """The class for the folder's tokenizer; TokenizerFileError where there is none."""
+    has_bpe = (folder / VOCAB).exists() and (folder / MERGES).exists()
+    has_sentencepiece = (folder / SENTENCEPIECE).exists()
+    has_json = (folder / TOKENIZER_JSON).exists()
+    if not (has_bpe or has_sentencepiece or has_json):
+        raise TokenizerFileError(
+            f"{folder}: no tokenizer file: looked for"
+            f" {TOKENIZER_JSON}, {VOCAB} with {MERGES}, {SENTENCEPIECE}"
+        )
+    for name, source in (
+        (read_settings(folder, {}).tokenizer_class, TOKENIZER_CONFIG),
+        (facts.tokenizer_class, MODEL_CONFIG),
+    ):
+        if name is not None:
+            found = _BY_NAME.get(name.removesuffix("Fast"))
+            if found is None:
+                expected = ", ".join(_BY_NAME)
+                raise TokenizerFileError(
+                    f"{folder / source}: tokenizer_class is {shown(name)}, expected one of {expected}"
+                )
+            return found
+    if facts.model_type is not None:
+        found = _BY_MODEL_TYPE.get(facts.model_type)
+        if found is None:
+            expected = " or ".join(_BY_MODEL_TYPE)
+            raise TokenizerFileError(
+                f"{folder / MODEL_CONFIG}: model_type is {shown(facts.model_type)}, expected {expected}"
+            )
+        return found
+    if has_sentencepiece or has_bpe:
+        return XLMRobertaTokenizerFast if has_sentencepiece else RobertaTokenizerFast
+    backend, _ = read_tokenizer_json(folder / TOKENIZER_JSON)
+    is_unigram = type(backend.model).__name__ == "Unigram"
+    return XLMRobertaTokenizerFast if is_unigram else RobertaTokenizerFast

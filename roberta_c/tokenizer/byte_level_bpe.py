@@ -1,0 +1,91 @@
+"""vocab.json + merges.txt → the byte-level BPE tokenizer that RoBERTa uses.
+
+Text is split by GPT-2's regular expression, each piece's UTF-8 bytes are spelled in a printable
+alphabet (a space becomes Ġ) and merged pair by pair in the order of merges.txt. A pair of texts is
+encoded as `<s> A </s></s> B </s>`, and offsets leave out a token's leading space.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+from ..errors import TokenizerFileError, shown
+from .tokenizer_files import library_errors, read_json_object, read_text
+
+
+def build_byte_level_bpe(
+    vocab_path: Path,
+    merges_path: Path,
+    *,
+    cls_token: str,
+    sep_token: str,
+    add_prefix_space: bool,
+    trim_offsets: bool,
+) -> Tokenizer:
+    """The tokenizer the two files describe, without added tokens.
+
+    Raises TokenizerFileError where a file is malformed or the two do not fit each other.
+    """
+    vocab = read_vocab(vocab_path)
+    merges = read_merges(merges_path, vocab)
+    for token in (cls_token, sep_token):
+        if token not in vocab:
+            raise TokenizerFileError(f"{vocab_path}: special token {shown(token)} is missing")
+    with library_errors(merges_path):
+        tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(
+        (sep_token, vocab[sep_token]), (cls_token, vocab[cls_token]), trim_offsets, add_prefix_space
+    )
+    return tokenizer
+
+
+def read_vocab(path: Path) -> dict[str, int]:
+    """Token → id, the ids being 0 … n-1, each used once."""
+    vocab = read_json_object(path)
+    if not vocab:
+        raise TokenizerFileError(f"{path}: expected tokens, found an empty object")
+    if set(map(type, vocab.values())) != {int}:
+        token, value = next((token, value) for token, value in vocab.items() if type(value) is not int)
+        raise TokenizerFileError(f"{path}: the id of {shown(token)} is {shown(value)}, expected an integer")
+    size = len(vocab)
+    ids = set(vocab.values())
+    if len(ids) < size:
+        token_of_id: dict[int, str] = {}
+        for token, index in vocab.items():
+            if token_of_id.setdefault(index, token) != token:
+                raise TokenizerFileError(
+                    f"{path}: id {index} is used twice, by {shown(token_of_id[index])} and {shown(token)}"
+                )
+    if min(ids) < 0 or max(ids) >= size:
+        stray = next(index for index in sorted(ids) if not 0 <= index < size)
+        missing = next(index for index in range(size) if index not in ids)
+        raise TokenizerFileError(
+            f"{path}: the ids of {size} tokens must be 0 to {size - 1}: found {stray}, missing {missing}"
+        )
+    return vocab
+
+
+def read_merges(path: Path, vocab: dict[str, int]) -> list[tuple[str, str]]:
+    """The pairs in merging order, after an optional `#version` line; both and their union are in `vocab`."""
+    lines = read_text(path).split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    first = 1 if lines and lines[0].startswith("#version") else 0
+    merges: list[tuple[str, str]] = []
+    for number, line in enumerate(lines[first:], start=first + 1):
+        left, separator, right = line.removesuffix("\r").partition(" ")
+        if not (left and separator and right) or " " in right:
+            raise TokenizerFileError(
+                f"{path}: line {number} is {shown(line)}, expected two tokens separated by one space"
+            )
+        if left not in vocab or right not in vocab or left + right not in vocab:
+            unknown = next(token for token in (left, right, left + right) if token not in vocab)
+            raise TokenizerFileError(
+                f"{path}: line {number}, {shown(line)}: token {shown(unknown)} is not in the vocabulary"
+            )
+        merges.append((left, right))
+    return merges

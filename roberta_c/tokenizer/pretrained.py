@@ -1,0 +1,363 @@
+"""The tokenizer that people call: transformers' names over one tokenizers.Tokenizer.
+
+Calls never change the shared backend, so threads may share a tokenizer: padding is done here, and
+truncation by a twin of the backend that shares its vocabulary, made once per setting. Only
+`add_tokens`, `add_special_tokens` and assignment to attributes change a tokenizer.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from tokenizers import AddedToken, Encoding, Tokenizer
+
+from ..errors import InputError, TokenizerFileError, shown
+from .batch_encoding import BatchEncoding, Fields, Padding, build_batch_encoding
+from .encode_options import (
+    DO_NOT_PAD,
+    EncodeOptions,
+    padded_width,
+    resolve_options,
+)
+from .special_tokens import TokenizerSettings, read_settings
+from .text_input import TextInput, collect_texts, find_lone_surrogate
+from .tokenizer_files import (
+    TOKENIZER_CONFIG,
+    TOKENIZER_JSON,
+    is_panic,
+    library_errors,
+)
+from .tokenizer_folder import ModelFacts, locate_tokenizer
+from .tokenizer_json import (
+    backend_traits,
+    read_tokenizer_json,
+    set_add_prefix_space,
+)
+from .vocabulary import TokenVocabulary
+
+UNLIMITED = int(1e30)  # what transformers calls the length limit of a tokenizer that has none
+_LARGEST_LIMIT = 10**20  # beyond this, a model_max_length means "none"
+_MAX_TWINS = 8
+
+_Tokenizer = TypeVar("_Tokenizer", bound="PreTrainedTokenizerFast")
+
+
+class PreTrainedTokenizerFast(TokenVocabulary):
+    """A tokenizer made from tokenizer.json; its subclasses know other files too.
+
+    Attributes: `name_or_path`; `model_max_length` (1e30 where no file sets it); `max_positions`
+    (the tokens that the model beside it takes, None if unknown); `padding_side`, `truncation_side`
+    ("right" or "left"); `add_prefix_space`; `model_input_names`; `clean_up_tokenization_spaces`.
+    """
+
+    vocabulary_files: ClassVar[tuple[str, ...]] = ()
+    default_roles: ClassVar[dict[str, AddedToken]] = {}
+    default_add_prefix_space: ClassVar[bool] = False
+    is_fast = True
+
+    def __init__(
+        self,
+        backend: Tokenizer,
+        settings: TokenizerSettings,
+        *,
+        name_or_path: str = "",
+        facts: ModelFacts | None = None,
+    ) -> None:
+        """Take over `backend`, whose vocabulary must hold the special tokens that `settings` name."""
+        roles = {role: None if token is None else str(token) for role, token in settings.roles.items()}
+        super().__init__(backend, roles, [str(token) for token in settings.extra])
+        options = settings.options
+        self.name_or_path = name_or_path
+        self.model_max_length: int = options.get("model_max_length", UNLIMITED)
+        self.max_positions: int | None = (facts or ModelFacts()).max_positions(self.pad_token_id)
+        self.padding_side: str = options.get("padding_side", "right")
+        self.truncation_side: str = options.get("truncation_side", "right")
+        self.clean_up_tokenization_spaces: bool = options.get("clean_up_tokenization_spaces", False)
+        self.model_input_names: list[str] = options.get("model_input_names", ["input_ids", "attention_mask"])
+        self.add_prefix_space: bool | None = backend_traits(backend).get("add_prefix_space")
+        backend.encode_special_tokens = options.get("split_special_tokens", False)
+        self._twins: dict[tuple, Tokenizer] = {}
+
+    # Loading and saving
+
+    @classmethod
+    def from_pretrained(
+        cls: type[_Tokenizer],
+        path_or_id: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        **overrides: Any,
+    ) -> _Tokenizer:
+        """The tokenizer of a local folder or a Hub repository.
+
+        `overrides` take precedence over what the files say: model_max_length, padding_side,
+        truncation_side, add_prefix_space, special tokens by role, … Raises TokenizerFileError for
+        missing or malformed files, InputError for an unknown override, HubError for the Hub's part.
+        """
+        folder, facts = locate_tokenizer(
+            path_or_id,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        return cls.from_folder(folder, name_or_path=str(path_or_id), facts=facts, **overrides)
+
+    @classmethod
+    def from_folder(
+        cls: type[_Tokenizer],
+        folder: Path,
+        *,
+        name_or_path: str | None = None,
+        facts: ModelFacts | None = None,
+        **overrides: Any,
+    ) -> _Tokenizer:
+        """The tokenizer of a local folder; tokenizer.json comes before any other vocabulary file."""
+        settings = read_settings(folder, overrides)
+        roles = settings.resolve_roles(cls.default_roles)
+        path = folder / TOKENIZER_JSON
+        if path.exists():
+            backend, sides = read_tokenizer_json(path)
+            settings.options = {**sides, **settings.options}
+            if "add_prefix_space" in settings.overridden:
+                set_add_prefix_space(backend, settings.options["add_prefix_space"], path)
+        elif cls.vocabulary_files and all((folder / name).exists() for name in cls.vocabulary_files):
+            path = folder / cls.vocabulary_files[0]
+            backend = cls._build_backend(folder, roles, settings)
+        else:
+            looked_for = [
+                TOKENIZER_JSON,
+                *([" with ".join(cls.vocabulary_files)] * bool(cls.vocabulary_files)),
+            ]
+            raise TokenizerFileError(f"{folder}: no tokenizer file: looked for {', '.join(looked_for)}")
+        settings.add_tokens_to(backend, roles, path)
+        return cls(backend, settings, name_or_path=name_or_path or str(folder), facts=facts)
+
+    @classmethod
+    def _build_backend(
+        cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
+    ) -> Tokenizer:
+        """The backend from `vocabulary_files`, all of which the folder holds."""
+        raise NotImplementedError
+
+    def save_pretrained(self, save_directory: str | Path) -> tuple[str, str]:
+        """Write tokenizer.json and tokenizer_config.json into the folder, made if need be; their paths.
+
+        Both this package and transformers load the same tokenizer from them.
+        """
+        folder = Path(save_directory)
+        config = {
+            "tokenizer_class": type(self).__name__.removesuffix("Fast"),
+            "model_max_length": self.model_max_length,
+            "padding_side": self.padding_side,
+            "truncation_side": self.truncation_side,
+            "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces,
+            "model_input_names": self.model_input_names,
+            "split_special_tokens": self._backend.encode_special_tokens,
+            **backend_traits(self._backend),
+            **self.special_tokens_map,
+        }
+        if type(self) is PreTrainedTokenizerFast:
+            config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        if self._extra:
+            config["extra_special_tokens"] = self._extra
+        paths = folder / TOKENIZER_CONFIG, folder / TOKENIZER_JSON
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths[0].write_text(
+                json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8"
+            )
+        except OSError as error:
+            raise TokenizerFileError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        with library_errors(paths[1]):
+            self._backend.save(str(paths[1]))
+        return str(paths[0]), str(paths[1])
+
+    def __repr__(self) -> str:
+        tokens = "".join(
+            f"        {index}: {token!r},\n" for index, token in self.added_tokens_decoder.items()
+        )
+        return (
+            f"{type(self).__name__}(name_or_path='{self.name_or_path}', vocab_size={self.vocab_size},"
+            f" model_max_length={self.model_max_length}, is_fast={self.is_fast},"
+            f" padding_side='{self.padding_side}', truncation_side='{self.truncation_side}',"
+            f" special_tokens={self.special_tokens_map},"
+            f" clean_up_tokenization_spaces={self.clean_up_tokenization_spaces},"
+            f" added_tokens_decoder={{\n{tokens}}}\n)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_twins": {}}
+
+    # Encoding
+
+    def __call__(
+        self,
+        text: Any,
+        text_pair: Any = None,
+        add_special_tokens: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+    ) -> BatchEncoding:
+        """Encode a text, a pair, or a batch of either, as transformers' fast tokenizers do.
+
+        text, text_pair: str, or lists of them of the same length; a list of 2-tuples is a batch of
+            pairs; with `is_split_into_words` a text is a list of words. An empty list gives an empty
+            BatchEncoding. An empty `text_pair` is a second text like any other (transformers drops
+            it, unless in a batch).
+        padding: False; True or "longest"; "max_length".
+        truncation: False; True or "longest_first"; "only_first"; "only_second". Without
+            `max_length`, to the smaller of `model_max_length` and `max_positions`.
+        max_length: counts special tokens; given alone, it truncates.
+        stride: tokens that an overflowing part repeats of the one before it.
+        return_tensors: "np" for int64 arrays of shape (batch, tokens), None for lists.
+
+        Raises InputError, which names the argument and, in a batch, the index.
+        """
+        batch = collect_texts(text, text_pair, is_split_into_words)
+        options = resolve_options(
+            padding=padding,
+            truncation=truncation,
+            max_length=max_length,
+            stride=stride,
+            pad_to_multiple_of=pad_to_multiple_of,
+            padding_side=self.padding_side if padding_side is None else padding_side,
+            return_tensors=return_tensors,
+            limit=self._limit(),
+        )
+        fields = Fields(
+            token_type_ids=self._wants("token_type_ids", return_token_type_ids),
+            attention_mask=self._wants("attention_mask", return_attention_mask),
+            special_tokens_mask=return_special_tokens_mask,
+            offset_mapping=return_offsets_mapping,
+            length=return_length,
+            overflowing=return_overflowing_tokens,
+        )
+        encodings = self._encode(batch, options, add_special_tokens, is_split_into_words)
+        padded = build_batch_encoding(encodings, fields, self._padding(options, encodings), options.as_numpy)
+        if not batch.is_batch and not options.as_numpy and not return_overflowing_tokens:
+            for name, rows in padded.data.items():
+                if isinstance(rows[0], list):
+                    padded.data[name] = rows[0]
+        return padded
+
+    def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> Any:
+        """The `input_ids` of a call with the same arguments."""
+        return self(text, text_pair, **arguments)["input_ids"]
+
+    def tokenize(
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False, **arguments: Any
+    ) -> list[str]:
+        """The tokens of a text or pair as strings."""
+        return self(text, pair, add_special_tokens, **arguments).tokens()
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens a text (or pair) gets."""
+        return self._backend.num_special_tokens_to_add(pair)
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """The ids of a text or pair with special tokens: `<s> A </s>` or `<s> A </s></s> B </s>`."""
+        cls, sep = [self.cls_token_id], [self.sep_token_id]
+        if cls[0] is None or sep[0] is None:
+            raise InputError("build_inputs_with_special_tokens needs a cls_token and a sep_token")
+        first = cls + list(token_ids_0) + sep
+        return first if token_ids_1 is None else first + sep + list(token_ids_1) + sep
+
+    def _limit(self) -> int | None:
+        """The longest row that tokenizer and model take, None if neither says."""
+        limits = [self.max_positions] if self.max_positions is not None else []
+        if self.model_max_length <= _LARGEST_LIMIT:
+            limits.append(self.model_max_length)
+        return min(limits, default=None)
+
+    def _wants(self, field: str, asked: bool | None) -> bool:
+        return field in self.model_input_names if asked is None else bool(asked)
+
+    def _padding(self, options: EncodeOptions, encodings: list[Encoding]) -> Padding | None:
+        if options.padding == DO_NOT_PAD:
+            return None
+        if self.pad_token is None:
+            raise InputError("padding asked for, but the tokenizer has no pad_token: set one")
+        width = padded_width(options, [len(encoding) for encoding in encodings])
+        if width is None:
+            return None
+        return Padding(width, options.padding_side, self.pad_token_id, self.pad_token_type_id, self.pad_token)
+
+    def _encode(
+        self, batch: TextInput, options: EncodeOptions, add_special_tokens: bool, is_split_into_words: bool
+    ) -> list[Encoding]:
+        if not batch.items:
+            return []
+        backend = self._backend
+        if options.truncate_to is not None:
+            specials = backend.num_special_tokens_to_add(batch.is_pair) if add_special_tokens else 0
+            room = options.truncate_to - specials
+            if room < 0 or options.stride >= max(room, 1):
+                raise InputError(
+                    f"truncation to {options.truncate_to} tokens leaves {room} beside the special tokens,"
+                    f" expected more than stride={options.stride}"
+                )
+            backend = self._truncating_twin(options.truncate_to, options.stride, options.truncation)
+        try:
+            return backend.encode_batch(
+                batch.items, is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
+            )
+        except TypeError as error:  # what the library makes of text that is not Unicode
+            found = find_lone_surrogate(batch)
+            if found is None:
+                raise
+            raise InputError(f"{found}, expected text that UTF-8 can encode") from error
+        except BaseException as error:
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
+            raise InputError(f"the tokenizers library refuses the text: {shown(str(error), 200)}") from error
+
+    def _truncating_twin(self, max_length: int, stride: int, strategy: str) -> Tokenizer:
+        """The backend with truncation on: another object over the same vocabulary, made in microseconds."""
+        size = len(self)  # grows when tokens are added, to the backend directly included
+        key = (max_length, stride, strategy, self.truncation_side, size)
+        twin = self._twins.get(key)
+        if twin is None:
+            if len(self._twins) >= _MAX_TWINS:
+                self._twins = {}
+            twin = _twin_of(self._backend)
+            try:
+                twin.enable_truncation(
+                    max_length, stride=stride, strategy=strategy, direction=self.truncation_side
+                )
+            except ValueError as error:
+                raise InputError(f"truncation to {max_length} with stride={stride}: {error}") from error
+            self._twins[key] = twin
+        return twin
+
+
+def _twin_of(backend: Tokenizer) -> Tokenizer:
+    """A tokenizer over the very components of `backend`, with its added tokens."""
+    twin = Tokenizer(backend.model)
+    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
+        component = getattr(backend, part)
+        if component is not None:
+            setattr(twin, part, component)
+    added = sorted(backend.get_added_tokens_decoder().items())
+    twin.add_tokens([token for _, token in added])
+    twin.encode_special_tokens = backend.encode_special_tokens
+    return twin

@@ -1,0 +1,278 @@
+"""Tokens ↔ ids ↔ text, and special tokens by their roles: the half of a tokenizer that holds its state."""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tokenizers import AddedToken, Tokenizer
+
+from ..errors import InputError, shown
+from .special_tokens import EXTRA, ROLES, as_added_token
+
+logger = logging.getLogger(__name__)
+
+_EXTRA_OLD_NAME = "additional_special_tokens"
+
+
+def _role(role: str) -> Any:
+    """An attribute such as `mask_token`: a token or None. Set, it must be in the vocabulary."""
+
+    def get(self: TokenVocabulary) -> str | None:
+        return self._roles.get(role)
+
+    def set_(self: TokenVocabulary, token: str | AddedToken | None) -> None:
+        self._roles[role] = None if token is None else self._known_token(role, token)
+
+    return property(get, set_)
+
+
+def _role_id(role: str) -> Any:
+    """An attribute such as `mask_token_id`: an id or None."""
+
+    def get(self: TokenVocabulary) -> int | None:
+        token = self._roles.get(role)
+        return None if token is None else self._backend.token_to_id(token)
+
+    def set_(self: TokenVocabulary, index: int | None) -> None:
+        token = None if index is None else self.convert_ids_to_tokens(index)
+        if index is not None and token is None:
+            raise InputError(f"{role}_id: {shown(index)} is not in the vocabulary")
+        self._roles[role] = token
+
+    return property(get, set_)
+
+
+class TokenVocabulary:
+    """A tokenizers.Tokenizer and which of its tokens play a special role."""
+
+    bos_token, bos_token_id = _role("bos_token"), _role_id("bos_token")
+    eos_token, eos_token_id = _role("eos_token"), _role_id("eos_token")
+    unk_token, unk_token_id = _role("unk_token"), _role_id("unk_token")
+    sep_token, sep_token_id = _role("sep_token"), _role_id("sep_token")
+    pad_token, pad_token_id = _role("pad_token"), _role_id("pad_token")
+    cls_token, cls_token_id = _role("cls_token"), _role_id("cls_token")
+    mask_token, mask_token_id = _role("mask_token"), _role_id("mask_token")
+    pad_token_type_id = 0
+
+    clean_up_tokenization_spaces: bool
+
+    def __init__(self, backend: Tokenizer, roles: Mapping[str, str | None], extra: Iterable[str]) -> None:
+        self._backend = backend
+        self._roles: dict[str, str | None] = {role: roles.get(role) for role in ROLES}
+        self._extra = list(extra)
+
+    # Sizes and tables
+
+    @property
+    def backend_tokenizer(self) -> Tokenizer:
+        """The tokenizers.Tokenizer underneath, shared with every call."""
+        return self._backend
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens in the model's vocabulary, without those added to it."""
+        return self._backend.get_vocab_size(with_added_tokens=False)
+
+    def __len__(self) -> int:
+        return self._backend.get_vocab_size(with_added_tokens=True)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Every token → its id, added tokens included."""
+        return self._backend.get_vocab(with_added_tokens=True)
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        """Every token → its id, added tokens included."""
+        return self.get_vocab()
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """Id → token for all tokens that are matched in text as a whole, by ascending id."""
+        return dict(sorted(self._backend.get_added_tokens_decoder().items()))
+
+    @property
+    def added_tokens_encoder(self) -> dict[str, int]:
+        """Token → id for the tokens of `added_tokens_decoder`."""
+        return {token.content: index for index, token in self.added_tokens_decoder.items()}
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """Token → id for the tokens of `added_tokens_decoder`."""
+        return self.added_tokens_encoder
+
+    # Special tokens
+
+    @property
+    def special_tokens_map(self) -> dict[str, str]:
+        """Role → token, for the roles that have one."""
+        return {role: token for role, token in self._roles.items() if token is not None}
+
+    @property
+    def extra_special_tokens(self) -> list[str]:
+        """Special tokens without a role."""
+        return list(self._extra)
+
+    @property
+    def additional_special_tokens(self) -> list[str]:
+        """Special tokens without a role, by their name before transformers 5."""
+        return list(self._extra)
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """The tokens with a role, in the roles' order, then the others; each once."""
+        return list(dict.fromkeys([*self.special_tokens_map.values(), *self._extra]))
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """The ids of `all_special_tokens`."""
+        return self.convert_tokens_to_ids(self.all_special_tokens)
+
+    def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
+        """Add a token or a list of them (str, AddedToken, or its fields in a dict); return how many were new.
+
+        New tokens take the ids from `len(self)` on. Special ones are left out by
+        `decode(skip_special_tokens=True)`. Not safe while other threads use the tokenizer.
+        """
+        if isinstance(new_tokens, str | AddedToken | Mapping):
+            new_tokens = [new_tokens]
+        if not isinstance(new_tokens, list | tuple):
+            raise InputError(f"new_tokens is {shown(new_tokens)}, expected a token or a list of tokens")
+        try:
+            tokens = [as_added_token(token, special=True if special_tokens else None) for token in new_tokens]
+        except InputError as error:
+            raise InputError(f"new_tokens: {error}") from error
+        return self._backend.add_tokens(tokens)
+
+    def add_special_tokens(
+        self, special_tokens_dict: Mapping[str, Any], replace_extra_special_tokens: bool = True
+    ) -> int:
+        """Give roles to tokens, adding those not in the vocabulary; return how many were new.
+
+        Keys: the roles (`mask_token`, …) with a token each, and `extra_special_tokens` (also
+        `additional_special_tokens`) with a list, which replaces the present one if asked.
+        """
+        added = 0
+        for name, value in special_tokens_dict.items():
+            if name in ROLES:
+                added += self.add_tokens([value], special_tokens=True)
+                setattr(self, name, value if isinstance(value, str | None) else as_added_token(value))
+            elif name in (EXTRA, _EXTRA_OLD_NAME):
+                if not isinstance(value, list | tuple):
+                    raise InputError(f"{name} is {shown(value)}, expected a list of tokens")
+                added += self.add_tokens(value, special_tokens=True)
+                kept = [] if replace_extra_special_tokens else self._extra
+                new = [as_added_token(token).content for token in value]
+                self._extra = list(dict.fromkeys([*kept, *new]))
+            else:
+                expected = ", ".join([*ROLES, EXTRA])
+                raise InputError(f"special_tokens_dict has key {shown(name)}, expected {expected}")
+        return added
+
+    def _known_token(self, name: str, token: Any) -> str:
+        content = as_added_token(token).content
+        if self._backend.token_to_id(content) is None:
+            raise InputError(
+                f"{name}: {shown(content)} is not in the vocabulary: add it with add_special_tokens"
+            )
+        return content
+
+    # Tokens ↔ ids ↔ text
+
+    def convert_tokens_to_ids(self, tokens: Any) -> Any:
+        """The id of a token, or a list of ids for a list of tokens; `unk_token_id` for unknown ones."""
+        if isinstance(tokens, str):
+            index = self._backend.token_to_id(tokens)
+            return self.unk_token_id if index is None else index
+        if not isinstance(tokens, list | tuple) or not all(isinstance(token, str) for token in tokens):
+            raise InputError(f"tokens is {shown(tokens)}, expected str or a list of str")
+        return [self.convert_tokens_to_ids(token) for token in tokens]
+
+    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
+        """The token of an id, or a list of tokens for ids in a row; None for ids beyond the vocabulary."""
+        if _is_int(ids):
+            return self._backend.id_to_token(_as_id(ids))
+        skipped = set(self.all_special_ids) if skip_special_tokens else set()
+        return [self._backend.id_to_token(index) for index in _as_ids(ids) if index not in skipped]
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """The text that the tokens spell, special ones included."""
+        if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
+            raise InputError(f"tokens is {shown(tokens)}, expected a list of str")
+        decoder = self._backend.decoder
+        return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
+
+    def decode(
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> Any:
+        """The text that ids spell; a list of texts for a list of rows.
+
+        `token_ids`: an int, a row of ints, rows of ints, arrays of those, or a mapping with
+        `input_ids`. Ids beyond the vocabulary are left out, as transformers does.
+        `clean_up_tokenization_spaces` drops the space before punctuation and English contractions;
+        byte-level BPE needs no such thing, and there it is ignored with a warning.
+        """
+        if isinstance(token_ids, Mapping):
+            token_ids = token_ids["input_ids"]
+        if isinstance(token_ids, np.ndarray):
+            token_ids = token_ids.tolist()
+        is_list = isinstance(token_ids, list | tuple)
+        if is_list and token_ids and isinstance(token_ids[0], list | tuple | np.ndarray):
+            return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in token_ids]
+        ids = [_as_id(token_ids)] if _is_int(token_ids) else _as_ids(token_ids)
+        text = self._backend.decode(ids, skip_special_tokens=skip_special_tokens)
+        if clean_up_tokenization_spaces is None:
+            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
+        if clean_up_tokenization_spaces:
+            if type(self._backend.model).__name__ == "BPE":
+                logger.warning("clean_up_tokenization_spaces has no effect on a byte-level BPE tokenizer")
+            else:
+                text = clean_up_tokenization(text)
+        return text
+
+    def batch_decode(
+        self,
+        sequences: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> list[str]:
+        """The texts that rows of ids spell (one row gives a list of one text); arguments as for `decode`."""
+        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
+        return [texts] if isinstance(texts, str) else texts
+
+
+def clean_up_tokenization(text: str) -> str:
+    """`text` without the space before punctuation and English contractions."""
+    for tail in (".", "?", "!", ","):
+        text = text.replace(f" {tail}", tail)
+    text = text.replace(" ' ", "'")
+    for tail in ("n't", "'m", "'s", "'ve", "'re"):
+        text = text.replace(f" {tail}", tail)
+    return text
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int | np.integer)
+
+
+def _as_id(value: Any) -> int:
+    try:
+        index = operator.index(value)
+    except TypeError:
+        index = -1
+    if not 0 <= index < 2**32:
+        raise InputError(f"found {shown(value)} among token ids, expected integers of at least 0")
+    return index
+
+
+def _as_ids(values: Any) -> list[int]:
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if not isinstance(values, list | tuple):
+        raise InputError(f"token ids are {shown(values)}, expected an int, or ints in a list or array")
+    return [_as_id(value) for value in values]

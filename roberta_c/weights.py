@@ -1,0 +1,161 @@
+"""Named arrays → packed layers: takes each tensor a model needs, checks it, packs it, reports the rest."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
+from .checkpoint import FLOAT_DTYPES, names
+from .errors import ModelFileError
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
+    from .config import RobertaConfig
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a checkpoint held against what the model needed; names as in the file (missing: as expected)."""
+
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    tied: tuple[tuple[str, str], ...] = ()
+    """(name, the name whose values it shares)."""
+
+    def __str__(self) -> str:
+        tied = [f"{name} = {source}" for name, source in self.tied]
+        rows = [("missing", self.missing), ("unexpected", self.unexpected), ("tied", tied)]
+        return "\n".join(f"{title}: {', '.join(found) if found else 'none'}" for title, found in rows)
+
+
+class WeightSource:
+    """The tensors of one checkpoint, taken by canonical name; remembers which were taken."""
+
+    def __init__(self, checkpoint: Checkpoint, config: RobertaConfig, kernels: Kernels, num_threads: int) -> None:
+        self.checkpoint = checkpoint
+        self.config = config
+        self.kernels = kernels
+        self.num_threads = num_threads
+        self.place = str(checkpoint.files[0])
+        self.stored_names = names.canonical_names(checkpoint.tensors, self.place)
+        self.missing: list[str] = []
+        self.taken: set[str] = set()
+
+    # ---- what is there -------------------------------------------------------------------------------
+
+    def require(self, shapes: dict[str, names.Shape], what: str) -> None:
+        """ModelFileError unless every tensor of `shapes` is there, with that shape and a float type."""
+        absent = [name for name in shapes if name not in self.stored_names]
+        if absent:
+            listed = ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
+            heads = ", ".join(names.heads_present(self.stored_names)) or "none"
+            raise ModelFileError(
+                f"{self.place}: {what}: tensors not found: {listed}; heads found in the file: {heads}"
+            )
+        for name, shape in shapes.items():
+            info = self.checkpoint.tensors[self.stored_names[name]]
+            if info.shape != shape:
+                raise ModelFileError(
+                    f"{info.file}: {info.name}: found shape {info.shape}, expected {shape} by config.json"
+                )
+            if info.dtype not in FLOAT_DTYPES:
+                raise ModelFileError(
+                    f"{info.file}: {info.name}: found dtype {info.dtype}, expected one of {', '.join(FLOAT_DTYPES)}"
+                )
+
+    def has_all(self, shapes: dict[str, names.Shape]) -> bool:
+        """Whether all tensors of an optional part are there; absent ones are reported as missing."""
+        absent = [name for name in shapes if name not in self.stored_names]
+        self.missing += absent
+        return not absent
+
+    def float32(self, name: str) -> np.ndarray:
+        """The tensor as float32, a view of the mapped file where its type allows it."""
+        self.taken.add(name)
+        return self.checkpoint.read_float32(self.stored_names[name])
+
+    # ---- packed parts --------------------------------------------------------------------------------
+
+    def linear(self, *prefixes: str) -> PackedLinear:
+        """One packed linear layer of one or several stacked `<prefix>.weight` and `<prefix>.bias`."""
+        weights = [self.float32(f"{prefix}.weight") for prefix in prefixes]
+        biases = [self.float32(f"{prefix}.bias") for prefix in prefixes]
+        return self.kernels.pack_linear(weights, biases, num_threads=self.num_threads)
+
+    def norm(self, prefix: str) -> Norm:
+        """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
+        return Norm(
+            self.float32(f"{prefix}.weight"), self.float32(f"{prefix}.bias"), self.config.layer_norm_eps
+        )
+
+    def embeddings(self) -> EmbeddingTables:
+        """The embedding tables; the word table stays in the mapped file, in the file's own type."""
+        word_name = names.EMBEDDINGS["word"]
+        stored_name = self.stored_names[word_name]
+        self.taken.add(word_name)
+        word_dtype = self.checkpoint.tensors[stored_name].dtype
+        if word_dtype == "float64":  # no kernel reads it, and no published checkpoint has it
+            word, word_dtype = self.checkpoint.read_float32(stored_name), "float32"
+        else:
+            word = self.checkpoint.read(stored_name)
+        return EmbeddingTables(
+            word,
+            word_dtype,
+            self.float32(names.EMBEDDINGS["position"]),
+            self.float32(names.EMBEDDINGS["token_type"]),
+            self.norm(names.EMBEDDINGS["norm_weight"].removesuffix(".weight")),
+        )
+
+    def layer(self, index: int) -> PackedLayer:
+        """Encoder layer `index`, query, key and value as one product."""
+
+        def prefix(part: str) -> str:
+            return names.layer_name(index, f"{part}_weight").removesuffix(".weight")
+
+        return PackedLayer(
+            self.linear(prefix("query"), prefix("key"), prefix("value")),
+            self.linear(prefix("attention_output")),
+            self.norm(prefix("attention_norm")),
+            self.linear(prefix("up")),
+            self.linear(prefix("down")),
+            self.norm(prefix("output_norm")),
+            self.config.num_attention_heads,
+            self.config.activation,
+        )
+
+    # ---- the rest ------------------------------------------------------------------------------------
+
+    def report(self) -> LoadReport:
+        """What was not used; one log line where that is worth a look."""
+        tied = tuple(
+            (self.stored_names.get(name, name), self.stored_names[source])
+            for name, source in names.TIED.items()
+            if name in self.stored_names and source in self.stored_names and self._same_values(name, source)
+        )
+        tied_names = {name for name, _ in tied}
+        unexpected = tuple(
+            stored
+            for name, stored in self.stored_names.items()
+            if name not in self.taken and name not in names.BUFFERS and stored not in tied_names
+        )
+        # An unused pooler is normal: every checkpoint fine-tuned for classification carries one.
+        unusual = [name for name in unexpected if names.canonical_name(name) not in names.POOLER.values()]
+        if unexpected:
+            logger.log(
+                logging.WARNING if unusual else logging.INFO,
+                "%s: %d tensors not used by this model: %s",
+                self.place,
+                len(unexpected),
+                ", ".join(unexpected[:8]) + (", …" if len(unexpected) > 8 else ""),
+            )
+        return LoadReport(tuple(self.missing), unexpected, tied)
+
+    def _same_values(self, name: str, source: str) -> bool:
+        one, other = (self.checkpoint.read(self.stored_names[n]) for n in (name, source))
+        return one.dtype == other.dtype and one.shape == other.shape and np.shares_memory(one, other)

@@ -1,0 +1,603 @@
+"""torch's zip archives: equal to torch on honest files, and every forged or damaged one refused."""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from checkpoint_samples import (
+    Entry,
+    assert_equals_torch,
+    call,
+    check_every_truncation,
+    dict_of,
+    integer,
+    integers,
+    list_of,
+    make_zip,
+    mutations,
+    name_of,
+    ordered_dict,
+    pickled,
+    plain_state_dict,
+    storage,
+    tensor,
+    text,
+    torch_entries,
+    tuple_of,
+    woven_state_dict,
+)
+
+from roberta_c.checkpoint import open_checkpoint
+from roberta_c.errors import ModelFileError, RobertaCError, UnsafeFileError
+
+STATE_DICTS = {"plain": plain_state_dict, "woven": woven_state_dict, "nothing": OrderedDict}
+
+
+@contextmanager
+def writer_options(alignment: int = 64, crc32: bool = True) -> Iterator[None]:
+    """torch.save's own settings, put back afterwards."""
+    from torch.utils.serialization import config
+
+    before = config.save.storage_alignment
+    config.save.storage_alignment = alignment
+    torch.serialization.set_crc32_options(crc32)
+    try:
+        yield
+    finally:
+        config.save.storage_alignment = before
+        torch.serialization.set_crc32_options(True)
+
+
+# Honest files.
+
+
+@pytest.mark.parametrize("which", STATE_DICTS)
+@pytest.mark.parametrize(
+    "options", [{}, {"crc32": False}, {"alignment": 1}, {"alignment": 4096}], ids=lambda options: str(options)
+)
+def test_equals_torch(tmp_path, which, options):
+    tensors = STATE_DICTS[which]()
+    path = tmp_path / "weights.bin"
+    with writer_options(**options):
+        torch.save(tensors, path)
+    checkpoint = open_checkpoint(path)
+    assert checkpoint.format == "torch-zip"
+    assert checkpoint.files == [path]
+    assert_equals_torch(checkpoint, torch.load(path, weights_only=True))
+
+
+def test_equals_torch_when_saved_to_a_stream(tmp_path):
+    path = tmp_path / "weights.bin"
+    with open(path, "wb") as stream:
+        torch.save(plain_state_dict(), stream)
+    assert_equals_torch(open_checkpoint(path), plain_state_dict())
+
+
+def test_equals_torch_for_a_module_with_metadata(tmp_path):
+    module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3), torch.nn.BatchNorm1d(3))
+    tensors = module.state_dict()
+    assert tensors._metadata
+    torch.save(tensors, tmp_path / "weights.bin")
+    assert_equals_torch(open_checkpoint(tmp_path / "weights.bin"), tensors)
+
+
+def test_equals_torch_with_parameters_kept(tmp_path):
+    tensors = torch.nn.Linear(4, 3).state_dict(keep_vars=True)
+    assert isinstance(tensors["weight"], torch.nn.Parameter)
+    torch.save(tensors, tmp_path / "weights.bin")
+    assert_equals_torch(open_checkpoint(tmp_path / "weights.bin"), tensors)
+
+
+@pytest.mark.parametrize(
+    "relative", ["models/tweet-sentiment-small/pytorch_model.bin", "data/xlm-t/adapter/pytorch_adapter.bin"]
+)
+def test_equals_torch_on_published_files(test_data, relative):
+    path = test_data(relative)
+    expected = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = open_checkpoint(path)
+    assert_equals_torch(checkpoint, expected)
+    assert all(not checkpoint.read(name).flags.owndata for name in expected)
+
+
+@pytest.mark.parametrize("name", ["roberta/outputs/roberta.base", "xlmr/outputs/xlmr.large"])
+def test_a_bare_tensor_is_no_checkpoint(test_data, name):
+    path = test_data(f"data/{name}.output.pt")
+    with pytest.raises(ModelFileError, match=r"output\.pt: holds a tensor, expected a dict of named tensors"):
+        open_checkpoint(path)
+
+
+def test_tensors_of_one_storage_share_memory(tmp_path):
+    torch.save(woven_state_dict(), tmp_path / "weights.bin")
+    checkpoint = open_checkpoint(tmp_path / "weights.bin")
+    table, tied, window = (checkpoint.read(name) for name in ("table", "tied", "window"))
+    assert table.ctypes.data == tied.ctypes.data
+    assert window.ctypes.data == table[3:].ctypes.data
+    assert checkpoint.read("transposed") is checkpoint.read("transposed").base or True
+    first, second = checkpoint.read("transposed"), checkpoint.read("transposed")
+    assert first.ctypes.data == second.ctypes.data
+    assert not np.shares_memory(first, table)
+
+
+def test_unaligned_tied_tensors_share_one_copy(tmp_path):
+    archive = make_zip(
+        torch_entries(
+            pickled(dict_of(("a", tensor()), ("b", tensor(shape=(6,), strides=(1,))), ("c", tensor()))), prefix="arc"
+        )
+    )
+    path = tmp_path / "weights.bin"
+    path.write_bytes(archive)
+    checkpoint = open_checkpoint(path)
+    arrays = [checkpoint.read(name) for name in "abc"]
+    assert len({array.ctypes.data for array in arrays}) == 1
+    for array in arrays:
+        assert array.flags.aligned
+        assert array.reshape(-1).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_arrays_outlive_the_checkpoint(tmp_path):
+    torch.save({"w": torch.arange(1000.0)}, tmp_path / "weights.bin")
+    array = open_checkpoint(tmp_path / "weights.bin").read("w")
+    os.unlink(tmp_path / "weights.bin")
+    assert array.sum() == 499500
+
+
+def test_values_that_are_no_tensors_are_reported(tmp_path, caplog):
+    tensors = {"w": torch.ones(2), "epoch": 3, "name": "x\ny", "config": {"a": 1}, "nothing": None}
+    torch.save(tensors, tmp_path / "weights.bin")
+    checkpoint = open_checkpoint(tmp_path / "weights.bin")
+    assert list(checkpoint.tensors) == ["w"]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    for words in ("weights.bin: ignored 4 entries", "'epoch' (int)", "'config' (dict)", "'nothing' (None)"):
+        assert words in record.message
+
+
+@pytest.mark.parametrize(
+    ("value", "fragment"),
+    [
+        ({"state_dict": {"w": torch.ones(2)}, "epoch": 3}, "only 'state_dict' (dict), 'epoch' (int)"),
+        ({"model": OrderedDict(w=torch.ones(2))}, "only 'model' (OrderedDict)"),
+        ([torch.ones(2)], "holds a list"),
+        ((1, 2), "holds a tuple"),
+        ("text", "holds a str"),
+        (None, "holds a None"),
+        ({0: torch.ones(2)}, "tensor name that is int"),
+        ({"a\nb": torch.ones(2)}, r"the tensor name 'a\nb'"),
+        ({"a\x1b[31m": torch.ones(2)}, r"'a\x1b[31m'"),
+        ({str(number): 1 for number in range(20)}, "'7' (int), …"),
+    ],
+    ids=str,
+)
+def test_refuses_what_is_no_state_dict(tmp_path, value, fragment):
+    torch.save(value, tmp_path / "weights.bin")
+    with pytest.raises(ModelFileError) as caught:
+        open_checkpoint(tmp_path / "weights.bin")
+    assert fragment in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("/tmp/roberta_c_was_here",)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (Malicious(), "posix.mkdir"),
+        (torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
+        ({"w": torch.zeros(2, dtype=torch.complex64)}, "torch.ComplexFloatStorage"),
+        ({"w": torch.zeros(2, dtype=torch.float8_e4m3fn)}, "torch._utils._rebuild_tensor_v3"),
+        ({"w": torch.zeros(2).to_sparse()}, "torch._utils._rebuild_sparse_tensor"),
+        ({"w": torch.ones(2), "device": torch.device("cpu")}, "torch.device"),
+        ({"w": torch.ones(2), "n": np.float64(1)}, "numpy._core.multiarray.scalar"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_refuses_foreign_objects_by_name(tmp_path, value, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sparse tensors are "beta"
+        torch.save(value, tmp_path / "weights.bin")
+    with pytest.raises(UnsafeFileError) as caught:
+        open_checkpoint(tmp_path / "weights.bin")
+    assert repr(name) in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'weights.bin'}: data.pkl: refused")
+    assert not os.path.exists("/tmp/roberta_c_was_here")
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_refuses_other_pickle_protocols(tmp_path, protocol):
+    torch.save({"w": torch.ones(2)}, tmp_path / "weights.bin", pickle_protocol=protocol)
+    with pytest.raises(ModelFileError, match="protocol 2"):
+        open_checkpoint(tmp_path / "weights.bin")
+
+
+def test_refuses_torchscript(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "weights.bin")
+    with pytest.raises(ModelFileError, match="is a TorchScript archive"):
+        open_checkpoint(tmp_path / "weights.bin")
+
+
+def test_reads_old_archives_and_any_prefix(tmp_path):
+    """Before torch 2.1 there was no `byteorder`; the prefix is the file's stem, or `archive`."""
+    path = tmp_path / "weights.bin"
+    for prefix in ("archive", "pytorch_model", "größe", "..weights"):
+        entries = torch_entries(pickled(dict_of(("w", tensor()))), prefix=prefix)
+        path.write_bytes(make_zip([entry for entry in entries if not entry.name.endswith("byteorder")]))
+        assert open_checkpoint(path).read("w").tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_reads_an_archive_repacked_by_python(tmp_path):
+    """Stored, without data descriptors, and without zip64 records."""
+    torch.save(plain_state_dict(), tmp_path / "by_torch.bin")
+    with (
+        zipfile.ZipFile(tmp_path / "by_torch.bin") as source,
+        zipfile.ZipFile(tmp_path / "by_python.bin", "w", zipfile.ZIP_STORED) as target,
+    ):
+        for name in source.namelist():
+            with target.open(name, "w", force_zip64="data/0" in name) as entry:
+                entry.write(source.read(name))
+    assert_equals_torch(open_checkpoint(tmp_path / "by_python.bin"), plain_state_dict())
+
+
+def test_refuses_a_compressed_archive(tmp_path):
+    torch.save({"w": torch.ones(2)}, tmp_path / "by_torch.bin")
+    with (
+        zipfile.ZipFile(tmp_path / "by_torch.bin") as source,
+        zipfile.ZipFile(tmp_path / "weights.bin", "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(ModelFileError, match="is compressed"):
+        open_checkpoint(tmp_path / "weights.bin")
+
+
+def test_reads_beyond_four_gigabytes(tmp_path):
+    """As torch 2.13 writes them: zip64 fields for large sizes and offsets, and then 24-byte descriptors."""
+    large, behind = 0x1_0000_0040, np.arange(3, dtype="<f4").tobytes()
+    root = dict_of(
+        ("large", tensor(storage("Byte", "big", large), shape=(large,), strides=(1,))),
+        ("behind", tensor(storage("Float", "small", 3), shape=(3,), strides=(1,))),
+    )
+    path = tmp_path / "weights.bin"
+    offsets = []
+    with open(path, "wb") as file:
+
+        def local(name: bytes, extra: bytes) -> None:
+            offsets.append(file.tell())
+            file.write(struct.pack("<4s5H3I2H", b"PK\x03\x04", 0, 0x808, *[0] * 6, len(name), len(extra)) + name + extra)
+
+        local(b"a/data.pkl", b"")
+        pickle = pickled(root)
+        file.write(pickle + struct.pack("<4s3I", b"PK\x07\x08", 0, len(pickle), len(pickle)))
+        local(b"a/data/big", struct.pack("<2H2Q", 1, 16, large, 0))
+        file.seek(large, os.SEEK_CUR)  # a hole
+        file.write(struct.pack("<4sI2Q", b"PK\x07\x08", 0, large, large))
+        local(b"a/data/small", struct.pack("<2HQ", 1, 8, file.tell()))
+        file.write(behind + struct.pack("<4sI2Q", b"PK\x07\x08", 0, len(behind), len(behind)))
+        start = file.tell()
+        for name, size, offset in (
+            (b"a/data.pkl", len(pickle), offsets[0]),
+            (b"a/data/big", large, offsets[1]),
+            (b"a/data/small", len(behind), offsets[2]),
+        ):
+            wide = [number for number in (size, offset) if number > 0xFFFFFFFF]
+            wide = wide * 2 if size > 0xFFFFFFFF else wide
+            extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+            size, offset = min(size, 0xFFFFFFFF), min(offset, 0xFFFFFFFF)
+            file.write(struct.pack("<4s6H3I", b"PK\x01\x02", 0, 0, 0x808, 0, 0, 0, 0, size, size))
+            file.write(struct.pack("<5H2I", len(name), len(extra), 0, 0, 0, 0, offset) + name + extra)
+        end = file.tell()
+        file.write(struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 0, 0, 0, 0, 3, 3, end - start, start))
+        file.write(struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1))
+        file.write(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 3, 3, end - start, 0xFFFFFFFF, 0))
+    assert set(zipfile.ZipFile(path).namelist()) == {"a/data.pkl", "a/data/big", "a/data/small"}
+    checkpoint = open_checkpoint(path)
+    assert checkpoint.read("behind").tolist() == [0, 1, 2]
+    assert checkpoint.read("large").shape == (large,)
+    assert not checkpoint.read("large")[-64:].any()
+
+
+# Forged files.
+
+ROOT = dict_of(("w", tensor()))
+EIGHT_BYTES = np.arange(2, dtype="<f4").tobytes()
+
+
+def zip64_field(*numbers: int) -> bytes:
+    return struct.pack(f"<2H{len(numbers)}Q", 1, 8 * len(numbers), *numbers)
+
+
+def entries(pickle: bytes | None = None, **options: object) -> list[Entry]:
+    return torch_entries(pickled(ROOT) if pickle is None else pickle, **options)
+
+
+def changed(number: int, **changes: object) -> list[Entry]:
+    """The honest entries, one of them (0: data.pkl, 2: the storage) altered."""
+    altered = entries()
+    for name, value in changes.items():
+        if name == "both":
+            altered[number].both(**value)
+        else:
+            setattr(altered[number], name, value)
+    return altered
+
+
+def renamed(name: str) -> bytes:
+    return make_zip([*entries(), Entry(name, b"")])
+
+
+def tensor_of(count: int, **view: object) -> bytes:
+    return make_zip(entries(pickled(dict_of(("w", tensor(storage(count=count), **view))))))
+
+
+FORGED = {
+    # Flags, methods, names.
+    "encrypted": (make_zip(changed(2, both={"flags": 0x0809})), "flags 0x0809"),
+    "patch data": (make_zip(changed(2, both={"flags": 0x0828})), "flags 0x0828"),
+    "strong encryption": (make_zip(changed(2, both={"flags": 0x0848})), "flags 0x0848"),
+    "masked headers": (make_zip(changed(2, both={"flags": 0x2808})), "flags 0x2808"),
+    "deflated": (make_zip(changed(2, both={"method": 8})), "compressed (method 8)"),
+    "deflated in local header": (make_zip(changed(2, local={"method": 8})), "another method in its local"),
+    "dot dot": (renamed("archive/../data/1"), "unsafe name"),
+    "dot": (renamed("archive/./data/1"), "unsafe name"),
+    "absolute": (renamed("/archive/data/1"), "unsafe name"),
+    "empty part": (renamed("archive//data/1"), "unsafe name"),
+    "folder": (renamed("archive/data/"), "unsafe name"),
+    "backslash": (renamed("archive\\data\\1"), "unsafe name"),
+    "NUL": (renamed("archive/data/1\x00.txt"), "unsafe name"),
+    "newline": (renamed("archive/data/1\n"), "unsafe name"),
+    "not UTF-8": (make_zip(changed(3, both={"name": b"archive/versi\xffn"})), "not UTF-8"),
+    "second prefix": (renamed("other/data/1"), "not in one folder"),
+    "no prefix": (renamed("data.pkl"), "not in one folder"),
+    "duplicate": (make_zip([*entries(), entries()[0]]), "names an entry twice"),
+    # Local header against directory.
+    "other local name": (make_zip(changed(2, local={"name": b"archive/data/9"})), "another name"),
+    "longer local name": (make_zip(changed(2, local={"name": b"archive/data/00"})), "another name"),
+    "other local flags": (make_zip(changed(2, local={"flags": 0x0008})), "other flags"),
+    "local size": (make_zip(changed(2, local={"size": 23})), "23 bytes by its local header"),
+    "local packed size": (make_zip(changed(2, local={"packed": 1})), "by its local header"),
+    "local CRC": (make_zip(changed(2, local={"crc": 1})), "another CRC"),
+    "local zip64 size missing": (make_zip(changed(2, local={"size": 0xFFFFFFFF})), "lacks its zip64"),
+    "local zip64 size": (
+        make_zip(changed(2, local={"size": 0xFFFFFFFF, "extra": zip64_field(23)})),
+        "23 bytes by its local header",
+    ),
+    "no local header": (make_zip(changed(2, local={"signature": b"PK\x03\x05"})), "no local header"),
+    "descriptor size": (
+        make_zip(changed(2, descriptor=struct.pack("<4s3I", b"PK\x07\x08", 0, 24, 23))),
+        "descriptor that differs",
+    ),
+    "descriptor CRC": (
+        make_zip(changed(2, descriptor=struct.pack("<4s3I", b"PK\x07\x08", 1, 24, 24))),
+        "descriptor that differs",
+    ),
+    "descriptor without signature": (make_zip(changed(2, descriptor=struct.pack("<3I", 0, 24, 24))), "12 bytes after"),
+    "no descriptor": (make_zip(changed(2, descriptor=b"")), "0 bytes after"),
+    "descriptor without its flag": (make_zip(changed(2, both={"flags": 0x0800})), "by its local header"),
+    "no descriptor flag, bytes after": (
+        make_zip(changed(2, both={"flags": 0x0800, "size": 24, "packed": 24, "crc": 0})),
+        "ends at byte",
+    ),
+    # Sizes and places.
+    "two sizes": (make_zip(changed(2, central={"packed": 23})), "two sizes"),
+    "size too small": (make_zip(changed(2, central={"packed": 20, "size": 20})), "bytes after its data"),
+    "size too large": (make_zip(changed(2, central={"packed": 28, "size": 28})), "bytes after its data"),
+    "size beyond the file": (
+        make_zip(changed(3, central={"packed": 1 << 30, "size": 1 << 30})),
+        "bytes after its data",
+    ),
+    "zip64 size missing": (make_zip(changed(2, central={"size": 0xFFFFFFFF})), "lacks its zip64"),
+    "zip64 size twice": (
+        make_zip(changed(2, central={"size": 0xFFFFFFFF, "extra": zip64_field(24) * 2})),
+        "lacks its zip64",
+    ),
+    "zip64 size cut short": (
+        make_zip(changed(2, central={"size": 0xFFFFFFFF, "extra": struct.pack("<2HI", 1, 4, 24)})),
+        "lacks its zip64",
+    ),
+    "zip64 size enormous": (
+        make_zip(changed(2, central={"size": 0xFFFFFFFF, "packed": 0xFFFFFFFF, "extra": zip64_field(1 << 63, 1 << 63)})),
+        "bytes after its data",
+    ),
+    "offset of another entry": (make_zip(changed(2, central={"offset": 0})), "overlap or leave a gap"),
+    "offset beyond": (make_zip(changed(2, central={"offset": 1 << 30})), "overlap or leave a gap"),
+    "prepended bytes": (make_zip(entries(), gaps={0: b"PK\x03\x04MZ"}), "expected 0"),
+    "gap": (make_zip(entries(), gaps={2: b"\x00"}), "bytes after its data"),
+    "gap before the directory": (make_zip(entries(), gaps={4: b"\x00" * 8}), "bytes after its data"),
+    "appended bytes": (make_zip(entries()) + b"\x00", "does not end with a zip end record"),
+    "appended archive": (make_zip(entries()) * 2, "expected"),
+    "archive comment": (make_zip(entries(), end={"comment": b"hello"}), "does not end with a zip end record"),
+    "entry comment": (make_zip(changed(2, central={"comment": b"hello"})), "comment"),
+    # End records.
+    "entry on another disk": (make_zip(changed(2, central={"disk": 1})), "another disk"),
+    "two disks": (make_zip(entries(), end={"disk": 1}), "several disks"),
+    "directory on another disk": (make_zip(entries(), end={"directory_disk": 1}), "several disks"),
+    "entries on other disks": (make_zip(entries(), end={"count_here": 3}), "several disks"),
+    "two disks by zip64": (make_zip(entries(), end64={"disks": 2}), "several disks"),
+    "other disk by zip64": (make_zip(entries(), end64={"disk": 1}), "several disks"),
+    "zip64 record elsewhere": (make_zip(entries(), end64={"at": 0}), "not where it belongs"),
+    "zip64 record malformed": (make_zip(entries(), end64={"signature": b"PK\x06\x05"}), "malformed zip64"),
+    "zip64 record too long": (make_zip(entries(), end64={"record": 50}), "malformed zip64"),
+    "end records differ in count": (make_zip(entries(), end={"count": 3, "count_here": 3}), "that differ"),
+    "end records differ in offset": (make_zip(entries(), end={"offset": 0}), "that differ"),
+    "end records differ in size": (make_zip(entries(), end={"size": 7}), "that differ"),
+    "too few entries": (
+        make_zip(entries(), end={"count": 3, "count_here": 3}, end64={"count": 3, "count_here": 3}),
+        "belong to no entry",
+    ),
+    "too many entries": (
+        make_zip(entries(), end={"count": 5, "count_here": 5}, end64={"count": 5, "count_here": 5}),
+        "too short for its 5 entries",
+    ),
+    "countless entries": (
+        make_zip(
+            entries(), end={"count": 0xFFFF, "count_here": 0xFFFF}, end64={"count": 1 << 40, "count_here": 1 << 40}
+        ),
+        "expected at most",
+    ),
+    "central signature": (make_zip(changed(2, central={"signature": b"PK\x01\x03"})), "malformed directory"),
+    # What torch puts inside.
+    "no data.pkl": (make_zip(entries()[1:]), "without data.pkl"),
+    "TorchScript": (make_zip([*entries(), Entry("archive/constants.pkl", b"")]), "TorchScript"),
+    "big-endian": (make_zip(entries(byteorder="big")), "byte order 'big', expected 'little'"),
+    "odd byte order": (make_zip(entries(byteorder="little\x00")), "byte order"),
+    "long byte order": (make_zip(entries(byteorder="l" * 65)), "expected a short text"),
+    "version 11": (make_zip(changed(3, data=b"11\n")), "version '11', expected 1 to 10"),
+    "version x": (make_zip(changed(3, data=b"x")), "version 'x'"),
+    "bytes after the pickle": (make_zip(entries(pickled(ROOT) + b"N")), "bytes after its pickle"),
+    "pickle too long": (make_zip(entries(pickled(text("a" * (8 << 20))))), "expected at most 8388608"),
+    "no such storage": (make_zip(entries(storages={"1": bytes(24)})), "lacks the storage '0'"),
+    "storage too short": (make_zip(entries(storages={"0": bytes(20)})), "has 20 bytes, expected 24"),
+    "storage too long": (make_zip(entries(storages={"0": bytes(28)})), "has 28 bytes, expected 24"),
+    "storage size wraps": (tensor_of((1 << 62) + 6), "elements"),
+    "storage key of a path": (
+        make_zip(entries(pickled(dict_of(("w", tensor(storage(key="../version"))))))),
+        "lacks the storage '../version'",
+    ),
+    # Tensors in their storages.
+    "negative size": (tensor_of(6, shape=(-2, 3)), "negative size -2"),
+    "negative stride": (tensor_of(6, first=5, strides=(-3, 1)), "negative offset or stride"),
+    "negative offset": (tensor_of(6, first=-1), "negative offset or stride"),
+    "offset beyond the storage": (tensor_of(6, first=1), "reaches element 6 of a storage of 6"),
+    "stride beyond the storage": (tensor_of(6, strides=(4, 1)), "reaches element 6 of a storage of 6"),
+    "last step beyond by one": (tensor_of(6, shape=(7,), strides=(1,)), "reaches element 6 of a storage of 6"),
+    "empty beyond the storage": (tensor_of(6, first=7, shape=(0,), strides=(1,)), "element 7 of a storage of 6"),
+    "rank 9": (tensor_of(6, shape=(1,) * 9, strides=(1,) * 9), "9 dimensions"),
+    "ranks differ": (tensor_of(6, shape=(6,), strides=(1, 1)), "1 dimensions but 2 strides"),
+    "expansion": (tensor_of(6, shape=(7,), strides=(0,)), "has 7 elements but its storage only 6"),
+    "expansion bomb": (tensor_of(6, shape=(1 << 40, 6), strides=(0, 1)), "its storage only 6"),
+    "shape overflows": (tensor_of(6, shape=(1 << 31, 1 << 31, 4), strides=(0, 0, 0)), "more elements than"),
+    "shape overflows beside zero": (tensor_of(6, shape=(0, 1 << 62), strides=(0, 0)), "more elements than"),
+    "stride overflows": (tensor_of(6, shape=(2,), strides=(1 << 100,)), "reaches element"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_refuses_forged_archives(tmp_path, case):
+    data, fragment = FORGED[case]
+    path = tmp_path / "weights.bin"
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError) as caught:
+        open_checkpoint(path)
+    message = str(caught.value)
+    assert fragment in message
+    assert str(path) in message
+    assert "\n" not in message
+
+
+def test_the_forger_can_be_honest(tmp_path):
+    """What the forged files alter reads well unaltered, and as torch and zipfile see it."""
+    path = tmp_path / "weights.bin"
+    path.write_bytes(make_zip(entries()))
+    assert zipfile.ZipFile(path).testzip() is None
+    assert torch.load(path, weights_only=True)["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert open_checkpoint(path).read("w").tolist() == [[0, 1, 2], [3, 4, 5]]
+    # Fields that may well be set: sizes in the local header, a zip64 field, no descriptor.
+    pickle_entry, order, stored, version = entries()
+    stored.both(flags=0x0800, size=24, packed=24, crc=zlib.crc32(stored.data))
+    stored.descriptor = b""
+    order.local |= {"size": 0xFFFFFFFF, "packed": 0xFFFFFFFF, "extra": zip64_field(6, 6)}
+    version.central |= {"size": 0xFFFFFFFF, "packed": 0xFFFFFFFF, "extra": b"FB\x01\x00Z" + zip64_field(2, 2)}
+    path.write_bytes(make_zip([pickle_entry, order, stored, version]))
+    assert open_checkpoint(path).read("w").tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_refuses_a_damaged_pickle_by_its_checksum(tmp_path):
+    """A flipped stride would otherwise be read without complaint."""
+    torch.save({"w": torch.arange(12.0).reshape(3, 4)}, tmp_path / "weights.bin")
+    whole = bytearray((tmp_path / "weights.bin").read_bytes())
+    at = whole.index(integers(3, 4)[1:3].replace(b"J", b"K")) if False else whole.index(b"K\x04K\x01\x86")
+    whole[at + 1] = 2
+    (tmp_path / "weights.bin").write_bytes(whole)
+    with pytest.raises(ModelFileError, match=r"data\.pkl is damaged"):
+        open_checkpoint(tmp_path / "weights.bin")
+
+
+def test_entries_nobody_needs_are_reported(tmp_path, caplog):
+    path = tmp_path / "weights.bin"
+    path.write_bytes(make_zip([*entries(storages={"0": bytes(24), "9": b"hidden"}), Entry("archive/extra", b"x")]))
+    assert list(open_checkpoint(path).tensors) == ["w"]
+    assert "weights.bin: ignored 2 zip entries, such as 'data/9'" in caplog.text
+
+
+def test_expanded_tensors_of_torch_are_refused(tmp_path):
+    torch.save({"w": torch.ones(1).expand(1000)}, tmp_path / "weights.bin")
+    with pytest.raises(ModelFileError, match="tensor 'w' has 1000 elements but its storage only 1"):
+        open_checkpoint(tmp_path / "weights.bin")
+
+
+def test_opening_allocates_nothing_for_the_tensors(tmp_path):
+    """A gigabyte of tensor in a file with a hole: opening and reading it touch almost nothing."""
+    import tracemalloc
+
+    count = 1 << 28
+    root = dict_of(("w", tensor(storage(count=count), shape=(count,), strides=(1,))), ("n", integer(1)))
+    parts = entries(pickled(root), storages={"0": b""})
+    with open(tmp_path / "weights.bin", "wb") as file:
+        # The storage's entry is made with its true size but without its data, which becomes the hole.
+        parts[2].central |= {"size": count * 4, "packed": count * 4}
+        parts[2].descriptor = b""
+        head = make_zip(parts[:3])
+        offset = head.index(b"PK\x01\x02")
+        file.write(head[:offset])
+        file.seek(count * 4, os.SEEK_CUR)
+        file.write(struct.pack("<4s3I", b"PK\x07\x08", 0, count * 4, count * 4))
+        start = file.tell()
+        directory = head[offset : head.index(b"PK\x06\x06")]
+        file.write(directory)
+        file.write(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 3, 3, len(directory), start, 0))
+    tracemalloc.start()
+    try:
+        array = open_checkpoint(tmp_path / "weights.bin").read("w")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert array.shape == (count,)
+
+
+def test_truncation_at_every_byte(tmp_path):
+    torch.save({"weight": torch.arange(5.0), "bias": torch.zeros(0)}, tmp_path / "whole.bin")
+    check_every_truncation((tmp_path / "whole.bin").read_bytes(), tmp_path / "weights.bin", open_checkpoint)
+
+
+def test_mutated_archives_are_read_or_refused(tmp_path):
+    with writer_options(crc32=False):  # else most changes of data.pkl stop at its checksum
+        torch.save(OrderedDict(weight=torch.arange(6.0).reshape(2, 3).t(), bias=torch.zeros(1)), tmp_path / "m")
+    path = tmp_path / "weights.bin"
+    outcomes = {"read": 0, "refused": 0}
+    sources = [(tmp_path / "m").read_bytes(), make_zip(entries())]
+    for seed, whole in enumerate(sources):
+        for data in mutations(whole, 2000, seed):
+            path.write_bytes(data)
+            try:
+                checkpoint = open_checkpoint(path)
+                for name, info in checkpoint.tensors.items():
+                    assert checkpoint.read(name).shape == info.shape
+                outcomes["read"] += 1
+            except RobertaCError as error:
+                assert "\n" not in str(error)
+                outcomes["refused"] += 1
+    assert min(outcomes.values()) > 100
+
+
+def test_unknown_calls_in_an_archive_are_refused(tmp_path):
+    """The whole way, with a pickle by hand: REDUCE of os.system never runs."""
+    evil = call(name_of("os", "system"), text("touch /tmp/roberta_c_was_here"))
+    for body in (evil, dict_of(("w", evil)), list_of(evil), tuple_of(ordered_dict(), evil)):
+        (tmp_path / "weights.bin").write_bytes(make_zip(entries(pickled(body))))
+        with pytest.raises(UnsafeFileError, match=r"the global 'os\.system'"):
+            open_checkpoint(tmp_path / "weights.bin")
+    assert not os.path.exists("/tmp/roberta_c_was_here")
