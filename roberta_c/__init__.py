@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import errors
+
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -30,7 +32,7 @@ _HOMES = {
     "XLMRobertaTokenizerFast": "tokenizer",
     "pipeline": "tasks",
 }
-__all__ = [*_HOMES]
+__all__ = [*_HOMES, "errors"]
 
 if TYPE_CHECKING:
     from .auto import AutoConfig, AutoModel, AutoModelForSequenceClassification

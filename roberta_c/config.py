@@ -200,13 +200,15 @@ class RobertaConfig:
             merged["pad_token_id"] = self._family_defaults["pad_token_id"]
             logger.warning("pad_token_id is null in the config, taken as %d", merged["pad_token_id"])
         _check_fields(merged)
-        object.__setattr__(self, "name_or_path", "" if origin is None else str(origin))
+        object.__setattr__(self, "name_or_path", origin if isinstance(origin, str) else "")
         object.__setattr__(self, "_values", copy.deepcopy(merged))
 
     def _with(self: _Config, origin: str, overrides: dict[str, Any]) -> _Config:
         config = self
         if overrides:
             values = self.to_dict()
+            for name in overrides.keys() - values.keys() - {"num_labels"}:
+                raise InputError(f"{name} is neither an option here nor a key of {origin}'s {FILE_NAME}")
             if "id2label" in overrides or "label2id" in overrides:
                 del values["id2label"], values["label2id"]
             config = type(self)(**{**values, **overrides})
@@ -229,7 +231,7 @@ class RobertaConfig:
 
     @property
     def max_tokens(self) -> int:
-        """The longest sequence in tokens: positions start at `pad_token_id + 1` (BEHAVIOUR M2)."""
+        """The longest sequence in tokens: positions start at `pad_token_id + 1`."""
         return self.max_position_embeddings - self.pad_token_id - 1
 
     @property

@@ -45,7 +45,8 @@ TOKENIZER = FileSet(
     ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     (("tokenizer.json",), ("vocab.json", "merges.txt", "sentencepiece.bpe.model")),
 )
-# BEHAVIOUR L1; never tf_model.h5, flax_model.msgpack or onnx/. An index brings its shards along.
+# The order in which transformers looks; never tf_model.h5, flax_model.msgpack or onnx/. An index brings
+# its shards along.
 WEIGHTS = FileSet(
     "weights",
     ("config.json",),
@@ -369,13 +370,15 @@ def _check_options(
 
 
 def _check_repo_id(repo_id: str) -> None:
+    problem = f"no such folder, and not a repository name of the form org/name: {shown(repo_id, 200)}"
+    if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?", repo_id):
+        raise HubError(problem)  # without the price of importing the client
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
     try:
         validate_repo_id(repo_id)
     except HFValidationError:
-        found = shown(repo_id, 200)
-        raise HubError(f"no such folder, and not a repository name of the form org/name: {found}") from None
+        raise HubError(problem) from None
 
 
 class _BadJson(Exception):

@@ -233,7 +233,11 @@ class Entry:
 
 
 def torch_entries(
-    pickle: bytes, storages: dict[str, bytes] | None = None, *, prefix: str = "archive", byteorder: str = "little"
+    pickle: bytes,
+    storages: dict[str, bytes] | None = None,
+    *,
+    prefix: str = "archive",
+    byteorder: str = "little",
 ) -> list[Entry]:
     """The entries of a small archive; `storages` defaults to key "0" with the floats 0 to 5."""
     if storages is None:
@@ -244,7 +248,11 @@ def torch_entries(
 
 
 def make_zip(
-    entries: list[Entry], *, end: dict | None = None, end64: dict | None = None, gaps: dict[int, bytes] | None = None
+    entries: list[Entry],
+    *,
+    end: dict | None = None,
+    end64: dict | None = None,
+    gaps: dict[int, bytes] | None = None,
 ) -> bytes:
     """The archive. `end` and `end64` override fields of the end records; `gaps` puts bytes before an entry."""
     archive, directory = bytearray(), bytearray()
@@ -256,12 +264,20 @@ def make_zip(
         local = common | {"signature": b"PK\x03\x04", "crc": 0, "packed": 0, "size": 0}
         local |= {"name": name, "extra": b""} | entry.local
         archive += struct.pack("<4s5H3I", *(local[key] for key in _LOCAL_FIELDS))
-        archive += struct.pack("<2H", len(local["name"]), len(local["extra"])) + local["name"] + local["extra"]
+        archive += (
+            struct.pack("<2H", len(local["name"]), len(local["extra"])) + local["name"] + local["extra"]
+        )
         archive += entry.data
         descriptor = struct.pack("<4s3I", b"PK\x07\x08", crc, size, size)
         archive += descriptor if entry.descriptor is None else entry.descriptor
 
-        central = common | {"signature": b"PK\x01\x02", "made_by": 0, "crc": crc, "packed": size, "size": size}
+        central = common | {
+            "signature": b"PK\x01\x02",
+            "made_by": 0,
+            "crc": crc,
+            "packed": size,
+            "size": size,
+        }
         central |= {"name": name, "extra": b"", "comment": b"", "disk": 0, "offset": offset} | entry.central
         directory += struct.pack("<4s6H3I", *(central[key] for key in _CENTRAL_FIELDS))
         lengths = (len(central["name"]), len(central["extra"]), len(central["comment"]))
@@ -272,7 +288,14 @@ def make_zip(
 
 
 def _zip_end(offset: int, size: int, count: int, end: dict | None, end64: dict | None) -> bytes:
-    wide = {"disk": 0, "directory_disk": 0, "count_here": count, "count": count, "size": size, "offset": offset}
+    wide = {
+        "disk": 0,
+        "directory_disk": 0,
+        "count_here": count,
+        "count": count,
+        "size": size,
+        "offset": offset,
+    }
     narrow = wide | {"comment": b""} | (end or {})
     wide |= {"signature": b"PK\x06\x06", "record": 44, "at": offset + size, "disks": 1} | (end64 or {})
     keys = ("disk", "directory_disk", "count_here", "count", "size", "offset")

@@ -109,6 +109,10 @@ class LoopbackHub:
         """Flip the byte at `at` in the next download of `name`."""
         self._faults.setdefault(name, []).append(Fault("damage", at))
 
+    def heal(self) -> None:
+        """Forget what was to go wrong."""
+        self._faults.clear()
+
     def downloads(self) -> list[str]:
         """The names of the files whose contents were asked for, in order."""
         matches = [_RESOLVE.fullmatch(path) for method, path in self.requests if method == "GET"]

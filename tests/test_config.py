@@ -1,4 +1,4 @@
-"""The configuration: transformers' defaults and printed form, and every bad config.json of RELIABILITY §3."""
+"""The configuration: transformers' defaults and printed form, and every kind of bad config.json."""
 
 from __future__ import annotations
 
@@ -237,6 +237,8 @@ def test_overrides_replace_keys_of_the_file(tweet_sentiment_small):
     assert config.name_or_path == str(tweet_sentiment_small)
     with pytest.raises(InputError, match="num_labels is 5, expected 3, the length of id2label"):
         load(tweet_sentiment_small, num_labels=5)
+    with pytest.raises(InputError, match="force_download is neither an option here nor a key of "):
+        load(tweet_sentiment_small, force_download=True)
 
 
 @pytest.mark.parametrize(

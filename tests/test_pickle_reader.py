@@ -99,7 +99,9 @@ PYTHON_VALUES = [
 
 
 @pytest.mark.parametrize("value", PYTHON_VALUES, ids=lambda value: repr(value)[:30])
-@pytest.mark.parametrize("write", [pickle.dumps, lambda value, protocol: pure_python_dumps(value)], ids=["c", "py"])
+@pytest.mark.parametrize(
+    "write", [pickle.dumps, lambda value, protocol: pure_python_dumps(value)], ids=["c", "py"]
+)
 def test_reads_what_python_pickles(value, write):
     assert plain(read(write(value, protocol=2))) == value
 
@@ -115,7 +117,9 @@ def test_reads_short_strings_of_python_2():
 
 
 def test_keeps_state_of_an_ordered_dict_out():
-    metadata = dict_of(("_metadata", ordered_dict() + b"(" + text("") + dict_of(("version", b"K\x01")) + b"u"))
+    metadata = dict_of(
+        ("_metadata", ordered_dict() + b"(" + text("") + dict_of(("version", b"K\x01")) + b"u")
+    )
     value = read(pickled(ordered_dict() + text("w") + b"K\x05s" + metadata + b"b"))
     assert plain(value) == {"w": 5}
 
@@ -199,7 +203,6 @@ def test_splitting_a_global_name_otherwise_names_nothing_new():
     assert read(pickled(name_of("torch", "_utils._rebuild_tensor"))).name == "torch._utils._rebuild_tensor"
 
 
-
 ALLOWED_OPCODES = set(b"().]}NXUGJKMcQRbstuaeqrhj\x85\x86\x87\x88\x89\x8a")
 
 
@@ -276,7 +279,10 @@ STRUCTURE = {
     "OrderedDict of something": (pickled(name_of("collections", "OrderedDict") + b"]\x85R"), "1 arguments"),
     "tensor of 0": (pickled(V2 + b")R"), "0 arguments"),
     "tensor of 5": (pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"\x89")), "5 arguments"),
-    "tensor of 8": (pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), REST, b"NN")), "8 arguments"),
+    "tensor of 8": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), REST, b"NN")),
+        "8 arguments",
+    ),
     "old tensor of 6": (
         pickled(call(name_of("torch._utils", "_rebuild_tensor"), storage(), b"K\x00", b"))", REST)),
         "6 arguments",
@@ -290,8 +296,14 @@ STRUCTURE = {
     "offset is a bool": (pickled(call(V2, storage(), b"\x89", integers(6), integers(1), REST)), "and a bool"),
     "shape is a list": (pickled(call(V2, storage(), b"K\x00", b"]", integers(1), REST)), "are a list"),
     "shape is an integer": (pickled(call(V2, storage(), b"K\x00", b"K\x06", integers(1), REST)), "are a int"),
-    "size is a string": (pickled(call(V2, storage(), b"K\x00", tuple_of(text("6")), integers(1), REST)), "all int"),
-    "size is a bool": (pickled(call(V2, storage(), b"K\x00", tuple_of(b"\x88"), integers(1), REST)), "all int"),
+    "size is a string": (
+        pickled(call(V2, storage(), b"K\x00", tuple_of(text("6")), integers(1), REST)),
+        "all int",
+    ),
+    "size is a bool": (
+        pickled(call(V2, storage(), b"K\x00", tuple_of(b"\x88"), integers(1), REST)),
+        "all int",
+    ),
     "stride is None": (pickled(call(V2, storage(), b"K\x00", integers(6), tuple_of(b"N"), REST)), "all int"),
     "requires_grad is 1": (
         pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"K\x01", ordered_dict())),
@@ -333,20 +345,31 @@ STRUCTURE = {
         "class is a global",
     ),
     "storage key is an integer": (
-        pickled(tuple_of(text("storage"), name_of("torch", "FloatStorage"), b"K\x00", text("cpu"), b"K\x06") + b"Q"),
+        pickled(
+            tuple_of(text("storage"), name_of("torch", "FloatStorage"), b"K\x00", text("cpu"), b"K\x06")
+            + b"Q"
+        ),
         "wrong type",
     ),
     "storage location is None": (
-        pickled(tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), b"N", b"K\x06") + b"Q"),
+        pickled(
+            tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), b"N", b"K\x06") + b"Q"
+        ),
         "wrong type",
     ),
     "storage count is a bool": (
-        pickled(tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), text("cpu"), b"\x88") + b"Q"),
+        pickled(
+            tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), text("cpu"), b"\x88")
+            + b"Q"
+        ),
         "wrong type",
     ),
     "negative count": (pickled(storage(count=-1)), "-1 elements"),
     "endless count": (pickled(storage(count=1 << 62)), "elements"),
-    "same key, other class": (pickled(tuple_of(storage("Float"), storage("Int"))), "float32 and as 6 x int32"),
+    "same key, other class": (
+        pickled(tuple_of(storage("Float"), storage("Int"))),
+        "float32 and as 6 x int32",
+    ),
     "same key, other count": (pickled(tuple_of(storage(count=6), storage(count=7))), "as 7 x float32"),
 }
 
@@ -506,7 +529,9 @@ def test_messages_never_unfold_a_container():
 
 
 def test_mutated_pickles_are_read_or_refused():
-    body = dict_of(("a", tensor()), ("b", tensor(first=1, shape=(2, 2), strides=(2, 1))), ("c", list_of(b"N")))
+    body = dict_of(
+        ("a", tensor()), ("b", tensor(first=1, shape=(2, 2), strides=(2, 1))), ("c", list_of(b"N"))
+    )
     whole = pickled(ordered_dict() + body[1:] + dict_of(("_metadata", ordered_dict())) + b"b")
     read(whole)
     outcomes = {"read": 0, "refused": 0}

@@ -36,6 +36,9 @@ def read_torch_zip(file: MappedFile) -> dict[str, StoredTensor]:
     entries = _without_prefix(read_directory(file), file)
     if "constants.pkl" in entries:
         raise ModelFileError(f"{file.path}: is a TorchScript archive (a program), expected a state dict")
+    compressed = next((entry.name for entry in entries.values() if not entry.is_stored), None)
+    if compressed is not None:
+        raise ModelFileError(f"{file.path}: zip entry {shown(compressed)} is compressed, expected it stored")
     if "data.pkl" not in entries:
         raise ModelFileError(f"{file.path}: is a zip archive without data.pkl, expected one from torch.save")
     byteorder = _text(file, entries, "byteorder", "little")

@@ -1,4 +1,4 @@
-"""The directory of a zip archive as torch.save writes it: stored entries, back to back, nothing else.
+"""The directory of a zip archive as torch.save writes it: entries back to back, and nothing else.
 
 Much stricter than zip itself, because every lenience of a zip reader has been somebody's way of showing one
 file to a scanner and another to the loader (RELIABILITY: bad flags, overlapping ranges, prepended bytes,
@@ -28,6 +28,7 @@ _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
 _DESCRIPTOR = {16: struct.Struct("<4s3I"), 24: struct.Struct("<4sI2Q")}
 
+_STORED = 0  # the only compression method of torch's weights
 _HAS_DESCRIPTOR = 1 << 3
 _ALLOWED_FLAGS = _HAS_DESCRIPTOR | 1 << 11  # bit 11: names are UTF-8
 _IN_ZIP64_32 = 0xFFFFFFFF
@@ -36,19 +37,25 @@ _IN_ZIP64_16 = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class ZipEntry:
-    """One stored entry: where its bytes lie in the file. A `crc` of 0 may mean that none was computed."""
+    """One entry: where its bytes lie in the file, as they are stored (or compressed: then not `is_stored`).
+
+    A `crc` of 0 may mean that none was computed.
+    """
 
     name: str
     offset: int
     size: int
     crc: int
+    is_stored: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _CentralHeader:
     name: bytes
     flags: int
+    method: int
     crc: int
+    packed: int
     size: int
     local_offset: int
 
@@ -78,18 +85,15 @@ def read_directory(file: MappedFile) -> dict[str, ZipEntry]:
     positions = {}
     by_offset = sorted(headers, key=lambda header: header.local_offset)
     ends = [header.local_offset for header in by_offset[1:]] + [directory_offset]
-    expected = 0
+    if by_offset and by_offset[0].local_offset != 0:
+        fail(f"has {by_offset[0].local_offset} bytes before its first entry")
     for header, end in zip(by_offset, ends, strict=True):
-        if header.local_offset != expected:
-            fail(
-                f"entry {shown(header.name)} begins at byte {header.local_offset}, expected {expected}: "
-                "entries overlap or leave a gap"
-            )
         positions[header.name] = _data_offset(file, header, end, fail)
-        expected = end
     for header in headers:
         name = _checked_name(header.name, fail)
-        entries[name] = ZipEntry(name, positions[header.name], header.size, header.crc)
+        entries[name] = ZipEntry(
+            name, positions[header.name], header.packed, header.crc, header.method == _STORED
+        )
     if len(entries) != len(headers):
         fail("names an entry twice")
     return entries
@@ -167,14 +171,12 @@ def _central_headers(data: bytes, count: int, fail: _Fail) -> list[_CentralHeade
         where = f"entry {shown(name)}"
         if flags & ~_ALLOWED_FLAGS:
             fail(f"{where} has the flags {flags:#06x}: encrypted or otherwise not as torch writes them")
-        if method != 0:
-            fail(f"{where} is compressed (method {method}), expected it stored")
         if disk or comment_bytes:
             fail(f"{where} lies on another disk or has a comment")
         size, packed, local_offset = _widened(extra, [size, packed, local_offset], f"{where}", fail)
-        if packed != size:
+        if method == _STORED and packed != size:
             fail(f"{where} is stored but has two sizes, {packed} and {size}")
-        headers.append(_CentralHeader(name, flags, crc, size, local_offset))
+        headers.append(_CentralHeader(name, flags, method, crc, packed, size, local_offset))
     if position != len(data):
         fail("has bytes in its directory that belong to no entry")
     return headers
@@ -209,7 +211,7 @@ def _data_offset(file: MappedFile, header: _CentralHeader, end: int, fail: _Fail
         fail(f"{where} has no local header at byte {header.local_offset}")
     if name_bytes != len(header.name) or file.read(name_offset, name_bytes, where) != header.name:
         fail(f"{where} has another name in its local header")
-    if flags != header.flags or method != 0:
+    if flags != header.flags or method != header.method:
         fail(f"{where} has other flags or another method in its local header")
     if _IN_ZIP64_32 in (size, packed):
         extra = file.read(name_offset + name_bytes, extra_bytes, where)
@@ -217,21 +219,23 @@ def _data_offset(file: MappedFile, header: _CentralHeader, end: int, fail: _Fail
 
     later = bool(flags & _HAS_DESCRIPTOR)
     unset = (0,) if later else ()
-    if size not in (header.size, *unset) or packed not in (header.size, *unset):
+    if size not in (header.size, *unset) or packed not in (header.packed, *unset):
         fail(f"{where} has {size} bytes by its local header, {header.size} by the directory")
     if crc not in (header.crc, *unset):
         fail(f"{where} has another CRC in its local header")
 
     data_offset = name_offset + name_bytes + extra_bytes
-    rest = end - data_offset - header.size
+    rest = end - data_offset - header.packed
+    if rest < 0:
+        fail(f"{where} overlaps what follows at byte {end}")
     if not later:
         if rest:
-            fail(f"{where} ends at byte {data_offset + header.size}, expected {end}")
+            fail(f"{where} ends at byte {data_offset + header.packed}, expected {end}")
         return data_offset
     if rest not in _DESCRIPTOR:
         fail(f"{where} has {rest} bytes after its data, expected a descriptor of 16 or 24")
     descriptor = _DESCRIPTOR[rest].unpack(file.read(end - rest, rest, f"the descriptor of {where}"))
-    if descriptor != (b"PK\x07\x08", header.crc, header.size, header.size):
+    if descriptor != (b"PK\x07\x08", header.crc, header.packed, header.size):
         fail(f"{where} has a descriptor that differs from the directory")
     return data_offset
 

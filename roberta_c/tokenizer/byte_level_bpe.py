@@ -29,12 +29,10 @@ def build_byte_level_bpe(
     Raises TokenizerFileError where a file is malformed or the two do not fit each other.
     """
     vocab = read_vocab(vocab_path)
-    merges = read_merges(merges_path, vocab)
     for token in (cls_token, sep_token):
         if token not in vocab:
             raise TokenizerFileError(f"{vocab_path}: special token {shown(token)} is missing")
-    with library_errors(merges_path):
-        tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    tokenizer = Tokenizer(read_model(vocab, merges_path))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.RobertaProcessing(
@@ -69,23 +67,39 @@ def read_vocab(path: Path) -> dict[str, int]:
     return vocab
 
 
-def read_merges(path: Path, vocab: dict[str, int]) -> list[tuple[str, str]]:
-    """The pairs in merging order, after an optional `#version` line; both and their union are in `vocab`."""
-    lines = read_text(path).split("\n")
+def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
+    """The model of a vocabulary and the merges in the file.
+
+    That is one merge a line, two tokens separated by a space, after an optional `#version` line;
+    both tokens and their union are in `vocab`.
+    """
+    lines = read_text(merges_path).replace("\r\n", "\n").split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     first = 1 if lines and lines[0].startswith("#version") else 0
-    merges: list[tuple[str, str]] = []
+    merges = [tuple(line.split(" ")) for line in lines[first:]]
+    # The library looks tokens up itself, but panics on a merge that is longer than every token.
+    longest_merge = max(map(len, map(str.encode, lines)), default=0) - 1
+    if set(map(len, merges)) - {2} or longest_merge > max(map(len, map(str.encode, vocab))):
+        _report_bad_merge(merges_path, lines, first, vocab)
+    with library_errors(merges_path):
+        try:
+            return models.BPE(vocab=vocab, merges=merges)  # type: ignore[arg-type]
+        except Exception:
+            _report_bad_merge(merges_path, lines, first, vocab)
+            raise
+
+
+def _report_bad_merge(path: Path, lines: list[str], first: int, vocab: dict[str, int]) -> None:
+    """Raise for the first line that is no merge; return if there is none."""
     for number, line in enumerate(lines[first:], start=first + 1):
-        left, separator, right = line.removesuffix("\r").partition(" ")
+        left, separator, right = line.partition(" ")
         if not (left and separator and right) or " " in right:
             raise TokenizerFileError(
                 f"{path}: line {number} is {shown(line)}, expected two tokens separated by one space"
             )
-        if left not in vocab or right not in vocab or left + right not in vocab:
-            unknown = next(token for token in (left, right, left + right) if token not in vocab)
-            raise TokenizerFileError(
-                f"{path}: line {number}, {shown(line)}: token {shown(unknown)} is not in the vocabulary"
-            )
-        merges.append((left, right))
-    return merges
+        for token in (left, right, left + right):
+            if token not in vocab:
+                raise TokenizerFileError(
+                    f"{path}: line {number}, {shown(line)}: token {shown(token)} is not in the vocabulary"
+                )

@@ -61,66 +61,78 @@ def read_sentencepiece_model(path: Path) -> SentencePieceModel:
 def parse_sentencepiece_model(data: bytes) -> SentencePieceModel:
     """The model in `data`; raises ValueError on malformed bytes."""
     model = SentencePieceModel()
-    raw = _RawPieces()
+    starts: list[int] = []  # of every piece's message
+    long_ends: dict[int, int] = {}  # number of the piece → its end, where that needs a length of two bytes
     position = 0
     while position < len(data):
-        position = _read_plain_pieces(data, position, raw)
+        position = _scan_short_pieces(data, position, starts)
         if position == len(data):
             break
         number, wire_type, value, position = _read_field(data, position, len(data))
         if number == 1:
-            _read_piece(data, *_as_range(wire_type, value, "pieces"), raw)
+            start, end = _as_range(wire_type, value, "pieces")
+            long_ends[len(starts)] = end
+            starts.append(start)
         elif number == 2:
             _read_trainer_spec(data, *_as_range(wire_type, value, "trainer_spec"), model)
         elif number == 3:
             _read_normalizer_spec(data, *_as_range(wire_type, value, "normalizer_spec"), model)
-    _finish_pieces(data, raw, model)
+    if not starts:
+        raise _Malformed("it holds no pieces")
+    _read_pieces(data, starts, long_ends, model)
     return model
 
 
-@dataclass
-class _RawPieces:
-    """Pieces as found: UTF-8 text, where the float32 score lies (-1: none, so 0.0), type."""
-
-    texts: list[bytes] = field(default_factory=list)
-    score_offsets: list[int] = field(default_factory=list)
-    types: list[int] = field(default_factory=list)
-
-
-def _read_plain_pieces(data: bytes, position: int, raw: _RawPieces) -> int:
-    """Append the run of pieces at `position` written the usual way; return where the run ends.
-
-    The usual way is tag, one length byte, then text, score and perhaps type in that order, which
-    holds for all 250,000 pieces of XLM-R. This loop is most of the time such a file takes to read,
-    hence its plainness; anything unusual is left to `_read_piece`.
-    """
-    add_text, add_offset, add_type = raw.texts.append, raw.score_offsets.append, raw.types.append
-    size = len(data)
-    try:
-        while position < size and data[position] == 0x0A:  # field 1, bytes
-            length = data[position + 1]
-            text_length = data[position + 3]
-            text_end = position + 4 + text_length
-            end = position + 2 + length
-            if length > 127 or text_length > 127 or data[position + 2] != 0x0A or end > size:
-                break
-            tail = end - text_end
-            if tail == 5 and data[text_end] == 0x15:  # a score and no type
-                add_type(NORMAL)
-            elif tail == 7 and data[text_end] == 0x15 and data[text_end + 5] == 0x18 and data[end - 1] < 128:
-                add_type(data[end - 1])
-            else:
-                break
-            add_text(data[position + 4 : text_end])
-            add_offset(text_end + 1)
-            position = end
-    except IndexError:
-        pass  # the piece at `position` runs over the end of the file: the general reader reports it
+def _scan_short_pieces(data: bytes, position: int, starts: list[int]) -> int:
+    """Add where the pieces from `position` on start that are under 128 bytes; where they end."""
+    last = len(data) - 1
+    while position < last and data[position] == 0x0A:  # field 1, bytes
+        length = data[position + 1]
+        end = position + 2 + length
+        if length > 127 or end > last + 1:
+            break  # `_read_field` reads or reports it
+        starts.append(position + 2)
+        position = end
     return position
 
 
-def _read_piece(data: bytes, start: int, end: int, raw: _RawPieces) -> None:
-    text, score_offset, kind = b"", -1, NORMAL
+def _read_pieces(
+    data: bytes, starts: list[int], long_ends: dict[int, int], model: SentencePieceModel
+) -> None:
+    """Fill the model's three lists from the pieces' messages.
+
+    Those written the usual way (text, score and perhaps type, in this order, as all 250,000 pieces of
+    XLM-R are) are read together as arrays over pieces; `_read_piece` reads any other.
+    """
+    octets = np.frombuffer(data + bytes(512), np.uint8)  # zeros behind, for looking past a piece's end
+    starts_p = np.array(starts)
+    ends_p = starts_p + octets[starts_p - 1]
+    ends_p[list(long_ends)] = list(long_ends.values())
+    text_lengths_p = octets[starts_p + 1]
+    text_ends_p = starts_p + 2 + text_lengths_p
+    tails_p = ends_p - text_ends_p
+    has_type_p = (tails_p == 7) & (octets[text_ends_p + 5] == 0x18) & (octets[text_ends_p + 6] < 128)
+    usual_p = (octets[starts_p] == 0x0A) & (text_lengths_p < 128) & (octets[text_ends_p] == 0x15)
+    usual_p &= (tails_p == 5) | has_type_p
+    types_p = np.where(has_type_p, octets[text_ends_p + 6], NORMAL)
+    texts_p = [
+        data[start:end] for start, end in zip((starts_p + 2).tolist(), text_ends_p.tolist(), strict=True)
+    ]
+    score_offsets_p = text_ends_p + 1
+    for piece in np.flatnonzero(~usual_p).tolist():
+        text, offset, kind = _read_piece(data, int(starts_p[piece]), int(ends_p[piece]))
+        texts_p[piece], score_offsets_p[piece], types_p[piece] = text, offset, kind
+    scores_p = octets[score_offsets_p[:, None] + np.arange(4)].view("<f4")[:, 0]
+    if not np.isfinite(scores_p).all():
+        piece = int(np.argmin(np.isfinite(scores_p)))
+        raise _Malformed(f"piece {piece} has score {scores_p[piece]}")
+    model.pieces, model.scores, model.types = _decode(texts_p), scores_p.tolist(), types_p.tolist()
+
+
+def _read_piece(data: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+    """A piece's text, the offset of its float32 score, and its type."""
+    text, kind = b"", NORMAL
+    score_offset = len(data)  # zeros lie there: a score left out is 0.0
     for number, wire_type, value in _fields(data, start, end):
         if number == 1:
             text_start, text_end = _as_range(wire_type, value, "piece")
@@ -131,20 +143,17 @@ def _read_piece(data: bytes, start: int, end: int, raw: _RawPieces) -> None:
             score_offset = value
         elif number == 3:
             kind = _as_int(wire_type, value, "type")
-    raw.texts.append(text)
-    raw.score_offsets.append(score_offset)
-    raw.types.append(kind)
+            if not NORMAL <= kind <= BYTE:
+                raise _Malformed(f"piece at byte {start} has unknown type {kind}")
+    return text, score_offset, kind
 
 
-def _finish_pieces(data: bytes, raw: _RawPieces, model: SentencePieceModel) -> None:
-    """Decode the pieces into `model`, demanding of them what sentencepiece itself does, and finite scores."""
-    if not raw.texts:
-        raise _Malformed("it holds no pieces")
-    for kind in set(raw.types):
-        if not NORMAL <= kind <= BYTE:
-            raise _Malformed(f"piece {raw.types.index(kind)} has unknown type {kind}")
+def _decode(texts: list[bytes]) -> list[str]:
+    """The pieces' texts, which must differ, as sentencepiece demands, and not be empty."""
     try:
-        pieces = [text.decode() for text in raw.texts]
+        pieces = b"\n".join(texts).decode().split("\n")  # at once: half the time of one by one
+        if len(pieces) != len(texts):
+            pieces = [text.decode() for text in texts]
     except UnicodeDecodeError as error:
         raise _Malformed("a piece is not UTF-8") from error
     unique = set(pieces)
@@ -155,13 +164,7 @@ def _finish_pieces(data: bytes, raw: _RawPieces, model: SentencePieceModel) -> N
         for index, piece in enumerate(pieces):
             if first_id.setdefault(piece, index) != index:
                 raise _Malformed(f"pieces {first_id[piece]} and {index} are the same")
-    offsets = np.array(raw.score_offsets)
-    score_bytes = np.frombuffer(data, np.uint8)[offsets[:, None] + np.arange(4)]
-    scores = np.where(offsets < 0, np.float32(0), score_bytes.view("<f4")[:, 0])
-    if not np.isfinite(scores).all():
-        index = int(np.argmin(np.isfinite(scores)))
-        raise _Malformed(f"piece {index} has score {scores[index]}")
-    model.pieces, model.scores, model.types = pieces, scores.tolist(), raw.types
+    return pieces
 
 
 def _read_trainer_spec(data: bytes, start: int, end: int, model: SentencePieceModel) -> None:

@@ -1,0 +1,71 @@
+"""The third promise: a text's result is the same bits whatever its batch-mates, order, padding or threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import roberta_c
+from roberta_c._kernels import available_isas
+
+from .conftest import make_random_model
+
+PAD = 1
+
+
+def padded(rows, rng):
+    """The rows as arrays padded on a random side, and their mask."""
+    width = max(map(len, rows)) + int(rng.integers(0, 5))
+    ids, mask = np.full((len(rows), width), PAD), np.zeros((len(rows), width), dtype=np.int64)
+    left = rng.random() < 0.5
+    for index, row in enumerate(rows):
+        place = slice(width - len(row), width) if left else slice(0, len(row))
+        ids[index, place], mask[index, place] = row, 1
+    return ids, mask
+
+
+@pytest.fixture(scope="module")
+def tweets(test_data, tweet_sentiment_small):
+    """200 random tweets as ids."""
+    path = test_data("data/tweeteval/sentiment/test_text.txt")
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    chosen = np.random.default_rng(0).choice(len(lines), 200, replace=False)
+    tokenizer = roberta_c.AutoTokenizer.from_pretrained(tweet_sentiment_small)
+    return tokenizer([lines[i] for i in chosen])["input_ids"]
+
+
+def check_same_bits(folder, rows, isa):
+    models = [
+        roberta_c.AutoModelForSequenceClassification.from_pretrained(folder, isa=isa, num_threads=threads)
+        for threads in (1, 2)
+    ]
+    alone = np.concatenate([models[0]([row]).logits for row in rows])
+    assert np.array_equal(np.concatenate([models[1]([row]).logits for row in rows]), alone)
+    rng = np.random.default_rng(1)
+    for size in (2, 3, 5, 8, 13, 32, 64):
+        order = rng.permutation(len(rows))
+        for begin in range(0, len(rows), size):
+            batch = order[begin : begin + size]
+            chosen = [rows[i] for i in batch]
+            model = models[int(rng.integers(2))]
+            found = model(*padded(chosen, rng)) if rng.random() < 0.5 else model(chosen)
+            assert np.array_equal(found.logits, alone[batch]), (isa, size)
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_trained_model(isa, tweet_sentiment_small, tweets):
+    check_same_bits(tweet_sentiment_small, tweets, isa)
+
+
+def test_base_size(model_folder, tweets):
+    made = make_random_model(model_folder / "base", vocab_size=50265, max_position_embeddings=514)
+    check_same_bits(made.folder, tweets[:60], None)
+
+
+def test_hidden_states_too(tweet_sentiment_small, tweets):
+    model = roberta_c.RobertaModel.from_pretrained(tweet_sentiment_small, num_threads=2)
+    together = model(tweets[:40], output_hidden_states=True).hidden_states
+    for index, row in enumerate(tweets[:40]):
+        alone = model([row], output_hidden_states=True).hidden_states
+        for layer, state in enumerate(alone):
+            assert np.array_equal(state[0], together[layer][index])
