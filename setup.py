@@ -42,9 +42,10 @@ class BuildKernels(build_ext):
     """Compiles csrc/ file by file, and without OpenMP where the compiler has none."""
 
     def build_extension(self, ext):
+        """Links the objects of csrc/ into the extension."""
         openmp = self.openmp_flags()
         objects = []
-        for source, flags in {**ISA_FLAGS, **dict.fromkeys(PLAIN_SOURCES, [])}.items():
+        for source, flags in [*ISA_FLAGS.items(), *((source, []) for source in PLAIN_SOURCES)]:
             objects += self.compiler.compile(
                 [source],
                 output_dir=self.build_temp,
@@ -58,6 +59,7 @@ class BuildKernels(build_ext):
         super().build_extension(ext)
 
     def openmp_flags(self):
+        """-fopenmp where a program with it compiles and links; else nothing, and one warning."""
         if os.environ.get("ROBERTA_C_NO_OPENMP") == "1":
             return []
         with tempfile.TemporaryDirectory() as folder:

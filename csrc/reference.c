@@ -85,8 +85,10 @@ static void layer_norm(const rc_norm *norm, const float *x_th, size_t t, size_t 
         layer_norm_row(norm, x_th + row * h, h, y_th + row * h);
 }
 
-static void activate(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith, size_t nth) {
-    for (size_t i = n * ith / nth; i < n * (ith + 1) / nth; i++) y_n[i] = (float)activated(activation, x_n[i]);
+static void activate(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith,
+                     size_t nth) {
+    for (size_t i = n * ith / nth; i < n * (ith + 1) / nth; i++)
+        y_n[i] = (float)activated(activation, x_n[i]);
 }
 
 static void exponentiate(const float *x_n, size_t n, float *y_n) {

@@ -1,9 +1,8 @@
 /* roberta_c.h: every structure and function that crosses a file of csrc/, and the kernel table.
  *
  * Shape letters, used as array suffixes everywhere: T packed tokens, S sequences, H hidden,
- * F feed-forward, A heads, D head size (A * D = H), M rows, N columns, K inner length,
- * P panels of NR columns (of an
- * embedding table: positions).  x_th is row-major, x_th[t * H + h].
+ * F feed-forward, A heads, D head size (A * D = H), V vocabulary, G token types, M rows, N columns, K inner
+ * length, P panels of NR columns (of an embedding table: positions).  x_th is row-major, x_th[t * H + h].
  *
  * Kernels compute one thread's share (ith of nth) and meet at rc_barrier where a step needs all of the
  * step before.  They never allocate, print, exit or start threads, and cannot fail: _kernels.pyx checks

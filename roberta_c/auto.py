@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .config import RobertaConfig, config_from_pretrained
 from .model import (
@@ -29,7 +29,7 @@ class AutoConfig:
 class _AutoModelClass:
     """Picks the class by model_type; config validation has already refused unknown types."""
 
-    classes: dict[str, type[PreTrainedModel]]
+    classes: ClassVar[dict[str, type[PreTrainedModel]]]
 
     @classmethod
     def from_pretrained(cls, path_or_id: str | Path, **options: Any) -> Any:
@@ -44,13 +44,13 @@ class _AutoModelClass:
 class AutoModel(_AutoModelClass):
     """The base model: RobertaModel or XLMRobertaModel."""
 
-    classes = {"roberta": RobertaModel, "xlm-roberta": XLMRobertaModel}
+    classes: ClassVar = {"roberta": RobertaModel, "xlm-roberta": XLMRobertaModel}
 
 
 class AutoModelForSequenceClassification(_AutoModelClass):
     """RobertaForSequenceClassification or XLMRobertaForSequenceClassification."""
 
-    classes = {
+    classes: ClassVar = {
         "roberta": RobertaForSequenceClassification,
         "xlm-roberta": XLMRobertaForSequenceClassification,
     }

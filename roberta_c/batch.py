@@ -51,7 +51,9 @@ class PackedBatch:
     def unpack(self, x_th: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Packed rows in the form of the input: (S, width, H) with zeros at padding, or S arrays (len, H)."""
         if self.places_t is None:
-            return [x_th[begin:end] for begin, end in zip(self.seq_starts_s, self.seq_starts_s[1:], strict=False)]
+            return [
+                x_th[begin:end] for begin, end in zip(self.seq_starts_s, self.seq_starts_s[1:], strict=False)
+            ]
         padded = np.zeros((len(self) * self.width, x_th.shape[1]), dtype=x_th.dtype)
         padded[self.places_t] = x_th
         return padded.reshape(len(self), self.width, x_th.shape[1])
@@ -88,23 +90,24 @@ def pack_batch(
     """
     ragged = isinstance(input_ids, (list, tuple))
     ids, lengths, width = _flattened(input_ids, "input_ids")
-    mask = None if attention_mask is None else _checked_mask(_flat_like(attention_mask, "attention_mask", lengths))
-    types = None if token_type_ids is None else _flat_like(token_type_ids, "token_type_ids", lengths)
-    positions = None if position_ids is None else _flat_like(position_ids, "position_ids", lengths)
+    mask = _flat_like(attention_mask, "attention_mask", lengths)
+    types = _flat_like(token_type_ids, "token_type_ids", lengths)
+    given_positions = _flat_like(position_ids, "position_ids", lengths)
 
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=starts[1:])
-    given_positions = positions is not None
-    if not given_positions:
-        positions = _position_ids(ids, starts, limits.pad_token_id)
+    positions = (
+        _position_ids(ids, starts, limits.pad_token_id) if given_positions is None else given_positions
+    )
     places = np.arange(len(ids))
-    if mask is not None and not mask.all():
-        real_before = np.concatenate(([0], np.cumsum(mask)))
-        ids, positions, places = ids[mask], positions[mask], places[mask]
-        types = None if types is None else types[mask]
+    if mask is not None:
+        real = _checked_mask(mask)
+        real_before = np.concatenate(([0], np.cumsum(real)))
+        ids, positions, places = ids[real], positions[real], places[real]
+        types = None if types is None else types[real]
         starts = real_before[starts].astype(np.int64)
     _check_no_empty_row(starts)
-    if not given_positions:
+    if given_positions is None:
         _check_lengths(starts, positions, limits)
     _check_range(ids, "input_ids", limits.vocab_size, "vocab_size")
     _check_range(positions, "position_ids", limits.max_position_embeddings, "max_position_embeddings")
@@ -148,8 +151,10 @@ def _flat_rows(rows: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(flat) if flat else np.empty(0, dtype=np.int64), lengths
 
 
-def _flat_like(value: Any, name: str, lengths: np.ndarray) -> np.ndarray:
-    """`value`, in the same two forms, checked to have rows of these lengths."""
+def _flat_like(value: Any, name: str, lengths: np.ndarray) -> np.ndarray | None:
+    """`value`, in the same two forms or None, checked to have rows of these lengths."""
+    if value is None:
+        return None
     flat, found, _ = _flattened(value, name)
     if len(found) != len(lengths):
         raise InputError(f"{name}: found {len(found)} rows, expected {len(lengths)} as in input_ids")

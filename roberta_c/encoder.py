@@ -142,9 +142,7 @@ class Layer(Module):
         self.packed, self.num_threads = packed, num_threads
         self.attention = Attention(family, config, packed, num_threads)
         self.intermediate = Intermediate(family, config, packed.up, num_threads)
-        self.output = ResidualOutput(
-            family, "Output", config, packed.down, packed.output_norm, num_threads
-        )
+        self.output = ResidualOutput(family, "Output", config, packed.down, packed.output_norm, num_threads)
 
     def run(self, x_th: np.ndarray, seq_starts_s: np.ndarray, workspace: Workspace) -> None:
         """x_th := this layer's output, in place."""

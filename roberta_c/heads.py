@@ -19,7 +19,12 @@ class ClassificationHead(Module):
     kind = "ClassificationHead"
 
     def __init__(
-        self, family: str, config: RobertaConfig, dense: PackedLinear, out_proj: PackedLinear, num_threads: int
+        self,
+        family: str,
+        config: RobertaConfig,
+        dense: PackedLinear,
+        out_proj: PackedLinear,
+        num_threads: int,
     ) -> None:
         super().__init__(family)
         self.dense = Linear(dense, num_threads)

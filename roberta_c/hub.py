@@ -325,8 +325,10 @@ class _Repository:
         from huggingface_hub import constants, errors, get_token
 
         endpoint = constants.ENDPOINT
-        has_token = bool(self.token) or (self.token is None and get_token() is not None)
-        credentials = "this token may not read" if has_token else "needs token= or HF_TOKEN"
+        token = None if self.token is False else get_token()
+        if isinstance(self.token, str):
+            token = self.token
+        credentials = "this token may not read" if token else "needs token= or HF_TOKEN"
         if isinstance(error, errors.OfflineModeIsEnabled):
             return "HF_HUB_OFFLINE allows no download"
         if isinstance(error, errors.RevisionNotFoundError):
@@ -344,6 +346,8 @@ class _Repository:
             where = f"{name} cannot be written in {self._cache()} ({error.strerror})"
             return f"{where}; make room there, or pass cache_dir= or set HF_HOME"
         detail = " ".join(str(error).split())
+        if token:  # some errors of HTTP libraries quote the headers
+            detail = detail.replace(token, "…")
         return f"{name} could not be had from {endpoint} ({type(error).__name__}: {shown(detail, 200)})"
 
 

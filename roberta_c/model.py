@@ -72,7 +72,7 @@ class PreTrainedModel(Module):
             raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
         threads = default_num_threads() if num_threads is None else checked_num_threads(num_threads)
         kernels = Kernels(isa)
-        where = {
+        where: dict[str, Any] = {
             "revision": revision,
             "token": token,
             "cache_dir": cache_dir,
@@ -107,25 +107,36 @@ class PreTrainedModel(Module):
         raise NotImplementedError
 
     def _packed(
-        self, input_ids: Any, attention_mask: Any, token_type_ids: Any, position_ids: Any, unsupported: dict[str, Any]
+        self,
+        input_ids: Any,
+        attention_mask: Any,
+        token_type_ids: Any,
+        position_ids: Any,
+        unsupported: dict[str, Any],
     ) -> PackedBatch:
         for name, value in unsupported.items():
             # transformers' callers pass these as None or False when they do not want them.
             if value is not None and value is not False and not (name == "return_dict" and value is True):
                 raise InputError(f"{name}: found {shown(value)}, expected it to be left out: not supported")
         if input_ids is None:
-            raise InputError("input_ids: found None, expected an array (batch, length) or a list of lists of ids")
+            raise InputError(
+                "input_ids: found None, expected an array (batch, length) or a list of lists of ids"
+            )
         limits = self.base_model.embeddings.limits
         return pack_batch(input_ids, attention_mask, token_type_ids, position_ids, limits)
 
     def _wants_hidden_states(self, output_hidden_states: bool | None) -> bool:
-        return bool(self.config.output_hidden_states if output_hidden_states is None else output_hidden_states)
+        return bool(
+            self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        )
 
 
 def _with_overrides(config: RobertaConfig, overrides: dict[str, Any]) -> RobertaConfig:
     unknown = [name for name in overrides if not hasattr(config, name)]
     if unknown:
-        raise InputError(f"{unknown[0]}: found an unknown keyword, expected a field of config.json or a loading option")
+        raise InputError(
+            f"{unknown[0]}: found an unknown keyword, expected a field of config.json or a loading option"
+        )
     if not overrides:
         return config
     changed = type(config).from_dict({**config.to_dict(), **overrides})
@@ -146,7 +157,10 @@ class RobertaModel(PreTrainedModel):
         self.embeddings = Embeddings(family, config, source.embeddings(), source.kernels, threads)
         self.encoder = Encoder(
             family,
-            [Layer(family, config, source.layer(index), threads) for index in range(config.num_hidden_layers)],
+            [
+                Layer(family, config, source.layer(index), threads)
+                for index in range(config.num_hidden_layers)
+            ],
         )
         self.pooler: Pooler | None = None
         shapes = names.pooler_shapes(config)

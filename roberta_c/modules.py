@@ -92,7 +92,9 @@ class Linear(Module):
         self.packed, self.num_threads = packed, num_threads
         self.in_features, self.out_features = packed.k, packed.sections * packed.n
 
-    def __call__(self, x: np.ndarray, activation: str = "none", residual: np.ndarray | None = None) -> np.ndarray:
+    def __call__(
+        self, x: np.ndarray, activation: str = "none", residual: np.ndarray | None = None
+    ) -> np.ndarray:
         rows, shape = as_rows(x, self.in_features, "x")
         if residual is not None:
             residual, _ = as_rows(residual, self.out_features, "residual")
@@ -132,7 +134,9 @@ class Embedding(Module):
         if ids.dtype.kind not in "iu":
             raise InputError(f"ids: found dtype {ids.dtype}, expected integers")
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.num_embeddings:
-            raise InputError(f"ids: found {ids.min()} to {ids.max()}, expected 0 to {self.num_embeddings - 1}")
+            raise InputError(
+                f"ids: found {ids.min()} to {ids.max()}, expected 0 to {self.num_embeddings - 1}"
+            )
         rows = self.table[ids]
         if self.dtype == "bfloat16":
             return (rows.astype(np.uint32) << 16).view(np.float32)
@@ -157,15 +161,21 @@ class Dropout(Module):
         return f"p={self.p}, inplace=False"
 
 
+ACTIVATION_NAMES = {
+    "gelu": "GELUActivation",
+    "gelu_new": "NewGELUActivation",
+    "relu": "ReLU",
+    "tanh": "Tanh",
+}
+
+
 class Activation(Module):
     """An elementwise function by its kernel's name, printed under torch's or transformers' name."""
-
-    PRINTED = {"gelu": "GELUActivation", "gelu_new": "NewGELUActivation", "relu": "ReLU", "tanh": "Tanh"}
 
     def __init__(self, name: str, kernels: Kernels, num_threads: int = 1) -> None:
         super().__init__()
         self.name, self.kernels, self.num_threads = name, kernels, num_threads
-        self.kind = self.PRINTED[name]
+        self.kind = ACTIVATION_NAMES[name]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.kernels.activate(as_float32(x, "x"), self.name, self.num_threads)

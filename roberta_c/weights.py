@@ -37,7 +37,9 @@ class LoadReport:
 class WeightSource:
     """The tensors of one checkpoint, taken by canonical name; remembers which were taken."""
 
-    def __init__(self, checkpoint: Checkpoint, config: RobertaConfig, kernels: Kernels, num_threads: int) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, config: RobertaConfig, kernels: Kernels, num_threads: int
+    ) -> None:
         self.checkpoint = checkpoint
         self.config = config
         self.kernels = kernels
@@ -65,8 +67,9 @@ class WeightSource:
                     f"{info.file}: {info.name}: found shape {info.shape}, expected {shape} by config.json"
                 )
             if info.dtype not in FLOAT_DTYPES:
+                expected = ", ".join(FLOAT_DTYPES)
                 raise ModelFileError(
-                    f"{info.file}: {info.name}: found dtype {info.dtype}, expected one of {', '.join(FLOAT_DTYPES)}"
+                    f"{info.file}: {info.name}: found dtype {info.dtype}, expected one of {expected}"
                 )
 
     def has_all(self, shapes: dict[str, names.Shape]) -> bool:

@@ -1,4 +1,4 @@
-"""Checkpoint files for the tests of roberta_c.checkpoint: honest ones by torch, and forged ones byte by byte."""
+"""Checkpoint files for the tests of roberta_c.checkpoint: honest ones, and ones forged byte by byte."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from roberta_c.checkpoint import Checkpoint
-from roberta_c.errors import ModelFileError
+from roberta_c.checkpoint import Checkpoint, open_checkpoint
+from roberta_c.errors import ModelFileError, RobertaCError
 
 DTYPES = {
     "float64": torch.float64,
@@ -75,8 +75,8 @@ def woven_state_dict() -> OrderedDict[str, torch.Tensor]:
 
 def torch_bytes(tensor: torch.Tensor) -> bytes:
     """The elements in C order, as they lie in memory."""
-    flat = tensor.detach().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    tensor = tensor.detach()
+    return (tensor.view(torch.int16) if tensor.dtype is torch.bfloat16 else tensor).numpy().tobytes()
 
 
 def assert_equals_torch(checkpoint: Checkpoint, expected: dict[str, torch.Tensor]) -> None:
@@ -96,7 +96,7 @@ def assert_equals_torch(checkpoint: Checkpoint, expected: dict[str, torch.Tensor
 
 
 def check_every_truncation(whole: bytes, path: Path, read: Callable[[Path], object]) -> None:
-    """`read` must raise ModelFileError naming the file for each proper prefix of `whole`, and read `whole`."""
+    """`read` must read `whole`, and raise ModelFileError naming the file for each shorter prefix."""
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(ModelFileError) as caught:
@@ -105,6 +105,36 @@ def check_every_truncation(whole: bytes, path: Path, read: Callable[[Path], obje
         assert "\n" not in str(caught.value)
     path.write_bytes(whole)
     read(path)
+
+
+def is_read(read: Callable[[], object]) -> bool:
+    """Whether `read()` succeeds. If not, it must fail in the one way allowed: a short RobertaCError."""
+    try:
+        read()
+    except RobertaCError as error:
+        message = str(error)
+    else:
+        return True
+    assert message.isprintable()
+    assert len(message) < 500
+    return False
+
+
+def read_all(path: Path) -> None:
+    """Open a checkpoint and read every tensor that has one of the dtypes above."""
+    checkpoint = open_checkpoint(path)
+    for name, info in checkpoint.tensors.items():
+        if info.dtype in DTYPES:
+            assert checkpoint.read(name).shape == info.shape
+
+
+def check_mutations(whole: bytes, path: Path, count: int, seed: int) -> None:
+    """Mutations of `whole` must be read or refused, and some of each must occur."""
+    outcomes = []
+    for data in mutations(whole, count, seed):
+        path.write_bytes(data)
+        outcomes.append(is_read(lambda: read_all(path)))
+    assert count // 100 < sum(outcomes) < count - count // 100
 
 
 def mutations(whole: bytes, count: int, seed: int) -> Iterator[bytes]:
@@ -254,7 +284,7 @@ def make_zip(
     end64: dict | None = None,
     gaps: dict[int, bytes] | None = None,
 ) -> bytes:
-    """The archive. `end` and `end64` override fields of the end records; `gaps` puts bytes before an entry."""
+    """The archive. `end`, `end64` override fields of the end records; `gaps` puts bytes before an entry."""
     archive, directory = bytearray(), bytearray()
     for number, entry in enumerate(entries):
         archive += (gaps or {}).get(number, b"")

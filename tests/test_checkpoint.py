@@ -18,6 +18,7 @@ import torch
 import transformers
 from checkpoint_samples import (
     assert_equals_torch,
+    is_read,
     make_safetensors,
     mutations,
     plain_state_dict,
@@ -28,7 +29,7 @@ from huggingface_hub import save_torch_state_dict
 from safetensors.torch import save_file
 
 from roberta_c.checkpoint import WEIGHT_FILES, Checkpoint, TensorInfo, choose_file, open_checkpoint
-from roberta_c.errors import InputError, ModelFileError, RobertaCError
+from roberta_c.errors import InputError, ModelFileError
 
 HERE = Path(__file__).resolve().parent
 
@@ -408,10 +409,7 @@ def test_mutated_indices_are_read_or_refused(tmp_path):
     path = tmp_path / "pytorch_model.bin.index.json"
     for data in mutations(path.read_bytes(), 500, seed=5):
         path.write_bytes(data)
-        try:
-            open_checkpoint(path)
-        except RobertaCError as error:
-            assert "\n" not in str(error)
+        is_read(lambda: open_checkpoint(path))
 
 
 # Arrays.

@@ -166,6 +166,12 @@ def test_arguments_of_the_wrong_kind(tmp_path):
             assert "hf_a" not in str(error.value), "a token is never shown"
 
 
+def test_a_token_is_never_shown():
+    repository = hub_module._Repository("org/name", None, "hf_secret", None)
+    message = repository._explain(ValueError("invalid header:\n'Bearer hf_secret'"), "config.json")
+    assert message.endswith("(ValueError: \"invalid header: 'Bearer \\u2026'\")")
+
+
 # Fresh and cached
 
 
@@ -422,6 +428,7 @@ def test_the_server_is_away_and_nothing_is_cached(repository, call):
         hub.stop()
         result = call(hub, WEIGHTS_CALL, before=NO_WAITING)
     assert result.error == "HubError"
+    assert result.stderr.count("Retrying") <= 5  # for the first file only
     assert result.message.startswith("org/name: no weights in the cache (")
     assert re.search(rf"could not be had from {hub.endpoint} \(Connect\w*Error: ", result.message)
 
@@ -532,6 +539,8 @@ def test_damaged_weights_are_not_kept(repository, call, tmp_path):
             result = call(hub, expression)
             assert result.error == "HubError"
             assert "pytorch_model.bin arrived damaged and was deleted, try again (SHA-256 " in result.message
+            for folder in (tmp_path / "home", tmp_path / "new"):
+                assert not list(folder.rglob("pytorch_model.*"))
             assert call(hub, WEIGHTS_CALL, HF_HUB_OFFLINE="1").error == "HubError"
             folder = call(hub, expression).folder
             assert (folder / "pytorch_model.bin").read_text() == CARDIFFNLP["pytorch_model.bin"]
@@ -547,6 +556,8 @@ def test_download_puts_the_files_flat_into_a_folder(repository, call, tmp_path):
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
         assert call(hub, expression).folder == target
         assert names(target) - {".cache"} == set(hub.downloads()) == wanted
+        resolved = [path for _, path in hub.requests if "/resolve/" in path]
+        assert all(f"/resolve/{hub.commit('org/name')}/" in path for path in resolved)
         for name in wanted:
             assert (target / name).read_bytes() == (repository / name).read_bytes()
             assert not (target / name).is_symlink()

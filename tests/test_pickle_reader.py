@@ -17,6 +17,7 @@ from checkpoint_samples import (
     dict_of,
     integer,
     integers,
+    is_read,
     list_of,
     mutations,
     name_of,
@@ -199,7 +200,7 @@ def test_refuses_foreign_globals_by_name(name):
 
 
 def test_splitting_a_global_name_otherwise_names_nothing_new():
-    """`torch` + `_utils._rebuild_tensor` joins to an allowed name: harmless, since names stand for nothing."""
+    """`torch` + `_utils._rebuild_tensor` joins to an allowed name: harmless, as names stand for nothing."""
     assert read(pickled(name_of("torch", "_utils._rebuild_tensor"))).name == "torch._utils._rebuild_tensor"
 
 
@@ -496,10 +497,7 @@ def test_time_stays_bounded(case):
     data = GREEDY[case]()
     assert len(data) <= MAX_PICKLE_BYTES
     started = time.process_time()
-    try:
-        read(data)
-    except ModelFileError as error:
-        assert len(str(error)) < 300
+    is_read(lambda: read(data))
     # Three times the promise, for slow machines; a quadratic step would take minutes.
     assert time.process_time() - started < 3 * max(1, len(data) / 1e6)
 
@@ -511,11 +509,9 @@ def test_memory_stays_bounded(case):
     data = GREEDY[case]()
     tracemalloc.start()
     try:
-        read(data)
-    except ModelFileError:
-        pass
-    finally:
+        is_read(lambda: read(data))
         peak = tracemalloc.get_traced_memory()[1]
+    finally:
         tracemalloc.stop()
     assert peak + len(data) <= 64 << 20
 
@@ -534,12 +530,5 @@ def test_mutated_pickles_are_read_or_refused():
     )
     whole = pickled(ordered_dict() + body[1:] + dict_of(("_metadata", ordered_dict())) + b"b")
     read(whole)
-    outcomes = {"read": 0, "refused": 0}
-    for data in mutations(whole, 3000, seed=1):
-        try:
-            read(data)
-            outcomes["read"] += 1
-        except ModelFileError as error:
-            assert "\n" not in str(error)
-            outcomes["refused"] += 1
-    assert min(outcomes.values()) > 20
+    outcomes = [is_read(lambda data=data: read(data)) for data in mutations(whole, 3000, seed=1)]
+    assert 30 < sum(outcomes) < 2970

@@ -13,8 +13,9 @@ import torch
 from checkpoint_samples import (
     assert_equals_torch,
     check_every_truncation,
+    check_mutations,
+    is_read,
     make_safetensors,
-    mutations,
     plain_state_dict,
 )
 from safetensors import SafetensorError, safe_open
@@ -22,7 +23,7 @@ from safetensors.torch import save_file
 
 from roberta_c.checkpoint import open_checkpoint
 from roberta_c.checkpoint.bounded_json import MAX_JSON_BYTES, parse_object
-from roberta_c.errors import ModelFileError, RobertaCError
+from roberta_c.errors import ModelFileError
 
 SIX_FLOATS = np.arange(6, dtype="<f4").tobytes()
 
@@ -301,11 +302,9 @@ def test_memory_and_time_stay_bounded(tmp_path, case):
     started = time.process_time()
     tracemalloc.start()
     try:
-        open_checkpoint(path)
-    except ModelFileError as error:
-        assert len(str(error)) < 250 + len(str(path))
-    finally:
+        is_read(lambda: open_checkpoint(path))
         peak = tracemalloc.get_traced_memory()[1]
+    finally:
         tracemalloc.stop()
     assert peak <= 64 << 20
     # Three times the promise, and tracemalloc runs too; a quadratic step would take minutes.
@@ -328,20 +327,7 @@ def test_mutated_files_are_read_or_refused(tmp_path):
         {"weight": torch.arange(5.0).half(), "bias": torch.zeros(0), "v": torch.ones(2, 2)},
         tmp_path / "whole",
     )
-    path = tmp_path / "weights"
-    outcomes = {"read": 0, "refused": 0}
-    for data in mutations((tmp_path / "whole").read_bytes(), 3000, seed=3):
-        path.write_bytes(data)
-        try:
-            checkpoint = open_checkpoint(path)
-            for name, info in checkpoint.tensors.items():
-                if info.dtype in ("float32", "float16"):
-                    assert checkpoint.read(name).shape == info.shape
-            outcomes["read"] += 1
-        except RobertaCError as error:
-            assert "\n" not in str(error)
-            outcomes["refused"] += 1
-    assert min(outcomes.values()) > 50
+    check_mutations((tmp_path / "whole").read_bytes(), tmp_path / "weights", 2000, seed=3)
 
 
 def test_the_header_length_is_little_endian(tmp_path):

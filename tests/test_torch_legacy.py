@@ -12,12 +12,12 @@ from checkpoint_samples import (
     assert_equals_torch,
     call,
     check_every_truncation,
+    check_mutations,
     dict_of,
     integer,
     list_of,
     machine,
     make_legacy,
-    mutations,
     name_of,
     pickled,
     plain_state_dict,
@@ -29,7 +29,7 @@ from checkpoint_samples import (
 )
 
 from roberta_c.checkpoint import open_checkpoint
-from roberta_c.errors import ModelFileError, RobertaCError, UnsafeFileError
+from roberta_c.errors import ModelFileError, UnsafeFileError
 
 SIX_FLOATS = np.arange(6, dtype="<f4").tobytes()
 
@@ -248,22 +248,9 @@ def test_truncation_at_every_byte(tmp_path):
 
 def test_mutated_streams_are_read_or_refused(tmp_path):
     save_legacy(OrderedDict(weight=torch.arange(6.0).reshape(2, 3).t(), bias=torch.zeros(1)), tmp_path / "m")
-    path = tmp_path / "weights.bin"
-    outcomes = {"read": 0, "refused": 0}
-    for seed, whole in enumerate(
-        [(tmp_path / "m").read_bytes(), stream(TWO, storages=[("0", 6, SIX_FLOATS), ("1", 6, SIX_FLOATS)])]
-    ):
-        for data in mutations(whole, 2000, seed):
-            path.write_bytes(data)
-            try:
-                checkpoint = open_checkpoint(path)
-                for name, info in checkpoint.tensors.items():
-                    assert checkpoint.read(name).shape == info.shape
-                outcomes["read"] += 1
-            except RobertaCError as error:
-                assert "\n" not in str(error)
-                outcomes["refused"] += 1
-    assert min(outcomes.values()) > 50
+    two = stream(TWO, storages=[("0", 6, SIX_FLOATS), ("1", 6, SIX_FLOATS)])
+    for seed, whole in enumerate([(tmp_path / "m").read_bytes(), two]):
+        check_mutations(whole, tmp_path / "weights.bin", 2000, seed)
 
 
 def test_counts_are_read_where_they_lie(tmp_path):

@@ -58,7 +58,7 @@ HEAD_MARKS = {
     "masked language modelling": "lm_head.dense.weight",
 }
 
-# Copies of what the embeddings (or a bias beside it) already hold: stored by some versions, left out by others.
+# Copies of what the embeddings (or a bias beside it) hold: stored by some versions, left out by others.
 TIED = {
     "lm_head.decoder.weight": "embeddings.word_embeddings.weight",
     "lm_head.decoder.bias": "lm_head.bias",

@@ -59,13 +59,14 @@ def pipeline(
     from .text_classification import ClassifyOptions, TextClassificationPipeline
 
     chosen = ClassifyOptions().changed(options)  # before the weights: a mistyped option need not wait
-    where = {
+    where: dict[str, Any] = {
         "revision": revision,
         "token": token,
         "cache_dir": cache_dir,
         "local_files_only": local_files_only,
     }
     if isinstance(model, (str, os.PathLike)):
+        model = model if isinstance(model, str) else Path(model)
         from ..auto import AutoModelForSequenceClassification
 
         tokenizer = _tokenizer(model if tokenizer is None else tokenizer, where)
@@ -90,7 +91,8 @@ def _tokenizer(tokenizer: Any, where: dict[str, Any]) -> Any:
     if isinstance(tokenizer, (str, os.PathLike)):
         from ..tokenizer import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(tokenizer, **where)
+        path_or_id = tokenizer if isinstance(tokenizer, str) else Path(tokenizer)
+        return AutoTokenizer.from_pretrained(path_or_id, **where)
     if not callable(tokenizer):
         raise InputError(
             f"tokenizer: found {shown(tokenizer)}, expected a folder, a Hub repository's name or a tokenizer"

@@ -300,7 +300,7 @@ def choose_function(config: RobertaConfig) -> str:
 
 
 def apply_function(name: str, logits_sc: np.ndarray) -> np.ndarray:
-    """Scores, float64 (S, C), of finite float32 logits (S, C): softmax over a row, sigmoid, or as they are."""
+    """Finite float32 logits (S, C) → scores, float64 (S, C): softmax of each row, sigmoid, or as they are."""
     x_sc = logits_sc.astype(np.float64)
     if name == "softmax":
         exponentials_sc = np.exp(x_sc - x_sc.max(axis=1, keepdims=True))

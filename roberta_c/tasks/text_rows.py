@@ -17,6 +17,10 @@ WINDOW_BATCHES = 16
 WINDOW_CHARACTERS = 1 << 22
 # And a batch: what the model holds per token is some kilobytes.
 BATCH_TOKENS = 1 << 14
+# A text of more characters than either is encoded by its beginning: tokenizing all of a book for its first
+# page would take seconds and gigabytes.
+CHARACTERS_PER_TOKEN = 16
+LONG_TEXT = 1 << 13
 
 
 class TextRow(NamedTuple):
@@ -115,23 +119,49 @@ def encode_rows(
     truncation: a tokenizer's name for what to cut, or "do_not_truncate", with which a longer row raises
     InputError; `name_of(index)` is what it calls the row.
     """
+    keeps_beginning = getattr(tokenizer, "truncation_side", "right") == "right"
+    shorter = [_beginning(tokenizer, row, max_tokens) if keeps_beginning else row for row in rows]
     encoded = {}
     for has_pair in (False, True):
         chosen = [index for index, row in enumerate(rows) if (row.text_pair is not None) == has_pair]
-        whole = _token_ids(tokenizer, [rows[index] for index in chosen], "do_not_truncate", None)
+        whole = _token_ids(tokenizer, [shorter[index] for index in chosen], "do_not_truncate", None)
         encoded.update({index: EncodedRow(ids, False) for index, ids in zip(chosen, whole, strict=True)})
 
         # Few texts are: these are encoded again rather than all of them with their overflow kept.
         too_long = [index for index in chosen if len(encoded[index].ids) > max_tokens]
         if too_long and truncation == "do_not_truncate":
-            found = len(encoded[too_long[0]].ids)
+            index = too_long[0]
+            found = f"{'' if shorter[index] is rows[index] else 'more than '}{len(encoded[index].ids)} tokens"
             raise InputError(
-                f"{name_of(too_long[0])}: found {found} tokens, expected at most {max_tokens}; "
+                f"{name_of(index)}: found {found}, expected at most {max_tokens}; "
                 "truncation=True cuts texts to fit"
             )
-        cut = _token_ids(tokenizer, [rows[index] for index in too_long], truncation, max_tokens)
+        cut = _token_ids(tokenizer, [shorter[index] for index in too_long], truncation, max_tokens)
         encoded.update({index: EncodedRow(ids, True) for index, ids in zip(too_long, cut, strict=True)})
     return [encoded[index] for index in range(len(rows))]
+
+
+def _beginning(tokenizer: Any, row: TextRow, max_tokens: int) -> TextRow:
+    """`row`, or in place of very long texts beginnings of these that truncate to the same tokens."""
+    length = max(max_tokens * CHARACTERS_PER_TOKEN, LONG_TEXT)
+    if all(len(text or "") <= length for text in row):
+        return row
+    return TextRow(*(text and _text_beginning(tokenizer, text, length, 2 * max_tokens) for text in row))
+
+
+def _text_beginning(tokenizer: Any, text: str, length: int, min_tokens: int) -> str:
+    """A beginning of `text` of at least `length` characters and `min_tokens` tokens, or all of it.
+
+    Tokens depend on what is near them, so that a cut changes the last ones only, if any: it falls between a
+    word and a space where there is one, which pre-tokenizers split at.
+    """
+    while length < len(text):
+        places = range(length, min(length + LONG_TEXT, len(text)))
+        end = next((i for i in places if text[i].isspace() and not text[i - 1].isspace()), length)
+        if len(_token_ids(tokenizer, [TextRow(text[:end])], "do_not_truncate", None)[0]) >= min_tokens:
+            return text[:end]
+        length *= 2
+    return text
 
 
 def _token_ids(

@@ -66,7 +66,9 @@ def padded_batch(rng: np.random.Generator, lengths: list[int], vocab_size: int, 
         if side == "left":
             places += width - length
         elif side == "inside" and length > 1:
-            places = np.sort(np.concatenate(([0], rng.choice(np.arange(1, width), length - 1, replace=False))))
+            places = np.sort(
+                np.concatenate(([0], rng.choice(np.arange(1, width), length - 1, replace=False)))
+            )
         ids[row, places] = rng.integers(3, vocab_size, length)
         ids[row, places[0]] = 0
         mask[row, places] = 1

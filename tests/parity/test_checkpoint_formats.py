@@ -15,14 +15,14 @@ from roberta_c.checkpoint import open_checkpoint
 
 from .conftest import make_random_model, padded_batch
 
-SIZES = dict(
-    hidden_size=44,
-    num_attention_heads=4,
-    num_hidden_layers=3,
-    intermediate_size=90,
-    vocab_size=400,
-    max_position_embeddings=60,
-)
+SIZES = {
+    "hidden_size": 44,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 3,
+    "intermediate_size": 90,
+    "vocab_size": 400,
+    "max_position_embeddings": 60,
+}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,9 @@ def test_logits_are_the_same_from_every_form(dtype, made, tmp_path):
     widened = tmp_path / "widened"
     widened.mkdir()
     made.config.save_pretrained(widened)
-    torch.save({n: t.to(dtype).float() for n, t in made.model.state_dict().items()}, widened / "pytorch_model.bin")
+    torch.save(
+        {n: t.to(dtype).float() for n, t in made.model.state_dict().items()}, widened / "pytorch_model.bin"
+    )
     load = roberta_c.RobertaForSequenceClassification.from_pretrained
     expected = load(widened)(ids, mask).logits
     for form in FORMS:
@@ -163,7 +165,8 @@ def test_masked_lm_file_reports_ties_and_names_its_head(tmp_path):
     }
     with pytest.raises(
         roberta_c.errors.ModelFileError,
-        match=r"pytorch_model.bin: sequence classification head: tensors not found: classifier.dense.weight, .*"
+        match=r"pytorch_model.bin: sequence classification head: tensors not found: "
+        r"classifier.dense.weight, .*"
         r"heads found in the file: masked language modelling",
     ):
         roberta_c.RobertaForSequenceClassification.from_pretrained(tmp_path)

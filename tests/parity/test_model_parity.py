@@ -11,9 +11,9 @@ import copy
 import numpy as np
 import pytest
 import torch
+from roberta_c._kernels import available_isas
 
 import roberta_c
-from roberta_c._kernels import available_isas
 
 from .conftest import make_random_model, padded_batch
 
@@ -109,7 +109,9 @@ def test_activations_and_token_types(activation, model_folder):
     types = np.random.default_rng(4).integers(0, 2, ids.shape)
     ours = roberta_c.RobertaForSequenceClassification.from_pretrained(made.folder)
     with torch.no_grad():
-        expected = made.model(torch.tensor(ids), torch.tensor(mask), token_type_ids=torch.tensor(types)).logits
+        expected = made.model(
+            torch.tensor(ids), torch.tensor(mask), token_type_ids=torch.tensor(types)
+        ).logits
     np.testing.assert_allclose(ours(ids, mask, token_type_ids=types).logits, expected.numpy(), atol=2 * FLOOR)
 
 

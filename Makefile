@@ -1,0 +1,37 @@
+# The commands of daily work. PYTHON is the virtual environment's; `make dev` makes it.
+PYTHON ?= .venv/bin/python
+
+.PHONY: dev test lint bench asan
+
+# Once, and again after csrc/ or _kernels.pyx changed: an environment with everything, built in place.
+dev:
+	test -x $(PYTHON) || python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --editable '.[test]'
+
+# All tests. For one file: .venv/bin/python -m pytest tests/test_linear.py
+test: dev
+	$(PYTHON) -m pytest
+
+# What tests/test_rules.py checks too; `ruff format` and clang-format -i mend most of it.
+lint:
+	$(PYTHON) -m ruff check roberta_c tests benchmarks setup.py
+	$(PYTHON) -m ruff format --check roberta_c tests benchmarks setup.py
+	$(PYTHON) -m mypy
+	for file in csrc/*; do \
+	    $(dir $(PYTHON))clang-format --assume-filename=x.c < $$file | diff -u $$file - || exit 1; done
+
+# Figures for README and benchmarks/README.md; needs an otherwise idle machine.
+bench:
+	$(PYTHON) benchmarks/encoder.py --output benchmarks/results/encoder.json
+
+# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer, in a build of its own.
+asan:
+	rm -rf build/asan && mkdir -p build/asan
+	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build_ext \
+	    --build-lib build/asan --build-temp build/asan/objects
+	cp -r $$(find roberta_c -maxdepth 1 -name '*.py') roberta_c/checkpoint roberta_c/tokenizer roberta_c/tasks \
+	    build/asan/roberta_c/
+	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/asan \
+	    $(PYTHON) -P -m pytest -p no:cacheprovider --import-mode=importlib tests/test_linear.py \
+	    tests/test_attention.py tests/test_layer_norm.py tests/test_activation.py tests/test_embedding.py \
+	    tests/test_encoder_layer.py

@@ -1,0 +1,8 @@
+"""`python -m roberta_c`: the same as `roberta-c`."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""The command `roberta-c`: results on standard output, everything else on standard error.
+
+Exit codes: 0; 1 after a failure; 2 after misuse; 130 after Ctrl-C; 141 where the reader of a pipe went away.
+Errors are one line. Whatever takes long to import is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import HubError, RobertaCError, TokenizerFileError
+
+if TYPE_CHECKING:
+    from .cli_output import Output
+
+NAME = "roberta-c"
+FAILURE, MISUSE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+
+
+class Program(click.Group):
+    """The group of commands; turns whatever ends one of them into an exit code and at most one line."""
+
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        """Runs the command line. Exits with its code; without `standalone_mode`, returns it."""
+        try:
+            status = super().main(args, standalone_mode=False, **extra) or 0
+        except click.ClickException as misuse:
+            context = getattr(misuse, "ctx", None)
+            hint = "" if context is None else f"; see '{context.command_path} --help'"
+            _report("error", misuse.format_message().rstrip(".") + hint)
+            status = misuse.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            status = INTERRUPTED
+        if standalone_mode:
+            sys.exit(status)
+        return status
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Runs a command. Lets through click's exceptions only."""
+        try:
+            super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        except BrokenPipeError:
+            _abandon_stdout()
+            status = BROKEN_PIPE
+        except Exception as error:
+            if ctx.params["debug"]:
+                traceback.print_exc()
+            if isinstance(error, OSError) and not isinstance(error, RobertaCError):
+                _abandon_stdout()
+            _report("error", _one_line(error))
+            status = FAILURE
+        raise click.exceptions.Exit(status)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, RobertaCError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+
+
+def _report(kind: str, message: str) -> None:
+    """A line on standard error, above the progress bar if there is one."""
+    from .cli_output import printable
+
+    progress = sys.modules.get("tqdm")
+    with progress.tqdm.external_write_mode(file=sys.stderr) if progress else contextlib.nullcontext():
+        click.echo(f"{NAME}: {kind}: {printable(' '.join(message.split()))}", err=True)
+
+
+def _abandon_stdout() -> None:
+    """Points standard output at nothing: what it still buffers must not fail again when Python exits."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _LogLines(logging.Handler):
+    """The library's warnings as lines on standard error, equal ones once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._seen: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._seen:
+            self._seen.add(message)
+            _report("warning" if record.levelno < logging.ERROR else "error", message)
+
+
+@click.group(
+    cls=Program,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def program(ctx: click.Context, debug: bool) -> None:
+    """Run RoBERTa and XLM-RoBERTa models on the CPU, from their files as published.
+
+    \b
+    Examples:
+      roberta-c classify --model path/to/model "I love it"
+      roberta-c classify --model org/name --file texts.txt --format jsonl > results.jsonl
+      roberta-c describe org/name
+
+    Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
+    2 misused.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(MISUSE)
+    log_lines, logger = _LogLines(), logging.getLogger(__package__)
+    logger.addHandler(log_lines)
+    ctx.call_on_close(lambda: logger.removeHandler(log_lines))
+
+
+# ---- what commands share -----------------------------------------------------------------------------
+
+Command = Callable[..., Any]
+
+
+def _hub_options(command: Command) -> Command:
+    cache_dir = click.option(
+        "--cache-dir", metavar="FOLDER", help="Where Hub files are kept, if not in HF_HOME."
+    )
+    token = click.option("--token", metavar="TOKEN", help="Hub token, if not HF_TOKEN's or the stored one.")
+    revision = click.option("--revision", metavar="NAME", help="Branch, tag or commit of a Hub repository.")
+    return revision(token(cache_dir(command)))
+
+
+_offline_option = click.option(
+    "--offline", "local_files_only", is_flag=True, help="Use only what is on this machine already."
+)
+
+
+def _format_option(formats: tuple[str, ...], text: str) -> Callable[[Command], Command]:
+    choice = click.Choice(formats)
+    return click.option("--format", "form", type=choice, default=formats[0], show_default=True, help=text)
+
+
+def _output(aside: Callable[[], Any] = contextlib.nullcontext) -> Output:
+    from .cli_output import Output
+
+    return Output(click.get_binary_stream("stdout"), getattr(sys.stdout, "encoding", None) or "utf-8", aside)
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and stream.isatty()
+
+
+# ---- classify ----------------------------------------------------------------------------------------
+
+
+@program.command(short_help="Label texts with a model.")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option(
+    "--model",
+    metavar="PATH_OR_ID",
+    envvar="ROBERTA_C_MODEL",
+    show_envvar=True,
+    required=True,
+    help="Folder or Hub repository of the model.",
+)
+@click.option(
+    "--file", "-f", "path", metavar="FILE", help="Read texts from FILE, one a line (-: standard input)."
+)
+@click.option("--pairs", is_flag=True, help="Each text is a pair: two texts with a tab between them.")
+@_format_option(
+    ("auto", "human", "json", "jsonl"),
+    "human: for reading. jsonl: an object a line. json: an array. auto: human on a terminal, else jsonl.",
+)
+@click.option("--all", "all_labels", is_flag=True, help="Scores of all labels.")
+@click.option("--top-k", type=click.IntRange(min=1), metavar="N", help="Scores of the N best labels.")
+@click.option(
+    "--function-to-apply",
+    type=click.Choice(("default", "sigmoid", "softmax", "none")),
+    default="default",
+    help="Turns the model's outputs into scores; default: what its config calls for.",
+)
+@click.option(
+    "--max-length",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Truncate to N tokens, not to the model's limit.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Texts at a time; with 1, each is answered before the next is read.",
+)
+@click.option("--dtype", default="float32", show_default=True, metavar="TYPE", help="The arithmetic.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that this process may use."
+)
+@_hub_options
+@_offline_option
+def classify(
+    texts: tuple[str, ...],
+    model: str,
+    path: str | None,
+    pairs: bool,
+    form: str,
+    all_labels: bool,
+    top_k: int | None,
+    dtype: str,
+    threads: int | None,
+    function_to_apply: str,
+    max_length: int | None,
+    batch_size: int,
+    **where: Any,
+) -> None:
+    """Label texts: arguments, the lines of a file, or the lines of standard input.
+
+    \b
+    Examples:
+      roberta-c classify --model path/to/model "I love it" "this is the worst"
+      roberta-c classify --model path/to/model --file tweets.txt --format jsonl --all
+      cut -f 3 table.tsv | roberta-c classify --model path/to/model
+      printf 'premise\\thypothesis\\n' | roberta-c classify --model org/name --pairs
+
+    Every line is a text as it stands, spaces and all, an empty one too; only its end (\\n or \\r\\n) is left
+    out. JSON rows hold text (and text_pair), label and score; with --all or --top-k also scores; and
+    truncated: true for a text longer than the model takes, which was cut.
+    """
+    if texts and path is not None:
+        raise click.UsageError("found texts both as arguments and in --file, expected one of them")
+    if all_labels and top_k is not None:
+        raise click.UsageError("found both --all and --top-k, expected one of them")
+    if not texts and path is None and (sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError("found no texts, expected arguments, --file, or lines piped in")
+    if form == "auto":
+        form = "human" if _is_terminal(sys.stdout) else "jsonl"
+    has_progress = not texts and _is_terminal(sys.stderr)
+
+    from .cli_input import open_source
+    from .cli_output import ResultForm
+    from .tasks import pipeline
+
+    with open_source(texts, path, count_lines=has_progress) as source:
+        options: dict[str, Any] = {
+            "function_to_apply": function_to_apply,
+            "max_length": max_length,
+            "batch_size": batch_size,
+        }
+        classifier = pipeline(
+            "text-classification", model, dtype=dtype, num_threads=threads, **options, **where
+        )
+        # One text alone has room for all its labels.
+        every_score = all_labels or top_k is not None or (form == "human" and len(texts) == 1)
+        result = ResultForm(classifier.labels, top_k if top_k or every_score else 1, every_score)
+        result.check_labels()
+        predictions = classifier.predictions(source.pairs() if pairs else source.texts)
+        output = _output()
+        if has_progress:
+            from tqdm import tqdm  # type: ignore[import-untyped]
+
+            mixed = _is_terminal(sys.stdout)
+            predictions = tqdm(predictions, total=source.total, unit=" texts", leave=not mixed)
+            if mixed:
+                output = _output(tqdm.external_write_mode)
+        if form == "human":
+            for prediction in predictions:
+                output.text(result.lines(prediction))
+        else:
+            write = output.array if form == "json" else output.lines
+            write(result.json_row(prediction) for prediction in predictions)
+
+
+# ---- files -------------------------------------------------------------------------------------------
+
+
+@program.command(short_help="Show a model, its tokenizer and its limits.")
+@click.argument("model", metavar="PATH_OR_ID")
+@_format_option(("human", "json"), "human: for reading. json: one object.")
+@_hub_options
+@_offline_option
+def describe(model: str, form: str, **where: Any) -> None:
+    """Show a model: its modules, its tokenizer, what loading found, its sizes and limits.
+
+    \b
+    Example:
+      roberta-c describe path/to/model
+    """
+    from . import hub
+    from .auto import AutoModel, AutoModelForSequenceClassification
+    from .checkpoint import names, open_checkpoint
+    from .cli_output import description, description_lines
+    from .tokenizer import AutoTokenizer
+
+    checkpoint = open_checkpoint(hub.resolve(model, hub.WEIGHTS, **where))
+    stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))
+    has_head = names.CLASSIFICATION_HEAD["out_proj_weight"] in stored
+    loaded = (AutoModelForSequenceClassification if has_head else AutoModel).from_pretrained(model, **where)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(model, **where)
+    except (TokenizerFileError, HubError) as error:
+        tokenizer = f"no tokenizer: {error}"
+    facts = description(loaded, tokenizer, checkpoint)
+    if form == "json":
+        _output().document(facts)
+    else:
+        _output().text(description_lines(facts))
+
+
+@program.command(short_help="List the tensors of a weight file.")
+@click.argument("path", metavar="PATH_OR_ID")
+@_format_option(("human", "json", "jsonl"), "human: a table. jsonl: an object a line. json: an array.")
+@_hub_options
+@_offline_option
+def keys(path: str, form: str, **where: Any) -> None:
+    """List the tensors of a weight file, in its order: name, type, shape. No weights are read.
+
+    \b
+    Examples:
+      roberta-c keys path/to/model
+      roberta-c keys path/to/model/pytorch_model.bin --format jsonl
+    """
+    from . import hub
+    from .checkpoint import open_checkpoint
+    from .cli_output import tensor_lines, tensor_rows
+
+    checkpoint = open_checkpoint(path if os.path.isfile(path) else hub.resolve(path, hub.WEIGHTS, **where))
+    if form == "human":
+        _output().text(tensor_lines(checkpoint))
+    else:
+        (_output().array if form == "json" else _output().lines)(tensor_rows(checkpoint))
+
+
+@program.command(short_help="Fetch a model from the Hub.")
+@click.argument("repo_id", metavar="ID")
+@click.option("--local-dir", metavar="FOLDER", help="Put the files there, not in the cache.")
+@_hub_options
+def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
+    """Fetch a Hub repository's config, tokenizer and best weights; print the folder they are in.
+
+    \b
+    Example:
+      roberta-c download org/name --local-dir models/name
+    """
+    from . import hub
+
+    _output().text(str(hub.download(repo_id, local_dir=local_dir, **where)))
+
+
+def main() -> None:
+    """The entry point of `roberta-c` and of `python -m roberta_c`."""
+    program.main(prog_name=NAME)

@@ -1,0 +1,229 @@
+"""What the commands print: results, tensor lists and descriptions, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from .errors import ModelFileError, shown
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
+    from .model import PreTrainedModel
+    from .tasks.text_classification import Prediction
+
+# Some readers of lines break them at these too; inside JSON they may as well be spelled out.
+_JSON_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class Output:
+    """A stream of bytes, flushed with every result, so that each is seen as soon as it is there.
+
+    JSON is UTF-8 wherever it goes. In text for people, characters that `encoding` lacks are escaped.
+    `aside` makes room on a terminal that a progress bar is on as well.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, encoding: str, aside: Callable[[], AbstractContextManager] = nullcontext
+    ) -> None:
+        self._stream = stream
+        self._encoding = encoding
+        self._aside = aside
+
+    def text(self, text: str) -> None:
+        """One or more lines for people."""
+        self._write(f"{text}\n".encode(self._encoding, "backslashreplace"))
+
+    def document(self, value: Any) -> None:
+        """One JSON value."""
+        self._write(f"{_json_text(value, indent=2)}\n".encode())
+
+    def lines(self, rows: Iterable[Any]) -> None:
+        """JSON values, a line each, as they come."""
+        for row in rows:
+            self._write(f"{_json_text(row)}\n".encode())
+
+    def array(self, rows: Iterable[Any]) -> None:
+        """JSON values as they come, in one array."""
+        before = "[\n"
+        for row in rows:
+            self._write(f"{before}{_json_text(row)}".encode())
+            before = ",\n"
+        self._write(b"[]\n" if before == "[\n" else b"\n]\n")
+
+    def _write(self, data: bytes) -> None:
+        with self._aside():
+            self._stream.write(data)
+            self._stream.flush()
+
+
+def _json_text(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).translate(_JSON_LINE_ENDS)
+
+
+def printable(text: str) -> str:
+    """`text` on one line and without what could move a terminal's cursor or turn its writing direction."""
+    if text.isprintable():
+        return text
+    return "".join(ascii(c)[1:-1] if _is_unprintable(c) else c for c in text)
+
+
+def _is_unprintable(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI_CONTROLS
+
+
+# ---- classify ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ResultForm:
+    """How predictions are shown: their labels, in the scores' order, and how many of these per text.
+
+    every_score: whether JSON rows have the object `scores`, and people see a block of labels per text.
+    """
+
+    labels: list[str]
+    top_k: int | None
+    every_score: bool
+
+    def check_labels(self) -> None:
+        """ModelFileError where a JSON object could not hold all labels."""
+        repeated = [label for label in self.labels if self.labels.count(label) > 1]
+        if self.every_score and repeated:
+            raise ModelFileError(
+                f"config.json: id2label: found {shown(repeated[0])} twice, expected different labels to list"
+            )
+
+    def json_row(self, prediction: Prediction) -> dict[str, Any]:
+        """A text's result: text, text_pair of a pair, label, score, truncated where true, scores if asked."""
+        row: dict[str, Any] = {"text": prediction.row.text}
+        if prediction.row.text_pair is not None:
+            row["text_pair"] = prediction.row.text_pair
+        best = self._best(prediction)
+        row["label"], row["score"] = best[0]
+        if prediction.truncated:
+            row["truncated"] = True
+        if self.every_score:
+            row["scores"] = dict(best)
+        return row
+
+    def lines(self, prediction: Prediction) -> str:
+        """A text's result for people: a line, or the text and below it a line per label."""
+        parts = [part for part in prediction.row if part is not None]
+        text = " | ".join(map(printable, parts)) + (" [truncated]" if prediction.truncated else "")
+        width = max(len(printable(label)) for label in self.labels)
+        lines = [f"{printable(label):{width}}  {score:7.4f}" for label, score in self._best(prediction)]
+        if not self.every_score:
+            return f"{lines[0]}  {text}"
+        return "\n  ".join([text, *lines])
+
+    def _best(self, prediction: Prediction) -> list[tuple[str, float]]:
+        order = prediction.best_first()[: self.top_k]
+        return [(self.labels[index], float(prediction.scores_c[index])) for index in order]
+
+
+# ---- keys --------------------------------------------------------------------------------------------
+
+
+def tensor_rows(checkpoint: Checkpoint) -> Iterator[dict[str, Any]]:
+    """Name, dtype and shape of each tensor, in the file's order."""
+    for info in checkpoint.tensors.values():
+        yield {"name": info.name, "dtype": info.dtype, "shape": list(info.shape)}
+
+
+def tensor_lines(checkpoint: Checkpoint) -> str:
+    """The same as an aligned table."""
+    rows = [(printable(info.name), info.dtype, str(info.shape)) for info in checkpoint.tensors.values()]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns of text, two spaces apart."""
+    if not rows:
+        return ""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+# ---- describe ----------------------------------------------------------------------------------------
+
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "max_position_embeddings",
+    "pad_token_id",
+)
+
+
+def description(model: PreTrainedModel, tokenizer: Any, checkpoint: Checkpoint) -> dict[str, Any]:
+    """A loaded model in facts that JSON can hold; `tokenizer` is a loaded one, or why there is none."""
+    config, report = model.config, model.load_report
+    return {
+        "model": model.name_or_path,
+        "class": type(model).__name__,
+        "model_type": config.model_type,
+        "config": {name: getattr(config, name) for name in _SIZES},
+        "position_limit": config.max_tokens,
+        "problem_type": config.problem_type,
+        "labels": [config.id2label[index] for index in range(config.num_labels)],
+        "files": [str(path) for path in checkpoint.files],
+        "format": checkpoint.format,
+        "stored_dtypes": sorted({info.dtype for info in checkpoint.tensors.values()}),
+        "stored_values": sum(prod(info.shape) for info in checkpoint.tensors.values()),
+        "arithmetic": model.dtype,
+        "isa": model.kernels.isa,
+        "num_threads": model.num_threads,
+        "tree": repr(model),
+        "tokenizer": tokenizer if isinstance(tokenizer, str) else repr(tokenizer),
+        "load_report": {
+            "missing": list(report.missing),
+            "unexpected": list(report.unexpected),
+            "tied": [list(pair) for pair in report.tied],
+        },
+    }
+
+
+def description_lines(facts: dict[str, Any]) -> str:
+    """A `description` as text: the tree, the tokenizer, the load report, the rest as a table."""
+    report = facts["load_report"]
+    tied = [" = ".join(pair) for pair in report["tied"]]
+    loaded = {"missing": report["missing"], "unexpected": report["unexpected"], "tied": tied}
+    stored = (f"{facts['stored_values']:,} values", ", ".join(facts["stored_dtypes"]), facts["format"])
+    table = {
+        **{name: facts[name] for name in ("model", "class", "model_type")},
+        **facts["config"],
+        "position limit": f"{facts['position_limit']} tokens",
+        "problem_type": facts["problem_type"],
+        "labels": ", ".join(map(str, facts["labels"])),
+        "files": ", ".join(facts["files"]),
+        "stored": ", ".join(stored),
+        "arithmetic": f"{facts['arithmetic']}, {facts['isa']}, {facts['num_threads']} threads",
+    }
+    return "\n\n".join(
+        (
+            _printable_lines(facts["tree"]),
+            _printable_lines(facts["tokenizer"]),
+            "Load report\n" + _table({name: ", ".join(found) or "none" for name, found in loaded.items()}),
+            "Model\n" + _table(table),
+        )
+    )
+
+
+def _table(values: dict[str, Any]) -> str:
+    rows = [(f"  {name}", printable(str(value))) for name, value in values.items()]
+    return aligned(rows)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))

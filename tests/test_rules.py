@@ -1,0 +1,160 @@
+"""The house rules that a reader of the sources can check: ranks, forbidden imports, flags and names."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "roberta_c"
+SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx"))
+
+# A module may import only from rooms that stand before its own.
+RANKS = [
+    ["errors"],
+    ["json_file"],
+    ["hub"],
+    ["config"],
+    ["checkpoint"],
+    ["tokenizer"],
+    ["batch", "threads"],
+    ["_kernels"],
+    ["weights"],
+    ["modules", "outputs"],
+    ["encoder", "heads"],
+    ["model"],
+    ["auto"],
+    ["tasks"],
+    ["cli_output"],
+    ["cli"],
+    ["__main__"],
+]
+RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(path.suffix)
+
+
+def imported_modules(path: Path) -> list[tuple[str, bool]]:
+    """(dotted name below or outside the package, whether at module level)."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".pyx":
+        text = "\n".join(
+            line for line in text.splitlines() if re.match(r"(from|import) [\w.]+ ?(import|$)", line)
+        )
+    package = ["roberta_c", *path.relative_to(PACKAGE).parts[:-1]]
+    tree = ast.parse(text)
+    top = {id(node) for node in tree.body}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{stem}.{alias.name}" for alias in node.names]
+            found += [(name, id(node) in top) for name in (names if stem == "roberta_c" else [stem])]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_ranks(path):
+    own = room(path)
+    if own == "__init__":
+        return
+    assert own in RANK_OF, f"{own} has no rank: add it to RANKS where it belongs in the flow"
+    for name, _ in imported_modules(path):
+        if not name.startswith("roberta_c."):
+            continue
+        other = name.split(".")[1]
+        if other == own or other == "__version__":
+            continue
+        assert RANK_OF[other] < RANK_OF[own], f"{own} imports {other}, which stands after it"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_foreign_imports_stay_in_their_rooms(path):
+    homes = {"huggingface_hub": "hub", "tokenizers": "tokenizer", "click": "cli", "tqdm": "cli"}
+    for name, at_top in imported_modules(path):
+        package = name.split(".")[0]
+        assert package not in ("torch", "transformers", "pickle", "sentencepiece"), name
+        if package in homes:
+            assert room(path).startswith(homes[package]), f"{package} is imported outside {homes[package]}"
+        assert not (package == "huggingface_hub" and at_top), "only when a download is really needed"
+
+
+def test_no_vague_names_and_no_long_files():
+    tracked = [
+        path
+        for folder in ("roberta_c", "csrc", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".pyx", ".pyi", ".c", ".h", ".inc")
+    ]
+    stems = [path.name for path in tracked if path.name not in ("__init__.py", "conftest.py")]
+    assert sorted(stems) == sorted(set(stems)), "file names are unique across the project"
+    for path in tracked:
+        assert path.stem not in ("utils", "common", "helpers", "misc"), path
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= 650, f"{path}: {lines} lines: split it"
+
+
+def test_c_sources_keep_to_computing():
+    """C never allocates, prints, exits, or knows Python and OpenMP."""
+    forbidden = (
+        r"\b(malloc|calloc|realloc|alloca|printf|fprintf|puts|exit|abort)\s*\(|Python\.h|omp\.h|#pragma omp"
+    )
+    for path in (ROOT / "csrc").iterdir():
+        code = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert not re.search(forbidden, code), path
+    for path in (ROOT / "csrc").glob("isa_*.c"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 30, path
+
+
+def test_build_never_uses_flags_that_reach_beyond_this_package():
+    for path in [ROOT / "setup.py", ROOT / "Makefile", *(ROOT / "csrc").iterdir()]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if re.search(r"-march=native|-ffast-math|-Ofast", line):
+                assert "ever" in line, f"{path}: {line}"
+
+
+def test_import_is_quick_and_leaves_denormals_alone():
+    script = (
+        "import sys, roberta_c, roberta_c._kernels\n"
+        "assert 1e-323 != 0.0 and 5e-324 * 2 == 1e-323\n"
+        "heavy = {'torch', 'transformers', 'tokenizers', 'huggingface_hub', 'click'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_public_names_all_resolve():
+    import roberta_c
+
+    for name in roberta_c.__all__:
+        assert getattr(roberta_c, name) is not None
+    assert set(roberta_c.__all__) <= set(dir(roberta_c))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = roberta_c.nonsense
+
+
+@pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]])
+def test_lint(command):
+    targets = [] if command == ["mypy"] else ["roberta_c", "tests", "benchmarks", "setup.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, *targets], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_c_sources_are_formatted():
+    for path in sorted((ROOT / "csrc").iterdir()):
+        text = path.read_text(encoding="utf-8")
+        command = [Path(sys.executable).with_name("clang-format"), "--assume-filename=x.c"]
+        done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=True)
+        assert done.stdout == text, f"{path}: clang-format would change it"
