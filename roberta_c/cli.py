@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .errors import HubError, RobertaCError, TokenizerFileError
+from .errors import HubError, InputError, RobertaCError, TokenizerFileError
 
 if TYPE_CHECKING:
     from .cli_output import Output
@@ -162,7 +162,9 @@ def _format_option(formats: tuple[str, ...], text: str) -> Callable[[Command], C
 def _output(aside: Callable[[], Any] = contextlib.nullcontext) -> Output:
     from .cli_output import Output
 
-    return Output(click.get_binary_stream("stdout"), getattr(sys.stdout, "encoding", None) or "utf-8", aside)
+    if sys.stdout is None:
+        raise InputError("standard output: found it closed, expected it open")
+    return Output(sys.stdout.buffer, sys.stdout.encoding or "utf-8", aside)
 
 
 def _is_terminal(stream: Any) -> bool:

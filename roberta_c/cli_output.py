@@ -59,7 +59,8 @@ class Output:
 
     def _write(self, data: bytes) -> None:
         with self._aside():
-            self._stream.write(data)
+            while data:  # an unbuffered stream (python -u) may take only a part
+                data = data[self._stream.write(data) or 0 :]
             self._stream.flush()
 
 

@@ -327,11 +327,13 @@ def _zip_end(offset: int, size: int, count: int, end: dict | None, end64: dict |
         "offset": offset,
     }
     narrow = wide | {"comment": b""} | (end or {})
-    wide |= {"signature": b"PK\x06\x06", "record": 44, "at": offset + size, "disks": 1} | (end64 or {})
+    wide |= {"signature": b"PK\x06\x06", "record": 44, "at": offset + size, "locator_disk": 0, "disks": 1} | (
+        end64 or {}
+    )
     keys = ("disk", "directory_disk", "count_here", "count", "size", "offset")
     record = struct.pack("<4sQ2H", wide["signature"], wide["record"], 0, 0)
     record += struct.pack("<2I4Q", *(wide[key] for key in keys))
-    record += struct.pack("<4sIQI", b"PK\x06\x07", 0, wide["at"], wide["disks"])
+    record += struct.pack("<4sIQI", b"PK\x06\x07", wide["locator_disk"], wide["at"], wide["disks"])
     record += b"PK\x05\x06" + struct.pack("<4H2I", *(narrow[key] for key in keys))
     return record + struct.pack("<H", len(narrow["comment"])) + narrow["comment"]
 

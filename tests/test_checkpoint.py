@@ -298,6 +298,7 @@ BAD_SHARD_NAMES = [
     "",
     "..\\part-1.bin",
     "C:part-1.bin",
+    "p" * 256,
     "part-1.bin\0",
     "part-1.bin\n",
     "\x1b[31m",

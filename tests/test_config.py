@@ -172,6 +172,11 @@ def test_round_trips_and_compares():
         again.extra[1]["a"] = 3
         assert again != config
         assert config.extra == [1, {"a": 2}]
+    extra = [1]
+    config = XLMRobertaConfig(extra=extra)
+    extra.append(2)
+    config.to_dict()["extra"].append(3)
+    assert config.extra == [1]
     assert RobertaConfig(vocab_size=30522) != XLMRobertaConfig()
     assert config != 3
     with pytest.raises(TypeError):
@@ -336,6 +341,7 @@ BAD_VALUES = [
     ("layer_norm_eps", False, "expected a number"),
     ("initializer_range", None, "expected a number"),
     ("hidden_dropout_prob", 1.5, "expected a number from 0 to 1"),
+    ("hidden_dropout_prob", True, "expected a number from 0 to 1"),
     ("hidden_dropout_prob", None, "expected a number from 0 to 1"),
     ("classifier_dropout", "0.1", "expected a number from 0 to 1"),
     ("hidden_act", "swish", "expected one of gelu, gelu_python, gelu_new"),

@@ -347,6 +347,12 @@ def renamed(name: str) -> bytes:
     return make_zip([*entries(), Entry(name, b"")])
 
 
+def behind_directory(junk: bytes) -> bytes:
+    at = make_zip(entries()).index(b"PK\x06\x06")
+    archive = make_zip(entries(), end64={"at": at + len(junk)})
+    return archive[:at] + junk + archive[at:]
+
+
 def tensor_of(count: int, **view: object) -> bytes:
     return make_zip(entries(pickled(dict_of(("w", tensor(storage(count=count), **view))))))
 
@@ -446,8 +452,18 @@ FORGED = {
     "two disks": (make_zip(entries(), end={"disk": 1}), "several disks"),
     "directory on another disk": (make_zip(entries(), end={"directory_disk": 1}), "several disks"),
     "entries on other disks": (make_zip(entries(), end={"count_here": 3}), "several disks"),
+    "comment promised": (make_zip(entries())[:-2] + b"\x05\x00", "does not end with a zip end record"),
+    "bytes behind the directory": (behind_directory(bytes(4)), "expected its end at"),
+    "directory too long": (
+        make_zip(
+            entries() + [Entry(f"archive/{n}", b"", central={"extra": bytes(65_535)}) for n in range(65)]
+        ),
+        "expected at most 20000 and 4194304",
+    ),
+    "other disk by the locator": (make_zip(entries(), end64={"locator_disk": 1}), "several disks"),
     "two disks by zip64": (make_zip(entries(), end64={"disks": 2}), "several disks"),
     "other disk by zip64": (make_zip(entries(), end64={"disk": 1}), "several disks"),
+    "entries on other disks by zip64": (make_zip(entries(), end64={"count_here": 3}), "several disks"),
     "zip64 record elsewhere": (make_zip(entries(), end64={"at": 0}), "not where it belongs"),
     "zip64 record malformed": (make_zip(entries(), end64={"signature": b"PK\x06\x05"}), "malformed zip64"),
     "zip64 record too long": (make_zip(entries(), end64={"record": 50}), "malformed zip64"),

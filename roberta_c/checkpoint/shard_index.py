@@ -9,6 +9,8 @@ from .bounded_json import MAX_JSON_BYTES, parse_object
 from .mapped_file import MappedFile
 from .tensor_view import MAX_TENSORS, name_problem
 
+_MAX_FILE_NAME = 255
+
 
 def read_shard_index(file: MappedFile) -> dict[str, str]:
     """Tensor name to shard file name, in the index's order. Only `weight_map` counts.
@@ -44,7 +46,8 @@ def _is_plain_name(name: object) -> bool:
     return (
         isinstance(name, str)
         and name.isprintable()
-        and name not in ("", ".", "..")
+        and 0 < len(name) <= _MAX_FILE_NAME
+        and name not in (".", "..")
         and not any(character in name for character in "/\\:")
         and Path(name).name == name
     )

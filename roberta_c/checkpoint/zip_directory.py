@@ -102,8 +102,6 @@ def read_directory(file: MappedFile) -> dict[str, ZipEntry]:
 def _find_directory(file: MappedFile, fail: _Fail) -> tuple[int, int, int]:
     """Offset, size and entry count of the central directory, from the records that end the file."""
     end_offset = file.size - _END.size
-    if end_offset < 0:
-        fail(f"is truncated: {file.size} bytes")
     end = _END.unpack(file.read(end_offset, _END.size, "the zip end record"))
     signature, disk, directory_disk, count_here, count, size, offset, comment_bytes = end
     if signature != b"PK\x05\x06" or comment_bytes:
@@ -209,7 +207,7 @@ def _data_offset(file: MappedFile, header: _CentralHeader, end: int, fail: _Fail
     signature, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = fields
     if signature != b"PK\x03\x04":
         fail(f"{where} has no local header at byte {header.local_offset}")
-    if name_bytes != len(header.name) or file.read(name_offset, name_bytes, where) != header.name:
+    if file.read(name_offset, name_bytes, where) != header.name:
         fail(f"{where} has another name in its local header")
     if flags != header.flags or method != header.method:
         fail(f"{where} has other flags or another method in its local header")

@@ -171,18 +171,24 @@ class TextClassificationPipeline:
         Raises InputError; ModelFileError where the model's outputs are not numbers.
         """
         chosen = self.options.changed(options)
+        max_tokens = self._max_tokens(chosen)
         if isinstance(texts, list):
             rows = [as_row(text, _place(index)) for index, text in enumerate(texts)]
-            return [self._result(found, chosen) for found in self._predictions(rows, chosen, remember=True)]
+            return [
+                self._result(found, chosen)
+                for found in self._predictions(rows, chosen, max_tokens, remember=True)
+            ]
         if isinstance(texts, Iterator):
             rows_ahead = (as_row(text, _place(index)) for index, text in enumerate(texts))
-            return (self._result(found, chosen) for found in self._predictions(rows_ahead, chosen))
+            return (
+                self._result(found, chosen) for found in self._predictions(rows_ahead, chosen, max_tokens)
+            )
         if not isinstance(texts, (str, dict)):
             raise InputError(
                 f"texts: found {type(texts).__name__}, expected str, a dict with text and text_pair, "
                 "or a list or iterator of these"
             )
-        (found,) = self._predictions([as_row(texts, "texts")], chosen, lambda _: "texts")
+        (found,) = self._predictions([as_row(texts, "texts")], chosen, max_tokens, lambda _: "texts")
         result = self._result(found, chosen)
         listed_here = chosen.as_list and not options.keys().isdisjoint(("top_k", "return_all_scores"))
         return [result] if isinstance(texts, str) and not listed_here else result
@@ -194,7 +200,7 @@ class TextClassificationPipeline:
         """
         chosen = self.options.changed(options)
         rows = (as_row(text, _place(index)) for index, text in enumerate(texts))
-        return self._predictions(rows, chosen)
+        return self._predictions(rows, chosen, self._max_tokens(chosen))
 
     def _result(self, found: Prediction, options: ClassifyOptions) -> Any:
         order = found.best_first()[: options.top_k]
@@ -205,11 +211,11 @@ class TextClassificationPipeline:
         self,
         rows: Iterable[TextRow],
         options: ClassifyOptions,
+        max_tokens: int,
         name_of: Callable[[int], str] = _place,
         remember: bool = False,
     ) -> Iterator[Prediction]:
         """The rows' predictions, a repeated row's computed once: per window, or with `remember` for all."""
-        max_tokens = self._max_tokens(options)
         known: dict[TextRow, Prediction] = {}
         count = truncated = 0
         try:
@@ -306,6 +312,6 @@ def apply_function(name: str, logits_sc: np.ndarray) -> np.ndarray:
         exponentials_sc = np.exp(x_sc - x_sc.max(axis=1, keepdims=True))
         return exponentials_sc / exponentials_sc.sum(axis=1, keepdims=True)
     if name == "sigmoid":
-        # exp(-log(1 + exp(-x))), which overflows nowhere.
-        return np.exp(-np.logaddexp(0.0, -x_sc))
+        small_sc = np.exp(-np.abs(x_sc))  # of the larger one, exp would overflow
+        return np.where(x_sc >= 0, 1.0, small_sc) / (1.0 + small_sc)
     return x_sc

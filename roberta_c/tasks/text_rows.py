@@ -41,7 +41,8 @@ def as_row(value: Any, name: str) -> TextRow:
     """The row that a caller's `value`, called `name`, stands for.
 
     A str; a dict of "text" and, for a pair, "text_pair"; or, as transformers still takes it, a pair as a
-    list in a list. A bare list of two is an error: it could mean two texts. Raises InputError.
+    list in a list. A bare list of two is an error: it could mean two texts. An empty second text is none, as
+    transformers' pipeline has it. Raises InputError.
     """
     if isinstance(value, str):
         return TextRow(_plain_text(value, name))
@@ -51,17 +52,20 @@ def as_row(value: Any, name: str) -> TextRow:
             raise InputError(
                 f"{name}: found the keys {shown(list(value))}, expected text and, for a pair, text_pair"
             )
-        pair = value.get("text_pair")
-        pair = None if pair is None else _plain_text(pair, f"{name}['text_pair']")
-        return TextRow(_plain_text(value["text"], f"{name}['text']"), pair)
+        return _pair_row(value["text"], f"{name}['text']", value.get("text_pair"), f"{name}['text_pair']")
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list) and len(value[0]) == 2:
-        return TextRow(_plain_text(value[0][0], f"{name}[0][0]"), _plain_text(value[0][1], f"{name}[0][1]"))
+        return _pair_row(value[0][0], f"{name}[0][0]", value[0][1], f"{name}[0][1]")
     if isinstance(value, (list, tuple)):
         raise InputError(
             f"{name}: found a {type(value).__name__} of {len(value)}, expected str, or for a pair a dict "
             '{"text": …, "text_pair": …}'
         )
     raise InputError(f"{name}: found {_named(value)}, expected str or a dict with text and text_pair")
+
+
+def _pair_row(text: Any, name: str, text_pair: Any, pair_name: str) -> TextRow:
+    pair = None if text_pair is None else _plain_text(text_pair, pair_name)
+    return TextRow(_plain_text(text, name), pair or None)
 
 
 def _plain_text(value: Any, name: str) -> str:
@@ -146,7 +150,10 @@ def _beginning(tokenizer: Any, row: TextRow, max_tokens: int) -> TextRow:
     length = max(max_tokens * CHARACTERS_PER_TOKEN, LONG_TEXT)
     if all(len(text or "") <= length for text in row):
         return row
-    return TextRow(*(text and _text_beginning(tokenizer, text, length, 2 * max_tokens) for text in row))
+    text = _text_beginning(tokenizer, row.text, length, 2 * max_tokens)
+    if row.text_pair is None:
+        return TextRow(text)
+    return TextRow(text, _text_beginning(tokenizer, row.text_pair, length, 2 * max_tokens))
 
 
 def _text_beginning(tokenizer: Any, text: str, length: int, min_tokens: int) -> str:

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 DO_NOT_PAD, LONGEST, MAX_LENGTH = "do_not_pad", "longest", "max_length"
 DO_NOT_TRUNCATE, LONGEST_FIRST = "do_not_truncate", "longest_first"
+_MAX_COUNT = 2**31 - 1
 _PADDINGS = (LONGEST, MAX_LENGTH, DO_NOT_PAD)
 _TRUNCATIONS = (LONGEST_FIRST, "only_first", "only_second", DO_NOT_TRUNCATE)
 
@@ -110,8 +111,8 @@ def _as_count(name: str, value: Any, *, least: int) -> int:
         count = operator.index(value)
     except TypeError:
         count = least - 1
-    if isinstance(value, bool) or count < least:
-        raise InputError(f"{name} is {shown(value)}, expected an integer of at least {least}")
+    if isinstance(value, bool) or not least <= count <= _MAX_COUNT:
+        raise InputError(f"{name} is {shown(value)}, expected an integer from {least} to {_MAX_COUNT}")
     return count
 
 

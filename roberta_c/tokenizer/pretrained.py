@@ -321,15 +321,20 @@ class PreTrainedTokenizerFast(TokenVocabulary):
             return backend.encode_batch(
                 batch.items, is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
             )
-        except TypeError as error:  # what the library makes of text that is not Unicode
-            found = find_lone_surrogate(batch)
-            if found is None:
-                raise
-            raise InputError(f"{found}, expected text that UTF-8 can encode") from error
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
-            raise InputError(f"the tokenizers library refuses the text: {shown(str(error), 200)}") from error
+            surrogate = find_lone_surrogate(batch)
+            if surrogate is not None:
+                raise InputError(f"{surrogate}, expected text that UTF-8 can encode") from error
+            cut = (
+                ""
+                if options.truncate_to is None
+                else f" (truncation={options.truncation!r} to {options.truncate_to})"
+            )
+            raise InputError(
+                f"the tokenizers library refuses the text{cut}: {shown(str(error), 200)}"
+            ) from error
 
     def _truncating_twin(self, max_length: int, stride: int, strategy: str) -> Tokenizer:
         """The backend with truncation on: another object over the same vocabulary, made in microseconds."""

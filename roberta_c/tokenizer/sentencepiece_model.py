@@ -111,10 +111,12 @@ def _read_pieces(
     text_lengths_p = octets[starts_p + 1]
     text_ends_p = starts_p + 2 + text_lengths_p
     tails_p = ends_p - text_ends_p
-    has_type_p = (tails_p == 7) & (octets[text_ends_p + 5] == 0x18) & (octets[text_ends_p + 6] < 128)
+    written_types_p = octets[text_ends_p + 6]
+    has_type_p = (tails_p == 7) & (octets[text_ends_p + 5] == 0x18)
+    has_type_p &= (written_types_p >= NORMAL) & (written_types_p <= BYTE)
     usual_p = (octets[starts_p] == 0x0A) & (text_lengths_p < 128) & (octets[text_ends_p] == 0x15)
     usual_p &= (tails_p == 5) | has_type_p
-    types_p = np.where(has_type_p, octets[text_ends_p + 6], NORMAL)
+    types_p = np.where(has_type_p, written_types_p, NORMAL)
     texts_p = [
         data[start:end] for start, end in zip((starts_p + 2).tolist(), text_ends_p.tolist(), strict=True)
     ]

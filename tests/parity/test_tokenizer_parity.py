@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import sentencepiece
 import transformers
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sentencepiece import sentencepiece_model_pb2
 
 from roberta_c.errors import InputError
 from roberta_c.tokenizer import AddedToken, AutoTokenizer
@@ -94,7 +97,7 @@ def read_lines(path: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tweets(test_data) -> list[str]:
-    """Every tweet of tweeteval sentiment (val, test), irony and offensive (test) and of xlm-t, as it stands."""
+    """Tweeteval's sentiment (val, test), irony and offensive (test) and all of xlm-t, lines as they stand."""
     paths = [test_data(f"data/tweeteval/{name}_text.txt") for name in TWEETS]
     return [line for path in paths for line in read_lines(path)] + read_xlm_t(test_data)
 
@@ -124,16 +127,43 @@ def xlmr_folder(test_data, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def small_xlmr_folder(xlmr_folder, tmp_path_factory) -> Path:
+    """The same with the first 20,000 pieces, for tests that load many times."""
+    folder = tmp_path_factory.mktemp("small")
+    shutil.copy(xlmr_folder / "config.json", folder)
+    model = sentencepiece_model_pb2.ModelProto.FromString(
+        (xlmr_folder / "sentencepiece.bpe.model").read_bytes()
+    )
+    del model.pieces[20000:]
+    (folder / "sentencepiece.bpe.model").write_bytes(model.SerializeToString())
+    return folder
+
+
+@pytest.fixture(params=["roberta", "xlm-roberta"])
+def folder(request, tweet_sentiment_small, small_xlmr_folder) -> Path:
+    return tweet_sentiment_small if request.param == "roberta" else small_xlmr_folder
+
+
+def load_both(folder: Path, **overrides):
+    """(our tokenizer, transformers'), from the same files."""
+    return tuple(
+        auto.from_pretrained(folder, **overrides) for auto in (AutoTokenizer, transformers.AutoTokenizer)
+    )
+
+
+def give_mask_lstrip(theirs) -> None:
+    """BEHAVIOUR.md: <mask> takes the space before it, as published; transformers 5.23 builds it without."""
+    theirs.add_tokens([AddedToken("<mask>", lstrip=True, normalized=False, special=True)])
+
+
 @pytest.fixture(scope="module", params=["roberta", "xlm-roberta"])
 def family(request, tweet_sentiment_small, xlmr_folder):
-    """(our tokenizer, transformers'), of one family, from the same files."""
+    """`load_both` of a family, shared."""
     folder = tweet_sentiment_small if request.param == "roberta" else xlmr_folder
-    ours = AutoTokenizer.from_pretrained(folder)
-    theirs = transformers.AutoTokenizer.from_pretrained(folder)
-    # BEHAVIOUR.md: <mask> takes the space before it, as published; 5.23 builds it without, and the
-    # limit of truncation=True is the model's, which 5.23 does not look up. Nothing else is adapted.
-    theirs.add_tokens([AddedToken("<mask>", lstrip=True, normalized=False, special=True)])
-    theirs.model_max_length = 512
+    ours, theirs = load_both(folder)
+    give_mask_lstrip(theirs)
+    theirs.model_max_length = 512  # ours truncates to the model's limit, which transformers does not look up
     return ours, theirs
 
 
@@ -160,7 +190,6 @@ def test_every_tweet(family, tweets):
 
 
 def test_xquad(family, xquad):
-    ours, theirs = family
     mine, reference = (tokenizer(xquad, return_offsets_mapping=True) for tokenizer in family)
     assert as_lists(mine) == as_lists(reference)
 
@@ -173,7 +202,9 @@ def test_pairs_of_tweets(family, tweets):
     arguments = {"return_offsets_mapping": True, "return_token_type_ids": True}
     mine, reference = ours(first, second, **arguments), theirs(first, second, **arguments)
     assert as_lists(mine) == as_lists(reference)
-    assert [mine.sequence_ids(row) for row in range(300)] == [reference.sequence_ids(row) for row in range(300)]
+    assert [mine.sequence_ids(row) for row in range(300)] == [
+        reference.sequence_ids(row) for row in range(300)
+    ]
     as_tuples = list(zip(first, second, strict=True))[:200]
     assert_same(ours(as_tuples), theirs(as_tuples))
 
@@ -198,14 +229,37 @@ def test_odd_text(family, text):
         assert ours.decode(ids, skip_special_tokens=skip) == theirs.decode(ids, skip_special_tokens=skip)
 
 
-def test_the_mask_exception_is_only_lstrip(family, tweet_sentiment_small, xlmr_folder):
+def test_the_mask_exception_is_only_lstrip(tweet_sentiment_small):
     """An unadapted transformers tokenizer differs on the odd texts only where <mask> follows white space."""
-    ours, theirs = family
-    unadapted = transformers.AutoTokenizer.from_pretrained(theirs.name_or_path)
-    for text in ODD_TEXTS:
-        before_masks = [part[-1:] for part in text.split("<mask>")[:-1]]
-        if ours(text)["input_ids"] != unadapted(text)["input_ids"]:
-            assert any(map(str.isspace, before_masks))
+    ours, unadapted = load_both(tweet_sentiment_small)
+    differing = [text for text in ODD_TEXTS if ours(text)["input_ids"] != unadapted(text)["input_ids"]]
+    assert differing
+    for text in differing:
+        assert any(before[-1:].isspace() for before in text.split("<mask>")[:-1])
+
+
+mixed_text = st.lists(
+    st.one_of(
+        st.text(max_size=12),
+        st.sampled_from(
+            ["<s>", "</s>", "<pad>", "<unk>", "<mask>", " ", "  ", "\t", "\u00a0", "\u3000", "▁", "'s"]
+        ),
+        st.text(st.characters(min_codepoint=0x600, max_codepoint=0x9FF), max_size=8),
+        st.text(
+            st.characters(min_codepoint=0xFB50, max_codepoint=0xFFEF, exclude_categories=["Cs"]), max_size=8
+        ),
+    ),
+    max_size=10,
+).map("".join)
+
+
+@given(st.lists(mixed_text, min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_text(family, texts):
+    mine, reference = (
+        tokenizer(texts, return_offsets_mapping=True, return_special_tokens_mask=True) for tokenizer in family
+    )
+    assert as_lists(mine) == as_lists(reference)
 
 
 def test_decoding_tweets(family, tweets):
@@ -318,12 +372,18 @@ def call_reference(theirs, inputs, arguments):
 
 def test_arrays(family, tweets):
     ours, theirs = family
-    texts, others = tweets[:64], tweets[100:164]
+    texts, others = tweets[:24], tweets[100:124]
     for arguments in (
         {"padding": True},
         {"padding": "max_length", "max_length": 48, "truncation": True},
         {"padding": True, "padding_side": "left", "pad_to_multiple_of": 8},
-        {"padding": True, "truncation": True, "max_length": 12, "stride": 3, "return_overflowing_tokens": True},
+        {
+            "padding": True,
+            "truncation": True,
+            "max_length": 12,
+            "stride": 3,
+            "return_overflowing_tokens": True,
+        },
     ):
         arguments |= {"return_tensors": "np", "return_offsets_mapping": True, "return_token_type_ids": True}
         for inputs in ((texts,), (texts, others)):
@@ -337,7 +397,6 @@ def test_arrays(family, tweets):
 
 
 def test_places_in_text(family):
-    ours, theirs = family
     texts = ["Hello  wörld, <mask> 日本語!", "a b"], ["second text", "x <s> y"]
     mine, reference = (tokenizer(*texts, padding=True) for tokenizer in family)
     for row in range(2):
@@ -385,14 +444,11 @@ def test_attributes(family):
     assert ours.convert_ids_to_tokens([5, 10**6]) == theirs.convert_ids_to_tokens([5, 10**6])
 
 
-def test_add_prefix_space(family, tmp_path):
-    """The setting that is not the family's own, as an override and saved."""
-    prefix_space = not family[0].add_prefix_space
-    ours, theirs = (
-        auto.from_pretrained(family[1].name_or_path, add_prefix_space=prefix_space)
-        for auto in (AutoTokenizer, transformers.AutoTokenizer)
-    )
-    theirs.add_tokens([AddedToken("<mask>", lstrip=True, normalized=False, special=True)])
+@pytest.mark.parametrize("prefix_space", [True, False])
+def test_add_prefix_space(folder, prefix_space, tmp_path):
+    """As an override, and saved."""
+    ours, theirs = load_both(folder, add_prefix_space=prefix_space)
+    give_mask_lstrip(theirs)
     ours.save_pretrained(tmp_path)
     again = transformers.AutoTokenizer.from_pretrained(tmp_path)
     for text in ODD_TEXTS:
@@ -400,10 +456,9 @@ def test_add_prefix_space(family, tmp_path):
         assert as_lists(mine) == as_lists(reference) == as_lists(reloaded)
 
 
-def test_added_tokens_and_saving(family, tmp_path):
+def test_added_tokens_and_saving(folder, tmp_path):
     """Tokens added here and there act alike; a saved tokenizer loads to the same one here and there."""
-    name = family[1].name_or_path
-    ours, theirs = (auto.from_pretrained(name) for auto in (AutoTokenizer, transformers.AutoTokenizer))
+    ours, theirs = load_both(folder)
     added = [ours.add_tokens(["whaleshark", "unicorn"]), theirs.add_tokens(["whaleshark", "unicorn"])]
     assert added == [2, 2]
     for tokenizer in (ours, theirs):
@@ -414,7 +469,12 @@ def test_added_tokens_and_saving(family, tmp_path):
     saved_here = AutoTokenizer.from_pretrained(tmp_path / "ours")
     saved_there = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
     loaded_here = AutoTokenizer.from_pretrained(tmp_path / "theirs")
-    texts = ["new <ent>token here", "whaleshark whaleshark unicorn", "a<ent> <ent>b unicorns <x> c<x>", " <x>"]
+    texts = [
+        "new <ent>token here",
+        "whaleshark whaleshark unicorn",
+        "a<ent> <ent>b unicorns <x> c<x>",
+        " <x>",
+    ]
     expected = as_lists(ours(texts, return_offsets_mapping=True))
     for tokenizer in (theirs, saved_here, saved_there, loaded_here):
         assert as_lists(tokenizer(texts, return_offsets_mapping=True)) == expected
@@ -431,12 +491,15 @@ def test_added_tokens_and_saving(family, tmp_path):
         assert as_lists(mine) == as_lists(reloaded) == as_lists(reference)
 
 
-def test_tokenizer_json_of_transformers(family, tweets, tmp_path):
+def test_tokenizer_json_of_transformers(folder, tweets, tmp_path):
     """tokenizer.json as transformers saves it is used verbatim, alone in its folder too."""
-    ours, theirs = family
+    ours, theirs = load_both(folder)
     theirs.save_pretrained(tmp_path)
     expected = as_lists(theirs(tweets[::31], return_offsets_mapping=True))
-    assert as_lists(AutoTokenizer.from_pretrained(tmp_path)(tweets[::31], return_offsets_mapping=True)) == expected
+    assert (
+        as_lists(AutoTokenizer.from_pretrained(tmp_path)(tweets[::31], return_offsets_mapping=True))
+        == expected
+    )
     (tmp_path / "tokenizer_config.json").unlink()
     alone = AutoTokenizer.from_pretrained(tmp_path)
     assert type(alone) is type(ours)
