@@ -5,6 +5,7 @@ D head size, V vocabulary. All arrays are float32 and C-contiguous unless said. 
 bits for any `num_threads`, and for a row whatever rows stand beside it.
 """
 
+import math
 import os
 
 import numpy as np
@@ -154,7 +155,7 @@ cdef int check(rc_status status, str argument) except -1:
 
 # ---- arguments -----------------------------------------------------------------------------------------
 
-cdef object checked_array(object value, str name, object dtype, tuple shape):
+cdef object checked_array(object value, str name, object dtype, tuple shape, bint any_alignment=False):
     """`value` if it is such an array; a None in `shape` admits any length there."""
     if not isinstance(value, np.ndarray):
         raise InputError(f"{name}: found {type(value).__name__}, expected a numpy array")
@@ -164,13 +165,18 @@ cdef object checked_array(object value, str name, object dtype, tuple shape):
     if value.ndim != len(shape) or any(want is not None and want != have
                                        for want, have in zip(shape, value.shape)):
         raise InputError(f"{name}: found shape {value.shape}, expected ({expected})")
-    if not value.flags.c_contiguous or not value.flags.aligned:
+    if not value.flags.c_contiguous or not (value.flags.aligned or any_alignment):
         raise InputError(f"{name}: found a strided or unaligned array, expected a C-contiguous one")
     return value
 
 
+cdef object checked_any_shape(object value, str name):
+    """`value` if it is a C-contiguous float32 array, of any shape."""
+    return checked_array(value, name, np.float32, getattr(value, "shape", ()))
+
+
 cdef rc_activation checked_activation(object name) except *:
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise InputError(f"activation: found {shown(name)}, expected one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
@@ -194,7 +200,9 @@ cdef const int64_t *integers(object array) except? NULL:
 cdef object checked_starts(object starts_s, Py_ssize_t tokens):
     """Offsets of the sequences in the packed tokens: int64 (S + 1), from 0 to T, never falling."""
     checked_array(starts_s, "seq_starts", np.int64, (None,))
-    if not len(starts_s) or starts_s[0] != 0 or starts_s[len(starts_s) - 1] != tokens or (np.diff(starts_s) < 0).any():
+    # Compared, not subtracted: the difference of two hostile offsets can wrap around to a positive one.
+    if (not len(starts_s) or starts_s[0] != 0 or starts_s[len(starts_s) - 1] != tokens
+            or (starts_s[1:] < starts_s[:-1]).any()):
         raise InputError(f"seq_starts: found {shown(starts_s.tolist())}, "
                          f"expected offsets that rise from 0 to {tokens}")
     return starts_s
@@ -210,12 +218,10 @@ cdef object checked_indices(object indices_t, str name, Py_ssize_t tokens, Py_ss
 
 def aligned_empty(shape) -> np.ndarray:
     """An uninitialised float32 array whose first value lies on a 64-byte line. ResourceError without memory."""
-    cdef Py_ssize_t count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
     try:
         buffer = np.empty(count + 16, dtype=np.float32)
-    except MemoryError:
+    except (MemoryError, ValueError, OverflowError):  # the last two: more than numpy can count
         raise ResourceError(f"memory: found less than {count * 4:,} bytes free, needed for {shape}") from None
     first = -buffer.ctypes.data % 64 // 4
     return buffer[first:first + count].reshape(shape)
@@ -260,7 +266,13 @@ cdef class PackedLinear:
     cdef readonly object panels, bias
     cdef readonly Py_ssize_t sections, n, k
 
-    def __init__(self, Kernels kernels, panels, bias, Py_ssize_t sections, Py_ssize_t n, Py_ssize_t k):
+    def __cinit__(self, Kernels kernels not None, panels, bias, Py_ssize_t sections, Py_ssize_t n, Py_ssize_t k):
+        rows, columns = kernels.tile
+        if sections < 1 or n < 1 or k < 1:
+            raise InputError(f"packed: found {sections} sections of {(n, k)}, expected positive sizes")
+        checked_array(panels, "panels", np.float32, (sections * ((n + columns - 1) // columns), k, columns))
+        if bias is not None:
+            checked_array(bias, "bias", np.float32, (sections * n,))
         self.kernels, self.panels, self.bias = kernels, panels, bias
         self.sections, self.n, self.k = sections, n, k
         self.c.panels_pkn = floats(panels)
@@ -289,7 +301,7 @@ cdef class Norm:
     cdef readonly object weight, bias
     cdef readonly double eps
 
-    def __init__(self, weight, bias, double eps):
+    def __cinit__(self, weight, bias, double eps):
         self.weight = checked_array(weight, "LayerNorm weight", np.float32, (None,))
         self.bias = checked_array(bias, "LayerNorm bias", np.float32, weight.shape)
         self.eps = eps
@@ -300,21 +312,23 @@ cdef class EmbeddingTables:
     """Word, position and token-type embeddings and their LayerNorm.
 
     `word` (V, H) stays where it is, in the checkpoint's own type: float32, float16, or bfloat16 as uint16
-    with `word_dtype="bfloat16"`. `position` (P, H) and `token_type` (G, H) are float32.
+    with `word_dtype="bfloat16"`, at any alignment. `position` (P, H) and `token_type` (G, H) are float32.
     """
     cdef rc_embeddings c
     cdef readonly object word, position, token_type
     cdef readonly str word_dtype
     cdef readonly Norm norm
 
-    def __init__(self, word, str word_dtype, position, token_type, Norm norm):
+    def __cinit__(self, word, str word_dtype, position, token_type, Norm norm not None):
         if word_dtype not in TABLE_DTYPES:
             raise InputError(f"word_dtype: found {shown(word_dtype)}, expected one of {', '.join(TABLE_DTYPES)}")
         stored = np.uint16 if word_dtype == "bfloat16" else np.dtype(word_dtype)
         hidden = len(norm.weight)
-        self.word = checked_array(word, "word embeddings", stored, (None, hidden))
+        self.word = checked_array(word, "word embeddings", stored, (None, hidden), any_alignment=True)
         self.position = checked_array(position, "position embeddings", np.float32, (None, hidden))
         self.token_type = checked_array(token_type, "token type embeddings", np.float32, (None, hidden))
+        if not len(token_type):  # its row 0 is added where no types are given
+            raise InputError(f"token type embeddings: found shape {token_type.shape}, expected at least one row")
         self.word_dtype, self.norm = word_dtype, norm
         cdef const uint8_t[::1] rows = word.reshape(-1).view(np.uint8)
         self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
@@ -332,8 +346,9 @@ cdef class PackedLayer:
     cdef readonly Py_ssize_t heads
     cdef readonly str activation
 
-    def __init__(self, PackedLinear qkv, PackedLinear attention_output, Norm attention_norm, PackedLinear up,
-                 PackedLinear down, Norm output_norm, Py_ssize_t heads, str activation):
+    def __cinit__(self, PackedLinear qkv not None, PackedLinear attention_output not None,
+                  Norm attention_norm not None, PackedLinear up not None, PackedLinear down not None,
+                  Norm output_norm not None, Py_ssize_t heads, str activation):
         cdef Py_ssize_t h = qkv.k, f = up.n
         found = [(p.sections, p.n, p.k) for p in (qkv, attention_output, up, down)]
         expected = [(3, h, h), (1, h, h), (1, f, h), (1, h, f)]
@@ -390,12 +405,13 @@ cdef class Kernels:
     cdef const rc_kernels *table
     cdef readonly str isa
 
-    def __init__(self, isa=None):
+    def __cinit__(self, isa=None):
         argument = "isa"
         if isa is None:
             isa = os.environ.get("ROBERTA_C_ISA") or available_isas()[0]
             argument = "ROBERTA_C_ISA"
-        encoded = isa.encode("ascii", "replace") if isinstance(isa, str) else b""
+        # C would take a name for ended at its first NUL.
+        encoded = isa.encode("ascii", "replace") if isinstance(isa, str) and "\0" not in isa else b""
         check(rc_select_kernels(encoded, &self.table),
               f"{argument}: found {shown(isa)}, expected one of {', '.join(available_isas())}: it")
         self.isa = isa
@@ -434,7 +450,7 @@ cdef class Kernels:
             checked_array(bias, "biases", np.float32, (sections * n,))
         return PackedLinear(self, panels, bias, sections, n, k)
 
-    def linear(self, x, PackedLinear packed, activation="none", residual=None, num_threads=1) -> np.ndarray:
+    def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1) -> np.ndarray:
         """residual + activation(x W^T + b): x (M, k), residual and result (M, sections * n)."""
         if packed.kernels is not self:
             raise InputError(f"packed: found weights packed for {packed.kernels.isa} kernels, expected this one's")
@@ -482,7 +498,7 @@ cdef class Kernels:
                                  scratch_floats + threadid() * per_thread, threadid(), rc_team_size())
         return out
 
-    def layer_norm(self, x, Norm norm, num_threads=1) -> np.ndarray:
+    def layer_norm(self, x, Norm norm not None, num_threads=1) -> np.ndarray:
         """(x - mean) / sqrt(var + eps) * weight + bias over the rows of x (T, H)."""
         cdef size_t h = len(norm.weight)
         checked_array(x, "x", np.float32, (None, h))
@@ -499,7 +515,7 @@ cdef class Kernels:
 
     def activate(self, x, activation, num_threads=1) -> np.ndarray:
         """activation(x), elementwise; x of any shape."""
-        checked_array(x, "x", np.float32, np.shape(x))
+        checked_any_shape(x, "x")
         cdef rc_activation chosen = checked_activation(activation)
         out = np.empty_like(x)
         cdef size_t n = out.size
@@ -514,14 +530,14 @@ cdef class Kernels:
 
     def exponentiate(self, x) -> np.ndarray:
         """exp(x) as the softmax uses it: results below the smallest normal float32 are held there."""
-        checked_array(x, "x", np.float32, np.shape(x))
+        checked_any_shape(x, "x")
         out = np.empty_like(x)
         cdef size_t n = out.size
         if n:
             self.table.exponentiate(floats(x), n, writable_floats(out))
         return out
 
-    def embed(self, EmbeddingTables tables, ids, positions, types=None, num_threads=1) -> np.ndarray:
+    def embed(self, EmbeddingTables tables not None, ids, positions, types=None, num_threads=1) -> np.ndarray:
         """layer_norm(word[ids] + token_type[types] + position[positions]): int64 (T) each -> (T, H)."""
         cdef size_t t = np.size(ids)
         checked_indices(ids, "input_ids", t, len(tables.word))
@@ -540,12 +556,15 @@ cdef class Kernels:
             self.table.embed(&tables.c, ids_t, positions_t, types_t, t, x_th, threadid(), rc_team_size())
         return out
 
-    def encoder_layer(self, PackedLayer layer, x, seq_starts, Workspace workspace, num_threads=1) -> None:
+    def encoder_layer(self, PackedLayer layer not None, x, seq_starts, Workspace workspace not None,
+                      num_threads=1) -> None:
         """Runs one layer over packed tokens, in place: x (T, H) writable, seq_starts int64 (S + 1)."""
         if layer.qkv.kernels is not self:
             raise InputError(f"layer: found weights packed for {layer.qkv.kernels.isa} kernels, expected this one's")
         cdef size_t h = layer.c.qkv.k, f = layer.c.up.n, t, s, per_thread = 0
         checked_array(x, "x", np.float32, (None, h))
+        if not x.flags.writeable:
+            raise InputError("x: found a read-only array, expected a writable one: it receives the result")
         t = x.shape[0]
         checked_starts(seq_starts, t)
         s = len(seq_starts) - 1

@@ -120,7 +120,7 @@ def _flattened(value: Any, name: str) -> tuple[np.ndarray, np.ndarray, int]:
     """The values of a 2-D array or a list of rows end to end, each row's length, and the array's width."""
     if isinstance(value, (list, tuple)):
         return *_flat_rows(value, name), 0
-    array = value if isinstance(value, np.ndarray) else _foreign_array(value, name)
+    array = _foreign_array(value, name)
     if array.ndim != 2:
         raise InputError(f"{name}: found shape {array.shape}, expected 2 dimensions (batch, length)")
     rows, width = array.shape
@@ -128,10 +128,15 @@ def _flattened(value: Any, name: str) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _foreign_array(value: Any, name: str) -> np.ndarray:
-    """Arrays of other libraries (torch and jax tensors on the CPU) speak numpy's protocol."""
+    """Arrays of numpy, its subclasses, and other libraries: torch and jax tensors speak its protocol."""
     if not hasattr(value, "__array__"):
         raise InputError(f"{name}: found {type(value).__name__}, expected a numpy array or a list of lists")
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except Exception:  # whatever that library raises: the tensor lies on a GPU, or numpy lacks its type
+        raise InputError(
+            f"{name}: found a {type(value).__name__} that numpy cannot read, expected one in the CPU's memory"
+        ) from None
 
 
 def _flat_rows(rows: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -167,11 +172,14 @@ def _flat_like(value: Any, name: str, lengths: np.ndarray) -> np.ndarray | None:
 
 
 def _integers(values: np.ndarray, name: str) -> np.ndarray:
-    """int64, from any integer type; bools and whole floats only where they are a mask."""
+    """A copy as int64, from any integer type; bools and whole floats only where they are a mask.
+
+    Always a copy: what was checked must not change when another thread writes to the caller's array.
+    """
     if values.dtype.kind in "iu":
         if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
             raise InputError(f"{name}: found {values.max()}, expected a token id")
-        return np.ascontiguousarray(values, dtype=np.int64)
+        return values.astype(np.int64)
     if name.startswith("attention_mask") and values.dtype.kind in "bf":
         if values.dtype.kind == "f" and not np.isin(values, (0, 1)).all():
             raise InputError(f"{name}: found {_other_than_0_1(values)}, expected 0 and 1")

@@ -168,7 +168,7 @@ class RobertaConfig:
         InputError for a bad argument.
         """
         path = _config_file(path_or_id, revision, token, cache_dir, local_files_only)
-        return cls.from_json_file(path)._with(str(path_or_id), overrides)
+        return cls.from_json_file(path).with_overrides(str(path_or_id), overrides)
 
     @classmethod
     def _from_file(cls: type[_Config], path: Path, values: dict[str, Any]) -> _Config:
@@ -203,7 +203,8 @@ class RobertaConfig:
         object.__setattr__(self, "name_or_path", origin if isinstance(origin, str) else "")
         object.__setattr__(self, "_values", copy.deepcopy(merged))
 
-    def _with(self: _Config, origin: str, overrides: dict[str, Any]) -> _Config:
+    def with_overrides(self: _Config, origin: str, overrides: dict[str, Any]) -> _Config:
+        """This config with `overrides` in place of its keys, and `origin` as its name_or_path."""
         config = self
         if overrides:
             values = self.to_dict()
@@ -342,7 +343,7 @@ def config_from_pretrained(
     """
     path = _config_file(path_or_id, revision, token, cache_dir, local_files_only)
     values = hub.read_json_object(path)
-    return _class_for(path, values)._from_file(path, values)._with(str(path_or_id), overrides)
+    return _class_for(path, values)._from_file(path, values).with_overrides(str(path_or_id), overrides)
 
 
 class _BadField(Exception):

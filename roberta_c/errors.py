@@ -37,5 +37,8 @@ class ResourceError(RobertaCError, RuntimeError):
 
 def shown(value: object, limit: int = 80) -> str:
     """`value` as it may appear in a message: repr, on one line, cut to `limit` characters."""
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except ValueError:  # an integer of more digits than Python is willing to print
+        text = f"a {type(value).__name__} too long to show"
     return text if len(text) <= limit else text[: limit - 1] + "…"

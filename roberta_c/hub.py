@@ -9,21 +9,18 @@ strictly as a stranger's file should be, is here as well: an index names the fil
 from __future__ import annotations
 
 import errno
-import json
 import logging
-import math
 import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import HubError, InputError, ModelFileError, shown
+from .json_text import MAX_JSON_BYTES, parse_object
 
 logger = logging.getLogger(__name__)
 
-# A config is a kilobyte, an index of shards some hundreds.
-MAX_JSON_BYTES = 8 * 2**20
-MAX_JSON_DEPTH = 100
+
 _DISK_ERRORS = {"EACCES", "EDQUOT", "EEXIST", "EIO", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"}
 
 
@@ -121,8 +118,7 @@ def download(
 def read_json_object(path: Path) -> dict[str, Any]:
     """The one JSON object in the file `path`.
 
-    Raises ModelFileError naming the file: missing, not a regular file, above MAX_JSON_BYTES, not
-    UTF-8, not JSON, a repeated key, NaN or a number out of range, nested deeper than MAX_JSON_DEPTH.
+    Raises ModelFileError naming the file: missing, not a regular file, or refused by json_text.py.
     """
     if not os.path.isfile(path):  # also keeps open() from waiting on a FIFO
         found = "is not a regular file" if os.path.exists(path) else "no such file"
@@ -132,30 +128,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
             data = file.read(MAX_JSON_BYTES + 1)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > MAX_JSON_BYTES:
-        raise ModelFileError(f"{path}: more than {MAX_JSON_BYTES} bytes, expected a small JSON file")
-    if not data.strip():
-        raise ModelFileError(f"{path}: the file is empty, expected a JSON object")
-    try:
-        text = data.decode("utf-8")
-        _check_depth(text)
-        value = json.loads(
-            text,
-            object_pairs_hook=_object_without_repeats,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
-            parse_constant=_finite_float,
-        )
-    except UnicodeDecodeError as error:
-        raise ModelFileError(f"{path}: byte {error.start} is not UTF-8, expected UTF-8 JSON") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        raise ModelFileError(f"{path}: not JSON at {where}; it starts with {shown(text[:30])}") from None
-    except _BadJson as bad:
-        raise ModelFileError(f"{path}: {bad}") from None
-    if not isinstance(value, dict):
-        raise ModelFileError(f"{path}: holds a JSON {type(value).__name__}, expected an object")
-    return value
+    return parse_object(data, path)
 
 
 class _Repository:
@@ -383,51 +356,3 @@ def _check_repo_id(repo_id: str) -> None:
         validate_repo_id(repo_id)
     except HFValidationError:
         raise HubError(problem) from None
-
-
-class _BadJson(Exception):
-    """What the hooks below found in a JSON text."""
-
-
-def _check_depth(text: str) -> None:
-    # json recurses in C, and how deep it may go depends on the interpreter's settings.
-    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
-        return
-    depth = 0
-    in_string = False
-    for match in re.finditer(r'[\[\]{}"]|\\.', text, re.DOTALL):
-        token = match[0]
-        if token == '"':
-            in_string = not in_string
-        elif in_string or token[0] == "\\":
-            continue
-        elif token in "[{":
-            depth += 1
-            if depth > MAX_JSON_DEPTH:
-                raise _BadJson(f"nested deeper than {MAX_JSON_DEPTH} levels, expected a flat JSON object")
-        else:
-            depth -= 1
-
-
-def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        seen: dict[str, int] = {}
-        for key, _ in pairs:
-            seen[key] = seen.get(key, 0) + 1
-        repeated = next(key for key, count in seen.items() if count > 1)
-        raise _BadJson(f"the key {shown(repeated)} appears twice, expected once")
-    return values
-
-
-def _bounded_int(digits: str) -> int:
-    if len(digits) > 40:
-        raise _BadJson(f"an integer of {len(digits)} digits, expected one that fits 64 bits")
-    return int(digits)
-
-
-def _finite_float(literal: str) -> float:
-    value = float(literal)
-    if not math.isfinite(value):
-        raise _BadJson(f"the number {shown(literal)}, expected a finite one")
-    return value

@@ -5,6 +5,7 @@ from_pretrained: files → config, checkpoint → packed parts.  Calling: ids �
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from .modules import Module
 from .outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from .threads import checked_num_threads, default_num_threads
 from .weights import LoadReport, WeightSource
+
+logger = logging.getLogger(__name__)
 
 DTYPES = ("float32",)
 
@@ -80,12 +83,15 @@ class PreTrainedModel(Module):
         }
         if config is None:
             config = cls.config_class.from_pretrained(path_or_id, **where)
-        config = _with_overrides(config, config_overrides)
+        if config_overrides:
+            config = config.with_overrides(str(path_or_id), config_overrides)
         if config.model_type != cls.config_class.model_type:
             raise ModelFileError(
                 f"{path_or_id}: config.json: model_type: found {shown(config.model_type)}, expected "
                 f"{cls.config_class.model_type!r} for {cls.__name__}"
             )
+        if config.output_attentions:
+            logger.warning("%s: output_attentions is set and not supported: outputs come without", path_or_id)
         checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, **where))
         source = WeightSource(checkpoint, config, kernels, threads)
         model = cls(config, source)
@@ -129,19 +135,6 @@ class PreTrainedModel(Module):
         return bool(
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         )
-
-
-def _with_overrides(config: RobertaConfig, overrides: dict[str, Any]) -> RobertaConfig:
-    unknown = [name for name in overrides if not hasattr(config, name)]
-    if unknown:
-        raise InputError(
-            f"{unknown[0]}: found an unknown keyword, expected a field of config.json or a loading option"
-        )
-    if not overrides:
-        return config
-    changed = type(config).from_dict({**config.to_dict(), **overrides})
-    changed.name_or_path = config.name_or_path
-    return changed
 
 
 class RobertaModel(PreTrainedModel):

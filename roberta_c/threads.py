@@ -7,6 +7,7 @@ orders of magnitude. So the answer is the least of the affinity mask, the cgroup
 from __future__ import annotations
 
 import math
+import operator
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,18 +36,22 @@ def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
     if quota is not None:
         limits.append(max(1, math.ceil(quota)))
     openmp = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if openmp.isascii() and openmp.isdigit() and int(openmp) > 0:
-        limits.append(int(openmp))
+    if openmp.isascii() and openmp.isdigit() and openmp.strip("0"):
+        limits.append(int(openmp) if len(openmp) < 9 else MAX_THREADS)
     return min([*limits, MAX_THREADS])
 
 
 def checked_num_threads(num_threads: int) -> int:
     """`num_threads` if it is a number of threads; else InputError."""
-    if isinstance(num_threads, bool) or not hasattr(num_threads, "__index__"):
+    try:
+        number = None if isinstance(num_threads, bool) else operator.index(num_threads)
+    except TypeError:
+        number = None
+    if number is None:
         raise InputError(f"num_threads: found {shown(num_threads)}, expected an int or None")
-    if not 1 <= num_threads <= MAX_THREADS:
-        raise InputError(f"num_threads: found {num_threads}, expected 1 to {MAX_THREADS}")
-    return int(num_threads)
+    if not 1 <= number <= MAX_THREADS:
+        raise InputError(f"num_threads: found {number}, expected 1 to {MAX_THREADS}")
+    return number
 
 
 def affinity_count() -> int:

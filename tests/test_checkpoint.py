@@ -384,12 +384,12 @@ BAD_INDICES = {
     "weight_map missing": ('{"metadata": {}}', "weight_map is missing"),
     "weight_map is a list": ('{"weight_map": ["a"]}', "weight_map is a JSON list"),
     "weight_map is empty": ('{"weight_map": {}}', "weight_map is empty"),
-    "cut short": ('{"weight_map": {"a": "b', "is not JSON"),
-    "tensor twice": ('{"weight_map": {"a": "b", "a": "c"}}', "the key 'a' twice"),
+    "cut short": ('{"weight_map": {"a": "b', "not JSON at line"),
+    "tensor twice": ('{"weight_map": {"a": "b", "a": "c"}}', "the key 'a' appears twice"),
     "unprintable tensor": ('{"weight_map": {"a\\n": "b"}}', r"the tensor name 'a\n'"),
     "too large": ('{"weight_map": {}' + " " * (8 << 20) + "}", "expected at most 8388608"),
     "too many": (json.dumps({"weight_map": {str(n): "a" for n in range(20_001)}}), "lists 20001 tensors"),
-    "deep": ('{"weight_map": ' + "[" * 100_000, "too deeply"),
+    "deep": ('{"weight_map": ' + "[" * 100_000, "nested deeper"),
     "not UTF-8": (b'{"weight_map": {"\xff": "a"}}', "not UTF-8"),
 }
 

@@ -22,11 +22,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from loopback_hub import LoopbackHub
 
 import roberta_c
 from roberta_c import hub as hub_module
 from roberta_c.errors import HubError, InputError
-from tests.loopback_hub import LoopbackHub
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
 SCRIPT = """

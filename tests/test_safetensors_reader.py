@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from roberta_c.checkpoint import open_checkpoint
-from roberta_c.checkpoint.bounded_json import MAX_JSON_BYTES, parse_object
 from roberta_c.errors import ModelFileError
+from roberta_c.json_text import MAX_JSON_BYTES, parse_object
 
 SIX_FLOATS = np.arange(6, dtype="<f4").tobytes()
 
@@ -148,17 +148,17 @@ FORGED = {
     "length too short": (make_safetensors(HEADER, SIX_FLOATS, length=30), "not JSON"),
     "length too long": (make_safetensors(HEADER, SIX_FLOATS, length=len(json.dumps(HEADER)) + 4), "not JSON"),
     # JSON.
-    "not UTF-8": (make_safetensors(b'{"\xff": 1}'), "is not UTF-8 (byte 2)"),
+    "not UTF-8": (make_safetensors(b'{"\xff": 1}'), "byte 2 is not UTF-8"),
     "UTF-8 cut": (make_safetensors(b'{"\xe2\x82'), "is not UTF-8"),
-    "deep": (make_safetensors('{"a":' + "[" * 100_000), "too deeply"),
+    "deep": (make_safetensors('{"a":' + "[" * 100_000), "nested deeper"),
     "two objects": (make_safetensors("{}{}"), "not JSON"),
     "key twice": (
         make_safetensors('{"w":' + json.dumps(entry()) + "," + json.dumps(HEADER)[1:], SIX_FLOATS),
-        "'w' twice",
+        "'w' appears twice",
     ),
-    "metadata key twice": (make_safetensors('{"__metadata__":{"a":"","a":""}}'), "'a' twice"),
-    "NaN": (make_safetensors('{"w": NaN}'), "holds NaN"),
-    "minus infinity": (make_safetensors('{"w": -Infinity}'), "holds -Infinity"),
+    "metadata key twice": (make_safetensors('{"__metadata__":{"a":"","a":""}}'), "'a' appears twice"),
+    "NaN": (make_safetensors('{"w": NaN}'), "holds the number 'NaN'"),
+    "minus infinity": (make_safetensors('{"w": -Infinity}'), "holds the number '-Infinity'"),
     "number of 33 digits": (make_safetensors('{"w": ' + "1" * 33 + "}"), "33 digits"),
     "number of a million digits": (make_safetensors('{"w": ' + "1" * 1_000_000 + "}"), "1000000 digits"),
     "fraction of a million digits": (make_safetensors('{"w": 0.' + "1" * 1_000_000 + "}"), "digits"),
@@ -313,8 +313,8 @@ def test_memory_and_time_stay_bounded(tmp_path, case):
 
 def test_parse_object_takes_what_json_takes(tmp_path):
     document = {"a": [1, -2, 3.5, True, False, None, "ü\U0001f642"], "b": {"c": {}}, "d": 10**31}
-    assert parse_object(json.dumps(document).encode(), tmp_path, "index") == document
-    assert parse_object(json.dumps(document, ensure_ascii=False).encode(), tmp_path, "index") == document
+    assert parse_object(json.dumps(document).encode(), tmp_path) == document
+    assert parse_object(json.dumps(document, ensure_ascii=False).encode(), tmp_path) == document
 
 
 def test_truncation_at_every_byte(tmp_path):

@@ -20,6 +20,7 @@ from roberta_c.errors import HubError, InputError, ModelFileError, TokenizerFile
 from roberta_c.tasks import text_rows
 from roberta_c.tasks.text_classification import (
     ClassifyOptions,
+    Prediction,
     TextClassificationPipeline,
     apply_function,
     choose_function,
@@ -202,7 +203,7 @@ def test_batches_hold_texts_of_similar_length(counting, tweets):
 
 def test_an_iterator_is_read_a_window_ahead(classify):
     taken = itertools.count()
-    texts = (f"text {next(taken)}" for _ in itertools.repeat(None))  # endless
+    texts = (f"text {next(taken)}" for _ in range(2000))
     results = classify(texts, batch_size=4)
     assert next(taken) == 0  # nothing is read before the first result is wanted
     assert [next(results) for _ in range(3)] == classify(["text 1", "text 2", "text 3"])
@@ -212,7 +213,7 @@ def test_an_iterator_is_read_a_window_ahead(classify):
     assert next(taken) <= 510 + 4 * text_rows.WINDOW_BATCHES
 
     taken = itertools.count()
-    results = classify((f"text {next(taken)}" for _ in itertools.repeat(None)), batch_size=1)
+    results = classify((f"text {next(taken)}" for _ in range(2000)), batch_size=1)
     for count in range(1, 5):
         next(results)
         assert next(taken) == 2 * count - 1
@@ -287,6 +288,8 @@ def test_without_truncation_a_long_text_is_an_error(classify):
     for options in ({"truncation": False}, {"truncation": "do_not_truncate"}):
         with pytest.raises(InputError, match=r"texts\[1\]: found 602 tokens, expected at most 512"):
             classify(["short", "word" + " word" * 599], **options)
+    with pytest.raises(InputError, match=r"texts\[0\]: found 602"):  # the first of equal ones
+        classify(["word" + " word" * 599] * 3, truncation=False)
     with pytest.raises(InputError, match=r"texts: found 602 tokens"):
         classify("word" + " word" * 599, truncation=False)
     with pytest.raises(InputError, match=r"texts: found more than \d{4} tokens"):
@@ -356,6 +359,12 @@ def test_score_functions_against_their_formulas():
             found["softmax"], exponentials / exponentials.sum(axis=1, keepdims=True), rtol=1e-14
         )
     assert all(scores.dtype == np.float64 for scores in found.values())
+
+
+def test_equal_scores_keep_the_labels_order():
+    scores = np.array([0.0, 1.0, 0.0] * 50)
+    order = Prediction(TextRow("a"), scores, False).best_first()
+    assert order == sorted(range(150), key=lambda index: -scores[index])
 
 
 def test_a_config_with_an_unknown_function(classify):

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from ..errors import ModelFileError, shown
-from .bounded_json import MAX_JSON_BYTES, parse_object
+from ..json_text import MAX_JSON_BYTES, parse_object
 from .mapped_file import MappedFile
 from .tensor_view import MAX_TENSORS, StoredTensor, name_problem, shape_problem
 
@@ -49,7 +49,7 @@ def read_safetensors(file: MappedFile) -> dict[str, StoredTensor]:
             f"{file.path}: safetensors header of {header_bytes} bytes, expected at most {MAX_JSON_BYTES}"
         )
     header = parse_object(
-        file.read(_LENGTH_BYTES, header_bytes, "the safetensors header"), file.path, "safetensors header"
+        file.read(_LENGTH_BYTES, header_bytes, "the safetensors header"), f"{file.path}: safetensors header"
     )
     _check_metadata(file, header.pop("__metadata__", {}))
     if len(header) > MAX_TENSORS:

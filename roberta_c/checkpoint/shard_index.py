@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ModelFileError, shown
-from .bounded_json import MAX_JSON_BYTES, parse_object
+from ..json_text import MAX_JSON_BYTES, parse_object
 from .mapped_file import MappedFile
 from .tensor_view import MAX_TENSORS, name_problem
 
@@ -20,7 +20,7 @@ def read_shard_index(file: MappedFile) -> dict[str, str]:
     """
     if file.size > MAX_JSON_BYTES:
         raise ModelFileError(f"{file.path}: index of {file.size} bytes, expected at most {MAX_JSON_BYTES}")
-    index = parse_object(file.read(0, file.size, "the index"), file.path, "index")
+    index = parse_object(file.read(0, file.size, "the index"), f"{file.path}: index")
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ModelFileError(

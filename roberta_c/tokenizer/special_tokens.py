@@ -66,8 +66,8 @@ class TokenizerSettings:
     def add_tokens_to(self, backend: Tokenizer, roles: Mapping[str, AddedToken | None], path: Path) -> None:
         """Register these settings' tokens with a backend made from `path`; those it has stay as they are.
 
-        Raises TokenizerFileError where a role's token is not in the vocabulary, or a token listed with
-        an id would get another.
+        Raises TokenizerFileError where a role's token is not in the vocabulary (InputError if the
+        caller named it), or a token listed with an id would get another.
         """
         by_content = {token.content: token for token in roles.values() if token is not None}
         present = {token.content for token in backend.get_added_tokens_decoder().values()}
@@ -85,9 +85,10 @@ class TokenizerSettings:
                 if role_token is None or role_token.content in present:
                     continue
                 if backend.token_to_id(role_token.content) is None:
-                    raise TokenizerFileError(
-                        f"{path}: {role} {shown(role_token.content)} is not in the vocabulary"
-                    )
+                    problem = f"{role} {shown(role_token.content)} is not in the vocabulary"
+                    if role in self.overridden:
+                        raise InputError(problem)
+                    raise TokenizerFileError(f"{path}: {problem}")
                 backend.add_tokens([role_token])
                 present.add(role_token.content)
             backend.add_tokens([token for token in self.extra if token.content not in present])

@@ -6,13 +6,13 @@ that names the file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import TokenizerFileError, shown
+from ..errors import RobertaCError, TokenizerFileError, shown
+from ..json_text import parse_object
 
 TOKENIZER_JSON = "tokenizer.json"
 VOCAB = "vocab.json"
@@ -22,6 +22,8 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 ADDED_TOKENS = "added_tokens.json"
 MODEL_CONFIG = "config.json"
+# The largest published ones (250,000 pieces with their merges) are some 20 MB.
+MAX_FILE_BYTES = 1 << 30
 
 
 def read_bytes(path: Path) -> bytes:
@@ -54,34 +56,13 @@ def read_text(path: Path) -> str:
 
 
 def parse_json_object(text: str, path: Path) -> dict[str, Any]:
-    """`text` as a JSON object; duplicate keys, NaN, infinities and anything but an object are errors."""
-    try:
-        parsed = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise TokenizerFileError(f"{path}: JSON nested too deeply") from error
-    except ValueError as error:  # JSONDecodeError is one
-        raise TokenizerFileError(f"{path}: malformed JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise TokenizerFileError(f"{path}: expected a JSON object, found {type(parsed).__name__}")
-    return parsed
+    """`text` as a JSON object; a vocabulary of 250,000 pieces is large, and fits its file's own size."""
+    return parse_object(text.encode("utf-8"), path, TokenizerFileError, MAX_FILE_BYTES, None)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object that the file holds."""
-    return parse_json_object(read_text(path), path)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        seen: set[str] = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"key {shown(repeated)} appears twice in one object")
-    return unique
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    return parse_object(read_bytes(path), path, TokenizerFileError, MAX_FILE_BYTES, None)
 
 
 def is_panic(error: BaseException) -> bool:
@@ -94,7 +75,7 @@ def library_errors(path: Path) -> Iterator[None]:
     """Turn what the tokenizers library raises over the file, panics included, into TokenizerFileError."""
     try:
         yield
-    except TokenizerFileError:
+    except RobertaCError:
         raise
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):

@@ -158,7 +158,7 @@ class TokenVocabulary:
         for name, value in special_tokens_dict.items():
             if name in ROLES:
                 added += self.add_tokens([value], special_tokens=True)
-                setattr(self, name, value if isinstance(value, str | None) else as_added_token(value))
+                setattr(self, name, as_added_token(value))
             elif name in (EXTRA, _EXTRA_OLD_NAME):
                 if not isinstance(value, list | tuple):
                     raise InputError(f"{name} is {shown(value)}, expected a list of tokens")

@@ -1,0 +1,102 @@
+"""JSON objects from untrusted files: strict, and refused before they can cost much memory or time."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .errors import ModelFileError, RobertaCError, shown
+
+MAX_JSON_BYTES = 8 << 20
+# json recurses in C, and how deep it may go depends on the interpreter's settings: it can crash.
+MAX_DEPTH = 100
+_MAX_MEMORY = 40 << 20
+# Upper estimates of what CPython spends while parsing, measured with tracemalloc.
+_BYTES_PER_BRACKET = 200
+_BYTES_PER_COMMA = 200
+_MAX_DIGITS = 32
+
+
+def _depth(data: bytes) -> int:
+    """How deep the brackets outside strings nest."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return 0
+    bare = re.sub(rb'"[^"\\]*(?:\\.[^"\\]*)*"', b"", data, flags=re.DOTALL)
+    brackets = re.sub(rb"[^\[\]{}]+", b"", bare)
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+
+
+def parse_object(
+    data: bytes,
+    place: str | Path,
+    error_class: type[RobertaCError] = ModelFileError,
+    max_bytes: int = MAX_JSON_BYTES,
+    max_memory: int | None = _MAX_MEMORY,
+) -> dict[str, Any]:
+    """`data` as a JSON object. Raises `error_class`, naming `place`, for anything else.
+
+    Refused too: duplicate keys, NaN and infinities, numbers beyond 32 digits, deep nesting, and text from
+    which the parser would build more than about `max_memory` bytes of objects (None: no such limit).
+    """
+
+    def fail(problem: str) -> NoReturn:
+        raise error_class(f"{place}: {problem}")
+
+    if len(data) > max_bytes:
+        fail(f"more than {max_bytes} bytes, expected a smaller JSON file")
+    if not data.strip():
+        fail("the file is empty, expected a JSON object")
+    # The text, and once more the strings in it; one wide character widens all of a string.
+    text_bytes = 2 * len(data) * (1 if data.isascii() else 4)
+    brackets = data.count(b"{") + data.count(b"[")
+    estimate = text_bytes + brackets * _BYTES_PER_BRACKET + data.count(b",") * _BYTES_PER_COMMA
+    if max_memory is not None and estimate > max_memory:
+        fail(f"holds more values than {max_memory} bytes of memory are enough for")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            fail(f"the key {shown(counts.most_common(1)[0][0])} appears twice, expected once")
+        return result
+
+    def integer(digits: str) -> int:
+        return int(bounded(digits))
+
+    def real(digits: str) -> float:
+        value = float(bounded(digits))
+        if not math.isfinite(value):
+            constant(digits)
+        return value
+
+    def bounded(digits: str) -> str:
+        if len(digits) > _MAX_DIGITS:
+            fail(f"a number of {len(digits)} digits, expected one that fits 64 bits")
+        return digits
+
+    def constant(name: str) -> NoReturn:
+        fail(f"holds the number {shown(name)}, expected a finite one")
+
+    if _depth(data) > MAX_DEPTH:
+        fail(f"nested deeper than {MAX_DEPTH} levels, expected a flat JSON object")
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=unique,
+            parse_int=integer,
+            parse_float=real,
+            parse_constant=constant,
+        )
+    except UnicodeDecodeError as error:
+        fail(f"byte {error.start} is not UTF-8, expected UTF-8 JSON")
+    except json.JSONDecodeError as error:
+        start = shown(data[:30].decode("utf-8", "replace"))
+        fail(f"not JSON at line {error.lineno} column {error.colno}; it starts with {start}")
+    if not isinstance(value, dict):
+        fail(f"holds a JSON {type(value).__name__}, expected an object")
+    return value
