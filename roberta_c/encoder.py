@@ -15,6 +15,7 @@ from ._kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Works
 from .batch import BatchLimits, PackedBatch, pack_batch
 from .errors import InputError
 from .modules import Activation, Dropout, Embedding, LayerNorm, Linear, Module, ModuleList, as_float32
+from .threads import threads_for
 
 if TYPE_CHECKING:
     from .config import RobertaConfig
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 # Tokens per pass: what does not fit goes through the layers in several, since activations that outgrow the
 # last-level cache cost more than reading the weights again (benchmarks/encoder.py), and memory stays bounded.
 CHUNK_TOKENS = 2048
-
-# Below about this many multiply-adds in a layer, opening a team of threads costs more than it saves.
-SERIAL_WORK = 1 << 20
 
 
 class Embeddings(Module):
@@ -51,7 +49,9 @@ class Embeddings(Module):
         """x_th for a stretch of a batch's packed tokens."""
         types = None if batch.token_type_ids_t is None else batch.token_type_ids_t[tokens]
         ids, positions = batch.token_ids_t[tokens], batch.position_ids_t[tokens]
-        return self.kernels.embed(self.tables, ids, positions, types, self.num_threads)
+        # A row is gathered, summed and normalised: some ten passes over it.
+        num_threads = threads_for(10 * len(ids) * self.tables.word.shape[1], self.num_threads)
+        return self.kernels.embed(self.tables, ids, positions, types, num_threads)
 
     def __call__(
         self, input_ids: Any, token_type_ids: Any = None, position_ids: Any = None
@@ -146,8 +146,8 @@ class Layer(Module):
 
     def run(self, x_th: np.ndarray, seq_starts_s: np.ndarray, workspace: Workspace) -> None:
         """x_th := this layer's output, in place."""
-        work = len(x_th) * (4 * self.packed.qkv.k + 2 * self.packed.up.n) * self.packed.qkv.k
-        num_threads = 1 if work < SERIAL_WORK else self.num_threads
+        multiply_adds = len(x_th) * (4 * self.packed.qkv.k + 2 * self.packed.up.n) * self.packed.qkv.k
+        num_threads = threads_for(multiply_adds, self.num_threads)
         self.packed.qkv.kernels.encoder_layer(self.packed, x_th, seq_starts_s, workspace, num_threads)
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ._kernels import Kernels, Norm, PackedLinear
 from .errors import InputError
+from .threads import threads_for
 
 
 class Module:
@@ -98,7 +99,8 @@ class Linear(Module):
         rows, shape = as_rows(x, self.in_features, "x")
         if residual is not None:
             residual, _ = as_rows(residual, self.out_features, "residual")
-        y = self.packed.kernels.linear(rows, self.packed, activation, residual, self.num_threads)
+        num_threads = threads_for(rows.size * self.out_features, self.num_threads)
+        y = self.packed.kernels.linear(rows, self.packed, activation, residual, num_threads)
         return y.reshape(*shape, self.out_features)
 
     def details(self) -> str:

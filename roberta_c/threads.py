@@ -16,6 +16,9 @@ from .errors import InputError, shown
 
 MAX_THREADS = 1024
 
+# Below about this many multiply-adds, opening a team of threads costs more than it saves.
+SERIAL_WORK = 1 << 20
+
 
 def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
     """ROBERTA_C_NUM_THREADS if set, else min(affinity, cgroup CPU quota, OMP_NUM_THREADS).
@@ -39,6 +42,11 @@ def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
     if openmp.isascii() and openmp.isdigit() and openmp.strip("0"):
         limits.append(int(openmp) if len(openmp) < 9 else MAX_THREADS)
     return min([*limits, MAX_THREADS])
+
+
+def threads_for(multiply_adds: int, num_threads: int) -> int:
+    """How many of `num_threads` to open for work of this size; the result's bits are the same either way."""
+    return 1 if multiply_adds < SERIAL_WORK else num_threads
 
 
 def checked_num_threads(num_threads: int) -> int:
