@@ -8,18 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizer_samples import (
-    assert_one_line,
-    make_bpe_folder,
-    write,
-)
+from tokenizer_samples import assert_one_line, make_bpe_folder, write
 
 from roberta_c.errors import InputError
-from roberta_c.tokenizer import (
-    AutoTokenizer,
-    BatchEncoding,
-    RobertaTokenizerFast,
-)
+from roberta_c.tokenizer import AutoTokenizer, BatchEncoding, RobertaTokenizerFast
 
 
 @pytest.fixture(scope="module")

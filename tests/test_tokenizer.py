@@ -12,12 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tokenizer_samples import (
-    assert_one_line,
-    make_bpe_folder,
-    make_unigram_folder,
-    write,
-)
+from tokenizer_samples import assert_one_line, make_bpe_folder, make_unigram_folder, write
 
 from roberta_c import hub
 from roberta_c.errors import InputError, RobertaCError, TokenizerFileError

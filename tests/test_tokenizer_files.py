@@ -17,9 +17,7 @@ from tokenizer_samples import (
 )
 
 from roberta_c.errors import InputError, ModelFileError, TokenizerFileError
-from roberta_c.tokenizer import (
-    AutoTokenizer,
-)
+from roberta_c.tokenizer import AutoTokenizer
 
 
 @pytest.fixture
