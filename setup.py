@@ -25,7 +25,9 @@ ISA_FLAGS = {
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma"] if X86 else [],
 }
 PLAIN_SOURCES = ["csrc/reference.c", "csrc/dispatch.c", "csrc/status.c", "csrc/barrier.c"]
-HEADERS = sorted(str(path) for pattern in ("*.h", "*.inc") for path in Path("csrc").glob(pattern))
+SOURCES_AND_HEADERS = sorted(
+    str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
+)
 
 DEBUG = os.environ.get("ROBERTA_C_DEBUG") == "1"
 SANITIZE = os.environ.get("ROBERTA_C_SANITIZE", "")
@@ -80,12 +82,13 @@ kernels = Extension(
     "roberta_c._kernels",
     sources=["roberta_c/_kernels.pyx"],
     include_dirs=["csrc"],
-    depends=HEADERS,
+    depends=[*SOURCES_AND_HEADERS, "roberta_c/_kernels.pxd", "setup.py"],
 )
 
 setup(
     ext_modules=cythonize(
         [kernels],
+        force=DEBUG,  # its directives differ, and an existing _kernels.c would be kept
         compiler_directives={
             "language_level": 3,
             "boundscheck": DEBUG,

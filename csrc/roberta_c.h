@@ -25,12 +25,13 @@ typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
  * starts a new panel (so that query, key and value of one product can also be used alone); the last
  * panel of a section is filled with zeros. */
 typedef struct {
-    const float *panels_pkn; /* (sections * ceil(N / NR), K, NR), 64-byte aligned */
+    const float *panels_pkn; /* (sections * ceil(N / NR), K, NR); starts a 64-byte line when whole */
     const float *bias_n;     /* (sections * N) or NULL */
     size_t sections, n, k;
 } rc_linear;
 
-/* What happens to a product while it is in registers: y := residual + scale * activation(y + bias). */
+/* What happens to a product while it is in registers: y := activation(y + bias), or y := residual +
+ * scale * (y + bias); an activation stands beside neither residual nor scale. */
 typedef struct {
     rc_activation activation;
     const float *residual_mn; /* or NULL; may be the output itself */
@@ -82,7 +83,8 @@ typedef struct rc_kernels {
     /* panels_pkn := one section of packed W, from row-major w_nk. */
     void (*pack_linear)(const float *w_nk, size_t n, size_t k, float *panels_pkn, size_t ith, size_t nth);
 
-    /* y_mn := residual_mn + scale_m * activation(x_mk W^T + bias_n); y may be the residual, not x. */
+    /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + scale_m * (x_mk W^T + bias_n); y may be the
+     * residual, not x. */
     void (*linear)(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
                    float *y_mn, size_t ldy, size_t ith, size_t nth);
 

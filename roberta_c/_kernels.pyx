@@ -7,6 +7,7 @@ bits for any `num_threads`, and for a row whatever rows stand beside it.
 
 import math
 import os
+import threading
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t, uint8_t
 
 from .errors import InputError, ResourceError, shown
+from . import threads
 
 
 cdef extern from *:
@@ -31,95 +33,6 @@ cdef extern from *:
     """
     size_t rc_team_size() noexcept nogil
     const bint RC_HAS_OPENMP
-
-
-cdef extern from "roberta_c.h" nogil:
-    ctypedef enum rc_activation:
-        RC_NO_ACTIVATION
-        RC_GELU
-        RC_GELU_NEW
-        RC_RELU
-        RC_TANH
-
-    ctypedef enum rc_dtype:
-        RC_FLOAT32
-        RC_FLOAT16
-        RC_BFLOAT16
-
-    ctypedef enum rc_status:
-        RC_OK
-
-    ctypedef struct rc_linear:
-        const float *panels_pkn
-        const float *bias_n
-        size_t sections
-        size_t n
-        size_t k
-
-    ctypedef struct rc_epilogue:
-        rc_activation activation
-        const float *residual_mn
-        size_t ld_residual
-        const float *scale_m
-
-    ctypedef struct rc_norm:
-        const float *weight_h
-        const float *bias_h
-        float eps
-
-    ctypedef struct rc_encoder_layer:
-        rc_linear qkv
-        rc_linear attention_output
-        rc_norm attention_norm
-        rc_linear up
-        rc_linear down
-        rc_norm output_norm
-        size_t heads
-        rc_activation activation
-
-    ctypedef struct rc_workspace:
-        float *qkv_t3h
-        float *context_th
-        float *attended_th
-        float *up_tf
-        float *scratch
-        size_t scratch_per_thread
-
-    ctypedef struct rc_embeddings:
-        const void *word_vh
-        rc_dtype word_dtype
-        const float *position_ph
-        const float *token_type_gh
-        rc_norm norm
-        size_t h
-
-    ctypedef struct rc_barrier:
-        pass
-
-    ctypedef struct rc_kernels:
-        const char *name
-        size_t mr
-        size_t nr
-        void (*pack_linear)(const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
-        void (*linear)(const rc_linear *, const float *, size_t, size_t, const rc_epilogue *, float *, size_t,
-                       size_t, size_t) noexcept nogil
-        void (*attention)(const float *, const int64_t *, size_t, size_t, size_t, float *, float *, size_t,
-                          size_t) noexcept nogil
-        void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
-        void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
-        void (*exponentiate)(const float *, size_t, float *) noexcept nogil
-        void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, const int64_t *, size_t, float *,
-                      size_t, size_t) noexcept nogil
-        void (*encoder_layer)(const rc_encoder_layer *, const int64_t *, size_t, float *,
-                              const rc_workspace *, rc_barrier *, size_t, size_t) noexcept nogil
-
-    size_t rc_isa_count()
-    const char *rc_isa_name(size_t)
-    bint rc_isa_available(size_t)
-    rc_status rc_select_kernels(const char *, const rc_kernels **)
-    rc_status rc_attention_scratch(const rc_kernels *, size_t, size_t, size_t *)
-    const char *rc_status_message(rc_status)
-    void rc_barrier_init(rc_barrier *)
 
 
 cdef dict ACTIVATIONS = {
@@ -150,7 +63,8 @@ cdef int check(rc_status status, str argument) except -1:
     """The one place where a C status becomes an exception."""
     if status == RC_OK:
         return 0
-    raise InputError(f"{argument} {rc_status_message(status).decode()}")
+    raised = InputError if status == RC_UNKNOWN_ISA else ResourceError
+    raise raised(f"{argument} {rc_status_message(status).decode()}")
 
 
 # ---- arguments -----------------------------------------------------------------------------------------
@@ -202,7 +116,7 @@ cdef object checked_starts(object starts_s, Py_ssize_t tokens):
     checked_array(starts_s, "seq_starts", np.int64, (None,))
     # Compared, not subtracted: the difference of two hostile offsets can wrap around to a positive one.
     if (not len(starts_s) or starts_s[0] != 0 or starts_s[len(starts_s) - 1] != tokens
-            or (starts_s[1:] < starts_s[:-1]).any()):
+            or (starts_s[1:] < starts_s[:len(starts_s) - 1]).any()):
         raise InputError(f"seq_starts: found {shown(starts_s.tolist())}, "
                          f"expected offsets that rise from 0 to {tokens}")
     return starts_s
@@ -242,15 +156,38 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+_largest_team = threading.local()  # OpenMP keeps a team for each calling thread
+
+
+def _try_threads(int count) -> None:
+    """Starts and ends so many threads: where libgomp cannot start one, it ends the whole process."""
+    release, started = threading.Event(), []
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=release.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except (RuntimeError, MemoryError):
+        raise ResourceError(f"num_threads: found room for {len(started) + 1} threads, expected {count + 1}; "
+                            "a limit of this process or its container") from None
+    finally:
+        release.set()
+        for thread in started:
+            thread.join()
+
+
 cdef int team_for(object num_threads) except -1:
     """The threads to open: as asked, but one in a process forked after its parent opened a team."""
     global team_opened
-    if isinstance(num_threads, bool) or not isinstance(num_threads, int) or not 1 <= num_threads <= 1024:
-        raise InputError(f"num_threads: found {shown(num_threads)}, expected 1 to 1024")
+    if isinstance(num_threads, bool) or not isinstance(num_threads, int) or not 1 <= num_threads <= threads.MAX_THREADS:
+        raise InputError(f"num_threads: found {shown(num_threads)}, expected 1 to {threads.MAX_THREADS}")
     if not RC_HAS_OPENMP or child_of_team:
         return 1
     if num_threads > 1:
         team_opened = True
+        if num_threads > getattr(_largest_team, "size", 1):
+            _try_threads(num_threads - 1)
+            _largest_team.size = num_threads
     return num_threads
 
 
@@ -456,7 +393,7 @@ cdef class Kernels:
             raise InputError(f"packed: found weights packed for {packed.kernels.isa} kernels, expected this one's")
         checked_array(x, "x", np.float32, (None, packed.k))
         cdef size_t m = x.shape[0], n = packed.sections * packed.n
-        out = np.empty((m, n), dtype=np.float32)
+        out = aligned_empty((m, n))
         cdef rc_epilogue epilogue
         epilogue.activation = checked_activation(activation)
         epilogue.residual_mn, epilogue.ld_residual, epilogue.scale_m = NULL, n, NULL
@@ -481,7 +418,7 @@ cdef class Kernels:
             raise InputError(f"qkv: found shape {qkv.shape} for {heads} heads, expected (any, 3 * heads * size)")
         checked_starts(seq_starts, t)
         s = len(seq_starts) - 1
-        out = np.empty((t, h), dtype=np.float32)
+        out = aligned_empty((t, h))
         if t == 0:
             return out
         cdef size_t per_thread = 0
@@ -503,7 +440,7 @@ cdef class Kernels:
         cdef size_t h = len(norm.weight)
         checked_array(x, "x", np.float32, (None, h))
         cdef size_t t = x.shape[0]
-        out = np.empty_like(x)
+        out = aligned_empty(x.shape)
         if out.size == 0:
             return out
         cdef const float *x_th = floats(x)
@@ -517,7 +454,7 @@ cdef class Kernels:
         """activation(x), elementwise; x of any shape."""
         checked_any_shape(x, "x")
         cdef rc_activation chosen = checked_activation(activation)
-        out = np.empty_like(x)
+        out = aligned_empty(x.shape)
         cdef size_t n = out.size
         if n == 0:
             return out
@@ -531,7 +468,7 @@ cdef class Kernels:
     def exponentiate(self, x) -> np.ndarray:
         """exp(x) as the softmax uses it: results below the smallest normal float32 are held there."""
         checked_any_shape(x, "x")
-        out = np.empty_like(x)
+        out = aligned_empty(x.shape)
         cdef size_t n = out.size
         if n:
             self.table.exponentiate(floats(x), n, writable_floats(out))
@@ -545,7 +482,7 @@ cdef class Kernels:
         cdef const int64_t *types_t = NULL
         if types is not None:
             types_t = integers(checked_indices(types, "token_type_ids", t, len(tables.token_type)))
-        out = np.empty((t, tables.c.h), dtype=np.float32)
+        out = aligned_empty((t, tables.c.h))
         if t == 0:
             return out
         cdef const int64_t *ids_t = integers(ids)

@@ -101,7 +101,7 @@ def pack_batch(
     )
     places = np.arange(len(ids))
     if mask is not None:
-        real = _checked_mask(mask)
+        real = checked_mask(mask)
         real_before = np.concatenate(([0], np.cumsum(real)))
         ids, positions, places = ids[real], positions[real], places[real]
         types = None if types is None else types[real]
@@ -187,7 +187,8 @@ def _integers(values: np.ndarray, name: str) -> np.ndarray:
     raise InputError(f"{name}: found dtype {values.dtype}, expected integers")
 
 
-def _checked_mask(values: np.ndarray) -> np.ndarray:
+def checked_mask(values: np.ndarray) -> np.ndarray:
+    """An attention mask of 0 and 1 as bool. InputError for other values."""
     if not ((values == 0) | (values == 1)).all():
         raise InputError(f"attention_mask: found {_other_than_0_1(values)}, expected 0 and 1")
     return values.astype(bool)

@@ -140,6 +140,17 @@ def program(ctx: click.Context, debug: bool) -> None:
 Command = Callable[..., Any]
 
 
+def _set_debug(ctx: click.Context, _: click.Parameter, debug: bool) -> None:
+    if debug:
+        ctx.find_root().params["debug"] = True
+
+
+# Before the command as an option of the program, or behind it: people try both.
+_debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the traceback of an error."
+)
+
+
 def _hub_options(command: Command) -> Command:
     cache_dir = click.option(
         "--cache-dir", metavar="FOLDER", help="Where Hub files are kept, if not in HF_HOME."
@@ -220,6 +231,7 @@ def _is_terminal(stream: Any) -> bool:
 )
 @_hub_options
 @_offline_option
+@_debug_option
 def classify(
     texts: tuple[str, ...],
     model: str,
@@ -284,7 +296,7 @@ def classify(
             predictions = tqdm(predictions, total=source.total, unit=" texts", leave=not mixed)
             if mixed:
                 output = _output(tqdm.external_write_mode)
-        if form == "human":
+        if form in ("auto", "human"):
             for prediction in predictions:
                 output.text(result.lines(prediction))
         else:
@@ -297,9 +309,10 @@ def classify(
 
 @program.command(short_help="Show a model, its tokenizer and its limits.")
 @click.argument("model", metavar="PATH_OR_ID")
-@_format_option(("human", "json"), "human: for reading. json: one object.")
+@_format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @_hub_options
 @_offline_option
+@_debug_option
 def describe(model: str, form: str, **where: Any) -> None:
     """Show a model: its modules, its tokenizer, what loading found, its sizes and limits.
 
@@ -330,9 +343,13 @@ def describe(model: str, form: str, **where: Any) -> None:
 
 @program.command(short_help="List the tensors of a weight file.")
 @click.argument("path", metavar="PATH_OR_ID")
-@_format_option(("human", "json", "jsonl"), "human: a table. jsonl: an object a line. json: an array.")
+@_format_option(
+    ("auto", "human", "json", "jsonl"),
+    "human: a table. jsonl: an object a line. json: an array. auto: human.",
+)
 @_hub_options
 @_offline_option
+@_debug_option
 def keys(path: str, form: str, **where: Any) -> None:
     """List the tensors of a weight file, in its order: name, type, shape. No weights are read.
 
@@ -346,7 +363,7 @@ def keys(path: str, form: str, **where: Any) -> None:
     from .cli_output import tensor_lines, tensor_rows
 
     checkpoint = open_checkpoint(path if os.path.isfile(path) else hub.resolve(path, hub.WEIGHTS, **where))
-    if form == "human":
+    if form in ("auto", "human"):
         _output().text(tensor_lines(checkpoint))
     else:
         (_output().array if form == "json" else _output().lines)(tensor_rows(checkpoint))
@@ -356,6 +373,7 @@ def keys(path: str, form: str, **where: Any) -> None:
 @click.argument("repo_id", metavar="ID")
 @click.option("--local-dir", metavar="FOLDER", help="Put the files there, not in the cache.")
 @_hub_options
+@_debug_option
 def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
     """Fetch a Hub repository's config, tokenizer and best weights; print the folder they are in.
 

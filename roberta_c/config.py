@@ -142,7 +142,7 @@ class RobertaConfig:
     def from_dict(cls: type[_Config], values: dict[str, Any]) -> _Config:
         """The config that these keys describe. Raises InputError naming the bad key."""
         if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-            raise InputError(f"values is {_found(values)}, expected a dict with the keys of {FILE_NAME}")
+            raise InputError(f"values is {shown(values)}, expected a dict with the keys of {FILE_NAME}")
         return cls(**values)
 
     @classmethod
@@ -350,14 +350,7 @@ class _BadField(Exception):
     """A key with an impossible value; whoever knows where the key came from words the error."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"{field} is {_found(value)}, expected {expected}")
-
-
-def _found(value: object) -> str:
-    try:
-        return shown(value)
-    except Exception:  # Python refuses to print integers of thousands of digits, and a repr may be anyone's
-        return f"a {type(value).__name__} that cannot be shown"
+        super().__init__(f"{field} is {shown(value)}, expected {expected}")
 
 
 def _config_file(
@@ -383,7 +376,7 @@ def _class_for(path: Path, values: dict[str, Any]) -> type[RobertaConfig]:
     family = values.get("model_type")
     if family is not None:
         if not isinstance(family, str) or family not in CONFIG_CLASSES:
-            raise ModelFileError(f"{path}: model_type is {_found(family)}, supported are {supported}")
+            raise ModelFileError(f"{path}: model_type is {shown(family)}, supported are {supported}")
         return CONFIG_CLASSES[family]
     architectures = values.get("architectures")
     for architecture in architectures if isinstance(architectures, list) else []:
@@ -392,7 +385,7 @@ def _class_for(path: Path, values: dict[str, Any]) -> type[RobertaConfig]:
         if match:
             return XLMRobertaConfig if match[1] == "XLMRoberta" else RobertaConfig
     raise ModelFileError(
-        f"{path}: model_type is absent and architectures is {_found(architectures)}, "
+        f"{path}: model_type is absent and architectures is {shown(architectures)}, "
         f"expected a model_type of {supported}"
     )
 
@@ -500,7 +493,7 @@ def _agreed_labels(num_labels: Any, id2label: Any, label2id: Any) -> tuple[dict[
             return label_by_id, id_by_label
         if not _is_unnamed(id_by_label):
             label = contradicted[0]
-            expected = f"what id2label says ({_found(label_by_id.get(id_by_label[label]))})"
+            expected = f"what id2label says ({shown(label_by_id.get(id_by_label[label]))})"
             raise _BadField("label2id", {label: id_by_label[label]}, expected)
         logger.warning("label2id does not name the labels of id2label, which are taken")
     return label_by_id, {label: index for index, label in label_by_id.items()}

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Workspace
-from .batch import BatchLimits, PackedBatch, pack_batch
+from .batch import BatchLimits, PackedBatch, checked_mask, pack_batch
 from .errors import InputError
-from .modules import Activation, Dropout, Embedding, LayerNorm, Linear, Module, ModuleList, as_float32
+from .modules import (
+    Activation,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Linear,
+    Module,
+    ModuleList,
+    as_array,
+    as_float32,
+    first_tokens,
+)
 from .threads import threads_for
 
 if TYPE_CHECKING:
@@ -202,7 +213,7 @@ class Pooler(Module):
         return self.dense(first_sh, activation=self.activation.name)
 
     def __call__(self, hidden_states: Any) -> np.ndarray:
-        return self.pool(as_float32(hidden_states, "hidden_states")[:, 0])
+        return self.pool(first_tokens(hidden_states))
 
 
 class PackedHidden:
@@ -213,12 +224,12 @@ class PackedHidden:
         if hidden.ndim != 3:
             raise InputError(f"hidden_states: found shape {hidden.shape}, expected (batch, length, hidden)")
         self.shape = hidden.shape
-        mask = np.ones(hidden.shape[:2], bool) if attention_mask is None else np.asarray(attention_mask)
+        mask = np.ones(hidden.shape[:2], bool)
+        if attention_mask is not None:
+            mask = as_array(attention_mask, "attention_mask")
         if mask.shape != hidden.shape[:2]:
             raise InputError(f"attention_mask: found shape {mask.shape}, expected {hidden.shape[:2]}")
-        if not np.isin(mask, (0, 1)).all():
-            raise InputError("attention_mask: found other values, expected 0 and 1")
-        self.mask = mask.astype(bool)
+        self.mask = checked_mask(mask)
         self.x_th = hidden[self.mask]
         self.seq_starts_s = np.concatenate(([0], np.cumsum(self.mask.sum(axis=1)))).astype(np.int64)
 

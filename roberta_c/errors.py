@@ -36,9 +36,12 @@ class ResourceError(RobertaCError, RuntimeError):
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """`value` as it may appear in a message: repr, on one line, cut to `limit` characters."""
+    """`value` as it may appear in a message: on one line, ASCII, cut to `limit` characters, never raising."""
+    shape = getattr(value, "shape", None)
+    if shape is not None and not isinstance(value, type):  # an array's repr is long, and many lines
+        return f"a {type(value).__name__} of shape {shape!r:.40}"
     try:
-        text = ascii(value)
-    except ValueError:  # an integer of more digits than Python is willing to print
-        text = f"a {type(value).__name__} too long to show"
+        text = " ".join(ascii(value).split())
+    except Exception:  # a repr may be anyone's, and Python refuses to print integers of thousands of digits
+        return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 1] + "…"

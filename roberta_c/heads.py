@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._kernels import PackedLinear
-from .modules import Dropout, Linear, Module, as_float32
+from .modules import Dropout, Linear, Module, first_tokens
 
 if TYPE_CHECKING:
     from .config import RobertaConfig
@@ -37,4 +37,4 @@ class ClassificationHead(Module):
         return self.out_proj(self.dense(first_sh, activation="tanh"))
 
     def __call__(self, hidden_states: Any) -> np.ndarray:
-        return self.classify(as_float32(hidden_states, "hidden_states")[:, 0])
+        return self.classify(first_tokens(hidden_states))

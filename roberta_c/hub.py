@@ -1,8 +1,8 @@
 """Where a model's files are: a local folder as it is, or a Hub repository through huggingface_hub.
 
 The client does the transport, the cache, the progress bars and reads its own environment variables
-(HF_ENDPOINT, HF_HOME, HF_TOKEN, HF_HUB_OFFLINE…). Here is which files to ask for, that all of one
-call come from one commit, and errors that say what to do. Reading the JSON files among them, as
+(HF_ENDPOINT, HF_HOME, HF_TOKEN, HF_HUB_OFFLINE…). Here is which files to ask for, that all files of one
+`resolve` come from one commit, and errors that say what to do. Reading the JSON files among them, as
 strictly as a stranger's file should be, is here as well: an index names the files it needs.
 """
 

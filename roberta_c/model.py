@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import hub
-from ._kernels import Kernels
+from ._kernels import HAS_OPENMP, Kernels, aligned_empty
 from .batch import PackedBatch, pack_batch
 from .checkpoint import names, open_checkpoint
 from .config import RobertaConfig, XLMRobertaConfig
@@ -71,9 +71,13 @@ class PreTrainedModel(Module):
         use. isa: None for the best this CPU has. Other keywords replace fields of config.json. Raises
         ModelFileError, UnsafeFileError, HubError, InputError.
         """
-        if dtype not in DTYPES:
+        if not isinstance(dtype, str) or dtype not in DTYPES:
             raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
         threads = default_num_threads() if num_threads is None else checked_num_threads(num_threads)
+        if threads > 1 and not HAS_OPENMP:
+            if num_threads is not None:
+                logger.warning("num_threads: found %d, but this build has no OpenMP: using 1", threads)
+            threads = 1
         kernels = Kernels(isa)
         where: dict[str, Any] = {
             "revision": revision,
@@ -81,8 +85,11 @@ class PreTrainedModel(Module):
             "cache_dir": cache_dir,
             "local_files_only": local_files_only,
         }
+        if not isinstance(config, RobertaConfig | None):
+            raise InputError(f"config: found {shown(config)}, expected a RobertaConfig or None")
         if config is None:
             config = cls.config_class.from_pretrained(path_or_id, **where)
+        config.validate()  # it may have been changed since it was read
         if config_overrides:
             config = config.with_overrides(str(path_or_id), config_overrides)
         if config.model_type != cls.config_class.model_type:
@@ -132,9 +139,13 @@ class PreTrainedModel(Module):
         return pack_batch(input_ids, attention_mask, token_type_ids, position_ids, limits)
 
     def _wants_hidden_states(self, output_hidden_states: bool | None) -> bool:
-        return bool(
-            self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        )
+        if output_hidden_states is None:
+            return bool(self.config.output_hidden_states)
+        if not isinstance(output_hidden_states, bool):
+            raise InputError(
+                f"output_hidden_states: found {shown(output_hidden_states)}, expected True, False or None"
+            )
+        return output_hidden_states
 
 
 class RobertaModel(PreTrainedModel):
@@ -170,7 +181,7 @@ class RobertaModel(PreTrainedModel):
     def encode(self, batch: PackedBatch, with_states: bool) -> tuple[np.ndarray, list[np.ndarray] | None]:
         """Packed tokens → last layer's x_th (T, H), and all L + 1 states where asked for."""
         hidden = self.config.hidden_size
-        last = np.empty((len(batch.token_ids_t), hidden), dtype=np.float32)
+        last = aligned_empty((len(batch.token_ids_t), hidden))
         collected: list[list[np.ndarray]] = []
         for sequences, tokens in batch.chunks(CHUNK_TOKENS):
             starts = batch.seq_starts_s[sequences.start : sequences.stop + 1] - tokens.start

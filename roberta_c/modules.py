@@ -98,7 +98,9 @@ class Linear(Module):
     ) -> np.ndarray:
         rows, shape = as_rows(x, self.in_features, "x")
         if residual is not None:
-            residual, _ = as_rows(residual, self.out_features, "residual")
+            residual, residual_shape = as_rows(residual, self.out_features, "residual")
+            if residual_shape != shape:
+                raise InputError(f"residual: found leading shape {residual_shape}, expected {shape} as x")
         num_threads = threads_for(rows.size * self.out_features, self.num_threads)
         y = self.packed.kernels.linear(rows, self.packed, activation, residual, num_threads)
         return y.reshape(*shape, self.out_features)
@@ -117,7 +119,8 @@ class LayerNorm(Module):
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         rows, shape = as_rows(x, len(self.norm.weight), "x")
-        return self.kernels.layer_norm(rows, self.norm, self.num_threads).reshape(*shape, -1)
+        y = self.kernels.layer_norm(rows, self.norm, self.num_threads)
+        return y.reshape(*shape, len(self.norm.weight))
 
     def details(self) -> str:
         return f"({len(self.norm.weight)},), eps={self.norm.eps}, elementwise_affine=True"
@@ -132,7 +135,7 @@ class Embedding(Module):
         self.num_embeddings, self.embedding_dim = table.shape
 
     def __call__(self, ids: np.ndarray) -> np.ndarray:
-        ids = np.asarray(ids)
+        ids = as_array(ids, "ids")
         if ids.dtype.kind not in "iu":
             raise InputError(f"ids: found dtype {ids.dtype}, expected integers")
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.num_embeddings:
@@ -183,9 +186,25 @@ class Activation(Module):
         return self.kernels.activate(as_float32(x, "x"), self.name, self.num_threads)
 
 
+def as_array(x: Any, name: str) -> np.ndarray:
+    """`x` as an array. InputError where its rows differ in length."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise InputError(f"{name}: found rows of different lengths, expected a padded array") from None
+
+
+def first_tokens(hidden_states: Any) -> np.ndarray:
+    """The first token of each sequence, (S, width, H) → (S, H). InputError for another shape."""
+    hidden = as_float32(hidden_states, "hidden_states")
+    if hidden.ndim != 3 or hidden.shape[1] == 0:
+        raise InputError(f"hidden_states: found shape {hidden.shape}, expected (batch, length, hidden)")
+    return hidden[:, 0]
+
+
 def as_float32(x: Any, name: str) -> np.ndarray:
     """`x` as a C-contiguous float32 array. InputError where it is not numbers."""
-    array = np.asarray(x)
+    array = as_array(x, name)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{name}: found dtype {array.dtype}, expected float32")
     return np.ascontiguousarray(array, dtype=np.float32)

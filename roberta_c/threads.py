@@ -27,7 +27,7 @@ def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
     ignored, as OpenMP itself does: it was not set for us.
     """
     wanted = environment.get("ROBERTA_C_NUM_THREADS")
-    if wanted is not None:
+    if wanted:
         try:
             return checked_num_threads(int(wanted))
         except ValueError:

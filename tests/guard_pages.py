@@ -52,6 +52,9 @@ class GuardedNumpy:
     def empty_like(self, array: np.ndarray) -> np.ndarray:
         return self.empty(array.shape, array.dtype)
 
+    def concatenate(self, arrays) -> np.ndarray:
+        return beside_guard_page(np.concatenate(arrays), self.at_end)
+
 
 def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -> None:
     def placed(array: np.ndarray) -> np.ndarray:

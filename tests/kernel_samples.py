@@ -140,6 +140,12 @@ class CanaryNumpy:
     def empty_like(self, array: np.ndarray) -> np.ndarray:
         return self.empty(array.shape, array.dtype)
 
+    def concatenate(self, arrays) -> np.ndarray:
+        together = np.concatenate(arrays)
+        placed = self.empty(together.shape, together.dtype)
+        placed[...] = together
+        return placed
+
 
 @contextmanager
 def guarded_outputs(monkeypatch: pytest.MonkeyPatch, first_byte: int) -> Iterator[None]:

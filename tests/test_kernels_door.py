@@ -6,6 +6,7 @@ import ast
 import inspect
 import pickle
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -536,3 +537,24 @@ def assert_same_parameters(node: ast.FunctionDef, runtime: object) -> None:
     parameters = inspect.signature(runtime).parameters.values()
     assert [parameter.name for parameter in parameters] == names, node.name
     assert [p.default for p in parameters if p.default is not inspect.Parameter.empty] == defaults, node.name
+
+
+def test_threads_that_cannot_be_started_are_an_error_and_not_the_end(monkeypatch):
+    """libgomp ends the process where it cannot start a thread; so starting some is tried first."""
+    kernels = Kernels()
+    x = np.ones(8, np.float32)
+    start, count = threading.Thread.start, 0
+
+    def limited(thread):
+        nonlocal count
+        count += 1
+        if count > 3:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    _kernels._largest_team.__dict__.clear()
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with pytest.raises(ResourceError, match=r"^num_threads: found room for 4 threads, expected 8; a limit"):
+        kernels.activate(x, "relu", num_threads=8)
+    monkeypatch.undo()
+    assert kernels.activate(x, "relu", num_threads=8).all()

@@ -20,7 +20,9 @@ from roberta_c.modules import (
     ModuleList,
     as_float32,
     as_rows,
+    first_tokens,
 )
+from roberta_c.threads import SERIAL_WORK
 
 K = Kernels()
 RNG = np.random.default_rng(0)
@@ -192,8 +194,9 @@ def test_dropout_does_nothing():
 
 
 def test_threads_do_not_change_a_bit():
-    x = normal(RNG, 40, 64)
+    x = normal(RNG, 400, 64)
     packed = K.pack_linear([normal(RNG, 50, 64)])
+    assert x.size * 50 > SERIAL_WORK
     norm = layer_norm(64).norm
     for threads in THREADS:
         assert same_bits(Linear(packed, threads)(x), Linear(packed)(x))
@@ -237,10 +240,22 @@ def test_shapes_that_do_not_fit_are_refused():
             layer(np.zeros(shape, np.float32))
     with pytest.raises(InputError, match=r"^residual: found shape \(2, 3\), expected \(…, 7\)$"):
         layer(np.zeros((2, 3)), residual=np.zeros((2, 3)))
-    with pytest.raises(InputError, match=r"^residual: found shape \(3, 7\), expected \(2, 7\)$"):
+    with pytest.raises(InputError, match=r"^residual: found leading shape \(3,\), expected \(2,\) as x$"):
         layer(np.zeros((2, 3)), residual=np.zeros((3, 7)))
     with pytest.raises(InputError, match=r"^x: found shape \(2, 5\), expected \(…, 6\)$"):
         layer_norm(6)(np.zeros((2, 5)))
+
+
+def test_empty_and_ragged_inputs():
+    assert layer_norm(6)(np.zeros((2, 0, 6), np.float32)).shape == (2, 0, 6)
+    for ragged in ([[1.0, 2.0], [3.0]], [np.zeros((2, 3)), np.zeros((4, 3))]):
+        with pytest.raises(InputError, match="^x: found rows of different lengths, expected a padded array$"):
+            linear(7, 3)(ragged)
+    for shape in ((3,), (2, 3), (2, 0, 3)):
+        with pytest.raises(
+            InputError, match=r"^hidden_states: found shape .*, expected \(batch, length, hidden\)$"
+        ):
+            first_tokens(np.zeros(shape))
 
 
 def test_ids_outside_an_embedding_are_refused():

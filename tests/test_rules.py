@@ -103,7 +103,7 @@ def test_no_vague_names_and_no_long_files():
     for path in tracked:
         assert path.stem not in ("utils", "common", "helpers", "misc"), path
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= 660, f"{path}: {lines} lines: split it"
+        assert lines <= 600, f"{path}: {lines} lines: split it"
 
 
 def test_c_sources_keep_to_computing():

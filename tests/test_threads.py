@@ -17,10 +17,12 @@ from roberta_c.encoder import Encoder, Layer
 from roberta_c.errors import InputError
 from roberta_c.threads import (
     MAX_THREADS,
+    SERIAL_WORK,
     affinity_count,
     cgroup_quota,
     checked_num_threads,
     default_num_threads,
+    threads_for,
 )
 
 
@@ -51,7 +53,11 @@ def test_our_own_variable_decides(sixteen_cpus, wanted, expected):
     assert default_num_threads({"ROBERTA_C_NUM_THREADS": wanted, "OMP_NUM_THREADS": "1"}) == expected
 
 
-@pytest.mark.parametrize("wanted", ["0", "-1", "1025", "four", "", "2.5", "1e3", "2\n3", "9" * 5000, "\0"])
+def test_an_empty_variable_counts_as_unset(sixteen_cpus):
+    assert default_num_threads({"ROBERTA_C_NUM_THREADS": ""}) == 16
+
+
+@pytest.mark.parametrize("wanted", ["0", "-1", "1025", "four", " ", "2.5", "1e3", "2\n3", "9" * 5000, "\0"])
 def test_our_own_variable_must_be_a_number_of_threads(sixteen_cpus, wanted):
     with pytest.raises(
         InputError, match=r"^ROBERTA_C_NUM_THREADS: found '.{0,80}, expected 1 to 1024$"
@@ -154,6 +160,12 @@ def test_num_threads_that_are_refused(wrong):
         checked_num_threads(wrong)
 
 
+def test_small_work_stays_serial():
+    assert threads_for(0, 8) == threads_for(SERIAL_WORK - 1, 8) == 1
+    assert threads_for(SERIAL_WORK, 8) == 8
+    assert threads_for(SERIAL_WORK, 1) == 1
+
+
 # ---- callers and forks ---------------------------------------------------------------------------------
 
 
@@ -167,6 +179,7 @@ def small_encoder(num_threads: int) -> Encoder:
 def test_concurrent_callers_of_one_encoder_get_the_same_bits():
     """Eight Python threads, each with texts of its own, over two OpenMP threads each."""
     encoder, rng = small_encoder(num_threads=2), np.random.default_rng(1)
+    assert SERIAL_WORK < 90 * (4 * 48 + 2 * 96) * 48  # so that teams are opened
     batches = [(normal(rng, 90, 48), starts_of([50, 40 - i, i])) for i in range(1, 9)]
     expected = []
     for x, starts in batches:
@@ -202,7 +215,7 @@ def test_more_threads_than_work_or_cpus():
 
 
 FORK = r"""
-import os, sys, threading
+import os, signal, threading
 import numpy
 from kernel_samples import random_layer, same_bits, starts_of
 from roberta_c._kernels import Kernels, Workspace
@@ -219,6 +232,7 @@ def run(threads):
 def in_a_child(threads, deeper=False):
     child = os.fork()
     if child == 0:
+        signal.alarm(30)  # ends it where it hangs
         same = all(same_bits(run(threads), expected) for _ in range(3))
         if deeper:
             same = same and in_a_child(threads)
@@ -243,6 +257,29 @@ def test_a_child_forked_after_a_threaded_call_computes_the_same():
     """libgomp's threads do not survive fork; a child that waited for them would hang for ever."""
     done = in_a_process("-W", "ignore::DeprecationWarning", "-c", FORK, timeout=120)
     assert done.stdout == "done\n", done.stderr[-2000:]
+
+
+LIMITED = """
+import numpy
+from kernel_samples import random_layer, same_bits, starts_of
+from roberta_c._kernels import Kernels, Workspace
+kernels = Kernels()
+layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
+x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
+results = [x.copy() for _ in range(3)]
+for y, threads in zip(results, (1, 2, 5)):
+    kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=threads)
+    assert same_bits(y, results[0])
+print("done")
+"""
+
+
+@pytest.mark.parametrize(
+    "limits", [{"OMP_THREAD_LIMIT": "2"}, {"OMP_THREAD_LIMIT": "1"}, {"OMP_DYNAMIC": "true"}]
+)
+def test_fewer_threads_than_asked_for_compute_the_same(limits):
+    """OpenMP may grant less than num_threads; a barrier for threads that never came would wait for ever."""
+    assert in_a_process("-c", LIMITED, timeout=30, **limits).stdout == "done\n"
 
 
 def test_openmp_gives_more_than_one_thread():

@@ -1,0 +1,93 @@
+# What _kernels.pyx calls in csrc/: roberta_c.h as Cython sees it; formulas and shapes stand there.
+
+from libc.stdint cimport int64_t
+
+
+cdef extern from "roberta_c.h" nogil:
+    ctypedef enum rc_activation:
+        RC_NO_ACTIVATION
+        RC_GELU
+        RC_GELU_NEW
+        RC_RELU
+        RC_TANH
+
+    ctypedef enum rc_dtype:
+        RC_FLOAT32
+        RC_FLOAT16
+        RC_BFLOAT16
+
+    ctypedef enum rc_status:
+        RC_OK
+        RC_UNKNOWN_ISA
+
+    ctypedef struct rc_linear:
+        const float *panels_pkn
+        const float *bias_n
+        size_t sections
+        size_t n
+        size_t k
+
+    ctypedef struct rc_epilogue:
+        rc_activation activation
+        const float *residual_mn
+        size_t ld_residual
+        const float *scale_m
+
+    ctypedef struct rc_norm:
+        const float *weight_h
+        const float *bias_h
+        float eps
+
+    ctypedef struct rc_encoder_layer:
+        rc_linear qkv
+        rc_linear attention_output
+        rc_norm attention_norm
+        rc_linear up
+        rc_linear down
+        rc_norm output_norm
+        size_t heads
+        rc_activation activation
+
+    ctypedef struct rc_workspace:
+        float *qkv_t3h
+        float *context_th
+        float *attended_th
+        float *up_tf
+        float *scratch
+        size_t scratch_per_thread
+
+    ctypedef struct rc_embeddings:
+        const void *word_vh
+        rc_dtype word_dtype
+        const float *position_ph
+        const float *token_type_gh
+        rc_norm norm
+        size_t h
+
+    ctypedef struct rc_barrier:
+        pass
+
+    ctypedef struct rc_kernels:
+        const char *name
+        size_t mr
+        size_t nr
+        void (*pack_linear)(const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
+        void (*linear)(const rc_linear *, const float *, size_t, size_t, const rc_epilogue *, float *, size_t,
+                       size_t, size_t) noexcept nogil
+        void (*attention)(const float *, const int64_t *, size_t, size_t, size_t, float *, float *, size_t,
+                          size_t) noexcept nogil
+        void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
+        void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
+        void (*exponentiate)(const float *, size_t, float *) noexcept nogil
+        void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, const int64_t *, size_t, float *,
+                      size_t, size_t) noexcept nogil
+        void (*encoder_layer)(const rc_encoder_layer *, const int64_t *, size_t, float *,
+                              const rc_workspace *, rc_barrier *, size_t, size_t) noexcept nogil
+
+    size_t rc_isa_count()
+    const char *rc_isa_name(size_t)
+    bint rc_isa_available(size_t)
+    rc_status rc_select_kernels(const char *, const rc_kernels **)
+    rc_status rc_attention_scratch(const rc_kernels *, size_t, size_t, size_t *)
+    const char *rc_status_message(rc_status)
+    void rc_barrier_init(rc_barrier *)
