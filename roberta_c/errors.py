@@ -41,7 +41,7 @@ def shown(value: object, limit: int = 80) -> str:
     if shape is not None and not isinstance(value, type):  # an array's repr is long, and many lines
         return f"a {type(value).__name__} of shape {shape!r:.40}"
     try:
-        text = " ".join(ascii(value).split())
+        text = ascii(value).replace("\n", " ")
     except Exception:  # a repr may be anyone's, and Python refuses to print integers of thousands of digits
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 1] + "…"

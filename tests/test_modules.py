@@ -249,7 +249,9 @@ def test_shapes_that_do_not_fit_are_refused():
 def test_empty_and_ragged_inputs():
     assert layer_norm(6)(np.zeros((2, 0, 6), np.float32)).shape == (2, 0, 6)
     for ragged in ([[1.0, 2.0], [3.0]], [np.zeros((2, 3)), np.zeros((4, 3))]):
-        with pytest.raises(InputError, match=r"^x: found rows of different lengths, expected a padded array$"):
+        with pytest.raises(
+            InputError, match=r"^x: found rows of different lengths, expected a padded array$"
+        ):
             linear(7, 3)(ragged)
     for shape in ((3,), (2, 3), (2, 0, 3)):
         with pytest.raises(

@@ -11,9 +11,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from roberta_c._kernels import available_isas
 
 import roberta_c
+from roberta_c._kernels import available_isas
 
 from .conftest import make_random_model, padded_batch
 

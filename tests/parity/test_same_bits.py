@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from roberta_c._kernels import available_isas
 
 import roberta_c
+from roberta_c._kernels import available_isas
 
 from .conftest import make_random_model
 
