@@ -1,6 +1,11 @@
 # What _kernels.pyx calls in csrc/: roberta_c.h as Cython sees it; formulas and shapes stand there.
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef extern from "float_state.h" nogil:
+    uint64_t rc_float_state_enter()
+    void rc_float_state_leave(uint64_t)
 
 
 cdef extern from "roberta_c.h" nogil:

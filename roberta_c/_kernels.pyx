@@ -12,7 +12,7 @@ import threading
 import numpy as np
 
 from cython.parallel cimport parallel, threadid
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from .errors import InputError, ResourceError, shown
 from . import threads
@@ -374,13 +374,16 @@ cdef class Kernels:
         per_section = (n + nr - 1) // nr
         panels = aligned_empty((sections * per_section, k, nr))
         cdef int team = team_for(num_threads)
+        cdef uint64_t state
         cdef const float *w_nk
         cdef float *packed
         for i, weight in enumerate(weights):
             checked_array(weight, "weight", np.float32, (n, k))
             w_nk, packed = floats(weight), writable_floats(panels[i * per_section:(i + 1) * per_section])
             with nogil, parallel(num_threads=team):
+                state = rc_float_state_enter()
                 self.table.pack_linear(w_nk, n, k, packed, threadid(), rc_team_size())
+                rc_float_state_leave(state)
         bias = None
         if biases is not None:
             bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
@@ -406,8 +409,11 @@ cdef class Kernels:
         cdef const float *x_mk = floats(x)
         cdef float *y_mn = writable_floats(out)
         cdef int team = team_for(num_threads)
+        cdef uint64_t state
         with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
             self.table.linear(&packed.c, x_mk, packed.c.k, m, &epilogue, y_mn, n, threadid(), rc_team_size())
+            rc_float_state_leave(state)
         return out
 
     def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1) -> np.ndarray:
@@ -425,14 +431,17 @@ cdef class Kernels:
         check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), h // heads, &per_thread), "qkv")
         per_thread = whole_lines(per_thread)
         cdef int team = team_for(num_threads)
+        cdef uint64_t state
         scratch = aligned_empty((team * per_thread,))
         cdef float *scratch_floats = writable_floats(scratch)
         cdef const float *qkv_t3h = floats(qkv)
         cdef const int64_t *starts_s = integers(seq_starts)
         cdef float *context_th = writable_floats(out)
         with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
             self.table.attention(qkv_t3h, starts_s, s, heads, h, context_th,
                                  scratch_floats + threadid() * per_thread, threadid(), rc_team_size())
+            rc_float_state_leave(state)
         return out
 
     def layer_norm(self, x, Norm norm not None, num_threads=1) -> np.ndarray:
@@ -446,8 +455,11 @@ cdef class Kernels:
         cdef const float *x_th = floats(x)
         cdef float *y_th = writable_floats(out)
         cdef int team = team_for(num_threads)
+        cdef uint64_t state
         with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
             self.table.layer_norm(&norm.c, x_th, t, h, y_th, threadid(), rc_team_size())
+            rc_float_state_leave(state)
         return out
 
     def activate(self, x, activation, num_threads=1) -> np.ndarray:
@@ -461,17 +473,23 @@ cdef class Kernels:
         cdef const float *x_n = floats(x)
         cdef float *y_n = writable_floats(out)
         cdef int team = team_for(num_threads)
+        cdef uint64_t state
         with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
             self.table.activate(chosen, x_n, n, y_n, threadid(), rc_team_size())
+            rc_float_state_leave(state)
         return out
 
     def exponentiate(self, x) -> np.ndarray:
         """exp(x) as the softmax uses it: results below the smallest normal float32 are held there."""
+        cdef uint64_t state
         checked_any_shape(x, "x")
         out = aligned_empty(x.shape)
         cdef size_t n = out.size
         if n:
+            state = rc_float_state_enter()
             self.table.exponentiate(floats(x), n, writable_floats(out))
+            rc_float_state_leave(state)
         return out
 
     def embed(self, EmbeddingTables tables not None, ids, positions, types=None, num_threads=1) -> np.ndarray:
@@ -489,8 +507,11 @@ cdef class Kernels:
         cdef const int64_t *positions_t = integers(positions)
         cdef float *x_th = writable_floats(out)
         cdef int team = team_for(num_threads)
+        cdef uint64_t state
         with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
             self.table.embed(&tables.c, ids_t, positions_t, types_t, t, x_th, threadid(), rc_team_size())
+            rc_float_state_leave(state)
         return out
 
     def encoder_layer(self, PackedLayer layer not None, x, seq_starts, Workspace workspace not None,
@@ -510,6 +531,7 @@ cdef class Kernels:
         check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), h // layer.heads, &per_thread), "x")
         per_thread = whole_lines(per_thread)
         cdef int team = team_for(num_threads)
+        cdef uint64_t state
         cdef Py_ssize_t hidden = whole_lines(t * h), up = whole_lines(t * f)
         cdef float *arena = workspace.reserve(5 * hidden + up + team * per_thread)
         cdef rc_workspace parts
@@ -524,4 +546,6 @@ cdef class Kernels:
         cdef rc_barrier barrier
         rc_barrier_init(&barrier)
         with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
             self.table.encoder_layer(&layer.c, starts_s, s, x_th, &parts, &barrier, threadid(), rc_team_size())
+            rc_float_state_leave(state)

@@ -478,6 +478,25 @@ for isa in available_isas():
 """
 
 
+FLUSHING_HOST = """
+import numpy, torch
+from roberta_c._kernels import Kernels, available_isas
+assert torch.set_flush_denormal(True)
+tiny = numpy.full((64, 1), 2.0**-70, numpy.float32)
+for isa in available_isas():
+    kernels = Kernels(isa)
+    for threads in (1, 3):
+        product = kernels.linear(tiny, kernels.pack_linear([tiny]), num_threads=threads)
+        assert (product.view(numpy.uint32) == 1 << 9).all(), f"2^-140 flushed by {isa} with {threads} threads"
+assert (torch.tensor([1e-30]) * torch.tensor([1e-12])).item() == 0.0, "the host's own setting was lost"
+"""
+
+
+def test_a_host_that_flushes_denormals_changes_no_bits():
+    done = in_a_process("-c", FLUSHING_HOST)
+    assert done.returncode == 0, done.stderr
+
+
 def test_process_state_is_the_same_after_import_and_calls():
     done = in_a_process("-c", SIDE_EFFECTS)
     assert done.returncode == 0, done.stderr[-2000:]
