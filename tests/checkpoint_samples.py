@@ -370,3 +370,15 @@ def make_safetensors(header: object, data: bytes = b"", *, length: int | None = 
     if raw is None:
         raw = (header if isinstance(header, str) else json.dumps(header)).encode()
     return struct.pack("<Q", len(raw) if length is None else length) + raw + data
+
+
+def check_refused(folder: Path, data: bytes, fragment: str) -> None:
+    """A file of these bytes is refused with one line that names it and holds `fragment`."""
+    path = folder / "weights.bin"
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError) as caught:
+        open_checkpoint(path)
+    message = str(caught.value)
+    assert fragment in message
+    assert str(path) in message
+    assert "\n" not in message
