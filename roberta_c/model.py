@@ -20,7 +20,7 @@ from .encoder import CHUNK_TOKENS, Embeddings, Encoder, Layer, Pooler
 from .errors import InputError, ModelFileError, shown
 from .heads import ClassificationHead
 from .modules import Module
-from .outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
+from .outputs import BaseModelOutputWithPooling, Hidden, ModelOutput, SequenceClassifierOutput
 from .threads import checked_num_threads, default_num_threads
 from .weights import LoadReport, WeightSource
 
@@ -119,6 +119,35 @@ class PreTrainedModel(Module):
         """The encoder below the head, or the model itself."""
         raise NotImplementedError
 
+    def _output(
+        self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+    ) -> ModelOutput:
+        """What the model makes of the last layer's packed tokens (T, H)."""
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        *,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        **unsupported: Any,
+    ) -> Any:
+        """One forward pass.
+
+        input_ids: integers (S, width), with attention_mask of 0 and 1 (S, width) where padded; or ragged
+        lists of ids, for which hidden states come as lists of (len, H). Hidden states are float32, zero at
+        masked places. return_dict=False gives a tuple of the output's fields. Raises InputError.
+        """
+        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
+        last, states = self.base_model.encode(batch, self._wants_hidden_states(output_hidden_states))
+        hidden_states = None if states is None else tuple(batch.unpack(state) for state in states)
+        output = self._output(last, batch, hidden_states)
+        return output.to_tuple() if return_dict is False else output
+
     def _packed(
         self,
         input_ids: Any,
@@ -197,31 +226,11 @@ class RobertaModel(PreTrainedModel):
         count = len(self.encoder.layer) + 1
         return last, [np.concatenate([empty, *(states[i] for states in collected)]) for i in range(count)]
 
-    def __call__(
-        self,
-        input_ids: Any = None,
-        attention_mask: Any = None,
-        token_type_ids: Any = None,
-        position_ids: Any = None,
-        *,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        **unsupported: Any,
-    ) -> Any:
-        """One forward pass.
-
-        input_ids: integers (S, width), with attention_mask of 0 and 1 (S, width) where padded; or ragged
-        lists of ids, for which hidden states come as lists of (len, H). Hidden states are float32, zero at
-        masked places. Raises InputError.
-        """
-        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
-        last, states = self.encode(batch, self._wants_hidden_states(output_hidden_states))
-        output = BaseModelOutputWithPooling(
-            last_hidden_state=batch.unpack(last),
-            pooler_output=None if self.pooler is None else self.pooler.pool(last[batch.first_tokens_s]),
-            hidden_states=None if states is None else tuple(batch.unpack(state) for state in states),
-        )
-        return output.to_tuple() if return_dict is False else output
+    def _output(
+        self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+    ) -> ModelOutput:
+        pooled = None if self.pooler is None else self.pooler.pool(last_th[batch.first_tokens_s])
+        return BaseModelOutputWithPooling(batch.unpack(last_th), pooled, hidden_states)
 
 
 class RobertaForSequenceClassification(PreTrainedModel):
@@ -248,25 +257,12 @@ class RobertaForSequenceClassification(PreTrainedModel):
         """The encoder below the head."""
         return self.roberta
 
-    def __call__(
-        self,
-        input_ids: Any = None,
-        attention_mask: Any = None,
-        token_type_ids: Any = None,
-        position_ids: Any = None,
-        *,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        **unsupported: Any,
-    ) -> Any:
-        """One forward pass; arguments as RobertaModel's, result a SequenceClassifierOutput."""
-        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
-        last, states = self.roberta.encode(batch, self._wants_hidden_states(output_hidden_states))
-        output = SequenceClassifierOutput(
-            logits=self.classifier.classify(last[batch.first_tokens_s]),
-            hidden_states=None if states is None else tuple(batch.unpack(state) for state in states),
+    def _output(
+        self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+    ) -> ModelOutput:
+        return SequenceClassifierOutput(
+            self.classifier.classify(last_th[batch.first_tokens_s]), hidden_states
         )
-        return output.to_tuple() if return_dict is False else output
 
 
 class XLMRobertaModel(RobertaModel):
