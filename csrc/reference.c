@@ -32,7 +32,6 @@ static void linear(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, 
             for (size_t i = 0; i < k; i++)
                 y += (double)x_mk[row * ldx + i] * (double)w->panels_pkn[column * k + i];
             y = activated(epilogue->activation, y);
-            if (epilogue->scale_m) y *= epilogue->scale_m[row];
             if (epilogue->residual_mn) y += epilogue->residual_mn[row * epilogue->ld_residual + column];
             y_mn[row * ldy + column] = (float)y;
         }

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH, RC_ACTIVATION_COUNT } rc_activation;
+typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH } rc_activation;
 
 /* How the rows of an embedding table lie in the file. */
 typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
@@ -30,13 +30,12 @@ typedef struct {
     size_t sections, n, k;
 } rc_linear;
 
-/* What happens to a product while it is in registers: y := activation(y + bias), or y := residual +
- * scale * (y + bias); an activation stands beside neither residual nor scale. */
+/* What happens to a product before it is out of the caches: y := activation(y + bias), or y := residual +
+ * y + bias; never both an activation and a residual. */
 typedef struct {
     rc_activation activation;
     const float *residual_mn; /* or NULL; may be the output itself */
     size_t ld_residual;
-    const float *scale_m; /* or NULL: 1 */
 } rc_epilogue;
 
 typedef struct {
@@ -83,8 +82,8 @@ typedef struct rc_kernels {
     /* panels_pkn := one section of packed W, from row-major w_nk. */
     void (*pack_linear)(const float *w_nk, size_t n, size_t k, float *panels_pkn, size_t ith, size_t nth);
 
-    /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + scale_m * (x_mk W^T + bias_n); y may be the
-     * residual, not x. */
+    /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n; y may be the residual, not
+     * x. */
     void (*linear)(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
                    float *y_mn, size_t ldy, size_t ith, size_t nth);
 

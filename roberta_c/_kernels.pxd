@@ -36,7 +36,6 @@ cdef extern from "roberta_c.h" nogil:
         rc_activation activation
         const float *residual_mn
         size_t ld_residual
-        const float *scale_m
 
     ctypedef struct rc_norm:
         const float *weight_h

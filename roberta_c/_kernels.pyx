@@ -399,7 +399,7 @@ cdef class Kernels:
         out = aligned_empty((m, n))
         cdef rc_epilogue epilogue
         epilogue.activation = checked_activation(activation)
-        epilogue.residual_mn, epilogue.ld_residual, epilogue.scale_m = NULL, n, NULL
+        epilogue.residual_mn, epilogue.ld_residual = NULL, n
         if residual is not None:
             if activation != "none":
                 raise InputError("residual: found one beside an activation, expected either")
