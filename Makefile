@@ -1,7 +1,7 @@
 # The commands of daily work. PYTHON is the virtual environment's; `make dev` makes it.
 PYTHON ?= .venv/bin/python
 
-.PHONY: dev test lint bench asan
+.PHONY: dev test lint bench train asan
 
 # Once, and again after csrc/ or _kernels.pyx changed: an environment with everything, built in place.
 dev:
@@ -14,8 +14,8 @@ test: dev
 
 # What tests/test_rules.py checks too; `ruff format` and clang-format -i mend most of it.
 lint:
-	$(PYTHON) -m ruff check roberta_c tests benchmarks setup.py
-	$(PYTHON) -m ruff format --check roberta_c tests benchmarks setup.py
+	$(PYTHON) -m ruff check roberta_c tests benchmarks training setup.py
+	$(PYTHON) -m ruff format --check roberta_c tests benchmarks training setup.py
 	$(PYTHON) -m mypy
 	for file in csrc/*; do \
 	    $(dir $(PYTHON))clang-format --assume-filename=x.c < $$file | diff -u $$file - || exit 1; done
@@ -23,6 +23,12 @@ lint:
 # Figures for README and benchmarks/README.md; needs an otherwise idle machine.
 bench:
 	$(PYTHON) benchmarks/encoder.py --output benchmarks/results/encoder.json
+	$(PYTHON) benchmarks/startup.py --output benchmarks/results/startup.json
+
+# The bundled model again, into build/training; training/README.md says how long it takes.
+train:
+	$(PYTHON) -m pip install --quiet --editable '.[train]'
+	$(PYTHON) training/train.py --data $${ROBERTA_C_TEST_DATA:-../shared}/data
 
 # The kernels under AddressSanitizer and UndefinedBehaviorSanitizer, in a build of its own.
 asan:

@@ -1,7 +1,9 @@
 """RoBERTa-family models on CPUs, under the names that transformers users know.
 
-    from roberta_c import pipeline
-    classify = pipeline("text-classification", model="cardiffnlp/twitter-roberta-base-sentiment-latest")
+>>> from roberta_c import pipeline
+>>> classify = pipeline("text-classification")  # the bundled model; for another, model="org/name" or a folder
+>>> classify("I love this!")[0]["label"]
+'positive'
 
 Names are imported when first used, so that `import roberta_c` costs milliseconds.
 """
@@ -30,12 +32,14 @@ _HOMES = {
     "XLMRobertaModel": "model",
     "XLMRobertaTokenizer": "tokenizer",
     "XLMRobertaTokenizerFast": "tokenizer",
+    "bundled_model_path": "bundled",
     "pipeline": "tasks",
 }
 __all__ = [*_HOMES, "errors"]
 
 if TYPE_CHECKING:
     from .auto import AutoConfig, AutoModel, AutoModelForSequenceClassification
+    from .bundled import bundled_model_path
     from .config import RobertaConfig, XLMRobertaConfig
     from .model import (
         RobertaForSequenceClassification,

@@ -59,6 +59,11 @@ def available_isas() -> tuple[str, ...]:
     return tuple(rc_isa_name(i).decode() for i in range(rc_isa_count() - 1) if rc_isa_available(i))
 
 
+def cpu_features() -> dict[str, bool]:
+    """Which of the features that tell instruction sets apart this CPU has; empty where nothing can ask for them."""
+    return {rc_cpu_feature_name(i).decode(): rc_cpu_has_feature(i) for i in range(rc_cpu_feature_count())}
+
+
 cdef int check(rc_status status, str argument) except -1:
     """The one place where a C status becomes an exception."""
     if status == RC_OK:

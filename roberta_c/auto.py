@@ -48,7 +48,15 @@ class AutoModel(_AutoModelClass):
 
 
 class AutoModelForSequenceClassification(_AutoModelClass):
-    """RobertaForSequenceClassification or XLMRobertaForSequenceClassification."""
+    """RobertaForSequenceClassification or XLMRobertaForSequenceClassification.
+
+    >>> from roberta_c import bundled_model_path
+    >>> model = AutoModelForSequenceClassification.from_pretrained(bundled_model_path())
+    >>> model([[0, 300, 400, 2], [0, 500, 2]]).logits.shape  # ragged lists of ids need no padding
+    (2, 3)
+    >>> [model.config.id2label[index] for index in range(3)]
+    ['negative', 'neutral', 'positive']
+    """
 
     classes: ClassVar = {
         "roberta": RobertaForSequenceClassification,

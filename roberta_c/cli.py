@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .errors import HubError, InputError, RobertaCError, TokenizerFileError
+from .errors import InputError, RobertaCError
 
 if TYPE_CHECKING:
     from .cli_output import Output
@@ -59,11 +59,9 @@ class Program(click.Group):
             _abandon_stdout()
             status = BROKEN_PIPE
         except Exception as error:
-            if ctx.params["debug"]:
-                traceback.print_exc()
             if isinstance(error, OSError) and not isinstance(error, RobertaCError):
                 _abandon_stdout()
-            _report("error", _one_line(error))
+            _report_error(error, ctx.params["debug"])
             status = FAILURE
         raise click.exceptions.Exit(status)
 
@@ -76,6 +74,12 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "out of memory"
     return f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+
+
+def _report_error(error: Exception, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    _report("error", _one_line(error))
 
 
 def _report(kind: str, message: str) -> None:
@@ -123,6 +127,7 @@ def program(ctx: click.Context, debug: bool) -> None:
       roberta-c classify --model path/to/model "I love it"
       roberta-c classify --model org/name --file texts.txt --format jsonl > results.jsonl
       roberta-c describe org/name
+      roberta-c doctor --model org/name
 
     Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
     2 misused.
@@ -192,8 +197,7 @@ def _is_terminal(stream: Any) -> bool:
     metavar="PATH_OR_ID",
     envvar="ROBERTA_C_MODEL",
     show_envvar=True,
-    required=True,
-    help="Folder or Hub repository of the model.",
+    help="Folder or Hub repository of the model. Without it, a small one for English tweets answers.",
 )
 @click.option(
     "--file", "-f", "path", metavar="FILE", help="Read texts from FILE, one a line (-: standard input)."
@@ -234,7 +238,7 @@ def _is_terminal(stream: Any) -> bool:
 @_debug_option
 def classify(
     texts: tuple[str, ...],
-    model: str,
+    model: str | None,
     path: str | None,
     pairs: bool,
     form: str,
@@ -271,7 +275,7 @@ def classify(
     has_progress = not texts and _is_terminal(sys.stderr)
 
     from .cli_input import open_source
-    from .cli_output import ResultForm
+    from .cli_output import ResultForm, score_bars
     from .tasks import pipeline
 
     with open_source(texts, path, count_lines=has_progress) as source:
@@ -280,12 +284,17 @@ def classify(
             "max_length": max_length,
             "batch_size": batch_size,
         }
+        if model is None:
+            from .bundled import BUNDLED_MODEL
+
+            _report("note", f"{BUNDLED_MODEL} answers; --model names another")
         classifier = pipeline(
             "text-classification", model, dtype=dtype, num_threads=threads, **options, **where
         )
         # One text alone has room for all its labels.
         every_score = all_labels or top_k is not None or (form == "human" and len(texts) == 1)
-        result = ResultForm(classifier.labels, top_k if top_k or every_score else 1, every_score)
+        bars = score_bars(sys.stdout) if form == "human" else None
+        result = ResultForm(classifier.labels, top_k if top_k or every_score else 1, every_score, bars)
         result.check_labels()
         predictions = classifier.predictions(source.pairs() if pairs else source.texts)
         output = _output()
@@ -320,21 +329,10 @@ def describe(model: str, form: str, **where: Any) -> None:
     Example:
       roberta-c describe path/to/model
     """
-    from . import hub
-    from .auto import AutoModel, AutoModelForSequenceClassification
-    from .checkpoint import names, open_checkpoint
-    from .cli_output import description, description_lines
-    from .tokenizer import AutoTokenizer
+    from .cli_output import description_lines
+    from .description import description, open_model
 
-    checkpoint = open_checkpoint(hub.resolve(model, hub.WEIGHTS, **where))
-    stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))
-    has_head = names.CLASSIFICATION_HEAD["out_proj_weight"] in stored
-    loaded = (AutoModelForSequenceClassification if has_head else AutoModel).from_pretrained(model, **where)
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(model, **where)
-    except (TokenizerFileError, HubError) as error:
-        tokenizer = f"no tokenizer: {error}"
-    facts = description(loaded, tokenizer, checkpoint)
+    facts = description(open_model(model, **where))
     if form == "json":
         _output().document(facts)
     else:
@@ -384,6 +382,57 @@ def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
     from . import hub
 
     _output().text(str(hub.download(repo_id, local_dir=local_dir, **where)))
+
+
+# ---- doctor ------------------------------------------------------------------------------------------
+
+
+@program.command(short_help="Check this machine, and a model on it.")
+@click.option(
+    "--model", metavar="PATH_OR_ID", help="Folder or Hub repository of a model to load and check as well."
+)
+@_format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that this process may use."
+)
+@_hub_options
+@_offline_option
+@_debug_option
+@click.pass_context
+def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None, **where: Any) -> None:
+    """Check this machine: its CPU and which kernels it gets, threads and why that many, memory, versions,
+    caches, environment variables; and a model on it.
+
+    \b
+    Examples:
+      roberta-c doctor
+      roberta-c doctor --model path/to/model
+      roberta-c doctor --model org/name --format json > report.json
+
+    With --model: the files it is loaded from, what loading finds, its limits, and what it computes for a few
+    texts, compared with the plain kernels that all others answer to (seconds for a base model). The digests
+    are the same for any number of threads. Exit code 1 if something is wrong: one line of error for each.
+    """
+    if model is None and where["revision"] is not None:
+        raise click.UsageError("found --revision without --model, expected both")
+
+    from .cli_doctor import machine_lines, model_lines
+    from .doctor import Diagnosis
+
+    output, diagnosis = _output(), Diagnosis()
+    diagnosis.examine_machine(threads, **where)
+    if form != "json":  # before a model is touched, which may take time, or memory that is not there
+        output.text(machine_lines(diagnosis.facts) + "\n")
+    if model is not None:
+        diagnosis.examine_model(model, threads, **where)
+    if form == "json":
+        output.document(diagnosis.facts)
+    else:
+        output.text(model_lines(diagnosis.facts))
+    for error in diagnosis.errors:
+        _report_error(error, ctx.find_root().params["debug"])
+    if diagnosis.errors:
+        ctx.exit(FAILURE)
 
 
 def main() -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .errors import ModelFileError, shown
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
-    from .model import PreTrainedModel
     from .tasks.text_classification import Prediction
 
 # Some readers of lines break them at these too; inside JSON they may as well be spelled out.
@@ -25,7 +24,8 @@ _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u20
 class Output:
     """A stream of bytes, flushed with every result, so that each is seen as soon as it is there.
 
-    JSON is UTF-8 wherever it goes. In text for people, characters that `encoding` lacks are escaped.
+    JSON is UTF-8 wherever it goes; the odd bytes of a path are escaped in it. In text for people, characters
+    that `encoding` lacks are escaped.
     `aside` makes room on a terminal that a progress bar is on as well.
     """
 
@@ -42,7 +42,7 @@ class Output:
 
     def document(self, value: Any) -> None:
         """One JSON value."""
-        self._write(f"{_json_text(value, indent=2)}\n".encode())
+        self._write(f"{_json_text(value, indent=2)}\n".encode("utf-8", "backslashreplace"))
 
     def lines(self, rows: Iterable[Any]) -> None:
         """JSON values, a line each, as they come."""
@@ -83,15 +83,59 @@ def _is_unprintable(character: str) -> bool:
 
 
 @dataclass(frozen=True)
+class ScoreBars:
+    """Scores of 0 to 1 as bars for a terminal, every label in a colour of its own.
+
+    colours: whether the terminal may be sent any. blocks: whether it shows block characters; else "#".
+    """
+
+    colours: bool
+    blocks: bool
+
+    def bar(self, score: float, width: int, label: int, count: int) -> str:
+        """The bar of label number `label` of `count`, padded to `width` columns; empty for other scores."""
+        if not 0 <= score <= 1:
+            return ""
+        eighths = round(score * width * 8)
+        bar = (
+            _BLOCKS[-1] * (eighths // 8) + _BLOCKS[eighths % 8] if self.blocks else "#" * round(score * width)
+        )
+        padding = " " * (width - len(bar))
+        if self.colours and bar:
+            bar = f"\x1b[{_COLOURS[label * (2 if count == 2 else 1) % len(_COLOURS)]}m{bar}\x1b[0m"
+        return bar + padding
+
+
+# Eighths of a column, from none to all of it.
+_BLOCKS = ("", *"▏▎▍▌▋▊▉█")
+# Red, yellow, green: what most label sets run through, from negative to positive (two: red and green).
+_COLOURS = (31, 33, 32, 36, 34, 35)
+
+
+def score_bars(stream: Any, environment: Mapping[str, str] = os.environ) -> ScoreBars | None:
+    """The bars that `stream` can show: none unless a terminal, no colours with NO_COLOR (no-color.org)."""
+    if stream is None or not stream.isatty():
+        return None
+    try:
+        "".join(_BLOCKS).encode(stream.encoding or "ascii")
+        blocks = True
+    except UnicodeEncodeError:
+        blocks = False
+    return ScoreBars(not environment.get("NO_COLOR") and environment.get("TERM", "dumb") != "dumb", blocks)
+
+
+@dataclass(frozen=True)
 class ResultForm:
     """How predictions are shown: their labels, in the scores' order, and how many of these per text.
 
     every_score: whether JSON rows have the object `scores`, and people see a block of labels per text.
+    bars: what people see beside the scores, if anything.
     """
 
     labels: list[str]
     top_k: int | None
     every_score: bool
+    bars: ScoreBars | None = None
 
     def check_labels(self) -> None:
         """ModelFileError where a JSON object could not hold all labels."""
@@ -106,7 +150,7 @@ class ResultForm:
         row: dict[str, Any] = {"text": prediction.row.text}
         if prediction.row.text_pair is not None:
             row["text_pair"] = prediction.row.text_pair
-        best = self._best(prediction)
+        best = [(self.labels[index], score) for index, score in self._best(prediction)]
         row["label"], row["score"] = best[0]
         if prediction.truncated:
             row["truncated"] = True
@@ -119,14 +163,20 @@ class ResultForm:
         parts = [part for part in prediction.row if part is not None]
         text = " | ".join(map(printable, parts)) + (" [truncated]" if prediction.truncated else "")
         width = max(len(printable(label)) for label in self.labels)
-        lines = [f"{printable(label):{width}}  {score:7.4f}" for label, score in self._best(prediction)]
+        lines = []
+        for index, score in self._best(prediction):
+            line = f"{printable(self.labels[index]):{width}}  {score:7.4f}"
+            if self.bars is not None:
+                bar = self.bars.bar(score, 24 if self.every_score else 10, index, len(self.labels))
+                line += f"  {bar}" if bar else ""
+            lines.append(line)
         if not self.every_score:
             return f"{lines[0]}  {text}"
-        return "\n  ".join([text, *lines])
+        return "\n  ".join([text, *map(str.rstrip, lines)])
 
-    def _best(self, prediction: Prediction) -> list[tuple[str, float]]:
-        order = prediction.best_first()[: self.top_k]
-        return [(self.labels[index], float(prediction.scores_c[index])) for index in order]
+    def _best(self, prediction: Prediction) -> list[tuple[int, float]]:
+        """Numbers of the labels to show and their scores, best first."""
+        return [(index, float(prediction.scores_c[index])) for index in prediction.best_first()[: self.top_k]]
 
 
 # ---- keys --------------------------------------------------------------------------------------------
@@ -155,73 +205,44 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
 
 # ---- describe ----------------------------------------------------------------------------------------
 
-_SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "max_position_embeddings",
-    "pad_token_id",
-)
-
-
-def description(model: PreTrainedModel, tokenizer: Any, checkpoint: Checkpoint) -> dict[str, Any]:
-    """A loaded model in facts that JSON can hold; `tokenizer` is a loaded one, or why there is none."""
-    config, report = model.config, model.load_report
-    return {
-        "model": model.name_or_path,
-        "class": type(model).__name__,
-        "model_type": config.model_type,
-        "config": {name: getattr(config, name) for name in _SIZES},
-        "position_limit": config.max_tokens,
-        "problem_type": config.problem_type,
-        "labels": [config.id2label[index] for index in range(config.num_labels)],
-        "files": [str(path) for path in checkpoint.files],
-        "format": checkpoint.format,
-        "stored_dtypes": sorted({info.dtype for info in checkpoint.tensors.values()}),
-        "stored_values": sum(prod(info.shape) for info in checkpoint.tensors.values()),
-        "arithmetic": model.dtype,
-        "isa": model.kernels.isa,
-        "num_threads": model.num_threads,
-        "tree": repr(model),
-        "tokenizer": tokenizer if isinstance(tokenizer, str) else repr(tokenizer),
-        "load_report": {
-            "missing": list(report.missing),
-            "unexpected": list(report.unexpected),
-            "tied": [list(pair) for pair in report.tied],
-        },
-    }
-
 
 def description_lines(facts: dict[str, Any]) -> str:
     """A `description` as text: the tree, the tokenizer, the load report, the rest as a table."""
+    rows = {**model_rows(facts), "files": ", ".join(facts["files"])}
+    return "\n\n".join(
+        (
+            _printable_lines(facts["tree"]),
+            _printable_lines(facts["tokenizer"]),
+            "Load report\n" + table(load_report_rows(facts)),
+            "Model\n" + table(rows),
+        )
+    )
+
+
+def load_report_rows(facts: dict[str, Any]) -> dict[str, str]:
+    """What loading found, of a `description`."""
     report = facts["load_report"]
     tied = [" = ".join(pair) for pair in report["tied"]]
     loaded = {"missing": report["missing"], "unexpected": report["unexpected"], "tied": tied}
+    return {name: ", ".join(found) or "none" for name, found in loaded.items()}
+
+
+def model_rows(facts: dict[str, Any]) -> dict[str, Any]:
+    """A model's kind, sizes and limits, of a `description`."""
     stored = (f"{facts['stored_values']:,} values", ", ".join(facts["stored_dtypes"]), facts["format"])
-    table = {
+    return {
         **{name: facts[name] for name in ("model", "class", "model_type")},
         **facts["config"],
         "position limit": f"{facts['position_limit']} tokens",
         "problem_type": facts["problem_type"],
         "labels": ", ".join(map(str, facts["labels"])),
-        "files": ", ".join(facts["files"]),
         "stored": ", ".join(stored),
         "arithmetic": f"{facts['arithmetic']}, {facts['isa']}, {facts['num_threads']} threads",
     }
-    return "\n\n".join(
-        (
-            _printable_lines(facts["tree"]),
-            _printable_lines(facts["tokenizer"]),
-            "Load report\n" + _table({name: ", ".join(found) or "none" for name, found in loaded.items()}),
-            "Model\n" + _table(table),
-        )
-    )
 
 
-def _table(values: dict[str, Any]) -> str:
+def table(values: Mapping[str, Any]) -> str:
+    """Names and values, a line each, below a heading."""
     rows = [(f"  {name}", printable(str(value))) for name, value in values.items()]
     return aligned(rows)
 

@@ -35,6 +35,10 @@ class ResourceError(RobertaCError, RuntimeError):
     """The machine lacks something that the request needs (memory, an instruction set)."""
 
 
+class KernelError(RobertaCError, ArithmeticError):
+    """The kernels of this machine's instruction set computed something wrong."""
+
+
 def shown(value: object, limit: int = 80) -> str:
     """`value` as it may appear in a message: on one line, ASCII, cut to `limit` characters, never raising."""
     shape = getattr(value, "shape", None)

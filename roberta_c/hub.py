@@ -8,6 +8,7 @@ strictly as a stranger's file should be, is here as well: an index names the fil
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -129,6 +130,51 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     return parse_object(data, path)
+
+
+def cache_facts(
+    cache_dir: str | os.PathLike[str] | None, token: str | bool | None, *, local_files_only: bool
+) -> dict[str, Any]:
+    """Where the Hub's files are kept, where they come from, and what decided that.
+
+    Of the token only where it is from. The client's own `get_token` may ask the network; this does not.
+    """
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir)
+    chosen_by = "cache_dir"
+    if cache_dir is None:  # in the order in which the client looks
+        names = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
+        chosen_by = next((name for name in names if name in os.environ), "default")
+    return {
+        "folder": os.fspath(cache),
+        "chosen_by": chosen_by,
+        "exists": cache.is_dir(),
+        "endpoint": without_credentials(constants.ENDPOINT),
+        "offline": bool(constants.HF_HUB_OFFLINE or local_files_only),
+        "token": _token_source(token),
+    }
+
+
+def _token_source(token: str | bool | None) -> str | None:
+    from huggingface_hub import constants
+
+    if token is False:
+        return None
+    if isinstance(token, str):
+        return "argument"
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if os.environ.get(name, "").strip():
+            return name
+    with contextlib.suppress(OSError):
+        if os.path.getsize(constants.HF_TOKEN_PATH):
+            return "stored"
+    return None
+
+
+def without_credentials(text: str) -> str:
+    """`text` with the name and password left out of a URL in it."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "…@", text)
 
 
 class _Repository:

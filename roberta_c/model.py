@@ -21,7 +21,7 @@ from .errors import InputError, ModelFileError, shown
 from .heads import ClassificationHead
 from .modules import Module
 from .outputs import BaseModelOutputWithPooling, Hidden, ModelOutput, SequenceClassifierOutput
-from .threads import checked_num_threads, default_num_threads
+from .threads import chosen_num_threads
 from .weights import LoadReport, WeightSource
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class PreTrainedModel(Module):
         """
         if not isinstance(dtype, str) or dtype not in DTYPES:
             raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
-        threads = default_num_threads() if num_threads is None else checked_num_threads(num_threads)
+        threads, _ = chosen_num_threads(num_threads)
         if threads > 1 and not HAS_OPENMP:
             if num_threads is not None:
                 logger.warning("num_threads: found %d, but this build has no OpenMP: using 1", threads)
@@ -112,6 +112,12 @@ class PreTrainedModel(Module):
 
     def eval(self: Model) -> Model:
         """The model itself: there is no training mode. Kept for code written for transformers."""
+        return self
+
+    def to(self: Model, device: Any) -> Model:
+        """The model itself, which is on the CPU; InputError for any other device. Kept as `eval` is."""
+        if str(device) not in ("cpu", "cpu:0"):
+            raise InputError(f"device: found {shown(device)}, expected 'cpu'")
         return self
 
     @property

@@ -10,6 +10,7 @@ import math
 import operator
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError, shown
@@ -21,28 +22,57 @@ MAX_THREADS = 1024
 SERIAL_WORK = 1 << 20
 
 
-def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
-    """ROBERTA_C_NUM_THREADS if set, else min(affinity, cgroup CPU quota, OMP_NUM_THREADS).
+@dataclass(frozen=True)
+class ThreadLimits:
+    """What bounds the threads of a process that was not told their number; None: no such limit."""
 
-    Raises InputError where ROBERTA_C_NUM_THREADS is not a number of threads. A bad OMP_NUM_THREADS is
-    ignored, as OpenMP itself does: it was not set for us.
-    """
-    wanted = environment.get("ROBERTA_C_NUM_THREADS")
-    if wanted:
-        try:
-            return checked_num_threads(int(wanted))
-        except ValueError:
-            raise InputError(
-                f"ROBERTA_C_NUM_THREADS: found {shown(wanted)}, expected 1 to {MAX_THREADS}"
-            ) from None
-    limits = [affinity_count()]
-    quota = cgroup_quota()
-    if quota is not None:
-        limits.append(max(1, math.ceil(quota)))
+    affinity: int
+    cgroup_quota: float | None
+    omp_num_threads: int | None
+
+    def least(self) -> tuple[int, str]:
+        """The least limit and its name."""
+        limits = [(self.affinity, "CPU affinity")]
+        if self.cgroup_quota is not None:
+            limits.append((max(1, math.ceil(self.cgroup_quota)), "cgroup quota"))
+        if self.omp_num_threads is not None:
+            limits.append((self.omp_num_threads, "OMP_NUM_THREADS"))
+        return min([*limits, (MAX_THREADS, "the most this package takes")], key=operator.itemgetter(0))
+
+
+def thread_limits(environment: Mapping[str, str] = os.environ) -> ThreadLimits:
+    """This process's limits. A bad OMP_NUM_THREADS is ignored, as by OpenMP itself: it was not set for us."""
     openmp = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    count = None
     if openmp.isascii() and openmp.isdigit() and openmp.strip("0"):
-        limits.append(int(openmp) if len(openmp) < 9 else MAX_THREADS)
-    return min([*limits, MAX_THREADS])
+        count = int(openmp) if len(openmp) < 9 else MAX_THREADS
+    return ThreadLimits(affinity_count(), cgroup_quota(), count)
+
+
+def chosen_num_threads(
+    num_threads: int | None = None, environment: Mapping[str, str] = os.environ
+) -> tuple[int, str]:
+    """How many threads a model gets, and what decided: the first of `num_threads`, ROBERTA_C_NUM_THREADS and
+    the least of `thread_limits`.
+
+    Raises InputError where `num_threads` or ROBERTA_C_NUM_THREADS is not a number of threads.
+    """
+    if num_threads is not None:
+        return checked_num_threads(num_threads), "num_threads"
+    wanted = environment.get("ROBERTA_C_NUM_THREADS")
+    if not wanted:
+        return thread_limits(environment).least()
+    try:
+        return checked_num_threads(int(wanted)), "ROBERTA_C_NUM_THREADS"
+    except ValueError:
+        raise InputError(
+            f"ROBERTA_C_NUM_THREADS: found {shown(wanted)}, expected 1 to {MAX_THREADS}"
+        ) from None
+
+
+def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
+    """ROBERTA_C_NUM_THREADS if set, else min(affinity, cgroup CPU quota, OMP_NUM_THREADS)."""
+    return chosen_num_threads(None, environment)[0]
 
 
 def threads_for(multiply_adds: int, num_threads: int) -> int:

@@ -25,7 +25,7 @@ from loopback_hub import LoopbackHub
 
 import roberta_c
 from roberta_c import cli, cli_input
-from roberta_c.cli_output import ResultForm, printable
+from roberta_c.cli_output import ResultForm, ScoreBars, printable, score_bars
 from roberta_c.errors import InputError, ModelFileError
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
@@ -132,6 +132,36 @@ def test_people_see_every_label_of_one_text_and_a_line_for_each_of_several(class
     assert pair[0].endswith("  I love | it")
 
 
+def test_bars_of_scores():
+    colours, plain = ScoreBars(colours=True, blocks=True), ScoreBars(colours=False, blocks=False)
+    assert colours.bar(1.0, 4, label=2, count=3) == "\x1b[32m████\x1b[0m"
+    assert colours.bar(0.5, 4, label=0, count=3) == "\x1b[31m██\x1b[0m  "
+    assert colours.bar(0.53, 4, label=1, count=2) == "\x1b[32m██▏\x1b[0m "
+    assert colours.bar(0.0, 4, label=7, count=9) == "    "
+    assert ScoreBars(colours=False, blocks=True).bar(0.53, 4, 0, 3) == "██▏ "
+    assert plain.bar(0.5, 4, 0, 3) == "##  "
+    for score in (-0.1, 1.1, float("nan")):
+        assert colours.bar(score, 4, 0, 3) == ""  # outputs without a function are not parts of a whole
+
+
+@pytest.mark.parametrize(
+    ("terminal", "encoding", "variables", "expected"),
+    [
+        (True, "utf-8", {"TERM": "xterm"}, ScoreBars(colours=True, blocks=True)),
+        (True, "utf-8", {"TERM": "xterm", "NO_COLOR": "1"}, ScoreBars(colours=False, blocks=True)),
+        (True, "utf-8", {"TERM": "xterm", "NO_COLOR": ""}, ScoreBars(colours=True, blocks=True)),
+        (True, "ascii", {"TERM": "xterm"}, ScoreBars(colours=True, blocks=False)),
+        (True, "utf-8", {"TERM": "dumb"}, ScoreBars(colours=False, blocks=True)),
+        (True, None, {}, ScoreBars(colours=False, blocks=False)),
+        (False, "utf-8", {"TERM": "xterm"}, None),
+    ],
+)
+def test_which_bars_a_stream_can_show(terminal, encoding, variables, expected):
+    stream = SimpleNamespace(isatty=lambda: terminal, encoding=encoding)
+    assert score_bars(stream, variables) == expected
+    assert score_bars(None, variables) is None
+
+
 def test_no_text_can_drive_the_terminal(classify):
     result = classify("a\x1b[2Jb\rc\nd\u202ee\u2028f", "ü 東京 👩‍👩‍👧\u3000.", "--format", "human")
     assert result.stdout.count("\n") == 2
@@ -228,7 +258,6 @@ def test_model_from_the_environment(run, tweet_sentiment_small):
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["classify", "a"], "Missing option '--model'"),
         (["classify", "--model", "m", "a", "--file", "b"], "both as arguments and in --file"),
         (["classify", "--model", "m", "a", "--all", "--top-k", "2"], "both --all and --top-k"),
         (
@@ -242,6 +271,9 @@ def test_model_from_the_environment(run, tweet_sentiment_small):
         (["classify", "--modle", "m", "a"], "No such option"),
         (["keys"], "Missing argument 'PATH_OR_ID'"),
         (["describe", "a", "--format", "jsonl"], "--format"),
+        (["doctor", "a"], "unexpected extra argument"),
+        (["doctor", "--format", "jsonl"], "--format"),
+        (["doctor", "--revision", "v1"], "--revision without --model"),
         (["classfy", "a"], "No such command 'classfy'"),
     ],
 )
@@ -326,9 +358,9 @@ def test_help_and_version(run):
     for words in (["-h"], ["--help"]):
         result = run(*words)
         assert (result.exit_code, result.stderr) == (0, "")
-        for name in ("classify", "describe", "keys", "download", "Examples:"):
+        for name in ("classify", "describe", "keys", "download", "doctor", "Examples:"):
             assert name in result.stdout
-    for name in ("classify", "describe", "keys", "download"):
+    for name in ("classify", "describe", "keys", "download", "doctor"):
         result = run(name, "--help")
         assert result.exit_code == 0
         assert f"roberta-c {name} " in result.stdout.split("xample")[1]
@@ -482,7 +514,7 @@ def test_terminal(command, environment, tmp_path):
         leader, follower = pty.openpty()
         fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         streams = {"stdin": follower, "stdout": follower, "stderr": follower, **streams}
-        process = subprocess.Popen(words, env={**environment, "TERM": "xterm"}, **streams)
+        process = subprocess.Popen(words, **{"env": {**environment, "TERM": "xterm"}, **streams})
         os.close(follower)
         shown = b""
         try:
@@ -501,7 +533,7 @@ def test_terminal(command, environment, tmp_path):
     file.write_text("I love it\nthis is the worst\nlast one", encoding="utf-8")
     code, shown = in_terminal([*command, "--file", str(file)])
     assert code == 0
-    assert "positive   0.8792  I love it\n" in shown
+    assert "positive   0.8792  \x1b[32m████████▊\x1b[0m   I love it\n" in shown
     assert "0/3" in shown  # the total is known ahead
 
     with open(tmp_path / "results", "wb") as results:
@@ -511,8 +543,34 @@ def test_terminal(command, environment, tmp_path):
     rows = (tmp_path / "results").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["text"] for row in rows] == ["I love it", "this is the worst", "last one"]
 
+    code, shown = in_terminal([*command, "I love it"])
+    assert shown.splitlines()[:2] == [
+        "I love it",
+        "  positive   0.8792  \x1b[32m█████████████████████▏\x1b[0m",
+    ]
+    code, shown = in_terminal([*command, "I love it"], env={**environment, "TERM": "xterm", "NO_COLOR": "1"})
+    assert shown.splitlines()[1] == "  positive   0.8792  █████████████████████▏"
+    with_outputs = [*command, "I love it", "--function-to-apply", "none"]
+    assert "█" not in in_terminal(with_outputs)[1]
+
     code, shown = in_terminal([*command, "I love it"], stdout=subprocess.DEVNULL)
     assert (code, shown) == (0, "")  # no bar for arguments
+
+
+def test_shell_completion(environment):
+    """As click gives it: a script for the shell, and the answers that the script asks for."""
+    program = [sys.executable, "-c", "from roberta_c.cli import main; main()"]
+    for shell in ("bash", "zsh", "fish"):
+        variables = {**environment, "_ROBERTA_C_COMPLETE": f"{shell}_source"}
+        done = subprocess.run(program, env=variables, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        assert "_ROBERTA_C_COMPLETE=" in done.stdout
+        assert "roberta-c" in done.stdout
+    for line, expected in (("roberta-c cl", "classify"), ("roberta-c classify --for", "--format")):
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+        variables = {**environment, **words, "_ROBERTA_C_COMPLETE": "bash_complete"}
+        done = subprocess.run(program, env=variables, capture_output=True, text=True, check=False)
+        assert done.stdout == f"plain,{expected}\n", done.stderr
 
 
 def test_an_encoding_that_lacks_characters(command, environment):

@@ -76,6 +76,14 @@ def test_encodings_go_straight_in(model, tweet_sentiment_small):
     assert np.array_equal(ragged, as_arrays)
 
 
+def test_methods_kept_for_code_written_for_transformers(model):
+    assert model.eval() is model
+    assert model.to("cpu") is model
+    assert model.to(torch.device("cpu")) is model
+    with pytest.raises(InputError, match="device: found 'cuda', expected 'cpu'"):
+        model.to("cuda")
+
+
 def test_empty_batch(model):
     assert model([]).logits.shape == (0, 3)
     assert model(np.empty((0, 5), dtype=np.int64)).logits.shape == (0, 3)

@@ -1,11 +1,13 @@
 """The pipelines: a task's name and a model → a callable from texts to answers, under transformers' names.
 
-classify = pipeline("text-classification", model="path/or/id")
-classify("I love it")                  # [{"label": "positive", "score": 0.98…}]
+>>> classify = pipeline("text-classification")  # the bundled model
+>>> [result["label"] for result in classify(["I love this!", "this is the worst service ever"])]
+['positive', 'negative']
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from .text_classification import TextClassificationPipeline
 
 __all__ = ["TASKS", "pipeline"]
+
+logger = logging.getLogger(__name__)
 
 TASKS = ("text-classification",)
 TASK_ALIASES = {"sentiment-analysis": "text-classification"}
@@ -39,7 +43,7 @@ def pipeline(
     """A callable that does `task` with `model`.
 
     task: "text-classification" (or "sentiment-analysis", the same).
-    model: a folder, a Hub repository's name, or a loaded model.
+    model: a folder, a Hub repository's name, or a loaded model; None for the bundled one.
     tokenizer: a folder, a repository's name or a loaded tokenizer; None takes the model's own files, and so
         needs a model given by path or name.
     dtype, num_threads: the arithmetic and the threads of a model that is loaded here.
@@ -65,6 +69,14 @@ def pipeline(
         "cache_dir": cache_dir,
         "local_files_only": local_files_only,
     }
+    if model is None:
+        if tokenizer is not None or revision is not None:
+            given, value = ("tokenizer", tokenizer) if tokenizer is not None else ("revision", revision)
+            raise InputError(f"{given}: found {shown(value)} without a model, expected a model too")
+        from ..bundled import BUNDLED_MODEL, bundled_model_path
+
+        logger.info("no model named: using %s", BUNDLED_MODEL)
+        model = bundled_model_path()
     if isinstance(model, (str, os.PathLike)):
         model = model if isinstance(model, str) else Path(model)
         from ..auto import AutoModelForSequenceClassification
@@ -73,8 +85,6 @@ def pipeline(
         model = AutoModelForSequenceClassification.from_pretrained(
             model, dtype=dtype, num_threads=num_threads, **where
         )
-    elif model is None:
-        raise InputError("model: found None, expected a folder, a Hub repository's name or a loaded model")
     else:
         _check_loaded(model, dtype, num_threads)
         if tokenizer is None:

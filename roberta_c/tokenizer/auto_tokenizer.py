@@ -51,6 +51,13 @@ class AutoTokenizer:
     ) -> PreTrainedTokenizerFast:
         """The tokenizer of a local folder or Hub repository; arguments as for PreTrainedTokenizerFast's.
 
+        >>> from roberta_c import bundled_model_path
+        >>> tokenizer = AutoTokenizer.from_pretrained(bundled_model_path())
+        >>> tokenizer.decode(tokenizer("What a day, @jane_doe!")["input_ids"])
+        '<s> what a day, @user!</s>'
+        >>> tokenizer(["so so", "what a day"], padding=True, return_tensors="np")["attention_mask"].shape[0]
+        2
+
         The class is that of tokenizer_config.json's (or config.json's) `tokenizer_class`, else that of
         config.json's `model_type`, else the one whose files are there.
         """

@@ -49,7 +49,8 @@ class PreTrainedTokenizerFast(TokenVocabulary):
 
     Attributes: `name_or_path`; `model_max_length` (1e30 where no file sets it); `max_positions`
     (the tokens that the model beside it takes, None if unknown); `padding_side`, `truncation_side`
-    ("right" or "left"); `add_prefix_space`; `model_input_names`; `clean_up_tokenization_spaces`.
+    ("right" or "left"); `add_prefix_space`; `model_input_names`; `clean_up_tokenization_spaces`;
+    `vocabulary_paths` and `settings_paths`, the files that it was made from.
     """
 
     vocabulary_files: ClassVar[tuple[str, ...]] = ()
@@ -78,6 +79,8 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         self.model_input_names: list[str] = options.get("model_input_names", ["input_ids", "attention_mask"])
         self.add_prefix_space: bool | None = backend_traits(backend).get("add_prefix_space")
         backend.encode_special_tokens = options.get("split_special_tokens", False)
+        self.vocabulary_paths: tuple[Path, ...] = ()
+        self.settings_paths: tuple[Path, ...] = ()
         self._twins: dict[tuple, Tokenizer] = {}
 
     # Loading and saving
@@ -121,13 +124,15 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         settings = read_settings(folder, overrides)
         roles = settings.resolve_roles(cls.default_roles)
         path = folder / TOKENIZER_JSON
+        vocabulary = [path]
         if path.exists():
             backend, sides = read_tokenizer_json(path)
             settings.options = {**sides, **settings.options}
             if "add_prefix_space" in settings.overridden:
                 set_add_prefix_space(backend, settings.options["add_prefix_space"], path)
         elif cls.vocabulary_files and all((folder / name).exists() for name in cls.vocabulary_files):
-            path = folder / cls.vocabulary_files[0]
+            vocabulary = [folder / name for name in cls.vocabulary_files]
+            path = vocabulary[0]
             backend = cls._build_backend(folder, roles, settings)
         else:
             looked_for = [
@@ -136,7 +141,10 @@ class PreTrainedTokenizerFast(TokenVocabulary):
             ]
             raise TokenizerFileError(f"{folder}: no tokenizer file: looked for {', '.join(looked_for)}")
         settings.add_tokens_to(backend, roles, path)
-        return cls(backend, settings, name_or_path=name_or_path or str(folder), facts=facts)
+        tokenizer = cls(backend, settings, name_or_path=name_or_path or str(folder), facts=facts)
+        tokenizer.vocabulary_paths = tuple(vocabulary)
+        tokenizer.settings_paths = tuple(settings.files)
+        return tokenizer
 
     @classmethod
     def _build_backend(

@@ -38,7 +38,7 @@ class TokenizerSettings:
 
     `roles` maps a role of ROLES to its token, None where it is switched off; a plain str takes its
     class's default flags. `options` holds only known option names. `overridden` names what the
-    caller set.
+    caller set. `files` are those that were read.
     """
 
     roles: dict[str, AddedToken | str | None] = field(default_factory=dict)
@@ -48,6 +48,7 @@ class TokenizerSettings:
     flags_listed: bool = False  # whether `added_tokens` come with flags of their own
     tokenizer_class: str | None = None
     overridden: frozenset[str] = frozenset()
+    files: list[Path] = field(default_factory=list)
 
     def resolve_roles(self, defaults: Mapping[str, AddedToken]) -> dict[str, AddedToken | None]:
         """Role → token with flags; a plain str takes those of `added_tokens_decoder` or the default."""
@@ -111,6 +112,7 @@ def read_settings(folder: Path, overrides: Mapping[str, Any]) -> TokenizerSettin
     path = folder / TOKENIZER_CONFIG
     if path.exists():
         config = read_json_object(path)
+        settings.files.append(path)
         decoder = config.get("added_tokens_decoder")
         _apply_file(settings, config, path)
     if decoder is not None:
@@ -120,9 +122,11 @@ def read_settings(folder: Path, overrides: Mapping[str, Any]) -> TokenizerSettin
         path = folder / SPECIAL_TOKENS_MAP
         if path.exists():
             _apply_file(settings, read_json_object(path), path)
+            settings.files.append(path)
         path = folder / ADDED_TOKENS
         if path.exists():
             settings.added_tokens = _read_added_tokens(path, settings)
+            settings.files.append(path)
     _apply_overrides(settings, overrides)
     return settings
 
