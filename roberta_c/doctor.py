@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import __version__
+from .control_groups import cgroup_memory_limit
 from .errors import RobertaCError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _VARIABLES = re.compile(
     r"(ROBERTA_C|OMP|GOMP|KMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOME|TRANSFORMERS_OFFLINE"
 )
 _SECRETS = re.compile(r".*(TOKEN|SECRET|KEY|PASSWORD|CREDENTIAL)(?!_PATH$).*")
-_NO_V1_LIMIT = 1 << 60  # cgroup v1 has no word for "none", but a number near 2**63
 
 
 def diagnose(
@@ -208,37 +208,6 @@ def peak_bytes(proc: Path = Path("/proc")) -> int | None:
         return None
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def cgroup_memory_limit(
-    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
-) -> int | None:
-    """The least memory limit of this process's control group and those above it, v1 or v2; None without."""
-    places = [(root, "/", "memory.max"), (root / "memory", "/", "memory.limit_in_bytes")]
-    try:
-        lines = membership.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:  # "hierarchy:controllers:group"; v2 has no controllers
-        _, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        if not controllers:
-            places.append((root, group, "memory.max"))
-        elif "memory" in controllers.split(","):
-            places.append((root / "memory", group, "memory.limit_in_bytes"))
-    limits = []
-    for folder, group, name in places:
-        names = [part for part in group.split("/") if part]
-        if ".." in names:  # a group outside of what is mounted here
-            continue
-        for depth in range(len(names) + 1):
-            try:
-                text = folder.joinpath(*names[:depth], name).read_text(errors="replace").strip()
-            except OSError:
-                continue
-            if re.fullmatch(r"[0-9]{1,20}", text) and int(text) < _NO_V1_LIMIT:
-                limits.append(int(text))
-    return min(limits, default=None)
 
 
 def version_facts() -> dict[str, str | None]:

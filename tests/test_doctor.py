@@ -20,7 +20,7 @@ from click.testing import CliRunner
 import roberta_c
 from roberta_c import bundled, cli, doctor, threads
 from roberta_c._kernels import Kernels, available_isas, cpu_features
-from roberta_c.doctor import cgroup_memory_limit, cpu_model, diagnose, environment_facts, memory_facts
+from roberta_c.doctor import cpu_model, diagnose, environment_facts, memory_facts
 from roberta_c.errors import InputError, ModelFileError
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
@@ -231,39 +231,6 @@ def test_memory_where_the_files_are_missing(tmp_path):
     assert facts["total_bytes"] == memory_facts()["total_bytes"]
     assert (facts["available_bytes"], facts["cgroup_limit_bytes"]) == (None, None)
     assert facts["peak_bytes"] > 1 << 20
-
-
-LIMITS = {
-    "v2 own mount": ("0::/\n", {"memory.max": "1000\n"}, 1000),
-    "v2 none": ("0::/\n", {"memory.max": "max\n"}, None),
-    "v2 group": ("0::/a/b\n", {"a/b/memory.max": "500\n", "a/memory.max": "700\n"}, 500),
-    "v2 group above": ("0::/a/b\n", {"a/b/memory.max": "max\n", "a/memory.max": "700\n"}, 700),
-    "v2 another group": ("0::/a/b\n", {"a/c/memory.max": "700\n"}, None),
-    "v2 group outside": ("0::/../x\n", {"memory.max": "900\n", "x/memory.max": "1\n"}, 900),
-    "v1 group": (
-        "9:cpu,memory:/a\n0::/\n",
-        {"memory/a/memory.limit_in_bytes": "300\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"},
-        300,
-    ),
-    "v1 no limit": ("4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
-    "v1 other controller": ("4:cpu:/a\n", {"memory/a/memory.limit_in_bytes": "300\n"}, None),
-    "not a number": ("0::/\n", {"memory.max": "9" * 5000}, None),
-    "odd bytes": ("0::/\udcff\nnonsense\n\n", {"memory.max": "\udcff\n"}, None),
-    "no membership": (None, {"memory.max": "1000\n"}, 1000),
-    "nothing": (None, {}, None),
-}
-
-
-@pytest.mark.parametrize("case", LIMITS)
-def test_cgroup_memory_limit(tmp_path, case):
-    membership, files, expected = LIMITS[case]
-    root = tmp_path / "cgroup"
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(os.fsencode(content))
-    if membership is not None:
-        (tmp_path / "membership").write_bytes(os.fsencode(membership))
-    assert cgroup_memory_limit(root, tmp_path / "membership") == expected
 
 
 # ---- versions, caches, environment -----------------------------------------------------------------------

@@ -17,7 +17,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", "
 # A module may import only from rooms that stand before its own.
 RANKS = [
     ["errors"],
-    ["json_text", "bundled"],
+    ["json_text", "bundled", "control_groups"],
     ["hub"],
     ["config"],
     ["checkpoint"],

@@ -19,7 +19,6 @@ from roberta_c.threads import (
     MAX_THREADS,
     SERIAL_WORK,
     affinity_count,
-    cgroup_quota,
     checked_num_threads,
     default_num_threads,
     threads_for,
@@ -98,45 +97,6 @@ def test_affinity_counts_what_this_process_may_use():
     )
     assert in_a_process("-c", program + "print(t.affinity_count())").stdout == "1\n"
     assert 1 <= affinity_count() <= (os.cpu_count() or 1)
-
-
-# ---- the container's quota -----------------------------------------------------------------------------
-
-QUOTA_FILES = {
-    "v2 two CPUs": ({"cpu.max": "200000 100000\n"}, 2.0),
-    "v2 half a CPU": ({"cpu.max": "50000 100000\n"}, 0.5),
-    "v2 no limit": ({"cpu.max": "max 100000\n"}, None),
-    "v2 empty": ({"cpu.max": ""}, None),
-    "v2 one word": ({"cpu.max": "200000\n"}, None),
-    "v2 not numbers": ({"cpu.max": "many few\n"}, None),
-    "v2 no period": ({"cpu.max": "200000 0\n"}, None),
-    "v2 bytes": ({"cpu.max": b"\xff\xfe\x00"}, None),
-    "v1 three CPUs": ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3.0),
-    "v1 no limit": ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
-    "v1 no period": ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "0\n"}, None),
-    "v1 half of it": ({"cpu/cpu.cfs_quota_us": "300000\n"}, None),
-    "v1 not numbers": ({"cpu/cpu.cfs_quota_us": "x\n", "cpu/cpu.cfs_period_us": "y\n"}, None),
-    "both, v2 decides": (
-        {"cpu.max": "max 100000", "cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"},
-        None,
-    ),
-    "neither": ({}, None),
-}
-
-
-@pytest.mark.parametrize("case", QUOTA_FILES)
-def test_cgroup_quota(tmp_path, case):
-    files, expected = QUOTA_FILES[case]
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert cgroup_quota(tmp_path) == expected
-
-
-def test_cgroup_quota_where_there_is_no_such_file_system(tmp_path):
-    assert cgroup_quota(tmp_path / "nowhere") is None
-    (tmp_path / "cpu.max").mkdir()
-    assert cgroup_quota(tmp_path) is None
 
 
 # ---- the argument --------------------------------------------------------------------------------------

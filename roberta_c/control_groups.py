@@ -1,0 +1,65 @@
+"""What Linux control groups (v1 and v2) grant this process: CPU time and memory.
+
+A group's limit binds all groups below it, so the least on the way from this process's group to the root
+counts. In a container its own group is usually mounted as the root, whatever /proc/self/cgroup calls it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+
+_NO_V1_LIMIT = 1 << 60  # of memory, v1 has no word for "none", but a number near 2**63
+
+
+def cgroup_quota(root: Path = ROOT, membership: Path = MEMBERSHIP) -> float | None:
+    """CPUs' worth of time granted, or None without a limit."""
+    quotas = []
+    for folder in _groups("cpu", root, membership):
+        words = _read(folder / "cpu.max").split() or [
+            _read(folder / "cpu.cfs_quota_us"),
+            _read(folder / "cpu.cfs_period_us"),
+        ]
+        # "max" in v2 and -1 in v1 mean no limit.
+        if len(words) == 2 and all(re.fullmatch(r"[0-9]{1,18}", word) for word in words):
+            quota, period = map(int, words)
+            if quota > 0 and period > 0:
+                quotas.append(quota / period)
+    return min(quotas, default=None)
+
+
+def cgroup_memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int | None:
+    """Bytes of memory granted, or None without a limit."""
+    limits = []
+    for folder in _groups("memory", root, membership):
+        text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
+        if re.fullmatch(r"[0-9]{1,20}", text) and int(text) < _NO_V1_LIMIT:
+            limits.append(int(text))
+    return min(limits, default=None)
+
+
+def _groups(controller: str, root: Path, membership: Path) -> Iterator[Path]:
+    """The folders of this process's groups for a controller and of those above them, in v2 and v1."""
+    yield root
+    yield root / controller
+    for line in _read(membership).splitlines():  # "hierarchy:controllers:group"; v2 has no controllers
+        _, _, rest = line.partition(":")
+        controllers, _, group = rest.partition(":")
+        names = [name for name in group.split("/") if name]
+        if ".." in names or (controllers and controller not in controllers.split(",")):
+            continue  # a group outside of what is mounted here, or one for other controllers
+        mounted = root / controller if controllers else root
+        for depth in range(1, len(names) + 1):
+            yield mounted.joinpath(*names[:depth])
+
+
+def _read(path: Path) -> str:
+    """The file's text; empty where there is no such file."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
