@@ -124,13 +124,17 @@ def program(ctx: click.Context, debug: bool) -> None:
 
     \b
     Examples:
-      roberta-c classify --model path/to/model "I love it"
+      roberta-c classify "I love it"
       roberta-c classify --model org/name --file texts.txt --format jsonl > results.jsonl
       roberta-c describe org/name
       roberta-c doctor --model org/name
 
     Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
     2 misused.
+
+    
+    Completion, for bash (or zsh, fish):
+      eval "$(_ROBERTA_C_COMPLETE=bash_source roberta-c)"
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
@@ -255,9 +259,9 @@ def classify(
 
     \b
     Examples:
-      roberta-c classify --model path/to/model "I love it" "this is the worst"
+      roberta-c classify "I love it" "this is the worst"
       roberta-c classify --model path/to/model --file tweets.txt --format jsonl --all
-      cut -f 3 table.tsv | roberta-c classify --model path/to/model
+      cut -f 3 table.tsv | roberta-c classify --model org/name > labels.jsonl
       printf 'premise\\thypothesis\\n' | roberta-c classify --model org/name --pairs
 
     Every line is a text as it stands, spaces and all, an empty one too; only its end (\\n or \\r\\n) is left

@@ -5,15 +5,11 @@ In process where that shows the same; as `python -m roberta_c` for pipes, signal
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +18,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from loopback_hub import LoopbackHub
+from pseudo_terminal import in_terminal
 
 import roberta_c
 from roberta_c import cli, cli_input
@@ -510,50 +507,35 @@ def test_a_full_disk(command, environment):
 def test_terminal(command, environment, tmp_path):
     """On a terminal: no waiting for typed texts, results for people, and a bar that keeps out of them."""
 
-    def in_terminal(words, **streams):
-        leader, follower = pty.openpty()
-        fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-        streams = {"stdin": follower, "stdout": follower, "stderr": follower, **streams}
-        process = subprocess.Popen(words, **{"env": {**environment, "TERM": "xterm"}, **streams})
-        os.close(follower)
-        shown = b""
-        try:
-            while chunk := os.read(leader, 4096):
-                shown += chunk
-        except OSError:  # how Linux says that nobody has the other end open any more
-            pass
-        os.close(leader)
-        return process.wait(30), shown.decode().replace("\r\n", "\n")
-
-    code, shown = in_terminal(command)
+    code, shown = in_terminal(command, environment)
     assert code == 2
     assert shown.startswith("roberta-c: error: found no texts, expected arguments, --file, or lines piped in")
 
     file = tmp_path / "texts.txt"
     file.write_text("I love it\nthis is the worst\nlast one", encoding="utf-8")
-    code, shown = in_terminal([*command, "--file", str(file)])
+    code, shown = in_terminal([*command, "--file", str(file)], environment)
     assert code == 0
     assert "positive   0.8792  \x1b[32m████████▊\x1b[0m   I love it\n" in shown
     assert "0/3" in shown  # the total is known ahead
 
     with open(tmp_path / "results", "wb") as results:
-        code, shown = in_terminal([*command, "--file", str(file)], stdout=results)
+        code, shown = in_terminal([*command, "--file", str(file)], environment, stdout=results)
     assert code == 0
     assert "3/3" in shown
     rows = (tmp_path / "results").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["text"] for row in rows] == ["I love it", "this is the worst", "last one"]
 
-    code, shown = in_terminal([*command, "I love it"])
+    code, shown = in_terminal([*command, "I love it"], environment)
     assert shown.splitlines()[:2] == [
         "I love it",
         "  positive   0.8792  \x1b[32m█████████████████████▏\x1b[0m",
     ]
-    code, shown = in_terminal([*command, "I love it"], env={**environment, "TERM": "xterm", "NO_COLOR": "1"})
+    code, shown = in_terminal([*command, "I love it"], {**environment, "NO_COLOR": "1"})
     assert shown.splitlines()[1] == "  positive   0.8792  █████████████████████▏"
     with_outputs = [*command, "I love it", "--function-to-apply", "none"]
-    assert "█" not in in_terminal(with_outputs)[1]
+    assert "█" not in in_terminal(with_outputs, environment)[1]
 
-    code, shown = in_terminal([*command, "I love it"], stdout=subprocess.DEVNULL)
+    code, shown = in_terminal([*command, "I love it"], environment, stdout=subprocess.DEVNULL)
     assert (code, shown) == (0, "")  # no bar for arguments
 
 

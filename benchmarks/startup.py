@@ -1,0 +1,160 @@
+"""What does it cost to get the first answer: disk, time and memory, against torch with transformers?
+
+    python benchmarks/startup.py --output benchmarks/results/startup.json
+
+Each start is a process of its own, with the files in the page cache: import, tokenizer, weights, first
+answer, second answer. Engines take turns, medians are compared. The model is RoBERTa-base with random weights
+and the real vocabulary; ours starts with the bundled model too. Disk is what the package and all it needs at
+run time take in this environment, by their own lists of files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from encoder import save_random_base_model
+from machine import description
+
+PHASES = ("import", "tokenizer", "weights", "first answer", "second answer")
+TEXT = "I love using the Transformers library!"
+
+# What a user writes, with a clock between the lines. %s: the imports, how ids are asked for.
+PROGRAM = """
+import json, resource, sys, time
+marks = [time.perf_counter()]
+%s
+marks.append(time.perf_counter())
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+marks.append(time.perf_counter())
+model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+marks.append(time.perf_counter())
+for _ in range(2):
+    logits = model(**tokenizer([sys.argv[2]], return_tensors="%s")).logits
+    marks.append(time.perf_counter())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"ms": [1e3 * (b - a) for a, b in zip(marks, marks[1:])], "peak_mib": peak / 1024,
+                  "logits": logits[0].tolist()}))
+"""
+PROGRAMS = {
+    "roberta_c": PROGRAM % ("from roberta_c import AutoModelForSequenceClassification, AutoTokenizer", "np"),
+    "torch": PROGRAM
+    % (
+        "import torch\ntorch.set_grad_enabled(False)\n"
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+        "pt",
+    ),
+}
+
+
+def start(engine: str, model: Path) -> dict:
+    """One process from its start to its second answer."""
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAMS[engine], str(model), TEXT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_time_closure(name: str) -> set[str]:
+    """The distributions that `name` needs at run time, itself among them."""
+    found, waiting = set(), [name]
+    while waiting:
+        one = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if one in found:
+            continue
+        try:
+            needs = importlib.metadata.requires(one) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another platform
+        found.add(one)
+        waiting += [re.match(r"[\w.-]+", need)[0] for need in needs if "extra ==" not in need]
+    return found
+
+
+def installed_mib(names: set[str]) -> float:
+    paths = {
+        Path(importlib.metadata.distribution(name).locate_file(path))
+        for name in names
+        for path in importlib.metadata.files(name) or []
+    }
+    return sum(path.stat().st_size for path in paths if path.is_file()) / 2**20
+
+
+def own_mib() -> float:
+    """roberta_c's own files, which an editable install does not list."""
+    import roberta_c
+
+    suffixes = {".py", ".so", ".json", ".safetensors", ".md"}
+    folder = Path(roberta_c.__file__).parent
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in suffixes) / 2**20
+
+
+def disk() -> dict[str, float]:
+    """Installed MiB of each engine with all it needs at run time."""
+    ours = run_time_closure("roberta_c") - {"roberta-c"}
+    theirs = run_time_closure("torch") | run_time_closure("transformers")
+    return {"roberta_c": installed_mib(ours) + own_mib(), "torch": installed_mib(theirs)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--data", type=Path, default=Path("../shared"), help="where data/roberta is")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+
+    import roberta_c
+
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        save_random_base_model(base)
+        for name in ("vocab.json", "merges.txt"):
+            shutil.copyfile(options.data / "data/roberta" / name, base / name)
+        cases = {
+            "roberta_c, base": ("roberta_c", base),
+            "torch, base": ("torch", base),
+            "roberta_c, bundled": ("roberta_c", roberta_c.bundled_model_path()),
+        }
+        runs = {case: [start(*what)] for case, what in cases.items()}  # one to warm the page cache
+        for _ in range(options.rounds):
+            for case, what in cases.items():
+                runs[case].append(start(*what))
+        ours, theirs = (runs[case][0]["logits"] for case in ("roberta_c, base", "torch, base"))
+        assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) < 1e-4, "the engines disagree"
+
+    sizes = disk()
+    rows = []
+    for case, (engine, _) in cases.items():
+        timed = runs[case][1:]
+        medians = [statistics.median(run["ms"][index] for run in timed) for index in range(len(PHASES))]
+        rows.append(
+            {
+                "case": case,
+                "disk_mib": round(sizes[engine]),
+                "ms": {phase: round(ms, 1) for phase, ms in zip(PHASES, medians, strict=True)},
+                "to_first_answer_ms": round(statistics.median(sum(run["ms"][:-1]) for run in timed)),
+                "peak_mib": round(statistics.median(run["peak_mib"] for run in timed)),
+            }
+        )
+
+    print(f"| | disk, MiB | {', ms | '.join(PHASES)}, ms | to first answer, ms | peak memory, MiB |")
+    print("|" + " --- |" * (len(PHASES) + 4))
+    for row in rows:
+        phases = " | ".join(f"{ms:.0f}" for ms in row["ms"].values())
+        totals = f"{row['to_first_answer_ms']} | {row['peak_mib']}"
+        print(f"| {row['case']} | {row['disk_mib']} | {phases} | {totals} |")
+    if options.output:
+        packages = ("numpy", "tokenizers", "torch", "transformers")
+        result = {**description(packages), "rounds": options.rounds, "rows": rows}
+        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

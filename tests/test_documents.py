@@ -1,0 +1,145 @@
+"""README.md, docs/ and the docstrings are true: their code runs, and prints what they say it prints.
+
+In a document, ```python blocks run in order in one process; a ```text block right behind one is what it
+prints. ```console blocks are typed into a terminal: lines behind "$ " are commands, the others what they
+show. "…" stands for anything. Hub repositories are served from this machine. The README's first two ```bash
+blocks, which install, are for .ci/run.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import itertools
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from loopback_hub import LoopbackHub
+from pseudo_terminal import in_terminal
+
+import roberta_c
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = ["README.md", "docs/from-transformers.md"]
+HUB_NAMES = [
+    "cardiffnlp/twitter-roberta-base-sentiment-latest",
+    "cardiffnlp/twitter-xlm-roberta-base-sentiment",
+]
+
+
+@dataclass(frozen=True)
+class Block:
+    line: int
+    language: str
+    text: str
+
+
+def blocks_of(document: str) -> list[Block]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return [
+        Block(text.count("\n", 0, match.start()) + 1, match[1], match[2])
+        for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    ]
+
+
+def assert_shown(expected: str, shown: str, place: str) -> None:
+    pattern = ".*".join(re.escape(part) for part in expected.strip().split("…"))
+    assert re.fullmatch(pattern, shown.strip(), flags=re.DOTALL), (
+        f"{place} says\n{expected}\nbut it shows\n{shown}"
+    )
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory, tweet_sentiment_small):
+    """The variables of a newcomer's shell: `roberta-c` and `python` on the path, the Hub on this machine."""
+    home = tmp_path_factory.mktemp("newcomer")
+    programs = home / "bin"
+    programs.mkdir()
+    for name, words in (("roberta-c", "-m roberta_c"), ("python", "")):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (programs / name).chmod(0o755)
+    with LoopbackHub({name: {"main": tweet_sentiment_small} for name in HUB_NAMES}) as hub:
+        yield {
+            **hub.environment(home),
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "NO_COLOR": "1",
+            "LANG": "C.UTF-8",
+        }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_shell_blocks_show_what_they_say(document, environment, tmp_path):
+    for block in blocks_of(document):
+        if block.language != "console":
+            continue
+        commands = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, flags=re.MULTILINE)
+        assert commands, f"{document}:{block.line}: no command"
+        for command, expected in commands:
+            code, shown = in_terminal(["bash", "-c", command], environment, cwd=tmp_path)
+            assert code == 0, f"{document}:{block.line}: {command}\n{shown}"
+            if expected:
+                assert_shown(expected, shown, f"{document}:{block.line}: {command}")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_python_blocks_print_what_they_say(document, environment, tmp_path):
+    blocks = [*blocks_of(document), Block(0, "", "")]
+    pieces = []
+    for block, behind in itertools.pairwise(blocks):
+        if block.language == "python":
+            pieces.append((block, behind.text if behind.language == "text" else None))
+    assert pieces
+    mark = "----8<----"
+    program = f"\nprint({mark!r}, flush=True)\n".join(block.text for block, _ in pieces)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{document}\n{done.stderr}"
+    printed = done.stdout.split(f"{mark}\n")
+    for (block, expected), shown in zip(pieces, printed, strict=True):
+        if expected is not None:
+            assert_shown(expected, shown, f"{document}:{block.line}")
+
+
+def test_every_block_is_of_a_kind_that_runs():
+    assert [block.language for block in blocks_of("README.md")][:2] == ["bash", "bash"]
+    for document in DOCUMENTS:
+        for number, block in enumerate(blocks_of(document)):
+            installs = document == "README.md" and number < 2 and block.language == "bash"
+            assert installs or block.language in ("console", "python", "text"), f"{document}:{block.line}"
+
+
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, "CONTRIBUTING.md", "benchmarks/README.md", "training/README.md"]
+)
+def test_links_lead_somewhere(document):
+    path = ROOT / document
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{document}: {target}"
+
+
+def test_docstrings_print_what_they_say():
+    attempted = 0
+    for module in pkgutil.walk_packages(roberta_c.__path__, "roberta_c."):
+        if module.name != "roberta_c.__main__":
+            failed, tried = doctest.testmod(
+                importlib.import_module(module.name),
+                optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
+            )
+            assert not failed, module.name
+            attempted += tried
+    failed, tried = doctest.testmod(roberta_c, optionflags=doctest.ELLIPSIS)
+    assert not failed
+    assert attempted + tried >= 5
