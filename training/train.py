@@ -176,54 +176,60 @@ def teach(options: argparse.Namespace) -> None:
 
 
 def finetune(options: argparse.Namespace) -> None:
-    """Classification, from the labels and the teacher; the average of several runs' last epochs' weights.
+    """Classification from labels and teachers: a first student, who then teaches too, and others, averaged.
 
-    Runs that start from one pretrained model stay close enough for their average to be better than each
-    (Wortsman et al. 2022, "Model soups").
+    A student taught by the n-grams and by one like itself does better than the first (Furlanello et al. 2018,
+    "Born-again neural networks"); and runs that start from one pretrained model stay close enough for the
+    average of their weights to be at least as good as each (Wortsman et al. 2022, "Model soups").
     """
+    rows, teacher = encoded(options, tweets.unlabelled(options.data)), np.load(options.work / "teacher.npy")
+    model = student(options, rows, teacher, seed=0)
+    logits = torch.from_numpy(predicted(model, rows))
+    teacher = (teacher + logits.softmax(1).numpy()) / 2
+    states = []
+    for seed in range(1, options.runs + 1):
+        states.append(student(options, rows, teacher, seed).state_dict())
+    model.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
+    print(f"average of {len(states)} students: val macro recall {val_score(options, model):.4f}", flush=True)
+    model.save_pretrained(options.work / "finetuned")
+
+
+def student(options: argparse.Namespace, rows: Rows, teacher: np.ndarray, seed: int) -> torch.nn.Module:
+    """The pretrained model, fine-tuned on all `rows`, the first of which are the labelled ones."""
     _, labels = tweets.labelled(options.data)
-    rows = encoded(options, tweets.unlabelled(options.data))
-    teacher = np.load(options.work / "teacher.npy")
     known = np.concatenate([labels, np.full(len(rows) - len(labels), -1)])
     # Macro recall counts classes alike, the tweets do not come so.
     weights = torch.tensor(len(labels) / np.bincount(labels) / len(tweets.LABELS), dtype=torch.float32)
-    val_texts, val_labels = tweets.tweeteval(options.data, "val")
-    val_rows, begin = encoded(options, val_texts), time.time()
-    states: list[dict[str, torch.Tensor]] = []
-
-    def score() -> float:
-        return macro_recall(predicted(model, val_rows), np.array(val_labels))
-
-    for seed in range(options.runs):
-        rng = seeded(seed)
-        model = transformers.RobertaForSequenceClassification.from_pretrained(
-            options.work / "pretrained", config=new_config(options, options.dropout)
-        )
-        trainer = Trainer(model, options.rate, options.epochs)
-        for epoch in range(options.epochs):
-            for batch in trainer.epoch(epoch, rows, 2048, rng):
-                ids, attention = padded([rows[index] for index in batch])
-                hidden = (torch.rand(ids.shape) < options.word_dropout) & (ids > MASK)
-                with torch.autocast("cpu", torch.bfloat16):
-                    logits = model(
-                        torch.where(hidden, MASK, ids), attention, position_ids=shifted_positions(attention)
-                    ).logits.float()
-                label, taught = torch.from_numpy(known[batch]), torch.from_numpy(teacher[batch])
-                by_label = torch.nn.functional.cross_entropy(
-                    logits, label.clamp(min=0), weight=weights, label_smoothing=0.1, reduction="none"
-                )
-                by_teacher = -(taught * logits.log_softmax(1)).sum(1)
-                trainer.step(torch.where(label >= 0, (by_label + by_teacher) / 2, by_teacher).mean())
-            if epoch >= options.epochs - options.averaged:
-                states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-            print(
-                f"finetune run {seed} epoch {epoch + 1}: val macro recall {score():.4f}, "
-                f"{time.time() - begin:.0f} s",
-                flush=True,
+    rng, begin = seeded(seed), time.time()
+    model = transformers.RobertaForSequenceClassification.from_pretrained(
+        options.work / "pretrained", config=new_config(options, options.dropout)
+    )
+    trainer = Trainer(model, options.rate, options.epochs)
+    for epoch in range(options.epochs):
+        for batch in trainer.epoch(epoch, rows, 2048, rng):
+            ids, attention = padded([rows[index] for index in batch])
+            hidden = (torch.rand(ids.shape) < options.word_dropout) & (ids > MASK)
+            with torch.autocast("cpu", torch.bfloat16):
+                given, positions = torch.where(hidden, MASK, ids), shifted_positions(attention)
+                logits = model(given, attention, position_ids=positions).logits.float()
+            label, taught = torch.from_numpy(known[batch]), torch.from_numpy(teacher[batch])
+            by_label = torch.nn.functional.cross_entropy(
+                logits, label.clamp(min=0), weight=weights, label_smoothing=0.1, reduction="none"
             )
-    model.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
-    print(f"average of {len(states)} states: val macro recall {score():.4f}", flush=True)
-    model.save_pretrained(options.work / "finetuned")
+            by_teacher = -(taught * logits.log_softmax(1)).sum(1)
+            share = torch.where(label >= 0, options.label_share, 0.0)
+            trainer.step(torch.lerp(by_teacher, by_label, share).mean())
+        print(
+            f"student {seed} epoch {epoch + 1}: val macro recall {val_score(options, model):.4f}, "
+            f"{time.time() - begin:.0f} s",
+            flush=True,
+        )
+    return model
+
+
+def val_score(options: argparse.Namespace, model: torch.nn.Module) -> float:
+    texts, labels = tweets.tweeteval(options.data, "val")
+    return macro_recall(predicted(model, encoded(options, texts)), np.array(labels))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -302,9 +308,11 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--pretrain-epochs", type=int, default=8)
-    parser.add_argument("--runs", type=int, default=3, help="fine-tuning runs to average")
-    parser.add_argument("--epochs", type=int, default=5, help="of each fine-tuning run")
-    parser.add_argument("--averaged", type=int, default=2, help="last epochs of each run to average")
+    parser.add_argument("--runs", type=int, default=2, help="fine-tuned students to average")
+    parser.add_argument("--epochs", type=int, default=4, help="of each student")
+    parser.add_argument(
+        "--label-share", type=float, default=0.3, help="of the loss; the rest is the teacher's"
+    )
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--word-dropout", type=float, default=0.1)
