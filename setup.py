@@ -24,7 +24,7 @@ ISA_FLAGS = {
     "csrc/isa_avx2.c": ["-mavx2", "-mfma"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma"] if X86 else [],
 }
-PLAIN_SOURCES = ["csrc/reference.c", "csrc/dispatch.c", "csrc/status.c", "csrc/barrier.c"]
+PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "barrier")]
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
 )

@@ -9,12 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-
-def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+from roberta_c.doctor import cpu_model
 
 
 def commit() -> str:
@@ -37,7 +32,7 @@ def description(packages: tuple[str, ...]) -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
     return {
-        "cpu": cpu_name(),
+        "cpu": cpu_model(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "python": platform.python_version(),
         "commit": commit(),

@@ -1,45 +1,15 @@
 /* dispatch.c: which kernel table this CPU gets.  Names run from best to plainest; a caller (or
- * ROBERTA_C_ISA, read by _kernels.pyx) can ask for any that the CPU has, never for more.  And what a report
- * on the CPU lists of its features. */
+ * ROBERTA_C_ISA, read by _kernels.pyx) can ask for any that the CPU has, never for more. */
 #include "roberta_c.h"
 
 #include <string.h>
 
 static int cpu_has_generic(void) { return 1; }
 #if defined(__x86_64__) || defined(__i386__)
-/* What a report on the CPU lists.  A compiler refuses names that it does not know: the first row is known
- * to clang 14 and gcc 10, the second to gcc 12. */
-#define FEATURES(DO)                                                                                         \
-    DO("avx") DO("fma") DO("avx2") DO("avx512f") DO("avx512bw") DO("avx512vnni") DO("avx512bf16")
-#if defined(__clang__) || __GNUC__ < 12
-#define NEWER_FEATURES(DO)
-#else
-#define NEWER_FEATURES(DO)                                                                                   \
-    DO("f16c") DO("avxvnni") DO("avx512fp16") DO("amx-tile") DO("amx-int8") DO("amx-bf16")
-#endif
-#define NAME(name) name,
-#define ASK(name) __builtin_cpu_supports(name) != 0,
-static const char *const features[] = {FEATURES(NAME) NEWER_FEATURES(NAME)};
-
-size_t rc_cpu_feature_count(void) { return sizeof features / sizeof features[0]; }
-
-const char *rc_cpu_feature_name(size_t index) { return features[index]; }
-
-int rc_cpu_has_feature(size_t index) {
-    const int has[] = {FEATURES(ASK) NEWER_FEATURES(ASK)};
-    return has[index];
-}
-
 /* libgcc's check includes the operating system's side (XGETBV), not only CPUID. */
 static int cpu_has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 static int cpu_has_avx512(void) { return cpu_has_avx2() && __builtin_cpu_supports("avx512f"); }
 #else
-size_t rc_cpu_feature_count(void) { return 0; }
-
-const char *rc_cpu_feature_name(size_t index) { return (void)index, NULL; }
-
-int rc_cpu_has_feature(size_t index) { return (void)index, 0; }
-
 static int cpu_has_avx2(void) { return 0; }
 static int cpu_has_avx512(void) { return 0; }
 #endif

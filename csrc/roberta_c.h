@@ -124,15 +124,15 @@ size_t rc_isa_count(void);
 const char *rc_isa_name(size_t index); /* best first; the last is "reference", never chosen by itself */
 int rc_isa_available(size_t index);
 rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels);
+/* Floats of scratch that attention needs per thread for sequences of up to longest tokens. */
+rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats);
 
+/* cpu_features.c */
 /* Features by which instruction sets are told apart, as far as the compiler can ask this CPU and its
  * operating system for them; none on other architectures than x86. */
 size_t rc_cpu_feature_count(void);
 const char *rc_cpu_feature_name(size_t index);
 int rc_cpu_has_feature(size_t index);
-
-/* Floats of scratch that attention needs per thread for sequences of up to longest tokens. */
-rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats);
 
 /* status.c */
 const char *rc_status_message(rc_status status);

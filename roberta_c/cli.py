@@ -132,7 +132,7 @@ def program(ctx: click.Context, debug: bool) -> None:
     Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
     2 misused.
 
-    
+    \b
     Completion, for bash (or zsh, fish):
       eval "$(_ROBERTA_C_COMPLETE=bash_source roberta-c)"
     """
@@ -274,6 +274,8 @@ def classify(
         raise click.UsageError("found both --all and --top-k, expected one of them")
     if not texts and path is None and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("found no texts, expected arguments, --file, or lines piped in")
+    if model is None and where["revision"] is not None:
+        raise click.UsageError("found --revision without --model, expected both")
     if form == "auto":
         form = "human" if _is_terminal(sys.stdout) else "jsonl"
     has_progress = not texts and _is_terminal(sys.stderr)
@@ -288,16 +290,17 @@ def classify(
             "max_length": max_length,
             "batch_size": batch_size,
         }
+        classifier = pipeline(
+            "text-classification", model, dtype=dtype, num_threads=threads, **options, **where
+        )
         if model is None:
             from .bundled import BUNDLED_MODEL
 
             _report("note", f"{BUNDLED_MODEL} answers; --model names another")
-        classifier = pipeline(
-            "text-classification", model, dtype=dtype, num_threads=threads, **options, **where
-        )
         # One text alone has room for all its labels.
         every_score = all_labels or top_k is not None or (form == "human" and len(texts) == 1)
-        bars = score_bars(sys.stdout) if form == "human" else None
+        are_parts = classifier.score_function != "none"  # of a whole, which bars can show
+        bars = score_bars(sys.stdout) if form == "human" and are_parts else None
         result = ResultForm(classifier.labels, top_k if top_k or every_score else 1, every_score, bars)
         result.check_labels()
         predictions = classifier.predictions(source.pairs() if pairs else source.texts)
@@ -420,19 +423,25 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
     if model is None and where["revision"] is not None:
         raise click.UsageError("found --revision without --model, expected both")
 
-    from .cli_doctor import machine_lines, model_lines
+    from .cli_doctor import machine_lines, model_lines, verdict_lines
     from .doctor import Diagnosis
 
     output, diagnosis = _output(), Diagnosis()
+
+    def tell(lines: Callable[[dict[str, Any]], str], end: str = "\n") -> None:
+        if form != "json":
+            output.text(lines(diagnosis.facts) + end)
+
+    # Each part is told before the next is tried, which may take time, or memory that is not there.
     diagnosis.examine_machine(threads, **where)
-    if form != "json":  # before a model is touched, which may take time, or memory that is not there
-        output.text(machine_lines(diagnosis.facts) + "\n")
+    tell(machine_lines)
     if model is not None:
         diagnosis.examine_model(model, threads, **where)
+    tell(model_lines)
+    diagnosis.check_model(**where)
+    tell(verdict_lines, end="")
     if form == "json":
         output.document(diagnosis.facts)
-    else:
-        output.text(model_lines(diagnosis.facts))
     for error in diagnosis.errors:
         _report_error(error, ctx.find_root().params["debug"])
     if diagnosis.errors:

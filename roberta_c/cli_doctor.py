@@ -24,14 +24,19 @@ def machine_lines(facts: dict[str, Any]) -> str:
 
 
 def model_lines(facts: dict[str, Any]) -> str:
-    """The sections on the model and what it computes, and what is wrong."""
-    sections = {}
+    """The section on the model."""
     if facts["model"] is not None:
-        sections["Model"] = table(_model_rows(facts["model"]))
+        rows = _model_rows(facts["model"])
     elif facts["examined"] is not None:
-        sections["Model"] = table({printable(facts["examined"]): "not loaded: see the problems"})
+        rows = {printable(facts["examined"]): "not loaded: see the problems"}
     else:
-        sections["Model"] = table({"bundled": facts["bundled_model"] or "missing"})
+        rows = {"bundled": facts["bundled_model"] or "missing"}
+    return f"Model\n{table(rows)}"
+
+
+def verdict_lines(facts: dict[str, Any]) -> str:
+    """The sections on what the model computes, and on what is wrong."""
+    sections = {}
     if facts["check"] is not None:
         sections["Check"] = f"{table(_check_rows(facts['check']))}\n{_logit_lines(facts['check'])}".rstrip()
     elif facts["model"] is not None:
@@ -42,13 +47,14 @@ def model_lines(facts: dict[str, Any]) -> str:
 
 def _cpu_rows(cpu: dict[str, Any]) -> dict[str, str]:
     features = cpu["features"] or {}
+    unasked = "nothing that is asked for here" if features else "not asked for on this architecture"
     isas = ", ".join(cpu["available_isas"] or ())
     chosen = f"{cpu['isa']} ({cpu['isa_chosen_by']}; this CPU runs {isas})"
     return {
         "model": cpu["model"] or _UNKNOWN,
         "architecture": f"{cpu['architecture']}, {cpu['count']} CPUs",
-        "has": " ".join(name for name, has in features.items() if has) or "nothing that is asked for here",
-        "lacks": " ".join(name for name, has in features.items() if not has) or "nothing",
+        "has": " ".join(name for name, has in features.items() if has) or unasked,
+        "lacks": " ".join(name for name, has in features.items() if not has) or unasked,
         "kernels": chosen if cpu["isa"] else f"none: see the problems (this CPU runs {isas or 'none'})",
     }
 

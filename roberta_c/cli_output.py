@@ -84,7 +84,7 @@ def _is_unprintable(character: str) -> bool:
 
 @dataclass(frozen=True)
 class ScoreBars:
-    """Scores of 0 to 1 as bars for a terminal, every label in a colour of its own.
+    """Scores of 0 to 1 as bars for a terminal: red and green where labels say negative and positive.
 
     colours: whether the terminal may be sent any. blocks: whether it shows block characters; else "#".
     """
@@ -92,24 +92,22 @@ class ScoreBars:
     colours: bool
     blocks: bool
 
-    def bar(self, score: float, width: int, label: int, count: int) -> str:
-        """The bar of label number `label` of `count`, padded to `width` columns; empty for other scores."""
-        if not 0 <= score <= 1:
-            return ""
+    def bar(self, score: float, width: int, label: str) -> str:
+        """A label's bar, padded to `width` columns."""
         eighths = round(score * width * 8)
         bar = (
             _BLOCKS[-1] * (eighths // 8) + _BLOCKS[eighths % 8] if self.blocks else "#" * round(score * width)
         )
         padding = " " * (width - len(bar))
         if self.colours and bar:
-            bar = f"\x1b[{_COLOURS[label * (2 if count == 2 else 1) % len(_COLOURS)]}m{bar}\x1b[0m"
+            bar = f"\x1b[{_COLOURS.get(label.lower(), _OTHER_COLOUR)}m{bar}\x1b[0m"
         return bar + padding
 
 
 # Eighths of a column, from none to all of it.
 _BLOCKS = ("", *"▏▎▍▌▋▊▉█")
-# Red, yellow, green: what most label sets run through, from negative to positive (two: red and green).
-_COLOURS = (31, 33, 32, 36, 34, 35)
+_COLOURS = {"negative": 31, "neutral": 33, "positive": 32}  # red, yellow, green
+_OTHER_COLOUR = 36  # cyan: other labels are neither good nor bad
 
 
 def score_bars(stream: Any, environment: Mapping[str, str] = os.environ) -> ScoreBars | None:
@@ -167,8 +165,7 @@ class ResultForm:
         for index, score in self._best(prediction):
             line = f"{printable(self.labels[index]):{width}}  {score:7.4f}"
             if self.bars is not None:
-                bar = self.bars.bar(score, 24 if self.every_score else 10, index, len(self.labels))
-                line += f"  {bar}" if bar else ""
+                line += f"  {self.bars.bar(score, 24 if self.every_score else 10, self.labels[index])}"
             lines.append(line)
         if not self.every_score:
             return f"{lines[0]}  {text}"

@@ -46,6 +46,7 @@ def diagnose(
     diagnosis.examine_machine(num_threads, **where)
     if path_or_id is not None:
         diagnosis.examine_model(path_or_id, num_threads, **where)
+        diagnosis.check_model(**where)
     return diagnosis
 
 
@@ -55,6 +56,7 @@ class Diagnosis:
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {"problems": []}
         self.errors: list[Exception] = []
+        self._opened: OpenedModel | None = None
 
     def examine_machine(self, num_threads: int | None = None, **where: Any) -> None:
         """Adds cpu, threads, memory, versions, caches, environment and bundled_model."""
@@ -77,21 +79,27 @@ class Diagnosis:
         facts["examined"] = facts["model"] = facts["check"] = None
 
     def examine_model(self, path_or_id: str | Path, num_threads: int | None = None, **where: Any) -> None:
-        """Adds examined (the name), model (what loading it gives) and check (what it computes)."""
-        facts = self.facts
-        facts["examined"] = str(path_or_id)
-        opened = self._attempt(lambda: _open(path_or_id, num_threads, where))
+        """Adds examined (the name) and model (what loading it gives)."""
+        self.facts["examined"] = str(path_or_id)
+        self._opened = self._attempt(lambda: _open(path_or_id, num_threads, where))
+        if self._opened is not None:
+            opened = self._opened
+            self.facts["model"] = self._attempt(lambda: model_facts(opened))
+
+    def check_model(self, **where: Any) -> None:
+        """Adds check: what the examined model computes beside what it should; loads it once more."""
+        opened = self._opened
         if opened is None:
             return
-        facts["model"] = self._attempt(lambda: model_facts(opened))
         if opened.tokenizer_error is not None:
             self._note(opened.tokenizer_error)
             return
-        facts["check"] = self._attempt(lambda: _check(opened, path_or_id, where))
-        if facts["check"] is not None:
+        name = self.facts["examined"]
+        self.facts["check"] = self._attempt(lambda: _check(opened, name, where))
+        if self.facts["check"] is not None:
             from .parity_check import complaint
 
-            error = complaint(facts["check"], str(path_or_id))
+            error = complaint(self.facts["check"], name)
             if error is not None:
                 self._note(error)
 

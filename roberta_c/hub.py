@@ -163,18 +163,21 @@ def _token_source(token: str | bool | None) -> str | None:
         return None
     if isinstance(token, str):
         return "argument"
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        if os.environ.get(name, "").strip():
-            return name
+    if token is None and constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        return None
+    # As the client looks: the first variable that is not empty counts, even if it holds but blanks.
+    name = next((name for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(name)), None)
+    if name is not None and os.environ[name].strip():
+        return name
     with contextlib.suppress(OSError):
-        if os.path.getsize(constants.HF_TOKEN_PATH):
+        if Path(constants.HF_TOKEN_PATH).read_bytes().strip():
             return "stored"
     return None
 
 
 def without_credentials(text: str) -> str:
     """`text` with the name and password left out of a URL in it."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "…@", text)
+    return re.sub(r"(?<=://)[^/\s]*@", "…@", text)
 
 
 class _Repository:
@@ -343,7 +346,7 @@ class _Repository:
         """What went wrong with the file `name` and what to do, for the end of a message."""
         from huggingface_hub import constants, errors, get_token
 
-        endpoint = constants.ENDPOINT
+        endpoint = without_credentials(constants.ENDPOINT)
         token = None if self.token is False else get_token()
         if isinstance(self.token, str):
             token = self.token
@@ -364,7 +367,7 @@ class _Repository:
         if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in _DISK_ERRORS:
             where = f"{name} cannot be written in {self._cache()} ({error.strerror})"
             return f"{where}; make room there, or pass cache_dir= or set HF_HOME"
-        detail = " ".join(str(error).split())
+        detail = without_credentials(" ".join(str(error).split()))
         if token:  # some errors of HTTP libraries quote the headers
             detail = detail.replace(token, "…")
         return f"{name} could not be had from {endpoint} ({type(error).__name__}: {shown(detail, 200)})"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import termios
+import time
 
 ROWS, COLUMNS = 24, 100
+SECONDS = 120
 
 
 def in_terminal(words, environment, **options) -> tuple[int, str]:
@@ -19,11 +23,19 @@ def in_terminal(words, environment, **options) -> tuple[int, str]:
     streams = {"stdin": follower, "stdout": follower, "stderr": follower}
     process = subprocess.Popen(words, env={**environment, "TERM": "xterm"}, **{**streams, **options})
     os.close(follower)
-    shown = b""
+    shown, deadline = b"", time.monotonic() + SECONDS
     try:
-        while chunk := os.read(leader, 4096):
+        while select.select([leader], [], [], max(0, deadline - time.monotonic()))[0]:
+            chunk = os.read(leader, 4096)
+            if not chunk:
+                break
             shown += chunk
-    except OSError:  # how Linux says that nobody has the other end open any more
-        pass
-    os.close(leader)
-    return process.wait(60), shown.decode().replace("\r\n", "\n")
+        else:
+            process.kill()
+            raise TimeoutError(f"{words}: no end after {SECONDS} s; shown so far: {shown.decode()}")
+    except OSError as error:
+        if error.errno != errno.EIO:  # how Linux says that nobody has the other end open any more
+            raise
+    finally:
+        os.close(leader)
+    return process.wait(SECONDS), shown.decode().replace("\r\n", "\n")

@@ -130,15 +130,13 @@ def test_people_see_every_label_of_one_text_and_a_line_for_each_of_several(class
 
 
 def test_bars_of_scores():
-    colours, plain = ScoreBars(colours=True, blocks=True), ScoreBars(colours=False, blocks=False)
-    assert colours.bar(1.0, 4, label=2, count=3) == "\x1b[32m████\x1b[0m"
-    assert colours.bar(0.5, 4, label=0, count=3) == "\x1b[31m██\x1b[0m  "
-    assert colours.bar(0.53, 4, label=1, count=2) == "\x1b[32m██▏\x1b[0m "
-    assert colours.bar(0.0, 4, label=7, count=9) == "    "
-    assert ScoreBars(colours=False, blocks=True).bar(0.53, 4, 0, 3) == "██▏ "
-    assert plain.bar(0.5, 4, 0, 3) == "##  "
-    for score in (-0.1, 1.1, float("nan")):
-        assert colours.bar(score, 4, 0, 3) == ""  # outputs without a function are not parts of a whole
+    colours = ScoreBars(colours=True, blocks=True)
+    assert colours.bar(1.0, 4, "positive") == "\x1b[32m████\x1b[0m"
+    assert colours.bar(0.5, 4, "Negative") == "\x1b[31m██\x1b[0m  "
+    assert colours.bar(0.53, 4, "LABEL_1") == "\x1b[36m██▏\x1b[0m "
+    assert colours.bar(0.0, 4, "neutral") == "    "
+    assert ScoreBars(colours=False, blocks=True).bar(0.53, 4, "positive") == "██▏ "
+    assert ScoreBars(colours=False, blocks=False).bar(0.5, 4, "positive") == "##  "
 
 
 @pytest.mark.parametrize(
@@ -255,6 +253,7 @@ def test_model_from_the_environment(run, tweet_sentiment_small):
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (["classify", "--revision", "v1", "a"], "found --revision without --model"),
         (["classify", "--model", "m", "a", "--file", "b"], "both as arguments and in --file"),
         (["classify", "--model", "m", "a", "--all", "--top-k", "2"], "both --all and --top-k"),
         (
@@ -532,8 +531,10 @@ def test_terminal(command, environment, tmp_path):
     ]
     code, shown = in_terminal([*command, "I love it"], {**environment, "NO_COLOR": "1"})
     assert shown.splitlines()[1] == "  positive   0.8792  █████████████████████▏"
-    with_outputs = [*command, "I love it", "--function-to-apply", "none"]
-    assert "█" not in in_terminal(with_outputs, environment)[1]
+    # Plain outputs are no parts of a whole: no bars, even where one lies between 0 and 1, as here.
+    code, shown = in_terminal([*command, "so so", "--function-to-apply", "none"], environment)
+    assert any(0 < float(line.split()[1]) < 1 for line in shown.splitlines()[1:])
+    assert all(len(line.split()) == 2 for line in shown.splitlines()[1:])
 
     code, shown = in_terminal([*command, "I love it"], environment, stdout=subprocess.DEVNULL)
     assert (code, shown) == (0, "")  # no bar for arguments

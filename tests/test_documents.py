@@ -1,9 +1,9 @@
 """README.md, docs/ and the docstrings are true: their code runs, and prints what they say it prints.
 
 In a document, ```python blocks run in order in one process; a ```text block right behind one is what it
-prints. ```console blocks are typed into a terminal: lines behind "$ " are commands, the others what they
-show. "…" stands for anything. Hub repositories are served from this machine. The README's first two ```bash
-blocks, which install, are for .ci/run.
+prints (without one: nothing). ```console blocks are typed into a terminal: lines behind "$ " are commands,
+the others what they show. "…" stands for anything. Hub repositories are served from this machine. The README's
+first two ```bash blocks, which install, are for .ci/run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,14 @@ from pseudo_terminal import in_terminal
 import roberta_c
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "docs/from-transformers.md"]
+DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+OTHER_DOCUMENTS = [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "benchmarks/README.md",
+    "roberta_c/bundled_model/README.md",
+    "training/README.md",
+]
 HUB_NAMES = [
     "cardiffnlp/twitter-roberta-base-sentiment-latest",
     "cardiffnlp/twitter-xlm-roberta-base-sentiment",
@@ -65,8 +72,9 @@ def environment(tmp_path_factory, tweet_sentiment_small):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         (programs / name).chmod(0o755)
     with LoopbackHub({name: {"main": tweet_sentiment_small} for name in HUB_NAMES}) as hub:
+        outside = hub.environment(home)
         yield {
-            **hub.environment(home),
+            **{name: value for name, value in outside.items() if not name.startswith("ROBERTA_C_")},
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "NO_COLOR": "1",
@@ -80,12 +88,12 @@ def test_shell_blocks_show_what_they_say(document, environment, tmp_path):
         if block.language != "console":
             continue
         commands = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, flags=re.MULTILINE)
-        assert commands, f"{document}:{block.line}: no command"
+        assert block.text.startswith("$ "), f"{document}:{block.line}: no command"
         for command, expected in commands:
-            code, shown = in_terminal(["bash", "-c", command], environment, cwd=tmp_path)
+            words = ["bash", "-o", "pipefail", "-c", command]
+            code, shown = in_terminal(words, environment, cwd=tmp_path)
             assert code == 0, f"{document}:{block.line}: {command}\n{shown}"
-            if expected:
-                assert_shown(expected, shown, f"{document}:{block.line}: {command}")
+            assert_shown(expected, shown, f"{document}:{block.line}: {command}")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -94,7 +102,7 @@ def test_python_blocks_print_what_they_say(document, environment, tmp_path):
     pieces = []
     for block, behind in itertools.pairwise(blocks):
         if block.language == "python":
-            pieces.append((block, behind.text if behind.language == "text" else None))
+            pieces.append((block, behind.text if behind.language == "text" else ""))
     assert pieces
     mark = "----8<----"
     program = f"\nprint({mark!r}, flush=True)\n".join(block.text for block, _ in pieces)
@@ -109,21 +117,24 @@ def test_python_blocks_print_what_they_say(document, environment, tmp_path):
     assert done.returncode == 0, f"{document}\n{done.stderr}"
     printed = done.stdout.split(f"{mark}\n")
     for (block, expected), shown in zip(pieces, printed, strict=True):
-        if expected is not None:
-            assert_shown(expected, shown, f"{document}:{block.line}")
+        assert_shown(expected, shown, f"{document}:{block.line}")
+    assert any(expected for _, expected in pieces)
 
 
 def test_every_block_is_of_a_kind_that_runs():
     assert [block.language for block in blocks_of("README.md")][:2] == ["bash", "bash"]
     for document in DOCUMENTS:
+        before = ""
         for number, block in enumerate(blocks_of(document)):
             installs = document == "README.md" and number < 2 and block.language == "bash"
             assert installs or block.language in ("console", "python", "text"), f"{document}:{block.line}"
+            assert block.language != "text" or before == "python", (
+                f"{document}:{block.line}: nobody prints it"
+            )
+            before = block.language
 
 
-@pytest.mark.parametrize(
-    "document", [*DOCUMENTS, "CONTRIBUTING.md", "benchmarks/README.md", "training/README.md"]
-)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *OTHER_DOCUMENTS])
 def test_links_lead_somewhere(document):
     path = ROOT / document
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):

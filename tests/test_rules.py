@@ -105,7 +105,9 @@ def test_no_vague_names_and_no_long_files():
     assert sorted(stems) == sorted(set(stems)), "file names are unique across the project"
     for path in tracked:
         assert path.stem not in ("utils", "common", "helpers", "misc"), path
-        lines = len(path.read_text(encoding="utf-8").splitlines())
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text), f"{path}: a control character or tab"
+        lines = len(text.splitlines())
         assert lines <= 600, f"{path}: {lines} lines: split it"
 
 

@@ -86,7 +86,7 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
     more = [tweet(label) for label in rng.choice(list(words), 20)]
     (data / "tweeteval/irony/train_text.txt").write_text("\n".join(more) + "\n", encoding="utf-8")
 
-    small = "--hidden 32 --layers 1 --vocab-size 400 --pretrain-epochs 2 --runs 2 --epochs 60"
+    small = "--hidden 32 --layers 1 --vocab-size 400 --pretrain-epochs 2 --students 2 --epochs 60"
     command = [
         sys.executable,
         FOLDER / "train.py",

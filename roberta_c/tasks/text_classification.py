@@ -264,6 +264,11 @@ class TextClassificationPipeline:
             for row, scores_c, one in zip(rows, scores_sc, encoded, strict=True)
         }
 
+    @property
+    def score_function(self) -> str:
+        """What turns outputs into scores unless a call says otherwise: "sigmoid", "softmax" or "none"."""
+        return self._function(self.options)
+
     def _function(self, options: ClassifyOptions) -> str:
         if options.function_to_apply in (None, "default"):
             return choose_function(self.model.config)
