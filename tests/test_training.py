@@ -102,6 +102,10 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "average of 2 students" in done.stdout
+    assert "val: macro recall" in done.stdout
+    assert "test: macro recall" not in done.stdout  # only when asked for
+    judged = subprocess.run([*command, "test"], capture_output=True, text=True, check=True)
+    assert judged.stdout.startswith("test: macro recall")
 
     model = tmp_path / "work/model"
     assert json.loads((model / "config.json").read_text())["id2label"]["2"] == "positive"
