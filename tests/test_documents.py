@@ -2,8 +2,8 @@
 
 In a document, ```python blocks run in order in one process; a ```text block right behind one is what it
 prints (without one: nothing). ```console blocks are typed into a terminal: lines behind "$ " are commands,
-the others what they show. "…" stands for anything. Hub repositories are served from this machine. The first two
-```bash blocks of README, which install, are for .ci/run.
+the others what they show. "…" stands for anything. Hub repositories are served from this machine. README's
+first two ```bash blocks, which install, are for .ci/run.
 """
 
 from __future__ import annotations

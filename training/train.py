@@ -182,9 +182,9 @@ def finetune(options: argparse.Namespace) -> None:
     """Classification from labels and teachers: a first student, who then teaches too, and others, averaged.
 
     A student taught by the n-grams and by one like itself does better than the first (Furlanello et al. 2018,
-    "Born-again neural networks"), though that one, unlike the n-grams, speaks of tweets that it has seen. And
-    runs that start from one pretrained model stay close enough for the average of their weights to be at least
-    as good as each (Wortsman et al. 2022, "Model soups").
+    "Born-again neural networks"), though that one, unlike the n-grams, speaks of tweets that it has seen.
+    Runs that start from one pretrained model stay close enough for the average of their weights to be at
+    least as good as each (Wortsman et al. 2022, "Model soups").
     """
     rows, teacher = encoded(options, tweets.unlabelled(options.data)), np.load(options.work / "teacher.npy")
     model = student(options, rows, teacher, seed=0)
