@@ -27,7 +27,7 @@ from machine import description
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PHASES = ("import", "tokenizer", "weights", "first answer", "second answer")
+PHASES = ("import", "load the tokenizer", "load the weights", "first answer", "second answer")
 TEXT = "I love using the Transformers library!"
 
 # What a user writes, with a clock between the lines. %s: the imports, how ids are asked for.
@@ -109,6 +109,21 @@ def disk() -> dict[str, float]:
     return {"roberta_c": installed_mib(ours) + own_mib(), "torch": installed_mib(theirs)}
 
 
+def table(rows: list[dict]) -> list[str]:
+    """The result's lines for README.md."""
+    lines = [f"| | {' | '.join(row['case'] for row in rows)} |", "| --- |" + " --- |" * len(rows)]
+
+    def add(title: str, cells: list[float]) -> None:
+        lines.append(f"| {title} | {' | '.join(f'{cell:,.0f}' for cell in cells)} |")
+
+    add("installed, MiB", [row["disk_mib"] for row in rows])
+    for phase in PHASES:
+        add(f"{phase}, ms", [row["ms"][phase] for row in rows])
+    add("import to first answer, ms", [row["to_first_answer_ms"] for row in rows])
+    add("peak memory, MiB", [row["peak_mib"] for row in rows])
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
@@ -124,15 +139,15 @@ def main() -> None:
         for name in ("vocab.json", "merges.txt"):
             shutil.copyfile(options.data / "data/roberta" / name, base / name)
         cases = {
-            "roberta_c, base": ("roberta_c", base),
-            "torch, base": ("torch", base),
-            "roberta_c, bundled": ("roberta_c", roberta_c.bundled_model_path()),
+            "torch, transformers": ("torch", base),
+            "roberta_c": ("roberta_c", base),
+            "roberta_c, bundled model": ("roberta_c", roberta_c.bundled_model_path()),
         }
         runs = {case: [start(*what)] for case, what in cases.items()}  # one to warm the page cache
         for _ in range(options.rounds):
             for case, what in cases.items():
                 runs[case].append(start(*what))
-        ours, theirs = (runs[case][0]["logits"] for case in ("roberta_c, base", "torch, base"))
+        ours, theirs = (runs[case][0]["logits"] for case in ("roberta_c", "torch, transformers"))
         assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) < 1e-4, "the engines disagree"
 
     sizes = disk()
@@ -150,12 +165,7 @@ def main() -> None:
             }
         )
 
-    print(f"| | disk, MiB | {', ms | '.join(PHASES)}, ms | to first answer, ms | peak memory, MiB |")
-    print("|" + " --- |" * (len(PHASES) + 4))
-    for row in rows:
-        phases = " | ".join(f"{ms:.0f}" for ms in row["ms"].values())
-        totals = f"{row['to_first_answer_ms']} | {row['peak_mib']}"
-        print(f"| {row['case']} | {row['disk_mib']} | {phases} | {totals} |")
+    print("\n".join(table(rows)))
     if options.output:
         packages = ("numpy", "tokenizers", "torch", "transformers")
         result = {**description(packages), "rounds": options.rounds, "rows": rows}

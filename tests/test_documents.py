@@ -11,6 +11,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import itertools
+import json
 import os
 import pkgutil
 import re
@@ -139,6 +140,16 @@ def test_links_lead_somewhere(document):
     path = ROOT / document
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{document}: {target}"
+
+
+def test_the_startup_table_is_the_measured_one():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        from startup import table
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    result = json.loads((ROOT / "benchmarks/results/startup.json").read_text(encoding="utf-8"))
+    assert "\n".join(table(result["rows"])) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_docstrings_print_what_they_say():
