@@ -86,7 +86,7 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
     more = [tweet(label) for label in rng.choice(list(words), 20)]
     (data / "tweeteval/irony/train_text.txt").write_text("\n".join(more) + "\n", encoding="utf-8")
 
-    small = "--hidden 32 --layers 1 --vocab-size 400 --pretrain-epochs 2 --students 2 --epochs 60"
+    small = "--hidden 32 --layers 1 --vocab-size 400 --pretrain-epochs 2 --generations 2 --epochs 60"
     command = [
         sys.executable,
         FOLDER / "train.py",
@@ -101,7 +101,7 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
         [*command, *small.split(), "--rate", "3e-3"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "average of 2 students" in done.stdout
+    assert "student 1 epoch 60" in done.stdout
     assert "val: macro recall" in done.stdout
     assert "test: macro recall" not in done.stdout  # only when asked for
     judged = subprocess.run([*command, "test"], capture_output=True, text=True, check=True)

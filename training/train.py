@@ -14,9 +14,6 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -179,33 +176,22 @@ def teach(options: argparse.Namespace) -> None:
 
 
 def finetune(options: argparse.Namespace) -> None:
-    """Classification from labels and teachers: a first student, who then teaches too, and others, averaged.
+    """Classification from labels and teachers: each student but the last joins the n-grams as a teacher.
 
-    A student taught by the n-grams and by one like itself does better than the first (Furlanello et al. 2018,
-    "Born-again neural networks"), though that one, unlike the n-grams, speaks of tweets that it has seen.
-    Runs that start from one pretrained model stay close enough for the average of their weights to be at
-    least as good as each (Wortsman et al. 2022, "Model soups").
+    A student taught by one like itself does better than the first (Furlanello et al. 2018, "Born-again neural
+    networks"), though that one, unlike the n-grams, speaks of tweets that it has seen.
     """
     rows, teacher = encoded(options, tweets.unlabelled(options.data)), np.load(options.work / "teacher.npy")
-    model = student(options, rows, teacher, seed=0)
-    teacher = (teacher + torch.from_numpy(predicted(model, rows)).softmax(1).numpy()) / 2
-    seeds = range(1, options.students + 1)
-    # A process each, of one thread: two threads do the small products of one student hardly faster than one.
-    with ProcessPoolExecutor(options.threads, get_context("spawn")) as pool:
-        states = [
-            trained.state_dict()
-            for trained in pool.map(partial(student, options, rows, teacher, threads=1), seeds)
-        ]
-    model.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
-    print(f"average of {len(states)} students: val macro recall {val_score(options, model):.4f}", flush=True)
-    model.save_pretrained(options.work / "finetuned")
+    for generation in range(options.generations):
+        model = student(options, rows, teacher, generation)
+        model.save_pretrained(options.work / "finetuned")
+        if generation + 1 < options.generations:
+            opinion = torch.from_numpy(predicted(model, rows)).softmax(1).numpy()
+            teacher = (teacher + opinion) / 2
 
 
-def student(
-    options: argparse.Namespace, rows: Rows, teacher: np.ndarray, seed: int, threads: int | None = None
-) -> torch.nn.Module:
+def student(options: argparse.Namespace, rows: Rows, teacher: np.ndarray, seed: int) -> torch.nn.Module:
     """The pretrained model, fine-tuned on all `rows`, the first of which are the labelled ones."""
-    torch.set_num_threads(threads or options.threads)
     _, labels = tweets.labelled(options.data)
     known = np.concatenate([labels, np.full(len(rows) - len(labels), -1)])
     # Macro recall counts classes alike, the tweets do not come so.
@@ -327,8 +313,8 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--pretrain-epochs", type=int, default=8)
-    parser.add_argument("--students", type=int, default=2, help="to average, after the first")
-    parser.add_argument("--epochs", type=int, default=4, help="of each student")
+    parser.add_argument("--generations", type=int, default=2, help="of students")
+    parser.add_argument("--epochs", type=int, default=3, help="of each student")
     parser.add_argument(
         "--label-share", type=float, default=0.3, help="of the loss; the rest is the teacher's"
     )
@@ -339,8 +325,8 @@ def main() -> None:
     unknown = [stage for stage in options.stages if stage not in STAGES]
     if unknown:
         parser.error(f"found stage {unknown[0]!r}, expected one of {', '.join(STAGES)}")
-    if options.students < 1:
-        parser.error(f"--students: found {options.students}, expected at least 1")
+    if options.generations < 1:
+        parser.error(f"--generations: found {options.generations}, expected at least 1")
     torch.set_num_threads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
     for stage in options.stages or [stage for stage in STAGES if stage != "test"]:
