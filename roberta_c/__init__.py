@@ -10,9 +10,16 @@ Names are imported when first used, so that `import roberta_c` costs millisecond
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from . import errors
+
+if find_spec(f"{__name__}._kernels") is None:
+    raise ImportError(
+        f"{__path__[0]} holds the sources of roberta_c, not built: start Python in another folder than the "
+        "clone's, to find the installed package, or install with pip install --editable"
+    )
 
 __version__ = "0.1.0"
 

@@ -211,7 +211,12 @@ def _is_terminal(stream: Any) -> bool:
     ("auto", "human", "json", "jsonl"),
     "human: for reading. jsonl: an object a line. json: an array. auto: human on a terminal, else jsonl.",
 )
-@click.option("--all", "all_labels", is_flag=True, help="Scores of all labels.")
+@click.option(
+    "--all",
+    "all_labels",
+    is_flag=True,
+    help="Scores of all labels (which people see for a single text anyway).",
+)
 @click.option("--top-k", type=click.IntRange(min=1), metavar="N", help="Scores of the N best labels.")
 @click.option(
     "--function-to-apply",
@@ -233,7 +238,9 @@ def _is_terminal(stream: Any) -> bool:
     metavar="N",
     help="Texts at a time; with 1, each is answered before the next is read.",
 )
-@click.option("--dtype", default="float32", show_default=True, metavar="TYPE", help="The arithmetic.")
+@click.option(
+    "--dtype", default="float32", show_default=True, metavar="TYPE", help="The arithmetic; no other yet."
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that this process may use."
 )
@@ -265,8 +272,9 @@ def classify(
       printf 'premise\\thypothesis\\n' | roberta-c classify --model org/name --pairs
 
     Every line is a text as it stands, spaces and all, an empty one too; only its end (\\n or \\r\\n) is left
-    out. JSON rows hold text (and text_pair), label and score; with --all or --top-k also scores; and
-    truncated: true for a text longer than the model takes, which was cut.
+    out. A text that begins with a dash goes behind "--". JSON rows hold text (and text_pair), label and
+    score; with --all or --top-k also scores; and truncated: true for a text longer than the model takes,
+    which was cut.
     """
     if texts and path is not None:
         raise click.UsageError("found texts both as arguments and in --file, expected one of them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
@@ -71,7 +72,7 @@ def _decodable(arguments: tuple[str, ...]) -> Iterator[str]:
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[str]:
-    r"""The file's lines, split at \n alone, without their \n or \r\n and otherwise as they are."""
+    r"""The lines, split at \n alone, without \n or \r\n and a UTF-8 mark at the start; otherwise as they are."""
     for number in count(1):
         try:
             line = file.readline(MAX_LINE_BYTES + 2)
@@ -79,6 +80,8 @@ def _lines(file: BinaryIO, name: str) -> Iterator[str]:
             raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
         if not line:
             return
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         if line.endswith(b"\n"):
             line = line[:-1].removesuffix(b"\r")
         if len(line) > MAX_LINE_BYTES:

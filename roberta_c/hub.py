@@ -109,6 +109,8 @@ def download(
         raise InputError(f"repo_id is {shown(repo_id)}, expected a repository name of the form org/name")
     if local_dir is not None and (not isinstance(local_dir, (str, os.PathLike)) or os.path.isfile(local_dir)):
         raise InputError(f"local_dir is {shown(local_dir)}, expected a folder or the path of a new one")
+    if os.path.isdir(repo_id):
+        raise InputError(f"{shown(repo_id, 200)}: a folder on this machine, expected a Hub repository's name")
     _check_repo_id(repo_id)
     repository = _Repository(repo_id, revision, token, cache_dir, local_dir=local_dir)
     for files in (CONFIG, TOKENIZER, WEIGHTS):
@@ -203,7 +205,7 @@ class _Repository:
         self.commit = revision if revision and re.fullmatch(r"[0-9a-f]{40}", revision) else None
         # Files of which neither the Hub nor the cache could say whether they exist, and why not.
         self.unknown: list[str] = []
-        self.unknown_because = "local_files_only=True allows no download"
+        self.unknown_because = "local_files_only (--offline) allows no download"
 
     def fetch_set(self, files: FileSet) -> Path:
         """Fetch what exists of `files`; the folder. Raises HubError where no choice exists."""
@@ -216,7 +218,8 @@ class _Repository:
         looked_for = ", ".join(name for choice in files.choices for name in choice)
         if not found and self.unknown:
             raise HubError(
-                f"{self.repo_id}: no {files.what} in the cache ({self._cache()}) and {self.unknown_because}; "
+                f"{self.repo_id}: no such folder, no {files.what} in the cache ({self._cache()}), and "
+                f"{self.unknown_because}; "
                 f"looked for {looked_for}"
             )
         if not found:

@@ -206,8 +206,10 @@ def test_a_line_is_a_text_as_it_stands(classify, tmp_path):
     file.write_bytes(lines)
     for result in (classify(input=lines), classify("--file", file), classify("-f", "-", input=lines)):
         assert [row["text"] for row in rows_of(result)] == expected
-    file.write_bytes(b"one\n")
-    assert [row["text"] for row in rows_of(classify("--file", file))] == ["one"]
+    file.write_bytes(
+        b"\xef\xbb\xbfone\n\xef\xbb\xbftwo\n"
+    )  # a mark of UTF-8 at the start of a file is no text
+    assert [row["text"] for row in rows_of(classify("--file", file))] == ["one", "\ufefftwo"]
 
 
 def test_arguments_come_before_standard_input(classify):
@@ -299,6 +301,9 @@ def test_failures(classify, run, tmp_path, tweet_sentiment_small):
     assert_one_line(run("keys", missing), 1, str(missing))
     assert_one_line(run("describe", tmp_path), 1, str(tmp_path))
     assert_one_line(run("download", "not a name"), 1, "not a name")
+    assert_one_line(
+        run("download", tmp_path), 1, "a folder on this machine, expected a Hub repository's name"
+    )
 
 
 def test_an_unreadable_file(classify, tmp_path):

@@ -393,12 +393,12 @@ def test_offline(repository, call, calls):
             (
                 TOKENIZER_CALL[:-1] + ", local_files_only=True)",
                 {},
-                "local_files_only=True allows no download",
+                "local_files_only (--offline) allows no download",
             ),
         ):
             result = call(hub, expression, **variables)
             assert result.error == "HubError"
-            assert result.message.startswith("org/name: no tokenizer in the cache (")
+            assert result.message.startswith("org/name: no such folder, no tokenizer in the cache (")
             assert reason in result.message
             assert result.message.endswith(
                 "looked for tokenizer.json, vocab.json, merges.txt, sentencepiece.bpe.model"
@@ -429,7 +429,7 @@ def test_the_server_is_away_and_nothing_is_cached(repository, call):
         result = call(hub, WEIGHTS_CALL, before=NO_WAITING)
     assert result.error == "HubError"
     assert result.stderr.count("Retrying") <= 5  # for the first file only
-    assert result.message.startswith("org/name: no weights in the cache (")
+    assert result.message.startswith("org/name: no such folder, no weights in the cache (")
     assert re.search(rf"could not be had from {hub.endpoint} \(Connect\w*Error: ", result.message)
 
 
