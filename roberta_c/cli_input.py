@@ -72,7 +72,7 @@ def _decodable(arguments: tuple[str, ...]) -> Iterator[str]:
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[str]:
-    r"""The lines, split at \n alone, without \n or \r\n and a UTF-8 mark at the start; otherwise as they are."""
+    r"""The lines, split at \n alone, without \n or \r\n and a UTF-8 mark at the start, else as they are."""
     for number in count(1):
         try:
             line = file.readline(MAX_LINE_BYTES + 2)
