@@ -474,7 +474,6 @@ def test_bad_arguments_of_pipeline(classify, tmp_path):
         ),
         ((None, model), "task: found None"),
         ((["text-classification"], model), "task: found"),
-        (("text-classification",), "model: found None"),
         (("text-classification", 3), "model: found int"),
         (("text-classification", model.roberta, tokenizer), "model: found RobertaModel"),
         (("text-classification", model), "tokenizer: found None"),
