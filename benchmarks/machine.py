@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from roberta_c.doctor import cpu_model
+from roberta_c.doctor import cpu_model, package_versions
 
 
 def commit() -> str:
@@ -25,16 +24,10 @@ def commit() -> str:
 
 def description(packages: tuple[str, ...]) -> dict[str, Any]:
     """What every result file begins with."""
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
     return {
         "cpu": cpu_model(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "python": platform.python_version(),
         "commit": commit(),
-        "versions": versions,
+        "versions": package_versions(packages),
     }

@@ -124,6 +124,7 @@ size_t rc_isa_count(void);
 const char *rc_isa_name(size_t index); /* best first; the last is "reference", never chosen by itself */
 int rc_isa_available(size_t index);
 rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels);
+
 /* Floats of scratch that attention needs per thread for sequences of up to longest tokens. */
 rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats);
 

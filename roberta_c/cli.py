@@ -320,7 +320,7 @@ def classify(
             predictions = tqdm(predictions, total=source.total, unit=" texts", leave=not mixed)
             if mixed:
                 output = _output(tqdm.external_write_mode)
-        if form in ("auto", "human"):
+        if form == "human":
             for prediction in predictions:
                 output.text(result.lines(prediction))
         else:

@@ -148,7 +148,7 @@ class ResultForm:
         row: dict[str, Any] = {"text": prediction.row.text}
         if prediction.row.text_pair is not None:
             row["text_pair"] = prediction.row.text_pair
-        best = [(self.labels[index], score) for index, score in self._best(prediction)]
+        best = self._best(prediction)
         row["label"], row["score"] = best[0]
         if prediction.truncated:
             row["truncated"] = True
@@ -162,18 +162,19 @@ class ResultForm:
         text = " | ".join(map(printable, parts)) + (" [truncated]" if prediction.truncated else "")
         width = max(len(printable(label)) for label in self.labels)
         lines = []
-        for index, score in self._best(prediction):
-            line = f"{printable(self.labels[index]):{width}}  {score:7.4f}"
+        for label, score in self._best(prediction):
+            line = f"{printable(label):{width}}  {score:7.4f}"
             if self.bars is not None:
-                line += f"  {self.bars.bar(score, 24 if self.every_score else 10, self.labels[index])}"
+                line += f"  {self.bars.bar(score, 24 if self.every_score else 10, label)}"
             lines.append(line)
         if not self.every_score:
             return f"{lines[0]}  {text}"
         return "\n  ".join([text, *map(str.rstrip, lines)])
 
-    def _best(self, prediction: Prediction) -> list[tuple[int, float]]:
-        """Numbers of the labels to show and their scores, best first."""
-        return [(index, float(prediction.scores_c[index])) for index in prediction.best_first()[: self.top_k]]
+    def _best(self, prediction: Prediction) -> list[tuple[str, float]]:
+        """The labels to show and their scores, best first."""
+        order = prediction.best_first()[: self.top_k]
+        return [(self.labels[index], float(prediction.scores_c[index])) for index in order]
 
 
 # ---- keys --------------------------------------------------------------------------------------------

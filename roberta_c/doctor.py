@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -218,21 +218,25 @@ def peak_bytes(proc: Path = Path("/proc")) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def version_facts() -> dict[str, str | None]:
-    """Versions of this package, of what it stands on and of the system; None for a missing package."""
+def package_versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Installed versions; None for a missing package."""
     import importlib.metadata
 
-    versions: dict[str, str | None] = {
-        "roberta_c": __version__,
-        "python": f"{platform.python_version()} ({platform.python_implementation()})",
-    }
-    for package in PACKAGES:
+    versions: dict[str, str | None] = {}
+    for package in packages:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
+    return versions
+
+
+def version_facts() -> dict[str, str | None]:
+    """Versions of this package, of what it stands on and of the system; None for a missing package."""
     return {
-        **versions,
+        "roberta_c": __version__,
+        "python": f"{platform.python_version()} ({platform.python_implementation()})",
+        **package_versions(PACKAGES),
         "platform": platform.platform(),
         "libc": " ".join(platform.libc_ver()).strip() or None,
     }

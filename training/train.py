@@ -216,22 +216,18 @@ def student(options: argparse.Namespace, rows: Rows, teacher: np.ndarray, seed: 
             share = torch.where(label >= 0, options.label_share, 0.0)
             trainer.step(torch.lerp(by_teacher, by_label, share).mean())
         print(
-            f"student {seed} epoch {epoch + 1}: val macro recall {val_score(options, model):.4f}, "
+            f"student {seed} epoch {epoch + 1}: "
+            f"val macro recall {macro_recall(*on_split(options, model, 'val')):.4f}, "
             f"{time.time() - begin:.0f} s",
             flush=True,
         )
     return model
 
 
-def val_score(options: argparse.Namespace, model: torch.nn.Module) -> float:
-    texts, labels = tweets.tweeteval(options.data, "val")
-    return macro_recall(predicted(model, encoded(options, texts)), np.array(labels))
-
-
 def export(options: argparse.Namespace) -> None:
     """The standard files in float16, and their score on val."""
     folder = options.work / "model"
-    config = new_config(options, dropout=0.1)
+    config = new_config(options, options.dropout)
     model = transformers.RobertaForSequenceClassification.from_pretrained(
         options.work / "finetuned", config=config, dtype=torch.float16
     )
@@ -274,6 +270,14 @@ def predicted(model: torch.nn.Module, rows: Rows) -> np.ndarray:
     return logits
 
 
+def on_split(
+    options: argparse.Namespace, model: torch.nn.Module, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels of TweetEval's `split`."""
+    texts, labels = tweets.tweeteval(options.data, split)
+    return predicted(model, encoded(options, texts)), np.array(labels)
+
+
 def recalls(scores: np.ndarray, labels: np.ndarray) -> list[float]:
     found = scores.argmax(axis=1)
     return [float((found[labels == label] == label).mean()) for label in range(len(tweets.LABELS))]
@@ -289,8 +293,7 @@ def report(options: argparse.Namespace, split: str) -> str:
     model = transformers.RobertaForSequenceClassification.from_pretrained(
         options.work / "model", dtype=torch.float32
     )
-    texts, labels_list = tweets.tweeteval(options.data, split)
-    scores, labels = predicted(model, encoded(options, texts)), np.array(labels_list)
+    scores, labels = on_split(options, model, split)
     each = ", ".join(
         f"{name} {recall:.3f}" for name, recall in zip(tweets.LABELS, recalls(scores, labels), strict=True)
     )
