@@ -24,7 +24,7 @@ ISA_FLAGS = {
     "csrc/isa_avx2.c": ["-mavx2", "-mfma"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma"] if X86 else [],
 }
-PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "barrier")]
+PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "team")]
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
 )
@@ -82,7 +82,7 @@ kernels = Extension(
     "roberta_c._kernels",
     sources=["roberta_c/_kernels.pyx"],
     include_dirs=["csrc"],
-    depends=[*SOURCES_AND_HEADERS, "roberta_c/_kernels.pxd", "setup.py"],
+    depends=[*SOURCES_AND_HEADERS, "roberta_c/_kernels.pxd", "roberta_c/_packed_weights.pxi", "setup.py"],
 )
 
 setup(

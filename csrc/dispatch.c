@@ -42,13 +42,13 @@ rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels) {
 }
 
 rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats) {
-    const size_t nr = kernels->nr;
+    const size_t nr = kernels->attention_nr;
     if (longest > SIZE_MAX / 64 / sizeof(float) - nr || head_size > SIZE_MAX / 64 / sizeof(float) - nr)
         return RC_TOO_LARGE;
     const size_t keys = (longest + nr - 1) / nr * nr, columns = (head_size + nr - 1) / nr * nr;
-    /* Packed keys (D, keys), packed values (longest, columns), one tile of scores (mr, keys). */
-    const size_t per_key = head_size + columns + kernels->mr;
+    /* Packed keys (D, keys), packed values (longest, columns), one tile of scores (mr, up to a block). */
+    const size_t block = keys < RC_KEY_BLOCK ? keys : RC_KEY_BLOCK, per_key = head_size + columns;
     if (keys > SIZE_MAX / 2 / sizeof(float) / per_key) return RC_TOO_LARGE;
-    *floats = keys * per_key;
+    *floats = keys * per_key + kernels->attention_mr * block;
     return RC_OK;
 }

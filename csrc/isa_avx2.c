@@ -7,6 +7,8 @@
 #define ISA_NAME "avx2"
 #define MR 6
 #define NR 16
+#define ATTENTION_MR 6
+#define ATTENTION_NR 16
 #include "kernels.inc"
 
 const rc_kernels *rc_isa_avx2(void) { return &kernels; }

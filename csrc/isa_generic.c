@@ -5,6 +5,8 @@
 #define ISA_NAME "generic"
 #define MR 4
 #define NR 8
+#define ATTENTION_MR 4
+#define ATTENTION_NR 8
 #include "kernels.inc"
 
 const rc_kernels *rc_isa_generic(void) { return &kernels; }

@@ -24,7 +24,8 @@ static double activated(rc_activation activation, double x) {
 }
 
 static void linear(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
-                   float *y_mn, size_t ldy, size_t ith, size_t nth) {
+                   float *y_mn, size_t ldy, rc_team *team, size_t ith, size_t nth) {
+    (void)team;
     const size_t n = w->sections * w->n, k = w->k;
     for (size_t row = m * ith / nth; row < m * (ith + 1) / nth; row++) {
         for (size_t column = 0; column < n; column++) {
@@ -38,32 +39,34 @@ static void linear(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, 
     }
 }
 
-static void attention(const float *qkv_t3h, const int64_t *starts_s, size_t s, size_t heads, size_t h,
-                      float *context_th, float *scratch, size_t ith, size_t nth) {
-    const size_t d = h / heads;
-    (void)scratch;
-    for (size_t job = s * heads * ith / nth; job < s * heads * (ith + 1) / nth; job++) {
-        const size_t begin = (size_t)starts_s[job / heads], end = (size_t)starts_s[job / heads + 1];
-        const float *q = qkv_t3h + job % heads * d, *k = q + h, *v = k + h;
-        for (size_t i = begin; i < end; i++) {
+static void attention(const rc_attention *a, float *scratch, rc_team *team, size_t ith, size_t nth) {
+    const size_t d = a->h / a->heads, jobs = a->s * a->heads, ld = a->ld_qkv;
+    (void)scratch, (void)team;
+    for (size_t job = jobs * ith / nth; job < jobs * (ith + 1) / nth; job++) {
+        const size_t sequence = job / a->heads, first = job % a->heads * d;
+        const size_t begin = (size_t)a->starts_s[sequence], end = (size_t)a->starts_s[sequence + 1];
+        const size_t query = a->first_tokens_only ? sequence : begin;
+        const size_t queries = a->first_tokens_only && begin < end ? 1 : end - begin;
+        const float *k = a->qkv_t3h + a->h + first, *v = k + a->h;
+        for (size_t i = query; i < query + queries; i++) {
+            const float *q_d = a->qkv_t3h + i * ld + first;
             for (size_t c = 0; c < d; c++) {
                 double largest = -INFINITY, sum = 0.0, weighted = 0.0;
                 for (int pass = 0; pass < 2; pass++) {
                     for (size_t j = begin; j < end; j++) {
                         double score = 0.0;
-                        for (size_t x = 0; x < d; x++)
-                            score += (double)q[i * 3 * h + x] * (double)k[j * 3 * h + x];
+                        for (size_t x = 0; x < d; x++) score += (double)q_d[x] * (double)k[j * ld + x];
                         score /= sqrt((double)d);
                         if (pass == 0) {
                             largest = fmax(largest, score);
                         } else {
                             const double e = exp(score - largest);
                             sum += e;
-                            weighted += e * (double)v[j * 3 * h + c];
+                            weighted += e * (double)v[j * ld + c];
                         }
                     }
                 }
-                context_th[i * h + job % heads * d + c] = (float)(weighted / sum);
+                a->context_th[i * a->ld_context + first + c] = (float)(weighted / sum);
             }
         }
     }
@@ -78,10 +81,10 @@ static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, floa
                          norm->bias_h[i]);
 }
 
-static void layer_norm(const rc_norm *norm, const float *x_th, size_t t, size_t h, float *y_th, size_t ith,
-                       size_t nth) {
+static void layer_norm(const rc_norm *norm, const float *x_th, size_t ldx, size_t t, size_t h, float *y_th,
+                       size_t ldy, size_t ith, size_t nth) {
     for (size_t row = t * ith / nth; row < t * (ith + 1) / nth; row++)
-        layer_norm_row(norm, x_th + row * h, h, y_th + row * h);
+        layer_norm_row(norm, x_th + row * ldx, h, y_th + row * ldy);
 }
 
 static void activate(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith,
@@ -108,12 +111,15 @@ static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64
     }
 }
 
+#define NR 1
 #include "encoder_layer.inc"
 
 static const rc_kernels kernels = {
     .name = "reference",
     .mr = 1,
     .nr = 1,
+    .attention_mr = 1,
+    .attention_nr = 1,
     .pack_linear = pack_linear,
     .linear = linear,
     .attention = attention,

@@ -4,10 +4,11 @@
  * F feed-forward, A heads, D head size (A * D = H), V vocabulary, G token types, M rows, N columns, K inner
  * length, P panels of NR columns (of an embedding table: positions).  x_th is row-major, x_th[t * H + h].
  *
- * Kernels compute one thread's share (ith of nth) and meet at rc_barrier where a step needs all of the
- * step before.  They never allocate, print, exit or start threads, and cannot fail: _kernels.pyx checks
- * every argument first.  Every output element is summed over K in one fixed order (tile.inc), whatever the
- * tile, so results do not depend on M, on neighbours or on nth.
+ * Kernels compute one thread's share (ith of nth, or the units that it takes from the team) and meet at
+ * rc_team_wait where a step needs all of the step before.  They never allocate, print, exit or start
+ * threads, and cannot fail: _kernels.pyx checks every argument first.  Every output element is summed over K
+ * in one fixed order (tile.inc), whatever the tile, so results do not depend on M, on neighbours or on nth.
+ * Rows may lie further apart than they are wide: ld is the distance from one to the next, in floats.
  */
 #ifndef ROBERTA_C_H
 #define ROBERTA_C_H
@@ -55,12 +56,27 @@ typedef struct {
     rc_activation activation;
 } rc_encoder_layer;
 
-/* Where one call's intermediates lie; contents are garbage on entry. */
+/* Where one call's intermediates lie; contents are garbage on entry.  up_tf may share the memory of qkv_t3h
+ * and context_th, which are done with when it is written. */
 typedef struct {
     float *qkv_t3h, *context_th, *attended_th, *up_tf;
-    float *scratch; /* nth * scratch_per_thread floats, 64-byte aligned */
+    size_t ld_qkv, ld_hidden, ld_up; /* ld_hidden: of context and attended */
+    float *scratch;                  /* nth * scratch_per_thread floats, 64-byte aligned */
     size_t scratch_per_thread;
 } rc_workspace;
+
+/* softmax(Q K^T / sqrt(D)) V for each sequence and head: what goes in and where the result goes.  With
+ * first_tokens_only the query of sequence i is row i, and the result has S rows; keys and values always lie
+ * at the sequence's own rows. */
+typedef struct {
+    const float *qkv_t3h;
+    size_t ld_qkv;
+    const int64_t *starts_s; /* S + 1 entries */
+    size_t s, heads, h;
+    int first_tokens_only;
+    float *context_th;
+    size_t ld_context;
+} rc_attention;
 
 typedef struct {
     const void *word_vh; /* rows in word_dtype, any alignment */
@@ -70,14 +86,22 @@ typedef struct {
     size_t h;
 } rc_embeddings;
 
-/* Sense-counting barrier for the threads of one region; spins briefly, then yields. */
+/* The threads of one region: a sense-counting barrier that spins briefly, then yields, and the number of the
+ * step's next unit of work, which starts at 0 behind every barrier.  On lines of their own: waiting threads
+ * read the generation while others still take units. */
 typedef struct {
-    atomic_size_t arrived, generation;
-} rc_barrier;
+    _Alignas(64) atomic_size_t generation;
+    _Alignas(64) atomic_size_t arrived;
+    _Alignas(64) atomic_size_t next_unit;
+} rc_team;
+
+/* Keys of a sequence whose scores stand in memory at a time; a multiple of every attention_nr. */
+enum { RC_KEY_BLOCK = 512 };
 
 typedef struct rc_kernels {
     const char *name;
-    size_t mr, nr; /* rows and columns of the register tile */
+    size_t mr, nr;                     /* rows and columns of linear's register tile */
+    size_t attention_mr, attention_nr; /* and of attention's */
 
     /* panels_pkn := one section of packed W, from row-major w_nk. */
     void (*pack_linear)(const float *w_nk, size_t n, size_t k, float *panels_pkn, size_t ith, size_t nth);
@@ -85,15 +109,14 @@ typedef struct rc_kernels {
     /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n; y may be the residual, not
      * x. */
     void (*linear)(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
-                   float *y_mn, size_t ldy, size_t ith, size_t nth);
+                   float *y_mn, size_t ldy, rc_team *team, size_t ith, size_t nth);
 
-    /* context := softmax(Q K^T / sqrt(D)) V for each sequence and head; starts_s has S + 1 entries. */
-    void (*attention)(const float *qkv_t3h, const int64_t *starts_s, size_t s, size_t heads, size_t h,
-                      float *context_th, float *scratch, size_t ith, size_t nth);
+    /* context := softmax(Q K^T / sqrt(D)) V for each sequence and head; scratch is this thread's own. */
+    void (*attention)(const rc_attention *a, float *scratch, rc_team *team, size_t ith, size_t nth);
 
     /* y := (x - mean(x)) / sqrt(var(x) + eps) * weight + bias over each row; y may be x. */
-    void (*layer_norm)(const rc_norm *norm, const float *x_th, size_t t, size_t h, float *y_th, size_t ith,
-                       size_t nth);
+    void (*layer_norm)(const rc_norm *norm, const float *x_th, size_t ldx, size_t t, size_t h, float *y_th,
+                       size_t ldy, size_t ith, size_t nth);
 
     /* y := activation(x), elementwise over n values; y may be x. */
     void (*activate)(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith,
@@ -106,9 +129,11 @@ typedef struct rc_kernels {
     void (*embed)(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t,
                   const int64_t *types_t, size_t t, float *x_th, size_t ith, size_t nth);
 
-    /* x_th := the layer's output, in place; all nth threads call it with the same barrier. */
-    void (*encoder_layer)(const rc_encoder_layer *layer, const int64_t *starts_s, size_t s, float *x_th,
-                          const rc_workspace *workspace, rc_barrier *barrier, size_t ith, size_t nth);
+    /* x_th := the layer's output, in place; all nth threads call it with the same team.  With
+     * first_tokens_only the first S rows of x become the output for each sequence's first token. */
+    void (*encoder_layer)(const rc_encoder_layer *layer, const int64_t *starts_s, size_t s,
+                          int first_tokens_only, float *x_th, size_t ldx, const rc_workspace *workspace,
+                          rc_team *team, size_t ith, size_t nth);
 } rc_kernels;
 
 typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;
@@ -138,8 +163,8 @@ int rc_cpu_has_feature(size_t index);
 /* status.c */
 const char *rc_status_message(rc_status status);
 
-/* barrier.c */
-void rc_barrier_init(rc_barrier *barrier);
-void rc_barrier_wait(rc_barrier *barrier, size_t nth);
+/* team.c */
+void rc_team_init(rc_team *team);
+void rc_team_wait(rc_team *team, size_t nth);
 
 #endif

@@ -44,3 +44,22 @@ static inline float vf_largest(vf v) {
     a = _mm_max_ps(a, _mm_movehl_ps(a, a));
     return _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps(a, a, 1)));
 }
+/* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
+static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
+    __m256 r[VL], q[VL];
+    for (size_t i = 0; i < VL; i++) r[i] = _mm256_loadu_ps(from + i * ld);
+    for (size_t i = 0; i < VL; i += 2) {
+        q[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        q[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (size_t i = 0; i < VL; i += 4) { /* r[i + c]: columns c and 4 + c of rows i to i + 3 */
+        r[i] = _mm256_shuffle_ps(q[i], q[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(q[i], q[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(q[i + 1], q[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(q[i + 1], q[i + 3], 0xee);
+    }
+    for (size_t c = 0; c < 4; c++) {
+        _mm256_storeu_ps(to + c * ld_to, _mm256_permute2f128_ps(r[c], r[c + 4], 0x20));
+        _mm256_storeu_ps(to + (c + 4) * ld_to, _mm256_permute2f128_ps(r[c], r[c + 4], 0x31));
+    }
+}

@@ -30,3 +30,30 @@ static inline vf vf_scale2(vf a, vf n) { return _mm512_scalef_ps(a, n); }
 static inline vf vf_keep_n(vf v, size_t n) { return _mm512_maskz_mov_ps(mask_n(n), v); }
 static inline float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
 static inline float vf_largest(vf v) { return _mm512_reduce_max_ps(v); }
+/* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
+static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
+    __m512 r[VL], q[VL];
+    for (size_t i = 0; i < VL; i++) r[i] = _mm512_loadu_ps(from + i * ld);
+    for (size_t i = 0; i < VL; i += 2) {
+        q[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        q[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (size_t i = 0; i < VL; i += 4) { /* r[i + c]: column 4 g + c of rows i to i + 3 in 128-bit lane g */
+        const __m512d a = _mm512_castps_pd(q[i]), b = _mm512_castps_pd(q[i + 1]);
+        const __m512d c = _mm512_castps_pd(q[i + 2]), d = _mm512_castps_pd(q[i + 3]);
+        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    }
+    for (size_t c = 0; c < 4; c++) {
+        const __m512 low = _mm512_shuffle_f32x4(r[c], r[c + 4], 0x88);       /* lanes 0, 2 of both */
+        const __m512 high = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0x88); /* rows 8 to 15 */
+        const __m512 low_odd = _mm512_shuffle_f32x4(r[c], r[c + 4], 0xdd);   /* lanes 1, 3 */
+        const __m512 high_odd = _mm512_shuffle_f32x4(r[c + 8], r[c + 12], 0xdd);
+        _mm512_storeu_ps(to + c * ld_to, _mm512_shuffle_f32x4(low, high, 0x88));
+        _mm512_storeu_ps(to + (c + 4) * ld_to, _mm512_shuffle_f32x4(low_odd, high_odd, 0x88));
+        _mm512_storeu_ps(to + (c + 8) * ld_to, _mm512_shuffle_f32x4(low, high, 0xdd));
+        _mm512_storeu_ps(to + (c + 12) * ld_to, _mm512_shuffle_f32x4(low_odd, high_odd, 0xdd));
+    }
+}

@@ -52,3 +52,10 @@ static inline float vf_largest(vf v) {
     const float a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
     return a > b ? a : b;
 }
+/* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
+static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
+    for (size_t j = 0; j < VL; j++) {
+        const vf column = {from[j], from[ld + j], from[2 * ld + j], from[3 * ld + j]};
+        vf_store(to + j * ld_to, column);
+    }
+}

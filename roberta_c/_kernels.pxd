@@ -57,8 +57,22 @@ cdef extern from "roberta_c.h" nogil:
         float *context_th
         float *attended_th
         float *up_tf
+        size_t ld_qkv
+        size_t ld_hidden
+        size_t ld_up
         float *scratch
         size_t scratch_per_thread
+
+    ctypedef struct rc_attention:
+        const float *qkv_t3h
+        size_t ld_qkv
+        const int64_t *starts_s
+        size_t s
+        size_t heads
+        size_t h
+        int first_tokens_only
+        float *context_th
+        size_t ld_context
 
     ctypedef struct rc_embeddings:
         const void *word_vh
@@ -68,7 +82,7 @@ cdef extern from "roberta_c.h" nogil:
         rc_norm norm
         size_t h
 
-    ctypedef struct rc_barrier:
+    ctypedef struct rc_team:
         pass
 
     ctypedef struct rc_kernels:
@@ -77,16 +91,16 @@ cdef extern from "roberta_c.h" nogil:
         size_t nr
         void (*pack_linear)(const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
         void (*linear)(const rc_linear *, const float *, size_t, size_t, const rc_epilogue *, float *, size_t,
-                       size_t, size_t) noexcept nogil
-        void (*attention)(const float *, const int64_t *, size_t, size_t, size_t, float *, float *, size_t,
-                          size_t) noexcept nogil
-        void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
+                       rc_team *, size_t, size_t) noexcept nogil
+        void (*attention)(const rc_attention *, float *, rc_team *, size_t, size_t) noexcept nogil
+        void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, size_t, float *, size_t, size_t,
+                           size_t) noexcept nogil
         void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
         void (*exponentiate)(const float *, size_t, float *) noexcept nogil
         void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, const int64_t *, size_t, float *,
                       size_t, size_t) noexcept nogil
-        void (*encoder_layer)(const rc_encoder_layer *, const int64_t *, size_t, float *,
-                              const rc_workspace *, rc_barrier *, size_t, size_t) noexcept nogil
+        void (*encoder_layer)(const rc_encoder_layer *, const int64_t *, size_t, int, float *, size_t,
+                              const rc_workspace *, rc_team *, size_t, size_t) noexcept nogil
 
     size_t rc_isa_count()
     const char *rc_isa_name(size_t)
@@ -97,4 +111,5 @@ cdef extern from "roberta_c.h" nogil:
     rc_status rc_select_kernels(const char *, const rc_kernels **)
     rc_status rc_attention_scratch(const rc_kernels *, size_t, size_t, size_t *)
     const char *rc_status_message(rc_status)
-    void rc_barrier_init(rc_barrier *)
+    void rc_team_init(rc_team *)
+    void rc_team_wait(rc_team *, size_t)

@@ -115,6 +115,7 @@ class Kernels:
         activation: str = "none",
         residual: _Floats | None = None,
         num_threads: int = 1,
+        out: _Floats | None = None,
     ) -> _Floats: ...
     def attention(self, qkv: _Floats, seq_starts: _Integers, heads: int, num_threads: int = 1) -> _Floats: ...
     def layer_norm(self, x: _Floats, norm: Norm, num_threads: int = 1) -> _Floats: ...
@@ -136,3 +137,13 @@ class Kernels:
         workspace: Workspace,
         num_threads: int = 1,
     ) -> None: ...
+    def encoder(
+        self,
+        layers: list[PackedLayer],
+        x: _Floats,
+        seq_starts: _Integers,
+        workspace: Workspace,
+        first_tokens_only: bool = False,
+        states: _Floats | None = None,
+        num_threads: int = 1,
+    ) -> _Floats: ...

@@ -13,6 +13,7 @@ import numpy as np
 
 from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from .errors import InputError, ResourceError, shown
 from . import threads
@@ -196,120 +197,10 @@ cdef int team_for(object num_threads) except -1:
     return num_threads
 
 
-# ---- packed weights ------------------------------------------------------------------------------------
-
-cdef class PackedLinear:
-    """y = x W^T + b with W packed for one `Kernels`: `sections` matrices of (n, k), stacked.
-
-    Made by `Kernels.pack_linear`. `section(i)` is one of them alone, sharing the memory.
-    """
-    cdef rc_linear c
-    cdef readonly Kernels kernels
-    cdef readonly object panels, bias
-    cdef readonly Py_ssize_t sections, n, k
-
-    def __cinit__(self, Kernels kernels not None, panels, bias, Py_ssize_t sections, Py_ssize_t n, Py_ssize_t k):
-        rows, columns = kernels.tile
-        if sections < 1 or n < 1 or k < 1:
-            raise InputError(f"packed: found {sections} sections of {(n, k)}, expected positive sizes")
-        checked_array(panels, "panels", np.float32, (sections * ((n + columns - 1) // columns), k, columns))
-        if bias is not None:
-            checked_array(bias, "bias", np.float32, (sections * n,))
-        self.kernels, self.panels, self.bias = kernels, panels, bias
-        self.sections, self.n, self.k = sections, n, k
-        self.c.panels_pkn = floats(panels)
-        if bias is not None:
-            self.c.bias_n = floats(bias)
-        self.c.sections, self.c.n, self.c.k = sections, n, k
-
-    def section(self, Py_ssize_t index) -> PackedLinear:
-        """The index-th of the stacked matrices as a linear layer of its own. InputError out of range."""
-        if not 0 <= index < self.sections:
-            raise InputError(f"section: found {index}, expected 0 to {self.sections - 1}")
-        cdef Py_ssize_t panels = len(self.panels) // self.sections
-        bias = None if self.bias is None else self.bias[index * self.n:(index + 1) * self.n]
-        return PackedLinear(self.kernels, self.panels[index * panels:(index + 1) * panels], bias, 1, self.n,
-                            self.k)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of packed weights and bias."""
-        return self.panels.nbytes + (0 if self.bias is None else self.bias.nbytes)
+include "_packed_weights.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
 
 
-cdef class Norm:
-    """LayerNorm's weight and bias, float32 (H), and its eps."""
-    cdef rc_norm c
-    cdef readonly object weight, bias
-    cdef readonly double eps
-
-    def __cinit__(self, weight, bias, double eps):
-        self.weight = checked_array(weight, "LayerNorm weight", np.float32, (None,))
-        self.bias = checked_array(bias, "LayerNorm bias", np.float32, weight.shape)
-        self.eps = eps
-        self.c.weight_h, self.c.bias_h, self.c.eps = floats(weight), floats(bias), eps
-
-
-cdef class EmbeddingTables:
-    """Word, position and token-type embeddings and their LayerNorm.
-
-    `word` (V, H) stays where it is, in the checkpoint's own type: float32, float16, or bfloat16 as uint16
-    with `word_dtype="bfloat16"`, at any alignment. `position` (P, H) and `token_type` (G, H) are float32.
-    """
-    cdef rc_embeddings c
-    cdef readonly object word, position, token_type
-    cdef readonly str word_dtype
-    cdef readonly Norm norm
-
-    def __cinit__(self, word, str word_dtype, position, token_type, Norm norm not None):
-        if word_dtype not in TABLE_DTYPES:
-            raise InputError(f"word_dtype: found {shown(word_dtype)}, expected one of {', '.join(TABLE_DTYPES)}")
-        stored = np.uint16 if word_dtype == "bfloat16" else np.dtype(word_dtype)
-        hidden = len(norm.weight)
-        self.word = checked_array(word, "word embeddings", stored, (None, hidden), any_alignment=True)
-        self.position = checked_array(position, "position embeddings", np.float32, (None, hidden))
-        self.token_type = checked_array(token_type, "token type embeddings", np.float32, (None, hidden))
-        if not len(token_type):  # its row 0 is added where no types are given
-            raise InputError(f"token type embeddings: found shape {token_type.shape}, expected at least one row")
-        self.word_dtype, self.norm = word_dtype, norm
-        cdef const uint8_t[::1] rows = word.reshape(-1).view(np.uint8)
-        self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
-        self.c.word_dtype = TABLE_DTYPES[word_dtype]
-        self.c.position_ph, self.c.token_type_gh = floats(position), floats(token_type)
-        self.c.norm, self.c.h = norm.c, hidden
-
-
-cdef class PackedLayer:
-    """One encoder layer's weights: qkv (3 sections of (H, H)), attention output (H, H), LayerNorm,
-    up (F, H), down (H, F), LayerNorm. Raises InputError where shapes or kernels do not fit together."""
-    cdef rc_encoder_layer c
-    cdef readonly PackedLinear qkv, attention_output, up, down
-    cdef readonly Norm attention_norm, output_norm
-    cdef readonly Py_ssize_t heads
-    cdef readonly str activation
-
-    def __cinit__(self, PackedLinear qkv not None, PackedLinear attention_output not None,
-                  Norm attention_norm not None, PackedLinear up not None, PackedLinear down not None,
-                  Norm output_norm not None, Py_ssize_t heads, str activation):
-        cdef Py_ssize_t h = qkv.k, f = up.n
-        found = [(p.sections, p.n, p.k) for p in (qkv, attention_output, up, down)]
-        expected = [(3, h, h), (1, h, h), (1, f, h), (1, h, f)]
-        if found != expected:
-            raise InputError(f"encoder layer: found (sections, n, k) {found}, expected {expected}")
-        if len(attention_norm.weight) != h or len(output_norm.weight) != h:
-            raise InputError(f"encoder layer: found LayerNorms of {len(attention_norm.weight)} and "
-                             f"{len(output_norm.weight)}, expected {h}")
-        if heads < 1 or h % heads:
-            raise InputError(f"heads: found {heads}, expected a divisor of {h}")
-        if any(p.kernels is not qkv.kernels for p in (attention_output, up, down)):
-            raise InputError("encoder layer: found parts packed by different Kernels, expected one")
-        self.qkv, self.attention_output, self.up, self.down = qkv, attention_output, up, down
-        self.attention_norm, self.output_norm = attention_norm, output_norm
-        self.heads, self.activation = heads, activation
-        self.c.qkv, self.c.attention_output, self.c.up, self.c.down = (qkv.c, attention_output.c, up.c, down.c)
-        self.c.attention_norm, self.c.output_norm = attention_norm.c, output_norm.c
-        self.c.heads, self.c.activation = heads, checked_activation(activation)
-
+# ---- memory -------------------------------------------------------------------------------------------
 
 cdef class Workspace:
     """The memory of one forward pass's intermediates, kept between calls; used by one call at a time."""
@@ -334,6 +225,23 @@ cdef class Workspace:
 cdef Py_ssize_t whole_lines(Py_ssize_t count):
     """`count` floats rounded up to whole 64-byte lines, so that parts of an arena stay aligned."""
     return (count + 15) // 16 * 16
+
+
+cdef Py_ssize_t row_distance(Py_ssize_t width):
+    """Floats from one row of intermediates to the next: an odd number of lines.
+
+    A tile reads one column of several rows at a time. Were they a multiple of many lines apart (K = 3072 is
+    192), all would fall into the same few sets of the first-level cache: up to half the speed.
+    """
+    return ((width + 15) // 16 | 1) * 16
+
+
+cdef void copy_rows(const float *from_th, size_t ld_from, float *to_th, size_t ld_to, size_t t, size_t h,
+                    size_t ith, size_t nth) noexcept nogil:
+    """This thread's share of t rows of h floats."""
+    cdef size_t row
+    for row in range(t * ith // nth, t * (ith + 1) // nth):
+        memcpy(to_th + row * ld_to, from_th + row * ld_from, h * sizeof(float))
 
 
 # ---- the kernels ---------------------------------------------------------------------------------------
@@ -395,13 +303,20 @@ cdef class Kernels:
             checked_array(bias, "biases", np.float32, (sections * n,))
         return PackedLinear(self, panels, bias, sections, n, k)
 
-    def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1) -> np.ndarray:
-        """residual + activation(x W^T + b): x (M, k), residual and result (M, sections * n)."""
+    def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
+               out=None) -> np.ndarray:
+        """residual + activation(x W^T + b): x (M, k), residual and result (M, sections * n).
+
+        `out` receives the result where given; it may be the residual, not x.
+        """
         if packed.kernels is not self:
             raise InputError(f"packed: found weights packed for {packed.kernels.isa} kernels, expected this one's")
         checked_array(x, "x", np.float32, (None, packed.k))
         cdef size_t m = x.shape[0], n = packed.sections * packed.n
-        out = aligned_empty((m, n))
+        if out is None:
+            out = aligned_empty((m, n))
+        elif not checked_array(out, "out", np.float32, (m, n)).flags.writeable or np.may_share_memory(out, x):
+            raise InputError("out: found a read-only array or x itself, expected a writable array beside x")
         cdef rc_epilogue epilogue
         epilogue.activation = checked_activation(activation)
         epilogue.residual_mn, epilogue.ld_residual = NULL, n
@@ -415,9 +330,12 @@ cdef class Kernels:
         cdef float *y_mn = writable_floats(out)
         cdef int team = team_for(num_threads)
         cdef uint64_t state
+        cdef rc_team meeting
+        rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            self.table.linear(&packed.c, x_mk, packed.c.k, m, &epilogue, y_mn, n, threadid(), rc_team_size())
+            self.table.linear(&packed.c, x_mk, packed.c.k, m, &epilogue, y_mn, n, &meeting, threadid(),
+                              rc_team_size())
             rc_float_state_leave(state)
         return out
 
@@ -439,13 +357,16 @@ cdef class Kernels:
         cdef uint64_t state
         scratch = aligned_empty((team * per_thread,))
         cdef float *scratch_floats = writable_floats(scratch)
-        cdef const float *qkv_t3h = floats(qkv)
-        cdef const int64_t *starts_s = integers(seq_starts)
-        cdef float *context_th = writable_floats(out)
+        cdef rc_attention what
+        what.qkv_t3h, what.ld_qkv, what.starts_s, what.s = floats(qkv), 3 * h, integers(seq_starts), s
+        what.heads, what.h, what.first_tokens_only = heads, h, False
+        what.context_th, what.ld_context = writable_floats(out), h
+        cdef rc_team meeting
+        rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            self.table.attention(qkv_t3h, starts_s, s, heads, h, context_th,
-                                 scratch_floats + threadid() * per_thread, threadid(), rc_team_size())
+            self.table.attention(&what, scratch_floats + threadid() * per_thread, &meeting, threadid(),
+                                 rc_team_size())
             rc_float_state_leave(state)
         return out
 
@@ -463,7 +384,7 @@ cdef class Kernels:
         cdef uint64_t state
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            self.table.layer_norm(&norm.c, x_th, t, h, y_th, threadid(), rc_team_size())
+            self.table.layer_norm(&norm.c, x_th, h, t, h, y_th, h, threadid(), rc_team_size())
             rc_float_state_leave(state)
         return out
 
@@ -522,35 +443,78 @@ cdef class Kernels:
     def encoder_layer(self, PackedLayer layer not None, x, seq_starts, Workspace workspace not None,
                       num_threads=1) -> None:
         """Runs one layer over packed tokens, in place: x (T, H) writable, seq_starts int64 (S + 1)."""
-        if layer.qkv.kernels is not self:
-            raise InputError(f"layer: found weights packed for {layer.qkv.kernels.isa} kernels, expected this one's")
-        cdef size_t h = layer.c.qkv.k, f = layer.c.up.n, t, s, per_thread = 0
-        checked_array(x, "x", np.float32, (None, h))
+        checked_array(x, "x", np.float32, (None, layer.c.qkv.k))
         if not x.flags.writeable:
             raise InputError("x: found a read-only array, expected a writable one: it receives the result")
+        x[...] = self.encoder([layer], x, seq_starts, workspace, num_threads=num_threads)
+
+    def encoder(self, list layers not None, x, seq_starts, Workspace workspace not None, first_tokens_only=False,
+                states=None, num_threads=1) -> np.ndarray:
+        """Runs layers one after the other over packed tokens, in one parallel region: x (T, H) -> (T, H).
+
+        seq_starts: int64 (S + 1). With `first_tokens_only` the result is (S, H), each sequence's first token:
+        the same bits, without the rest of the last layer. `states`, float32 (layers, T, H), receives what
+        every layer gives.
+        """
+        cdef PackedLayer layer
+        cdef size_t count = len(layers), h, f = 0, t, s, d = 1, rows, per_thread = 0, index
+        if count == 0 or not all(isinstance(one, PackedLayer) for one in layers):
+            raise InputError("layers: found none or other things, expected a list of PackedLayer")
+        cdef size_t[::1] layer_at = np.zeros(count, np.uintp)  # their addresses
+        h = (<PackedLayer>layers[0]).c.qkv.k
+        for index, layer in enumerate(layers):
+            if layer.qkv.kernels is not self:
+                raise InputError(f"layer: found weights packed for {layer.qkv.kernels.isa} kernels, "
+                                 "expected this one's")
+            if layer.c.qkv.k != h:
+                raise InputError(f"layer: found hidden size {layer.c.qkv.k}, expected {h} as the first's")
+            layer_at[index] = <size_t>&layer.c
+            f, d = max(f, layer.c.up.n), max(d, h // layer.c.heads)
+        checked_array(x, "x", np.float32, (None, h))
         t = x.shape[0]
         checked_starts(seq_starts, t)
         s = len(seq_starts) - 1
+        cdef bint only_first = bool(first_tokens_only)
+        cdef float *states_lth = NULL
+        if states is not None:
+            states_lth = writable_floats(checked_array(states, "states", np.float32, (count, t, h)))
+        if only_first and (states is not None or (seq_starts[1:] == seq_starts[:s]).any()):
+            raise InputError("first_tokens_only: found states or empty sequences beside it, expected neither")
+        rows = s if only_first else t
+        out = aligned_empty((rows, h))
         if t == 0:
-            return
-        check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), h // layer.heads, &per_thread), "x")
+            return out
+        check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), d, &per_thread), "x")
         per_thread = whole_lines(per_thread)
         cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        cdef Py_ssize_t hidden = whole_lines(t * h), up = whole_lines(t * f)
-        cdef float *arena = workspace.reserve(5 * hidden + up + team * per_thread)
         cdef rc_workspace parts
-        parts.qkv_t3h = arena
-        parts.context_th = arena + 3 * hidden
-        parts.attended_th = arena + 4 * hidden
-        parts.up_tf = arena + 5 * hidden
-        parts.scratch = parts.up_tf + up
+        cdef size_t ld = row_distance(h)
+        parts.ld_hidden, parts.ld_qkv, parts.ld_up = ld, row_distance(3 * h), row_distance(f)
+        cdef size_t shared = t * max(parts.ld_qkv + ld, parts.ld_up)
+        cdef float *x_th = workspace.reserve(2 * t * ld + shared + team * per_thread)
+        parts.attended_th = x_th + t * ld
+        parts.qkv_t3h = parts.attended_th + t * ld
+        parts.context_th = parts.qkv_t3h + t * parts.ld_qkv
+        parts.up_tf = parts.qkv_t3h
+        parts.scratch = parts.qkv_t3h + shared
         parts.scratch_per_thread = per_thread
-        cdef float *x_th = writable_floats(x)
+        cdef const float *given_th = floats(x)
+        cdef float *out_th = writable_floats(out)
         cdef const int64_t *starts_s = integers(seq_starts)
-        cdef rc_barrier barrier
-        rc_barrier_init(&barrier)
+        cdef uint64_t state
+        cdef rc_team meeting
+        rc_team_init(&meeting)
+        cdef size_t ith, nth, one, row
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            self.table.encoder_layer(&layer.c, starts_s, s, x_th, &parts, &barrier, threadid(), rc_team_size())
+            ith, nth = threadid(), rc_team_size()
+            copy_rows(given_th, h, x_th, ld, t, h, ith, nth)
+            rc_team_wait(&meeting, nth)
+            for one in range(count):
+                self.table.encoder_layer(<const rc_encoder_layer *>layer_at[one], starts_s, s,
+                                         only_first and one + 1 == count, x_th, ld, &parts, &meeting, ith, nth)
+                if states_lth != NULL:
+                    copy_rows(x_th, ld, states_lth + one * t * h, h, t, h, ith, nth)
+            copy_rows(x_th, ld, out_th, h, rows, h, ith, nth)
             rc_float_state_leave(state)
+        return out

@@ -1,6 +1,6 @@
 """The encoder, as the papers tell it (Vaswani et al. 2017; Liu et al. 2019): embeddings, layers, pooler.
 
-Whole batches go through `Embeddings.embed_batch` and `Encoder.run`, one C call a layer over packed tokens.
+Whole batches go through `Embeddings.embed_batch` and `Encoder.run`, one C call each over packed tokens.
 Every part can also be called alone on padded arrays (S, width, H), as in transformers.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Tokens per pass: what does not fit goes through the layers in several, so that memory stays bounded. The
 # size hardly matters for speed: 512 to 4,096 took the same within 3 % (AMD Zen 5 server core, 2026-11-22).
-CHUNK_TOKENS = 2048
+CHUNK_TOKENS = 1024
 
 
 class Embeddings(Module):
@@ -144,7 +144,7 @@ class Intermediate(Module):
 
 
 class Layer(Module):
-    """One post-norm encoder layer: (S, width, H) → the same, in one C call."""
+    """One post-norm encoder layer: (S, width, H) → the same."""
 
     kind = "Layer"
 
@@ -155,15 +155,14 @@ class Layer(Module):
         self.intermediate = Intermediate(family, config, packed.up, num_threads)
         self.output = ResidualOutput(family, "Output", config, packed.down, packed.output_norm, num_threads)
 
-    def run(self, x_th: np.ndarray, seq_starts_s: np.ndarray, workspace: Workspace) -> None:
-        """x_th := this layer's output, in place."""
-        multiply_adds = len(x_th) * (4 * self.packed.qkv.k + 2 * self.packed.up.n) * self.packed.qkv.k
-        num_threads = threads_for(multiply_adds, self.num_threads)
-        self.packed.qkv.kernels.encoder_layer(self.packed, x_th, seq_starts_s, workspace, num_threads)
+    def multiply_adds(self, tokens: int) -> int:
+        """Of the layer's linear products over so many tokens."""
+        return tokens * (4 * self.packed.qkv.k + 2 * self.packed.up.n) * self.packed.qkv.k
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
-        packed = PackedHidden(hidden_states, attention_mask)
-        self.run(packed.x_th, packed.seq_starts_s, Workspace())
+        packed, kernels = PackedHidden(hidden_states, attention_mask), self.packed.qkv.kernels
+        num_threads = threads_for(self.multiply_adds(len(packed.x_th)), self.num_threads)
+        kernels.encoder_layer(self.packed, packed.x_th, packed.seq_starts_s, Workspace(), num_threads)
         return packed.unpack(packed.x_th)
 
 
@@ -178,24 +177,37 @@ class Encoder(Module):
         # Idle workspaces: a call takes one, or makes one when concurrent calls hold them all.
         self._workspaces: deque[Workspace] = deque()
 
-    def run(self, x_th: np.ndarray, seq_starts_s: np.ndarray, states: list[np.ndarray] | None = None) -> None:
-        """x_th := the last layer's output, in place; `states` collects a copy after every layer."""
+    def run(
+        self,
+        x_th: np.ndarray,
+        seq_starts_s: np.ndarray,
+        *,
+        first_tokens_only: bool = False,
+        states: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The last layer's output for packed tokens (T, H) or, of each sequence's first token alone, (S, H).
+
+        `states` (L, T, H) receives every layer's; not together with `first_tokens_only`.
+        """
+        layers = [layer.packed for layer in self.layer]
+        if not layers:
+            return x_th[seq_starts_s[:-1]] if first_tokens_only else x_th
+        num_threads = threads_for(self.layer[0].multiply_adds(len(x_th)), self.layer[0].num_threads)
+        kernels = layers[0].qkv.kernels
         try:
             workspace = self._workspaces.pop()
         except IndexError:
             workspace = Workspace()
         try:
-            for layer in self.layer:
-                layer.run(x_th, seq_starts_s, workspace)
-                if states is not None:
-                    states.append(x_th.copy())
+            return kernels.encoder(
+                layers, x_th, seq_starts_s, workspace, first_tokens_only, states, num_threads
+            )
         finally:
             self._workspaces.append(workspace)
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
         packed = PackedHidden(hidden_states, attention_mask)
-        self.run(packed.x_th, packed.seq_starts_s)
-        return packed.unpack(packed.x_th)
+        return packed.unpack(self.run(packed.x_th, packed.seq_starts_s))
 
 
 class Pooler(Module):

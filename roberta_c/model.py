@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import hub
-from ._kernels import HAS_OPENMP, Kernels, aligned_empty
+from ._kernels import HAS_OPENMP, Kernels
 from .batch import PackedBatch, pack_batch
 from .checkpoint import names, open_checkpoint
 from .config import RobertaConfig, XLMRobertaConfig
@@ -40,6 +40,7 @@ class PreTrainedModel(Module):
 
     config_class: type[RobertaConfig] = RobertaConfig
     part_prefix = "Roberta"
+    reads_first_tokens_only = False  # of the last layer
 
     def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
         super().__init__(self.part_prefix)
@@ -128,7 +129,7 @@ class PreTrainedModel(Module):
     def _output(
         self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
     ) -> ModelOutput:
-        """What the model makes of the last layer's packed tokens (T, H)."""
+        """What the model makes of the last layer's packed tokens (T, H), or of their first tokens (S, H)."""
         raise NotImplementedError
 
     def __call__(
@@ -149,7 +150,8 @@ class PreTrainedModel(Module):
         masked places. return_dict=False gives a tuple of the output's fields. Raises InputError.
         """
         batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
-        last, states = self.base_model.encode(batch, self._wants_hidden_states(output_hidden_states))
+        with_states = self._wants_hidden_states(output_hidden_states)
+        last, states = self.base_model.encode(batch, with_states, self.reads_first_tokens_only)
         hidden_states = None if states is None else tuple(batch.unpack(state) for state in states)
         output = self._output(last, batch, hidden_states)
         return output.to_tuple() if return_dict is False else output
@@ -213,24 +215,29 @@ class RobertaModel(PreTrainedModel):
         """The model itself."""
         return self
 
-    def encode(self, batch: PackedBatch, with_states: bool) -> tuple[np.ndarray, list[np.ndarray] | None]:
-        """Packed tokens → last layer's x_th (T, H), and all L + 1 states where asked for."""
-        hidden = self.config.hidden_size
-        last = aligned_empty((len(batch.token_ids_t), hidden))
-        collected: list[list[np.ndarray]] = []
+    def encode(
+        self, batch: PackedBatch, with_states: bool, first_tokens_only: bool = False
+    ) -> tuple[np.ndarray, list[np.ndarray] | None]:
+        """Packed tokens → last layer's x_th (T, H), and all L + 1 states where asked for.
+
+        With `first_tokens_only` each sequence's first token alone, (S, H): the same bits for less work.
+        """
+        hidden, layers = self.config.hidden_size, len(self.encoder.layer)
+        lasts: list[np.ndarray] = []
+        collected = np.empty((layers + 1, len(batch.token_ids_t) if with_states else 0, hidden), np.float32)
         for sequences, tokens in batch.chunks(CHUNK_TOKENS):
             starts = batch.seq_starts_s[sequences.start : sequences.stop + 1] - tokens.start
             x_th = self.embeddings.embed_batch(batch, tokens)
-            states = [x_th.copy()] if with_states else None
-            self.encoder.run(x_th, starts, states)
-            last[tokens] = x_th
-            if states is not None:
-                collected.append(states)
-        if not with_states:
-            return last, None
+            if not with_states:
+                lasts.append(self.encoder.run(x_th, starts, first_tokens_only=first_tokens_only))
+                continue
+            states = np.empty((layers, *x_th.shape), np.float32)
+            last = self.encoder.run(x_th, starts, states=states)
+            lasts.append(last[starts[:-1]] if first_tokens_only else last)
+            collected[0, tokens], collected[1:, tokens] = x_th, states
         empty = np.empty((0, hidden), dtype=np.float32)
-        count = len(self.encoder.layer) + 1
-        return last, [np.concatenate([empty, *(states[i] for states in collected)]) for i in range(count)]
+        last = lasts[0] if len(lasts) == 1 else np.concatenate([empty, *lasts])
+        return last, list(collected) if with_states else None
 
     def _output(
         self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
@@ -246,6 +253,7 @@ class RobertaForSequenceClassification(PreTrainedModel):
     """
 
     base_class: type[RobertaModel] = RobertaModel
+    reads_first_tokens_only = True
 
     def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
         super().__init__(config, source)
@@ -266,9 +274,7 @@ class RobertaForSequenceClassification(PreTrainedModel):
     def _output(
         self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
     ) -> ModelOutput:
-        return SequenceClassifierOutput(
-            self.classifier.classify(last_th[batch.first_tokens_s]), hidden_states
-        )
+        return SequenceClassifierOutput(self.classifier.classify(last_th), hidden_states)
 
 
 class XLMRobertaModel(RobertaModel):

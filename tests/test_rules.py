@@ -97,7 +97,7 @@ def test_no_vague_names_and_no_long_files():
         path
         for folder in ("roberta_c", "csrc", "tests", "benchmarks", "training")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".pyx", ".pyi", ".c", ".h", ".inc") and path.name != "_kernels.c"
+        if path.suffix in (".py", ".pyx", ".pxi", ".pyi", ".c", ".h", ".inc") and path.name != "_kernels.c"
     ]
     # A benchmark carries the name of what it measures.
     named = [path for path in tracked if path.parent != ROOT / "benchmarks"]
