@@ -108,6 +108,9 @@ class Kernels:
     def pack_linear(
         self, weights: Sequence[_Floats], biases: Sequence[_Floats] | None = None, num_threads: int = 1
     ) -> PackedLinear: ...
+    def pack_linears(
+        self, stacks: list[tuple[Sequence[_Floats], Sequence[_Floats] | None]], num_threads: int = 1
+    ) -> list[PackedLinear]: ...
     def linear(
         self,
         x: _Floats,

@@ -276,32 +276,49 @@ cdef class Kernels:
 
     def pack_linear(self, weights, biases=None, num_threads=1) -> PackedLinear:
         """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none."""
-        cdef Py_ssize_t sections = len(weights), n, k, per_section
-        if not sections:
-            raise InputError("weights: found none, expected at least one matrix")
-        checked_array(weights[0], "weight", np.float32, (None, None))
-        n, k = weights[0].shape
-        if n < 1 or k < 1:
-            raise InputError(f"weight: found shape {(n, k)}, expected positive sizes")
-        nr = self.table.nr
-        per_section = (n + nr - 1) // nr
-        panels = aligned_empty((sections * per_section, k, nr))
+        return self.pack_linears([(weights, biases)], num_threads)[0]
+
+    def pack_linears(self, list stacks not None, num_threads=1) -> list:
+        """Packs several `(weights, biases)`, as `pack_linear` does each, in one parallel region and one
+        piece of memory, so that the system can give large pages."""
+        shapes, sources = [], []
+        cdef Py_ssize_t nr = self.table.nr, n, k, total = 0
+        for weights, biases in stacks:
+            if not len(weights):
+                raise InputError("weights: found none, expected at least one matrix")
+            checked_array(weights[0], "weight", np.float32, (None, None))
+            n, k = weights[0].shape
+            if n < 1 or k < 1:
+                raise InputError(f"weight: found shape {(n, k)}, expected positive sizes")
+            for weight in weights:
+                sources.append((checked_array(weight, "weight", np.float32, (n, k)), total))
+                total += (n + nr - 1) // nr * nr * k
+            shapes.append((len(weights), n, k))
+        # A slab starts a line; so does every panel whose columns fill whole lines.
+        slab = aligned_empty((total,))
+        cdef size_t[:, ::1] jobs = np.zeros((len(sources), 4), np.uintp)
+        cdef Py_ssize_t job, count = len(sources)
+        for job, (weight, begin) in enumerate(sources):
+            jobs[job, 0], jobs[job, 1] = <size_t>floats(weight), <size_t>writable_floats(slab[begin:])
+            jobs[job, 2], jobs[job, 3] = weight.shape
         cdef int team = team_for(num_threads)
         cdef uint64_t state
-        cdef const float *w_nk
-        cdef float *packed
-        for i, weight in enumerate(weights):
-            checked_array(weight, "weight", np.float32, (n, k))
-            w_nk, packed = floats(weight), writable_floats(panels[i * per_section:(i + 1) * per_section])
-            with nogil, parallel(num_threads=team):
-                state = rc_float_state_enter()
-                self.table.pack_linear(w_nk, n, k, packed, threadid(), rc_team_size())
-                rc_float_state_leave(state)
-        bias = None
-        if biases is not None:
-            bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
-            checked_array(bias, "biases", np.float32, (sections * n,))
-        return PackedLinear(self, panels, bias, sections, n, k)
+        with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
+            for job in range(count):
+                self.table.pack_linear(<const float *>jobs[job, 0], jobs[job, 2], jobs[job, 3],
+                                       <float *>jobs[job, 1], threadid(), rc_team_size())
+            rc_float_state_leave(state)
+        packed, begin = [], 0
+        for (sections, n, k), (_, biases) in zip(shapes, stacks):
+            panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * k * nr].reshape(-1, k, nr)
+            begin += panels.size
+            bias = None
+            if biases is not None:
+                bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
+                checked_array(bias, "biases", np.float32, (sections * n,))
+            packed.append(PackedLinear(self, panels, bias, sections, n, k))
+        return packed
 
     def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
                out=None) -> np.ndarray:

@@ -23,6 +23,7 @@ from kernel_samples import (
 from roberta_c._kernels import Kernels
 
 KC = 192  # csrc/tile.inc
+KEY_BLOCK = 512  # csrc/attention.inc: keys whose scores stand in memory at a time
 RAGGED = [1, 17, 2, 33, 1, 12, 64, 5]
 HEAD_SIZES = (1, 5, 12, 64, 65)
 
@@ -34,7 +35,8 @@ def attention_and_bound(qkv: np.ndarray, starts: np.ndarray, heads: int) -> tupl
     most (D + 1) u sum|q||k|; with the subtraction of c, the rounded scale and the product that makes
     delta = scale (D + 1) u sum|q||k| + 3 u |score - c|. A numerator is then off by delta + 2 u relatively
     (exp: within one ULP, test_activation.py), their sum by that and len u, a quotient by twice that, and the
-    weighted sum over the values adds its own chains: min(len, KC) + ceil(len / KC) + 3.
+    weighted sum over the values adds its own chains: min(len, KC) + ceil(len / KC) + 3. Every block of keys
+    behind the first scales what is there once more: 4 for its factor, two products and the sum.
     """
     hidden = qkv.shape[1] // 3
     size = hidden // heads
@@ -52,7 +54,7 @@ def attention_and_bound(qkv: np.ndarray, starts: np.ndarray, heads: int) -> tupl
             length = end - begin
             magnitudes = np.abs(q[here]) @ np.abs(k[here]).T / np.sqrt(size)
             delta = U * ((size + 1) * magnitudes + 3 * np.abs(shifted)).max(axis=1, keepdims=True)
-            sums = min(length, KC) + -(-length // KC) + 3
+            sums = min(length, KC) + -(-length // KC) + 3 + 4 * (length // KEY_BLOCK)
             relative = 2 * np.expm1(delta + 2 * U) + (length + sums) * U
             # exp is held at 2^-126 or above, which each masked-out value may add.
             bound[here] = relative * (weights @ np.abs(v[here])) + 2.0**-125 * np.abs(v[here]).sum(axis=0)
@@ -83,10 +85,23 @@ def test_every_length_around_the_tile(kernels):
 
 
 @each_fast_isa
-@pytest.mark.parametrize("length", [KC, KC + 1, 389, 512])
+@pytest.mark.parametrize("length", [KC, KC + 1, 389, KEY_BLOCK, KEY_BLOCK + 1, 3 * KEY_BLOCK - 1])
 def test_long_sequences(kernels, length):
     rng = np.random.default_rng(length)
     assert_close(kernels, normal(rng, length + 3, 3 * 2 * 64), starts_of([length, 3]), heads=2, threads=2)
+
+
+@each_fast_isa
+@pytest.mark.parametrize("falling", [False, True])
+def test_a_maximum_in_any_block_of_keys(kernels, falling):
+    """Scores that rise or fall along the keys: every later block moves the maximum, or none does."""
+    length, size = 4 * KEY_BLOCK + 5, 8
+    rng = np.random.default_rng(5)
+    qkv = normal(rng, length, 3 * size)
+    qkv[:, :size] = 1.0
+    slope = np.linspace(-6, 6, length, dtype=np.float32)[:, None]
+    qkv[:, size : 2 * size] += slope[::-1] if falling else slope
+    assert_close(kernels, qkv, starts_of([length]), heads=1, threads=2)
 
 
 @each_isa

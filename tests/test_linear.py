@@ -99,9 +99,9 @@ def chained(x: np.ndarray, w: np.ndarray, has_fma: bool) -> np.ndarray:
 
 
 @each_fast_isa
-@pytest.mark.parametrize("k", [1, 5, KC, KC + 1, 500])
+@pytest.mark.parametrize("k", [1, 5, KC, KC + 1, 500, 6 * KC + 1, 13 * KC])
 def test_every_element_is_its_chain_of_multiply_adds(kernels, k):
-    """The one definition that makes results independent of tiles, neighbours and threads."""
+    """The one definition that makes results independent of tiles, neighbours, threads and parts of K."""
     rng = np.random.default_rng(k)
     mr, nr = kernels.tile
     x, w = normal(rng, 2 * mr + 1, k), normal(rng, nr + 3, k)
@@ -189,7 +189,7 @@ def test_rows_are_the_same_bits_in_any_company(kernels):
 
 @each_fast_isa
 def test_rows_are_the_same_bits_when_they_outgrow_the_cache_block(kernels):
-    """linear.inc takes rows in blocks of half a MiB; K = 3072 makes them short."""
+    """linear.inc takes rows in units of 14 tiles and K = 3072 in three parts."""
     rng = np.random.default_rng(7)
     packed = kernels.pack_linear([normal(rng, 40, 3072)])
     x = normal(rng, 130, 3072)
@@ -197,6 +197,33 @@ def test_rows_are_the_same_bits_when_they_outgrow_the_cache_block(kernels):
     for threads in THREADS[1:]:
         assert same_bits(kernels.linear(x, packed, num_threads=threads), whole)
     assert same_bits(kernels.linear(x[50:60], packed), whole[50:60])
+
+
+@each_isa
+def test_a_given_array_receives_the_result(kernels):
+    rng = np.random.default_rng(9)
+    packed, x, residual = kernels.pack_linear([normal(rng, 7, 5)]), normal(rng, 20, 5), normal(rng, 20, 7)
+    expected, out = kernels.linear(x, packed, residual=residual), np.full((20, 7), np.nan, np.float32)
+    assert kernels.linear(x, packed, residual=residual, out=out) is out
+    assert same_bits(out, expected)
+    assert same_bits(kernels.linear(x, packed, residual=residual, out=residual), expected)
+
+
+@each_isa
+def test_layers_packed_together_are_those_packed_alone(kernels):
+    rng = np.random.default_rng(10)
+    nr = kernels.tile[1]
+    stacks = [
+        ([normal(rng, n, k) for _ in range(sections)], [normal(rng, n) for _ in range(sections)])
+        for sections, n, k in ((3, nr + 1, 9), (1, 2 * nr, 5), (2, 3, 33))
+    ]
+    for threads in THREADS:
+        for together, (weights, biases) in zip(kernels.pack_linears(stacks, threads), stacks, strict=True):
+            alone = kernels.pack_linear(weights, biases)
+            assert same_bits(together.panels, alone.panels)
+            assert same_bits(together.bias, alone.bias)
+            x = normal(rng, 3, together.k)
+            assert same_bits(kernels.linear(x, together), kernels.linear(x, alone))
 
 
 @each_isa

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import roberta_c
+from roberta_c import threads
 from roberta_c._kernels import available_isas
 
 from .conftest import make_random_model
@@ -34,15 +35,15 @@ def tweets(test_data, tweet_sentiment_small):
     return tokenizer([lines[i] for i in chosen])["input_ids"]
 
 
-def check_same_bits(folder, rows, isa):
+def check_same_bits(folder, rows, isa, sizes=(2, 3, 5, 8, 13, 32, 64)):
     models = [
-        roberta_c.AutoModelForSequenceClassification.from_pretrained(folder, isa=isa, num_threads=threads)
-        for threads in (1, 2)
+        roberta_c.AutoModelForSequenceClassification.from_pretrained(folder, isa=isa, num_threads=count)
+        for count in (1, 2)
     ]
     alone = np.concatenate([models[0]([row]).logits for row in rows])
     assert np.array_equal(np.concatenate([models[1]([row]).logits for row in rows]), alone)
     rng = np.random.default_rng(1)
-    for size in (2, 3, 5, 8, 13, 32, 64):
+    for size in sizes:
         order = rng.permutation(len(rows))
         for begin in range(0, len(rows), size):
             batch = order[begin : begin + size]
@@ -59,7 +60,33 @@ def test_trained_model(isa, tweet_sentiment_small, tweets):
 
 def test_base_size(model_folder, tweets):
     made = make_random_model(model_folder / "base", vocab_size=50265, max_position_embeddings=514)
-    check_same_bits(made.folder, tweets[:60], None)
+    check_same_bits(made.folder, tweets, None, sizes=(3, 13, 64))
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_a_hundred_thousand_random_companies(isa, model_folder, monkeypatch):
+    """Each case is a text in a random batch, order, padding and number of threads, against itself alone."""
+    monkeypatch.setattr(threads, "SERIAL_WORK", 0)  # so that small batches open teams too
+    made = make_random_model(
+        model_folder / "crowd", hidden_size=32, num_attention_heads=2, intermediate_size=80
+    )
+    rng = np.random.default_rng(2)
+    texts = [
+        rng.integers(3, made.config.vocab_size, int(length)).tolist() for length in rng.integers(1, 50, 300)
+    ]
+    models = [
+        roberta_c.AutoModelForSequenceClassification.from_pretrained(made.folder, isa=isa, num_threads=count)
+        for count in (1, 2, 3)
+    ]
+    alone = np.concatenate([models[0]([text]).logits for text in texts])
+    cases = 0
+    while cases < 100_000 // len(available_isas()):
+        batch = rng.integers(0, len(texts), int(rng.integers(1, 200)))
+        chosen = [texts[i] for i in batch]
+        model = models[0 if rng.random() < 0.5 else 1 if rng.random() < 0.9 else 2]
+        found = model(*padded(chosen, rng)) if rng.random() < 0.5 else model(chosen)
+        assert np.array_equal(found.logits, alone[batch]), (isa, cases)
+        cases += len(batch)
 
 
 def test_hidden_states_too(tweet_sentiment_small, tweets):
