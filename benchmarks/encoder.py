@@ -1,137 +1,209 @@
-"""How fast is a whole forward pass of RoBERTa-base against torch, on the same ids, threads and process?
+"""How fast is a whole forward pass of RoBERTa-base, against its peers and against what the machine can do?
 
     python benchmarks/encoder.py --threads 2 --output benchmarks/results/encoder.json
 
-Weights are random (scaled so that attention is not uniform), the 256 tweets are real. Rounds are
-interleaved, engine after engine, and medians compared, so that a machine whose speed drifts favours nobody.
-torch gets padded arrays and its mask, as its users do; ours the same texts as ragged lists.
+All engines hold the same random weights in one process and take turns on the same ids, in float32, with the
+same threads; medians over rounds. Each one's logits are first compared with torch's. In every round the peak
+(peak.py) is measured just before and just after ours.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
-import transformers
-from machine import description
+from base_model import ENCODER_WEIGHT_BYTES, save_random_base_model, useful_flops
+from engines import (
+    CTranslate2,
+    Engine,
+    OnnxRuntime,
+    OpenVino,
+    Ours,
+    Torch,
+    convert_to_ctranslate2,
+    export_onnx,
+    installed,
+    optimize_onnx,
+)
+from machine import description, save
+from peak import Peak, mean_of, shown
+from turns import rest, seconds_of_one
+from workloads import NAMES, workloads
 
-import roberta_c
-
-BATCH = 32
-HIDDEN, LAYERS = 768, 12
-
-
-def save_random_base_model(folder: Path) -> transformers.RobertaForSequenceClassification:
-    """RoBERTa-base with weights spread as trained ones are, saved to `folder`."""
-    config = transformers.RobertaConfig(
-        vocab_size=50265,
-        max_position_embeddings=514,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-        num_labels=3,
-    )
-    torch.manual_seed(0)
-    model = transformers.RobertaForSequenceClassification(config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() == 2 and "embeddings" not in name:
-                parameter.normal_(0.0, 1.2 / parameter.shape[1] ** 0.5)
-    model.save_pretrained(folder)
-    return model
+OURS = "roberta_c"
+NEEDS = {
+    "torch": ("torch",),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "onnxruntime fused": ("onnxruntime", "onnx"),
+    "openvino": ("openvino", "onnx"),
+    "ctranslate2": ("ctranslate2",),
+}
+# Logits here are of order 1. Twelve layers of float32 rounding in different orders move them by some 2e-6;
+# bfloat16 anywhere, a wrong mask or a wrong position by 1e-3 and more.
+TOLERANCE = 1e-4
 
 
-def workloads(data: Path) -> dict[str, list[list[list[int]]]]:
-    """Name → batches of ragged ids."""
-    rng = np.random.default_rng(0)
+def load(names: list[str], data: Path, folder: Path, threads: int, isa: str | None) -> list[Engine]:
+    """The engines by name, ours first; ours and torch always."""
+    checkpoint = folder / "checkpoint"
+    reference = save_random_base_model(checkpoint)
+    engines: list[Engine] = [Ours(checkpoint, threads, isa), Torch(reference, threads)]
+    plain, fused = folder / "plain.onnx", folder / "fused.onnx"
+    if {"onnxruntime", "onnxruntime fused", "openvino"} & set(names):
+        export_onnx(reference, plain)
+    if "onnxruntime" in names:
+        engines.append(OnnxRuntime("onnxruntime", plain, threads))
+    if "onnxruntime fused" in names:
+        print("onnxruntime fused:", optimize_onnx(plain, fused))
+        engines.append(OnnxRuntime("onnxruntime fused", fused, threads))
+    if "openvino" in names:
+        engines.append(OpenVino(plain, threads))
+    if "ctranslate2" in names:
+        convert_to_ctranslate2(checkpoint, data / "data/roberta", folder / "ctranslate2")
+        engines.append(CTranslate2(folder / "ctranslate2", reference, threads))
+    return engines
 
-    def batch(size: int, length: int) -> list[list[int]]:
-        return [[0, *rng.integers(3, 50000, length - 2).tolist(), 2] for _ in range(size)]
 
-    found = {"1 x 32": [batch(1, 32)], "8 x 128": [batch(8, 128)]}
-    tweets = data / "data/tweeteval/sentiment/test_text.txt"
-    if tweets.exists():
-        tokenizer = roberta_c.AutoTokenizer.from_pretrained(data / "models/tweet-sentiment-small")
-        lines = tweets.read_text(encoding="utf-8").split("\n")[:256]
-        ids = tokenizer(lines)["input_ids"]
-        found["256 tweets"] = [ids[i : i + BATCH] for i in range(0, len(ids), BATCH)]
-    else:
-        print(f"left out: 256 tweets ({tweets} not found; set --data)")
+def differences(engines: list[Engine], batches: list[list[list[int]]]) -> dict[str, float]:
+    """Each engine's largest distance from torch's logits."""
+    logits = {engine.name: engine.run([engine.prepare(batch) for batch in batches]) for engine in engines}
+    found = {
+        name: float(np.abs(of - logits["torch"]).max()) for name, of in logits.items() if name != "torch"
+    }
+    for name, difference in found.items():
+        assert difference < TOLERANCE, f"{name}: logits differ from torch's by {difference}"
     return found
 
 
-def padded(batch: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(map(len, batch))
-    ids = torch.tensor([row + [1] * (width - len(row)) for row in batch])
-    return ids, (ids != 1).long()
+def measure(engines: list[Engine], batches: list[list[list[int]]], peak: Peak, rounds: int) -> dict:
+    """Medians of one workload."""
+    flops = useful_flops(batches)
+    runs: dict[str, Callable[[], object]] = {}
+    for engine in engines:
+        prepared = [engine.prepare(batch) for batch in batches]
+        runs[engine.name] = lambda engine=engine, prepared=prepared: engine.run(prepared)
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    fma: list[float | None] = []
+    read: list[float | None] = []
+    for _, (name, run) in itertools.product(range(rounds), runs.items()):
+        if name == OURS:
+            before = peak.fma(), peak.read()
+        seconds[name].append(seconds_of_one(run))
+        rest()
+        if name == OURS:
+            fma.append(mean_of(before[0], peak.fma()))
+            read.append(mean_of(before[1], peak.read()))
+    ours = seconds[OURS]
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    best = min((name for name in medians if name != OURS), key=medians.__getitem__)
+    row = {
+        "ms": {name: round(median * 1e3, 2) for name, median in medians.items()},
+        "useful_gflop": round(flops / 1e9, 2),
+        "gflops": round(flops / medians[OURS] / 1e9, 1),
+        "best_peer": best,
+        "best_peer_over_ours": round(medians[best] / medians[OURS], 3),
+    }
+    if None not in fma:
+        row["fma_peak_gflops"] = round(statistics.median(fma), 1)
+        row["share_of_peak"] = round(
+            statistics.median(flops / s / 1e9 / p for s, p in zip(ours, fma, strict=True)), 4
+        )
+    if None not in read:
+        row["read_gb_per_s"] = round(statistics.median(read), 1)
+        if sum(len(row) for batch in batches for row in batch) <= 32:
+            floors = [ENCODER_WEIGHT_BYTES / (r * 1e9) for r in read]
+            row["over_memory_floor"] = round(
+                statistics.median(s / f for s, f in zip(ours, floors, strict=True)), 3
+            )
+    return row
 
 
-def useful_flops(batches: list[list[list[int]]]) -> float:
-    """Multiply-adds times two of the encoder's products over real tokens only."""
-    lengths = np.array([len(row) for batch in batches for row in batch], dtype=float)
-    return float(LAYERS * (24 * HIDDEN**2 * lengths.sum() + 4 * HIDDEN * (lengths**2).sum()))
+def line(name: str, row: dict, engines: list[str]) -> str:
+    share = f"{row['share_of_peak']:6.1%}" if "share_of_peak" in row else "unknown"
+    cells = "".join(f"{row['ms'][engine]:>{max(9, len(engine) + 2)}.1f}" for engine in engines)
+    floor = f", {row['over_memory_floor']:.2f} x the memory floor" if "over_memory_floor" in row else ""
+    return (
+        f"{name:11}{cells} {row['gflops']:6.0f} GF/s {share} {row['best_peer_over_ours']:6.2f} "
+        f"({row['best_peer']}){floor}"
+    )
 
 
-def seconds(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
+def chosen(text: str | None, known: tuple[str, ...]) -> list[str]:
+    """The names in a comma-separated option, spaces aside; all without one."""
+    if text is None:
+        return list(known)
+    by_short = {name.replace(" ", ""): name for name in known}
+    wanted = [one.replace(" ", "") for one in text.split(",")]
+    unknown = [one for one in wanted if one not in by_short]
+    if unknown:
+        raise SystemExit(f"found {', '.join(unknown)}, expected some of {', '.join(by_short)}")
+    return [name for short, name in by_short.items() if short in wanted]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7, help="1: small shapes only, to see that all runs")
+    parser.add_argument("--work", help=f"some of {', '.join(NAMES)}, separated by commas")
+    parser.add_argument("--engines", help=f"peers: some of {', '.join(NEEDS)}; torch is always there")
+    parser.add_argument("--isa", help="force our instruction set; the peak is then of its width")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
 
-    torch.set_num_threads(options.threads)
+    data = options.data.resolve()
+    wanted = chosen(options.engines, tuple(NEEDS))
+    left_out = [f"{name} (not installed)" for name in wanted if not all(map(installed, NEEDS[name]))]
+    if "ctranslate2" in wanted and not (data / "data/roberta/vocab.json").exists():
+        left_out.append("ctranslate2 (no data/roberta, whose vocabulary its converter wants; set --data)")
+    wanted = [name for name in wanted if not any(one.startswith(f"{name} (") for one in left_out)]
+    names = chosen(options.work or ("1x8,1x32" if options.rounds == 1 else None), NAMES)
+    work, missing = workloads(data, names)
+    left_out += missing
+
     with tempfile.TemporaryDirectory() as folder:
-        reference = save_random_base_model(Path(folder))
-        ours = roberta_c.RobertaForSequenceClassification.from_pretrained(folder, num_threads=options.threads)
-
-        result = description(("roberta_c", "torch", "transformers", "numpy"))
-        result |= {"isa": ours.kernels.isa, "threads": options.threads, "rounds": options.rounds, "work": {}}
-        print(f"{result['cpu']}, {options.threads} threads, {ours.kernels.isa}, torch {torch.__version__}")
-        print(f"{'':12} {'ours ms':>9} {'torch ms':>9} {'ratio':>6} {'ours GF/s':>10} {'max |diff|':>10}")
-        for name, batches in workloads(options.data).items():
-            tensors = [padded(batch) for batch in batches]
-
-            def run_ours(batches: list[list[list[int]]] = batches) -> np.ndarray:
-                return np.concatenate([ours(batch).logits for batch in batches])
-
-            def run_torch(tensors: list[tuple[torch.Tensor, torch.Tensor]] = tensors) -> np.ndarray:
-                with torch.inference_mode():
-                    return np.concatenate([reference(ids, mask).logits.numpy() for ids, mask in tensors])
-
-            difference = float(np.abs(run_ours() - run_torch()).max())
-            assert difference < 1e-3, f"{name}: logits differ by {difference}"
-            times: dict[str, list[float]] = {"ours": [], "torch": []}
-            for _ in range(options.rounds):
-                times["ours"].append(seconds(run_ours))
-                times["torch"].append(seconds(run_torch))
-            ours_s, torch_s = (statistics.median(times[engine]) for engine in ("ours", "torch"))
-            rate = useful_flops(batches) / ours_s / 1e9
-            print(
-                f"{name:12} {ours_s * 1e3:9.1f} {torch_s * 1e3:9.1f} {torch_s / ours_s:6.2f} {rate:10.0f} "
-                f"{difference:10.1e}"
-            )
-            result["work"][name] = {
-                "ours_ms": round(ours_s * 1e3, 2),
-                "torch_ms": round(torch_s * 1e3, 2),
-                "torch_over_ours": round(torch_s / ours_s, 3),
-                "ours_gflops": round(rate, 1),
-                "max_abs_logit_difference": difference,
-            }
+        engines = load(wanted, data, Path(folder), options.threads, options.isa)
+        kernels = engines[0].model.kernels
+        peak = Peak(options.threads, kernels.isa)
+        packages = ("roberta_c", "torch", "transformers", "onnxruntime", "openvino", "ctranslate2", "numpy")
+        result = description(packages)
+        result |= {
+            "isa": kernels.isa,
+            "fma_bits": peak.bits,
+            "threads": options.threads,
+            "rounds": options.rounds,
+            "engines": [engine.name for engine in engines],
+            "left_out": left_out,
+            "work": {},
+        }
+        for one in left_out:
+            print(f"left out: {one}")
+        print(
+            f"{result['cpu']}, {options.threads} threads, {kernels.isa}; peak {shown(peak.fma(), 'GF/s')} "
+            f"at {peak.bits} bits, {shown(peak.read(), 'GB/s')}; times in ms, the last ratio best peer / ours"
+        )
+        print(" " * 11 + "".join(f"{name:>{max(9, len(name) + 2)}}" for name in result["engines"]))
+        for name, batches in work.items():
+            apart = differences(engines, batches)
+            row = measure(engines, batches, peak, options.rounds) | {"max_abs_logit_difference": apart}
+            result["work"][name] = row
+            print(line(name, row, result["engines"]), flush=True)
+        worst = {
+            name: max(row["max_abs_logit_difference"][name] for row in result["work"].values())
+            for name in result["engines"]
+            if name != "torch"
+        }
+        print(
+            "largest difference from torch's logits:",
+            {name: float(f"{of:.1e}") for name, of in worst.items()},
+        )
     if options.output:
-        options.output.write_text(json.dumps(result, indent=1) + "\n")
+        save(options.output, result)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import platform
 import subprocess
 from pathlib import Path
@@ -31,3 +32,8 @@ def description(packages: tuple[str, ...]) -> dict[str, Any]:
         "commit": commit(),
         "versions": package_versions(packages),
     }
+
+
+def save(path: Path, result: dict[str, Any]) -> None:
+    """Writes a result file."""
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

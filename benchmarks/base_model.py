@@ -1,0 +1,51 @@
+"""RoBERTa-base with random weights, saved as a published checkpoint is, and how much arithmetic it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import transformers
+
+HIDDEN, FEED_FORWARD, HEADS, LAYERS = 768, 3072, 12, 12
+VOCABULARY = 50265
+
+# What every short text must read at least once: float32 weights and biases of the encoder's linear layers.
+ENCODER_WEIGHT_BYTES = (
+    4 * LAYERS * (4 * HIDDEN * (HIDDEN + 1) + 2 * HIDDEN * FEED_FORWARD + HIDDEN + FEED_FORWARD)
+)
+
+
+def save_random_base_model(
+    folder: Path, layers: int = LAYERS
+) -> transformers.RobertaForSequenceClassification:
+    """RoBERTa-base with weights spread as trained ones are, so that attention is not uniform, in `folder`."""
+    import torch
+    import transformers
+
+    config = transformers.RobertaConfig(
+        vocab_size=VOCABULARY,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        num_hidden_layers=layers,
+        layer_norm_eps=1e-5,
+        num_labels=3,
+    )
+    torch.manual_seed(0)
+    model = transformers.RobertaForSequenceClassification(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 2 and "embeddings" not in name:
+                parameter.normal_(0.0, 1.2 / parameter.shape[1] ** 0.5)
+    model.save_pretrained(folder)
+    return model
+
+
+def useful_flops(batches: list[list[list[int]]]) -> float:
+    """Multiply-adds times two of the encoder's products, over real tokens only."""
+    lengths = np.array([len(row) for batch in batches for row in batch], dtype=float)
+    per_token = 2 * (4 * HIDDEN**2 + 2 * HIDDEN * FEED_FORWARD)
+    return float(LAYERS * (per_token * lengths.sum() + 4 * HIDDEN * (lengths**2).sum()))

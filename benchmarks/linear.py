@@ -1,0 +1,163 @@
+"""What share of the multiply-add peak does a linear layer with its epilogue reach, by its number of rows M?
+
+    python benchmarks/linear.py --threads 2 --output benchmarks/results/linear.json
+    python benchmarks/linear.py --threads 2 --isa avx2 --output benchmarks/results/linear_avx2.json
+
+The three shapes of RoBERTa-base that take nearly all of its time, each with what is done while its results
+are in registers. Every call uses another copy of the weights, together far larger than the last-level cache:
+in a model, too, a layer's weights come from memory. The peak (peak.py) is measured between the pieces. For
+few rows, time is compared with what reading the weights takes at the measured rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from base_model import FEED_FORWARD, HIDDEN
+from machine import description, save
+from peak import Peak, mean_of, shown
+from turns import rest
+
+from roberta_c._kernels import Kernels, PackedLinear, aligned_empty
+
+ROWS = (1, 4, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
+FEW_ROWS = 32  # up to here reading the weights is what limits; above, arithmetic
+WEIGHTS_BYTES = 192 << 20
+PIECE_SECONDS = 0.03
+# name → sections, columns of each, depth, epilogue
+SHAPES = {
+    "qkv": (3, HIDDEN, HIDDEN, "bias"),
+    "up": (1, FEED_FORWARD, HIDDEN, "bias, GELU"),
+    "down": (1, HIDDEN, FEED_FORWARD, "bias, residual"),
+}
+
+
+def packed_copies(kernels: Kernels, name: str, threads: int) -> list[PackedLinear]:
+    """One layer after another, so many that no cache holds them."""
+    sections, n, k, _ = SHAPES[name]
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((n, k), dtype=np.float32) / k**0.5 for _ in range(sections)]
+    biases = [rng.standard_normal(n, dtype=np.float32) for _ in range(sections)]
+    first = kernels.pack_linear(weights, biases, threads)
+    return [
+        first,
+        *(kernels.pack_linear(weights, biases, threads) for _ in range(WEIGHTS_BYTES // first.nbytes)),
+    ]
+
+
+def call_of(
+    kernels: Kernels, name: str, copies: Iterator[PackedLinear], m: int, threads: int
+) -> Callable[[], object]:
+    """One product of `m` rows by the next copy."""
+    sections, n, k, _ = SHAPES[name]
+    rng = np.random.default_rng(m)
+    x, out = rng.standard_normal((m, k), dtype=np.float32), aligned_empty((m, sections * n))
+    activation = "gelu" if name == "up" else "none"
+    residual = rng.standard_normal((m, n), dtype=np.float32) if name == "down" else None
+
+    def call() -> None:
+        kernels.linear(x, next(copies), activation, residual, num_threads=threads, out=out)
+
+    return call
+
+
+def seconds_of(call: Callable[[], object], calls: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begin) / calls
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=9, help="1: a few M only, to see that all runs")
+    parser.add_argument("--isa", help="an instruction set to force; the peak is then of its width")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+
+    kernels = Kernels(options.isa)
+    peak = Peak(options.threads, kernels.isa)
+    rows = (1, 32, 128) if options.rounds == 1 else ROWS
+    threads = options.threads
+    packed = {name: packed_copies(kernels, name, threads) for name in SHAPES}
+    calls = {
+        (name, m): call_of(kernels, name, itertools.cycle(packed[name]), m, threads)
+        for name, m in itertools.product(SHAPES, rows)
+    }
+    repeats = {key: max(1, round(PIECE_SECONDS / seconds_of(call, 3))) for key, call in calls.items()}
+
+    def flops(name: str, m: int) -> float:
+        sections, n, k, _ = SHAPES[name]
+        return 2.0 * m * sections * n * k
+
+    seconds: dict[tuple[str, int], list[float]] = {key: [] for key in calls}
+    peaks: dict[tuple[str, int], list[tuple[float | None, float | None]]] = {key: [] for key in calls}
+    for _ in range(options.rounds):
+        before = peak.fma(), peak.read()
+        for key, call in calls.items():
+            seconds[key].append(seconds_of(call, repeats[key]))
+            rest()
+            after = peak.fma(), peak.read()
+            peaks[key].append((mean_of(before[0], after[0]), mean_of(before[1], after[1])))
+            before = after
+
+    result = description(("roberta_c", "numpy"))
+    result |= {
+        "isa": kernels.isa,
+        "tile": list(kernels.tile),
+        "fma_bits": peak.bits,
+        "threads": threads,
+        "rounds": options.rounds,
+        "rows": list(rows),
+        "shapes": {},
+    }
+    print(
+        f"{result['cpu']}, {threads} threads, {kernels.isa}; peak {shown(peak.fma(), 'GF/s')} at {peak.bits} "
+        f"bits, {shown(peak.read(), 'GB/s')}; share of the peak, in brackets time over the memory floor"
+    )
+    print(f"{'M':>5} " + "".join(f"{name + ' (' + SHAPES[name][3] + ')':>24}" for name in SHAPES))
+    for name, (sections, n, k, epilogue) in SHAPES.items():
+        shape = {"columns": sections * n, "depth": k, "epilogue": epilogue, "by_rows": {}}
+        weight_bytes = packed[name][0].nbytes
+        for m in rows:
+            times, limits = seconds[name, m], peaks[name, m]
+            row = {"us": round(statistics.median(times) * 1e6, 1)}
+            row["gflops"] = round(flops(name, m) / row["us"] / 1e3, 1)
+            if limits[0][0] is not None:
+                row["share_of_peak"] = round(
+                    statistics.median(
+                        flops(name, m) / s / 1e9 / limit[0] for s, limit in zip(times, limits, strict=True)
+                    ),
+                    4,
+                )
+            if limits[0][1] is not None and m <= FEW_ROWS:
+                row["over_memory_floor"] = round(
+                    statistics.median(
+                        s * limit[1] * 1e9 / weight_bytes for s, limit in zip(times, limits, strict=True)
+                    ),
+                    3,
+                )
+            shape["by_rows"][str(m)] = row
+        result["shapes"][name] = shape
+    for m in rows:
+        print(
+            f"{m:5} " + "".join(f"{cell(result['shapes'][name]['by_rows'][str(m)]):>24}" for name in SHAPES)
+        )
+    if options.output:
+        save(options.output, result)
+
+
+def cell(row: dict) -> str:
+    share = f"{row['share_of_peak']:.1%}" if "share_of_peak" in row else f"{row['gflops']:.0f} GF/s"
+    return share + (f" ({row['over_memory_floor']:.2f})" if "over_memory_floor" in row else "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""How much memory does a model take, and does it take more and more?
+
+    python benchmarks/memory.py --output benchmarks/results/memory.json
+
+Peak: a process that loads RoBERTa-base (random weights) from its files and computes one batch of 8 × 128;
+the most that was resident, which counts the pages of the mapped word-embedding table that were touched.
+Growth: a process that computes batch after batch of random shapes, 1 to 16 sequences of 1 to 64 tokens, on a
+model of RoBERTa-base's layer sizes but two layers, since the buffers are per layer size and not per layer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from base_model import save_random_base_model
+from machine import description, save
+
+SMALL_LAYERS = 2
+BATCHES_BEFORE = 100  # after which the allocators of Python and C have what these shapes need
+ALLOWANCE_MB = 60  # for the interpreter, numpy, this package and the word embeddings in use
+PROGRAM = r"""
+import json, re, sys
+import numpy as np
+import roberta_c
+
+def resident(field):
+    return int(re.search(field + r":\s+(\d+) kB", open("/proc/self/status").read())[1]) * 1024
+
+"""
+PEAK = (
+    PROGRAM
+    + r"""
+model = roberta_c.RobertaForSequenceClassification.from_pretrained(sys.argv[1], num_threads=int(sys.argv[2]))
+loaded = resident("VmHWM")
+model(np.random.default_rng(0).integers(3, 50000, (8, 128)))
+layers = [layer.packed for layer in model.roberta.encoder.layer]
+packed = sum(part.nbytes for layer in layers
+             for part in (layer.qkv, layer.attention_output, layer.up, layer.down))
+print(json.dumps({"peak_bytes": resident("VmHWM"), "loaded_bytes": loaded, "packed_bytes": packed}))
+"""
+)
+GROWTH = (
+    PROGRAM
+    + r"""
+model = roberta_c.RobertaForSequenceClassification.from_pretrained(sys.argv[1], num_threads=int(sys.argv[2]))
+batches, before = int(sys.argv[3]), int(sys.argv[4])
+rng = np.random.default_rng(0)
+def run(sizes):
+    model([rng.integers(3, 2003, size).tolist() for size in sizes])
+run([64] * 16)  # the largest of them, so that what is kept for it is there from the start
+model(np.arange(3, 2003).reshape(40, 50))  # every id used, whose pages are the file's
+for _ in range(before):
+    run(rng.integers(1, 65, rng.integers(1, 17)))
+marks, own = [resident("VmRSS")], [resident("RssAnon")]
+for index in range(batches):
+    run(rng.integers(1, 65, rng.integers(1, 17)))
+    if (index + 1) % max(1, batches // 10) == 0:
+        marks.append(resident("VmRSS"))
+        own.append(resident("RssAnon"))
+print(json.dumps({"resident_bytes": marks, "anonymous_bytes": own}))
+"""
+)
+
+
+def in_a_process(program: str, *arguments: object) -> dict:
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="starts whose peak is measured; the largest counts"
+    )
+    parser.add_argument("--batches", type=int, help="default: 10,000, or 200 if --rounds is 1")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    batches = options.batches or (200 if options.rounds == 1 else 10_000)
+
+    with tempfile.TemporaryDirectory() as folder:
+        base, small = Path(folder) / "base", Path(folder) / "small"
+        save_random_base_model(base)
+        save_random_base_model(small, SMALL_LAYERS)
+        peaks = [in_a_process(PEAK, base, options.threads) for _ in range(options.rounds)]
+        growth = in_a_process(GROWTH, small, options.threads, batches, BATCHES_BEFORE)
+    resident, anonymous = growth["resident_bytes"], growth["anonymous_bytes"]
+
+    peak = max(peaks, key=lambda one: one["peak_bytes"])
+    allowed = peak["packed_bytes"] + ALLOWANCE_MB * 1_000_000
+    result = description(("roberta_c", "numpy", "safetensors"))
+    result |= {
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "peak_mb": round(peak["peak_bytes"] / 1e6, 1),
+        "peak_after_loading_mb": round(peak["loaded_bytes"] / 1e6, 1),
+        "packed_encoder_mb": round(peak["packed_bytes"] / 1e6, 1),
+        "allowance_mb": ALLOWANCE_MB,
+        "peak_over_packed_and_allowance": round(peak["peak_bytes"] / allowed, 3),
+        "batches": batches,
+        "batches_before": BATCHES_BEFORE,
+        "layers_of_the_growth_model": SMALL_LAYERS,
+        "resident_mb": [round(mark / 1e6, 1) for mark in resident],
+        "anonymous_mb": [round(mark / 1e6, 1) for mark in anonymous],
+        "growth": round(resident[-1] / resident[0] - 1, 4),
+        "growth_of_anonymous": round(anonymous[-1] / anonymous[0] - 1, 4),
+    }
+    print(
+        f"peak {result['peak_mb']:.0f} MB ({result['peak_after_loading_mb']:.0f} when loaded), packed "
+        f"encoder {result['packed_encoder_mb']:.0f} MB: {result['peak_over_packed_and_allowance']:.2f} of (packed + "
+        f"{ALLOWANCE_MB} MB)\n{batches} batches: {resident[0] / 1e6:.1f} to {resident[-1] / 1e6:.1f} MB "
+        f"resident, {result['growth']:+.2%}; without mapped files {result['growth_of_anonymous']:+.2%}"
+    )
+    if options.output:
+        save(options.output, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+/* What the machine can do at most: the rates that benchmarks divide by. peak.py compiles and calls this.
+ *
+ * work_together: what each of `team` threads calls; all start when the last has come.
+ * fma_W(rounds): `rounds` times 12 fused multiply-adds of W-bit vectors (24 for W = 512), each on a sum of
+ * its own: two units of latency 4 need 8 to wait for nothing. In assembly, so that no compiler adds a copy
+ * or keeps a sum in memory.
+ * read_bytes(start, bytes): every cache line of a buffer, from eight places in turn, which keeps more lines
+ * on their way than one place does. bytes: a multiple of 4096.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+/* Huge pages where the system gives them: the cost of small ones is not what is measured. */
+void ask_for_huge_pages(void *start, size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+    madvise(start, bytes, MADV_HUGEPAGE);
+#else
+    (void)start;
+    (void)bytes;
+#endif
+}
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#define TWELVE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+#define TWENTY_FOUR(F) TWELVE(F) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23)
+#define DECLARE(i) vector sum##i = a;
+#define MULTIPLY_ADD(i) __asm__ volatile("vfmadd231ps %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
+#define COLLECT(i) a = add(a, sum##i);
+
+/* Sums stay ordinary numbers: each grows by 2e-6 a step. */
+#define FMA(bits, isa, type, set1, plus, store, repeat)                                                      \
+    __attribute__((target(isa))) float fma_##bits(int64_t rounds) {                                          \
+        typedef type vector;                                                                                 \
+        vector a = set1(1e-3f), b = set1(2e-3f);                                                             \
+        float lanes[16];                                                                                     \
+        repeat(DECLARE);                                                                                     \
+        for (int64_t i = 0; i < rounds; i++) {                                                               \
+            repeat(MULTIPLY_ADD)                                                                             \
+        }                                                                                                    \
+        repeat(COLLECT);                                                                                     \
+        store(lanes, a);                                                                                     \
+        return lanes[0];                                                                                     \
+    }
+
+#define add _mm_add_ps
+FMA(128, "avx2,fma", __m128, _mm_set1_ps, _mm_add_ps, _mm_storeu_ps, TWELVE)
+#undef add
+#define add _mm256_add_ps
+FMA(256, "avx2,fma", __m256, _mm256_set1_ps, _mm256_add_ps, _mm256_storeu_ps, TWELVE)
+#undef add
+#define add _mm512_add_ps
+FMA(512, "avx512f", __m512, _mm512_set1_ps, _mm512_add_ps, _mm512_storeu_ps, TWENTY_FOUR)
+#undef add
+
+int widest_fma(void) {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) {
+        return 512;
+    }
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 256 : 0;
+}
+
+__attribute__((target("avx2"))) float read_bytes(const float *start, size_t bytes) {
+    enum { places = 8, line = 16 };
+    size_t stretch = bytes / sizeof(float) / places;
+    __m256 sums[places];
+    for (size_t p = 0; p < places; p++) {
+        sums[p] = _mm256_setzero_ps();
+    }
+    for (size_t i = 0; i < stretch; i += line) {
+        for (size_t p = 0; p < places; p++) {
+            const float *from = start + p * stretch + i;
+            sums[p] = _mm256_or_ps(sums[p], _mm256_or_ps(_mm256_load_ps(from), _mm256_load_ps(from + 8)));
+        }
+    }
+    for (size_t p = 1; p < places; p++) {
+        sums[0] = _mm256_or_ps(sums[0], sums[p]);
+    }
+    float lanes[8];
+    _mm256_storeu_ps(lanes, sums[0]);
+    return lanes[0];
+}
+
+#else
+
+#define NO_FMA(bits)                                                                                         \
+    float fma_##bits(int64_t rounds) {                                                                       \
+        (void)rounds;                                                                                        \
+        return 0;                                                                                            \
+    }
+NO_FMA(128) NO_FMA(256) NO_FMA(512)
+
+int widest_fma(void) {
+    return 0;
+}
+
+float read_bytes(const float *start, size_t bytes) {
+    float sums[8] = {0};
+    for (size_t i = 0; i + 8 <= bytes / sizeof(float); i += 8) {
+        for (size_t lane = 0; lane < 8; lane++) {
+            sums[lane] += start[i + lane];
+        }
+    }
+    return sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] + sums[6] + sums[7];
+}
+
+#endif
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* bits: 128, 256 or 512 for `size` rounds of multiply-adds; 0 for reading `size` bytes from start.
+ * begin_end: two numbers of this thread's own, by a clock that all threads share. */
+float work_together(int64_t *arrived, int64_t team, int bits, int64_t size, const float *start,
+                    double *begin_end) {
+    __atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(arrived, __ATOMIC_ACQUIRE) < team) {
+    }
+    begin_end[0] = now();
+    float result = bits == 512   ? fma_512(size)
+                   : bits == 256 ? fma_256(size)
+                   : bits == 128 ? fma_128(size)
+                                 : read_bytes(start, (size_t)size);
+    begin_end[1] = now();
+    return result;
+}

@@ -1,0 +1,157 @@
+"""What this machine can do at most, measured: multiply-adds a second by vector width, bytes read a second.
+
+    python benchmarks/peak.py --threads 2
+
+The other benchmarks measure these between their own pieces of work, since a machine's speed drifts: a share
+of the peak is one piece's rate over the mean of the peaks just before and just after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import mmap
+import shutil
+import statistics
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from machine import description, save
+
+FMA_SECONDS = 2e-3
+READ_BYTES = 512 << 20  # far above any last-level cache here, and more than RoBERTa-base's 340 MB of weights
+CHAINS = {128: 12, 256: 12, 512: 24}  # as in peak.c
+HUGE_PAGE = 2 << 20
+
+
+class Peak:
+    """Measures with `threads` threads. A rate is None where it cannot be had: no compiler, no x86 FMA."""
+
+    def __init__(self, threads: int, isa: str | None = None) -> None:
+        self.threads = threads
+        self._library = compiled()
+        widest = self._library.widest_fma() if self._library else 0
+        self.bits = min(widest, 256) if isa == "avx2" else widest if isa in (None, "avx512") else 0
+        self.widest = widest
+        self._pool = ThreadPoolExecutor(threads)
+        self._rounds: dict[int, int] = {}
+        self._memory: np.ndarray | None = None
+
+    def fma(self, bits: int | None = None) -> float | None:
+        """10^9 operations a second, two a multiply-add, at `bits` or at the measured kernels' width."""
+        bits = bits or self.bits
+        if not bits or bits > self.widest:
+            return None
+        operations = 2 * CHAINS[bits] * bits // 32 * self.threads
+        if bits not in self._rounds:
+            self._rounds[bits] = 1000
+            for _ in range(3):  # the first calls wake threads and raise clocks
+                seconds = self._seconds(bits, [self._rounds[bits]] * self.threads)
+                self._rounds[bits] = max(1000, int(self._rounds[bits] * FMA_SECONDS / seconds))
+        rounds = self._rounds[bits]
+        return operations * rounds / self._seconds(bits, [rounds] * self.threads) / 1e9
+
+    def read(self) -> float | None:
+        """10^9 bytes a second, each thread reading its own part of a large buffer."""
+        if self._library is None:
+            return None
+        if self._memory is None:
+            self._memory = self._large_buffer()
+        share = READ_BYTES // self.threads // 4096 * 4096
+        starts = [self._memory.ctypes.data + index * share for index in range(self.threads)]
+        return share * self.threads / self._seconds(0, [share] * self.threads, starts) / 1e9
+
+    def _seconds(self, bits: int, sizes: list[int], starts: list[int] | None = None) -> float:
+        """From the first thread's start to the last one's end."""
+        arrived = ctypes.c_int64(0)
+        times = np.zeros((self.threads, 2))
+        waiting = [
+            self._pool.submit(
+                self._library.work_together,
+                ctypes.byref(arrived),
+                self.threads,
+                bits,
+                size,
+                starts[index] if starts else None,
+                times[index].ctypes.data,
+            )
+            for index, size in enumerate(sizes)
+        ]
+        for one in waiting:
+            one.result()
+        return float(times[:, 1].max() - times[:, 0].min())
+
+    def _large_buffer(self) -> np.ndarray:
+        whole = np.frombuffer(mmap.mmap(-1, READ_BYTES + HUGE_PAGE), dtype=np.uint8)
+        skip = -whole.ctypes.data % HUGE_PAGE
+        buffer = whole[skip : skip + READ_BYTES]
+        self._library.ask_for_huge_pages(buffer.ctypes.data, READ_BYTES)
+        buffer[:] = 1  # untouched pages would all be the one page of zeros
+        return buffer
+
+
+def compiled() -> ctypes.CDLL | None:
+    """peak.c as a library, or None where there is no C compiler or it does not manage."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "peak.so"
+        source = Path(__file__).with_name("peak.c")
+        command = [compiler, "-O3", "-shared", "-fPIC", "-o", str(path), str(source)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return None
+        library = ctypes.CDLL(str(path))
+    library.work_together.restype = ctypes.c_float
+    library.work_together.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_int64,
+        ctypes.c_int,
+        ctypes.c_int64,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]
+    library.ask_for_huge_pages.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    return library
+
+
+def mean_of(*rates: float | None) -> float | None:
+    """None where any is unknown."""
+    return None if None in rates else statistics.fmean(rates)
+
+
+def shown(rate: float | None, unit: str) -> str:
+    return "unknown" if rate is None else f"{rate:.0f} {unit}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+
+    rates: dict[str, dict[str, float | None]] = {}
+    for threads in sorted({1, options.threads}):
+        peak = Peak(threads)
+        found: dict[str, list[float | None]] = {}
+        for _ in range(options.rounds):
+            for bits in CHAINS:
+                found.setdefault(f"fma_{bits}_gflops", []).append(peak.fma(bits))
+            found.setdefault("read_gb_per_s", []).append(peak.read())
+        medians = {
+            name: None if None in of else round(statistics.median(of), 1) for name, of in found.items()
+        }
+        rates[str(threads)] = medians
+        print(
+            f"{threads} threads:", ", ".join(f"{name} {rate or 'unknown'}" for name, rate in medians.items())
+        )
+    if options.output:
+        save(options.output, {**description(("numpy",)), "rounds": options.rounds, "threads": rates})
+
+
+if __name__ == "__main__":
+    main()
