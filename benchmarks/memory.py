@@ -113,9 +113,9 @@ def main() -> None:
     }
     print(
         f"peak {result['peak_mb']:.0f} MB ({result['peak_after_loading_mb']:.0f} when loaded), packed "
-        f"encoder {result['packed_encoder_mb']:.0f} MB: {result['peak_over_packed_and_allowance']:.2f} of (packed + "
-        f"{ALLOWANCE_MB} MB)\n{batches} batches: {resident[0] / 1e6:.1f} to {resident[-1] / 1e6:.1f} MB "
-        f"resident, {result['growth']:+.2%}; without mapped files {result['growth_of_anonymous']:+.2%}"
+        f"encoder {result['packed_encoder_mb']:.0f} MB: {result['peak_over_packed_and_allowance']:.2f} of "
+        f"(packed + {ALLOWANCE_MB} MB)\n{batches} batches: {resident[0] / 1e6:.1f} to "
+        f"{resident[-1] / 1e6:.1f} MB resident, {result['growth']:+.2%}; without mapped files {result['growth_of_anonymous']:+.2%}"
     )
     if options.output:
         save(options.output, result)

@@ -14,8 +14,8 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.ticker import PercentFormatter  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.ticker import PercentFormatter
 
 HERE = Path(__file__).parent
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ as well.
@@ -67,7 +67,9 @@ def linear(result: dict) -> plt.Figure:
     figure, axes = plt.subplots(figsize=(6.4, 3), layout="constrained")
     for name, shape in result["shapes"].items():
         colour, marker = SHAPE_STYLES[name]
-        points = {int(m): row["share_of_peak"] for m, row in shape["by_rows"].items() if "share_of_peak" in row}
+        points = {
+            int(m): row["share_of_peak"] for m, row in shape["by_rows"].items() if "share_of_peak" in row
+        }
         label = f"{name}: {shape['depth']} → {shape['columns']}, {shape['epilogue']}"
         axes.plot(points.keys(), points.values(), color=colour, marker=marker, markersize=4, label=label)
     axes.set_xscale("log", base=2)
