@@ -22,8 +22,20 @@ lint:
 
 # Figures for README and benchmarks/README.md; needs an otherwise idle machine.
 bench:
+	$(PYTHON) -m pip install --quiet --editable '.[bench]'
+	mkdir -p benchmarks/results
+	$(PYTHON) benchmarks/peak.py --output benchmarks/results/peak.json
+	$(PYTHON) benchmarks/linear.py --output benchmarks/results/linear.json
+	$(PYTHON) benchmarks/linear.py --isa avx2 --output benchmarks/results/linear_avx2.json
 	$(PYTHON) benchmarks/encoder.py --output benchmarks/results/encoder.json
+	$(PYTHON) benchmarks/encoder.py --isa avx2 --engines torch --work 8x128 \
+	    --output benchmarks/results/encoder_avx2.json
+	$(PYTHON) benchmarks/threads.py --output benchmarks/results/threads.json
+	$(PYTHON) benchmarks/memory.py --output benchmarks/results/memory.json
 	$(PYTHON) benchmarks/startup.py --output benchmarks/results/startup.json
+	$(PYTHON) benchmarks/targets.py
+	$(PYTHON) benchmarks/plot.py
+	$(PYTHON) benchmarks/report.py
 
 # The bundled model again, into build/training; training/README.md says how long it takes.
 train:

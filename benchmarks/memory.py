@@ -115,7 +115,8 @@ def main() -> None:
         f"peak {result['peak_mb']:.0f} MB ({result['peak_after_loading_mb']:.0f} when loaded), packed "
         f"encoder {result['packed_encoder_mb']:.0f} MB: {result['peak_over_packed_and_allowance']:.2f} of "
         f"(packed + {ALLOWANCE_MB} MB)\n{batches} batches: {resident[0] / 1e6:.1f} to "
-        f"{resident[-1] / 1e6:.1f} MB resident, {result['growth']:+.2%}; without mapped files {result['growth_of_anonymous']:+.2%}"
+        f"{resident[-1] / 1e6:.1f} MB resident, {result['growth']:+.2%}; without mapped files "
+        f"{result['growth_of_anonymous']:+.2%}"
     )
     if options.output:
         save(options.output, result)

@@ -80,7 +80,7 @@ def linear(result: dict) -> plt.Figure:
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_xlabel("rows M")
     axes.set_ylabel(f"share of the peak\n({result['fma_bits']} bits, {result['threads']} threads)")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left")
     return figure
 
 

@@ -1,0 +1,208 @@
+"""Writes the tables of benchmarks/README.md from results/, between its markers.
+
+python benchmarks/report.py            # --check: only says whether they agree, by its exit status
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import startup as startup_benchmark
+import targets
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def origin(result: dict) -> str:
+    """Where a table's figures are from, a sentence."""
+    facts = [result["cpu"]]
+    if isinstance(result.get("threads"), int):
+        facts.append(f"{result['threads']} threads")
+    if "isa" in result:
+        facts.append(result["isa"])
+    facts.append(f"medians of {result['rounds']} rounds" if "batches" not in result else "")
+    versions = {name: of for name, of in result["versions"].items() if of and name != "roberta_c"}
+    facts += [f"commit {result['commit']}", result["date"]]
+    packages = ", ".join(f"{name} {of}" for name, of in versions.items())
+    left_out = f" Left out: {'; '.join(result['left_out'])}." if result.get("left_out") else ""
+    return f"{', '.join(fact for fact in facts if fact)}. {packages}.{left_out}"
+
+
+def share(row: dict) -> str:
+    return f"{row['share_of_peak']:.1%}" if "share_of_peak" in row else "unknown"
+
+
+def encoder(result: dict) -> list[str]:
+    engines = result["engines"]
+    head = [
+        "ms",
+        *engines,
+        "best peer / ours",
+        "ours, useful GF/s",
+        "share of the peak",
+        "over the memory floor",
+    ]
+    rows = []
+    for name, row in result["work"].items():
+        best = row["best_peer"]
+        times = [f"{row['ms'][one]:,.1f}" for one in engines]
+        cells = [f"**{cell}**" if one == best else cell for one, cell in zip(engines, times, strict=True)]
+        floor = f"{row['over_memory_floor']:.2f}" if "over_memory_floor" in row else ""
+        ratio = f"{row['best_peer_over_ours']:.2f}"
+        rows.append([name, *cells, ratio, f"{row['gflops']:.0f}", share(row), floor])
+    worst: dict[str, float] = {}
+    for row in result["work"].values():
+        for name, apart in row["max_abs_logit_difference"].items():
+            worst[name] = max(worst.get(name, 0.0), apart)
+    apart = ", ".join(f"{name} {of:.1e}" for name, of in worst.items())
+    return [
+        *table(head, rows),
+        "",
+        f"The best peer is in bold. Largest difference from torch's logits: {apart}.",
+    ]
+
+
+def encoder_avx2(result: dict) -> list[str]:
+    rows = [
+        [
+            name,
+            f"{row['ms']['roberta_c']:,.1f}",
+            f"{row['gflops']:.0f}",
+            f"{row['fma_peak_gflops']:.0f}",
+            share(row),
+        ]
+        for name, row in result["work"].items()
+        if "fma_peak_gflops" in row
+    ]
+    head = [result["isa"], "ms", "useful GF/s", f"peak at {result['fma_bits']} bits, GF/s", "share"]
+    return table(head, rows)
+
+
+def linear(result: dict) -> list[str]:
+    shapes = result["shapes"]
+    head = ["M"]
+    for name, shape in shapes.items():
+        head += [
+            f"{name}: {shape['depth']} → {shape['columns']}, {shape['epilogue']}",
+            "over the memory floor",
+        ]
+    rows = []
+    for m in result["rows"]:
+        cells = [shape["by_rows"][str(m)] for shape in shapes.values()]
+        floors = [f"{cell['over_memory_floor']:.2f}" if "over_memory_floor" in cell else "" for cell in cells]
+        pairs = zip(map(share, cells), floors, strict=True)
+        rows.append([str(m), *(one for pair in pairs for one in pair)])
+    return [f"Share of the peak at {result['fma_bits']} bits:", "", *table(head, rows)]
+
+
+def threads(result: dict) -> list[str]:
+    numbers = [str(number) for number in result["threads"]]
+    rows = [
+        [name, *(f"{row['ms'][one]:,.1f} ({row['times_faster'][one]:.2f}×)" for one in numbers)]
+        for name, row in result["work"].items()
+    ]
+    return table(["ms, by threads", *numbers], rows)
+
+
+def memory(result: dict) -> list[str]:
+    resident, own = result["resident_mb"], result["anonymous_mb"]
+    return table(
+        ["", "MB"],
+        [
+            ["most resident, loading and 8 x 128", f"{result['peak_mb']:.0f}"],
+            ["the same, loading alone", f"{result['peak_after_loading_mb']:.0f}"],
+            ["packed encoder weights", f"{result['packed_encoder_mb']:.0f}"],
+            [
+                f"most resident over (packed + {result['allowance_mb']} MB)",
+                f"{result['peak_over_packed_and_allowance']:.2f}×",
+            ],
+            [
+                f"resident over {result['batches']:,} batches",
+                f"{resident[0]:.1f} to {resident[-1]:.1f} ({result['growth']:+.2%})",
+            ],
+            [
+                "the same without mapped files",
+                f"{own[0]:.1f} to {own[-1]:.1f} ({result['growth_of_anonymous']:+.2%})",
+            ],
+        ],
+    )
+
+
+def startup(result: dict) -> list[str]:
+    lines = startup_benchmark.table(result["rows"])
+    if "from_outside_ms" not in result:
+        return lines
+    rows = [[case, f"{ms:,.0f}"] for case, ms in result["from_outside_ms"].items()]
+    return [
+        *lines,
+        "",
+        *table(["process start to first logits (or to the end of the program), from outside", "ms"], rows),
+    ]
+
+
+def targets_table(results: Path) -> list[str]:
+    found = [list(row) for row in targets.rows(results) if row[-1] != "not measured"]
+    return table(["target", "wanted", "measured", ""], found) if found else []
+
+
+# section → what must be in its result file, how it is written
+SECTIONS: dict[str, tuple[str, Callable[[dict], list[str]]]] = {
+    "encoder": ("engines", encoder),
+    "encoder_avx2": ("engines", encoder_avx2),
+    "linear": ("shapes", linear),
+    "linear_avx2": ("shapes", linear),
+    "threads": ("work", threads),
+    "memory": ("growth", memory),
+    "startup": ("rows", startup),
+}
+
+
+def section(name: str, results: Path) -> list[str]:
+    """The lines between a section's markers; none without figures."""
+    if name == "targets":
+        return targets_table(results)
+    needed, write = SECTIONS[name]
+    path = results / f"{name}.json"
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if needed not in result:
+        return []
+    picture = HERE / f"plots/{name}.svg"
+    shown = ["", f"![{name}](plots/{name}.svg)"] if picture.exists() else []
+    return [f"`results/{name}.json`: {origin(result)}", "", *write(result), *shown]
+
+
+def filled(text: str, results: Path) -> str:
+    """`text` with every marked section written anew."""
+
+    def one(match: re.Match[str]) -> str:
+        lines = section(match[1], results)
+        return "\n".join([f"<!-- {match[1]} -->", *lines, f"<!-- /{match[1]} -->"])
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", one, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--readme", type=Path, default=README)
+    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if it would change")
+    options = parser.parse_args()
+    before = options.readme.read_text(encoding="utf-8")
+    after = filled(before, options.results)
+    if options.check:
+        sys.exit(0 if after == before else f"{options.readme.name} does not say what results/ holds")
+    options.readme.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
