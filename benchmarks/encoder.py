@@ -31,7 +31,7 @@ from engines import (
     optimize_onnx,
 )
 from machine import description, save
-from peak import Peak, mean_of, shown
+from peak import Peak, mean_of
 from turns import rest, seconds_of_one
 from workloads import NAMES, workloads
 
@@ -184,8 +184,8 @@ def main() -> None:
         for one in left_out:
             print(f"left out: {one}")
         print(
-            f"{result['cpu']}, {options.threads} threads, {kernels.isa}; peak {shown(peak.fma(), 'GF/s')} "
-            f"at {peak.bits} bits, {shown(peak.read(), 'GB/s')}; times in ms, the last ratio best peer / ours"
+            f"{result['cpu']}, {options.threads} threads, {kernels.isa}; {peak.described()}; "
+            "times in ms, the last ratio best peer / ours"
         )
         print(" " * 11 + "".join(f"{name:>{max(9, len(name) + 2)}}" for name in result["engines"]))
         for name, batches in work.items():

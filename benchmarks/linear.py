@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from base_model import FEED_FORWARD, HIDDEN
 from machine import description, save
-from peak import Peak, mean_of, shown
+from peak import Peak, mean_of
 from turns import rest
 
 from roberta_c._kernels import Kernels, PackedLinear, aligned_empty
@@ -119,8 +119,8 @@ def main() -> None:
         "shapes": {},
     }
     print(
-        f"{result['cpu']}, {threads} threads, {kernels.isa}; peak {shown(peak.fma(), 'GF/s')} at {peak.bits} "
-        f"bits, {shown(peak.read(), 'GB/s')}; share of the peak, in brackets time over the memory floor"
+        f"{result['cpu']}, {threads} threads, {kernels.isa}; {peak.described()}; "
+        "share of the peak, in brackets time over the memory floor"
     )
     print(f"{'M':>5} " + "".join(f"{name + ' (' + SHAPES[name][3] + ')':>24}" for name in SHAPES))
     for name, (sections, n, k, epilogue) in SHAPES.items():

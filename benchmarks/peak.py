@@ -64,6 +64,14 @@ class Peak:
         starts = [self._memory.ctypes.data + index * share for index in range(self.threads)]
         return share * self.threads / self._seconds(0, [share] * self.threads, starts) / 1e9
 
+    def described(self) -> str:
+        """Both rates as they are now, for a heading."""
+        fma, read = self.fma(), self.read()
+        return (
+            f"peak {'unknown' if fma is None else f'{fma:.0f} GF/s at {self.bits} bits'}, "
+            f"memory {'unknown' if read is None else f'{read:.0f} GB/s'}"
+        )
+
     def _seconds(self, bits: int, sizes: list[int], starts: list[int] | None = None) -> float:
         """From the first thread's start to the last one's end."""
         arrived = ctypes.c_int64(0)
@@ -123,10 +131,6 @@ def mean_of(*rates: float | None) -> float | None:
     return None if None in rates else statistics.fmean(rates)
 
 
-def shown(rate: float | None, unit: str) -> str:
-    return "unknown" if rate is None else f"{rate:.0f} {unit}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
@@ -146,9 +150,8 @@ def main() -> None:
             name: None if None in of else round(statistics.median(of), 1) for name, of in found.items()
         }
         rates[str(threads)] = medians
-        print(
-            f"{threads} threads:", ", ".join(f"{name} {rate or 'unknown'}" for name, rate in medians.items())
-        )
+        found_now = ", ".join(f"{name} {'unknown' if of is None else of}" for name, of in medians.items())
+        print(f"{threads} threads: {found_now}")
     if options.output:
         save(options.output, {**description(("numpy",)), "rounds": options.rounds, "threads": rates})
 

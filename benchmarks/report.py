@@ -30,12 +30,13 @@ def origin(result: dict) -> str:
         facts.append(f"{result['threads']} threads")
     if "isa" in result:
         facts.append(result["isa"])
-    facts.append(f"medians of {result['rounds']} rounds" if "batches" not in result else "")
+    if "batches" not in result:
+        facts.append(f"medians of {result['rounds']} rounds" if result["rounds"] > 1 else "one round")
     versions = {name: of for name, of in result["versions"].items() if of and name != "roberta_c"}
     facts += [f"commit {result['commit']}", result["date"]]
     packages = ", ".join(f"{name} {of}" for name, of in versions.items())
     left_out = f" Left out: {'; '.join(result['left_out'])}." if result.get("left_out") else ""
-    return f"{', '.join(fact for fact in facts if fact)}. {packages}.{left_out}"
+    return f"{', '.join(facts)}. {packages}.{left_out}"
 
 
 def share(row: dict) -> str:
@@ -44,14 +45,8 @@ def share(row: dict) -> str:
 
 def encoder(result: dict) -> list[str]:
     engines = result["engines"]
-    head = [
-        "ms",
-        *engines,
-        "best peer / ours",
-        "ours, useful GF/s",
-        "share of the peak",
-        "over the memory floor",
-    ]
+    head = ["ms", *engines, "best peer / ours", "ours, useful GF/s", "share of the peak"]
+    head.append("over the memory floor")
     rows = []
     for name, row in result["work"].items():
         best = row["best_peer"]
@@ -73,29 +68,19 @@ def encoder(result: dict) -> list[str]:
 
 
 def encoder_avx2(result: dict) -> list[str]:
-    rows = [
-        [
-            name,
-            f"{row['ms']['roberta_c']:,.1f}",
-            f"{row['gflops']:.0f}",
-            f"{row['fma_peak_gflops']:.0f}",
-            share(row),
-        ]
-        for name, row in result["work"].items()
-        if "fma_peak_gflops" in row
-    ]
-    head = [result["isa"], "ms", "useful GF/s", f"peak at {result['fma_bits']} bits, GF/s", "share"]
-    return table(head, rows)
+    rows = []
+    for name, row in result["work"].items():
+        peak = f"{row['fma_peak_gflops']:.0f}" if "fma_peak_gflops" in row else "unknown"
+        rows.append([name, f"{row['ms']['roberta_c']:,.1f}", f"{row['gflops']:.0f}", peak, share(row)])
+    return table(["", "ms", "useful GF/s", f"peak at {result['fma_bits']} bits, GF/s", "share"], rows)
 
 
 def linear(result: dict) -> list[str]:
     shapes = result["shapes"]
     head = ["M"]
     for name, shape in shapes.items():
-        head += [
-            f"{name}: {shape['depth']} → {shape['columns']}, {shape['epilogue']}",
-            "over the memory floor",
-        ]
+        head.append(f"{name}: {shape['depth']} → {shape['columns']}, {shape['epilogue']}")
+        head.append("over the memory floor")
     rows = []
     for m in result["rows"]:
         cells = [shape["by_rows"][str(m)] for shape in shapes.values()]
@@ -142,43 +127,40 @@ def startup(result: dict) -> list[str]:
     lines = startup_benchmark.table(result["rows"])
     if "from_outside_ms" not in result:
         return lines
-    rows = [[case, f"{ms:,.0f}"] for case, ms in result["from_outside_ms"].items()]
-    return [
-        *lines,
-        "",
-        *table(["process start to first logits (or to the end of the program), from outside", "ms"], rows),
-    ]
+    head = ["process start to first logits, or to the end of the program, from outside", "ms"]
+    outside = [[case, f"{ms:,.0f}"] for case, ms in result["from_outside_ms"].items()]
+    return [*lines, "", *table(head, outside)]
 
 
-def targets_table(results: Path) -> list[str]:
+def targets_section(results: Path) -> list[str]:
     found = [list(row) for row in targets.rows(results) if row[-1] != "not measured"]
-    return table(["target", "wanted", "measured", ""], found) if found else []
+    return ["### Targets", "", *table(["target", "wanted", "measured", ""], found)] if found else []
 
 
-# section → what must be in its result file, how it is written
-SECTIONS: dict[str, tuple[str, Callable[[dict], list[str]]]] = {
-    "encoder": ("engines", encoder),
-    "encoder_avx2": ("engines", encoder_avx2),
-    "linear": ("shapes", linear),
-    "linear_avx2": ("shapes", linear),
-    "threads": ("work", threads),
-    "memory": ("growth", memory),
-    "startup": ("rows", startup),
+# section → heading, what must be in its result file, how it is written
+SECTIONS: dict[str, tuple[str, str, Callable[[dict], list[str]]]] = {
+    "encoder": ("A whole forward pass", "engines", encoder),
+    "encoder_avx2": ("A whole forward pass with AVX2 forced", "engines", encoder_avx2),
+    "linear": ("Linear layers", "shapes", linear),
+    "linear_avx2": ("Linear layers with AVX2 forced", "shapes", linear),
+    "threads": ("Threads", "work", threads),
+    "memory": ("Memory", "growth", memory),
+    "startup": ("Startup", "rows", startup),
 }
 
 
 def section(name: str, results: Path) -> list[str]:
     """The lines between a section's markers; none without figures."""
     if name == "targets":
-        return targets_table(results)
-    needed, write = SECTIONS[name]
+        return targets_section(results)
+    heading, needed, write = SECTIONS[name]
     path = results / f"{name}.json"
     result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if needed not in result:
         return []
     picture = HERE / f"plots/{name}.svg"
-    shown = ["", f"![{name}](plots/{name}.svg)"] if picture.exists() else []
-    return [f"`results/{name}.json`: {origin(result)}", "", *write(result), *shown]
+    shown = ["", f"![{heading}](plots/{name}.svg)"] if picture.exists() else []
+    return [f"### {heading}", f"`results/{name}.json`: {origin(result)}", "", *write(result), *shown]
 
 
 def filled(text: str, results: Path) -> str:
