@@ -96,9 +96,10 @@ __attribute__((target("avx2"))) float read_bytes(const float *start, size_t byte
         (void)rounds;                                                                                        \
         return 0;                                                                                            \
     }
-NO_FMA(128) NO_FMA(256) NO_FMA(512)
+NO_FMA(128)
+NO_FMA(256) NO_FMA(512)
 
-int widest_fma(void) {
+    int widest_fma(void) {
     return 0;
 }
 
