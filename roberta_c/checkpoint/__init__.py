@@ -22,11 +22,7 @@ import numpy as np
 from ..errors import InputError, ModelFileError, shown
 from . import file_kind
 from .mapped_file import MappedFile
-from .safetensors_reader import read_safetensors
-from .shard_index import read_shard_index
 from .tensor_view import StoredTensor
-from .torch_legacy import read_torch_legacy
-from .torch_zip import read_torch_zip
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +83,16 @@ class Checkpoint:
         """
         return self._tensor(name).array()
 
-    def read_float32(self, name: str) -> np.ndarray:
+    def nbytes(self, name: str) -> int:
+        """How many bytes `read_float32` wants of a buffer for this tensor."""
+        return self._tensor(name).nbytes
+
+    def read_float32(self, name: str, buffer: np.ndarray | None = None) -> np.ndarray:
         """The tensor as float32: float32 as `read` gives it, float16 and bfloat16 widened exactly, float64
         rounded to nearest (beyond the range: infinite). Raises as `read`, and for dtypes that are no floats.
+
+        With a `buffer` (uint8, aligned, of at least `nbytes(name)`) the file is read into that instead of
+        mapped, and the array may lie in it.
         """
         tensor = self._tensor(name)
         if tensor.dtype not in FLOAT_DTYPES:
@@ -97,7 +100,7 @@ class Checkpoint:
                 f"{tensor.file.path}: tensor {shown(name)} has dtype {shown(tensor.dtype)}, "
                 f"expected one of {', '.join(FLOAT_DTYPES)}"
             )
-        array = tensor.array()
+        array = tensor.array() if buffer is None else tensor.array_in(buffer)
         if tensor.dtype == "float32":
             return array
         if tensor.dtype == "bfloat16":
@@ -155,16 +158,23 @@ def open_checkpoint(folder_or_file: str | Path) -> Checkpoint:
 
 
 def _read_single(file: MappedFile, kind: str) -> dict[str, StoredTensor]:
-    """The tensors of one file. Only the reader that its first bytes call for is tried."""
-    readers = {
-        file_kind.SAFETENSORS: read_safetensors,
-        file_kind.ZIP: read_torch_zip,
-        file_kind.LEGACY: read_torch_legacy,
-    }
-    return readers[kind](file)
+    """The tensors of one file. Only the reader that its first bytes call for is imported and tried."""
+    if kind == file_kind.SAFETENSORS:
+        from .safetensors_reader import read_safetensors
+
+        return read_safetensors(file)
+    if kind == file_kind.ZIP:
+        from .torch_zip import read_torch_zip
+
+        return read_torch_zip(file)
+    from .torch_legacy import read_torch_legacy
+
+    return read_torch_legacy(file)
 
 
 def _open_sharded(index: MappedFile) -> Checkpoint:
+    from .shard_index import read_shard_index
+
     shard_of = read_shard_index(index)
     listed: dict[str, set[str]] = {}
     for name, shard in shard_of.items():

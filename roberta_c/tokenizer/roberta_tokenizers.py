@@ -12,7 +12,6 @@ from .byte_level_bpe import build_byte_level_bpe
 from .pretrained import PreTrainedTokenizerFast
 from .special_tokens import TokenizerSettings
 from .tokenizer_files import MERGES, SENTENCEPIECE, VOCAB
-from .unigram import build_unigram
 
 
 def _default_roles(*, normalized: bool) -> dict[str, AddedToken]:
@@ -62,6 +61,8 @@ class XLMRobertaTokenizerFast(PreTrainedTokenizerFast):
     def _build_backend(
         cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
     ) -> Tokenizer:
+        from .unigram import build_unigram  # not before a sentencepiece model is there to be read
+
         names = ("bos_token", "pad_token", "eos_token", "unk_token", "mask_token")
         return build_unigram(
             folder / SENTENCEPIECE,
