@@ -108,6 +108,7 @@ GOOD_VOCAB = {token: index for index, token in enumerate(VOCAB)}
         ("vocab.json", {**GOOD_VOCAB, "x": -1}, "must be 0 to 11: found -1, missing 11"),
         ("vocab.json", {**GOOD_VOCAB, "x": 10**30}, "missing 11"),
         ("vocab.json", {**GOOD_VOCAB, "x": 4}, "id 4 is used twice, by 'a' and 'x'"),
+        ("vocab.json", {**GOOD_VOCAB, "x\ud800": 11}, r"'x\ud800' holds a lone surrogate"),
         ("vocab.json", {"<S>" if k == "<s>" else k: v for k, v in GOOD_VOCAB.items()}, "'<s>' is missing"),
         (
             "vocab.json",
