@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 import shutil
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from roberta_c import RobertaForSequenceClassification
+from roberta_c import RobertaForSequenceClassification, RobertaModel
 from roberta_c.checkpoint import open_checkpoint
 
 
@@ -29,13 +30,14 @@ def resident_kib(path: Path) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("file_name", ["model.safetensors", "pytorch_model.bin"])
-def test_packed_weights_do_not_stay_mapped(tweet_sentiment_small, tmp_path, file_name):
+@pytest.mark.parametrize("model_class", [RobertaForSequenceClassification, RobertaModel])
+def test_packed_weights_do_not_stay_resident(tweet_sentiment_small, tmp_path, file_name, model_class):
     shutil.copyfile(tweet_sentiment_small / "config.json", tmp_path / "config.json")
     path = tmp_path / file_name
     source = open_checkpoint(tweet_sentiment_small)
     tensors = {name: torch.from_numpy(source.read(name).copy()) for name in source}
     (save_file if file_name.endswith(".safetensors") else torch.save)(tensors, path)
-    model = RobertaForSequenceClassification.from_pretrained(tmp_path)
+    model = model_class.from_pretrained(tmp_path)
     assert str(path) in Path("/proc/self/maps").read_text(), "the word table is mapped"
     assert resident_kib(path) == 0
     model([[0, 100, 657, 2]])
@@ -58,3 +60,15 @@ def test_other_types_are_packed_as_float32(tweet_sentiment_small, tmp_path, dtyp
         model = RobertaForSequenceClassification.from_pretrained(tmp_path / folder)
         logits.append(model([[0, 100, 657, 2]]).logits)
     assert np.array_equal(*logits)
+
+
+def test_a_system_that_keeps_the_pages(tweet_sentiment_small, monkeypatch):
+    """Locked memory cannot be dropped (EINVAL), and other systems lack the advice: both load all the same."""
+    ids = [[0, 100, 657, 2]]
+    expected = RobertaForSequenceClassification.from_pretrained(tweet_sentiment_small)(ids).logits
+    monkeypatch.setattr(mmap, "MADV_DONTNEED", 1 << 20)
+    locked = RobertaForSequenceClassification.from_pretrained(tweet_sentiment_small)(ids).logits
+    monkeypatch.delattr(mmap, "MADV_DONTNEED")
+    other = RobertaForSequenceClassification.from_pretrained(tweet_sentiment_small)(ids).logits
+    assert np.array_equal(locked, expected)
+    assert np.array_equal(other, expected)

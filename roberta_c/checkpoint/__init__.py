@@ -64,6 +64,7 @@ class Checkpoint:
             for name, tensor in stored.items()
         }
         self._stored = stored
+        self._mapped = list({id(tensor.file): tensor.file for tensor in stored.values()}.values())
 
     def __repr__(self) -> str:
         return f"<Checkpoint {self.format} {str(self.files[0])!r}: {len(self.tensors)} tensors>"
@@ -83,16 +84,9 @@ class Checkpoint:
         """
         return self._tensor(name).array()
 
-    def nbytes(self, name: str) -> int:
-        """How many bytes `read_float32` wants of a buffer for this tensor."""
-        return self._tensor(name).nbytes
-
-    def read_float32(self, name: str, buffer: np.ndarray | None = None) -> np.ndarray:
+    def read_float32(self, name: str) -> np.ndarray:
         """The tensor as float32: float32 as `read` gives it, float16 and bfloat16 widened exactly, float64
         rounded to nearest (beyond the range: infinite). Raises as `read`, and for dtypes that are no floats.
-
-        With a `buffer` (uint8, aligned, of at least `nbytes(name)`) the file is read into that instead of
-        mapped, and the array may lie in it.
         """
         tensor = self._tensor(name)
         if tensor.dtype not in FLOAT_DTYPES:
@@ -100,7 +94,7 @@ class Checkpoint:
                 f"{tensor.file.path}: tensor {shown(name)} has dtype {shown(tensor.dtype)}, "
                 f"expected one of {', '.join(FLOAT_DTYPES)}"
             )
-        array = tensor.array() if buffer is None else tensor.array_in(buffer)
+        array = tensor.array()
         if tensor.dtype == "float32":
             return array
         if tensor.dtype == "bfloat16":
@@ -113,6 +107,11 @@ class Checkpoint:
                 widened = array.astype(np.float32)
         widened.flags.writeable = False
         return widened
+
+    def drop_pages(self) -> None:
+        """Let go of the memory that reading made resident; arrays stay good, and fetch their data again."""
+        for file in self._mapped:
+            file.drop_pages()
 
     def _tensor(self, name: str) -> StoredTensor:
         tensor = self._stored.get(name)

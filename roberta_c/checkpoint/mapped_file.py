@@ -2,12 +2,12 @@
 
 The file is opened once. Kind and size are taken from that descriptor and the map is made from it, so that
 nothing can be swapped in between. Headers are read with pread: should someone truncate the file meanwhile,
-that comes back short, where touching the map would kill the process. So are tensors that are used once, which
-then never count as this process's memory.
+that comes back short, where touching the map would kill the process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import stat
@@ -62,7 +62,11 @@ class MappedFile:
 
     def read(self, offset: int, length: int, what: str) -> bytes:
         """Exactly `length` bytes from `offset`; ModelFileError naming `what` if the file ends before."""
-        self._check_inside(offset, length, what)
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise ModelFileError(
+                f"{self.path}: truncated: {what} would take bytes {offset} to {offset + length}, "
+                f"the file has {self.size}"
+            )
         parts = []
         while length > 0:
             try:
@@ -76,30 +80,19 @@ class MappedFile:
             length -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def read_into(self, buffer: np.ndarray, offset: int, what: str) -> None:
-        """Fill `buffer`, contiguous uint8, with the bytes from `offset`; ModelFileError as `read`."""
-        self._check_inside(offset, len(buffer), what)
-        rest = buffer.data
-        while rest:
-            try:
-                count = os.preadv(self._descriptor, [rest], offset)
-            except OSError as error:
-                raise ModelFileError(f"{self.path}: cannot be read: {error.strerror}") from None
-            if not count:
-                raise ModelFileError(f"{self.path}: became shorter while it was being read")
-            rest = rest[count:]
-            offset += count
-
-    def _check_inside(self, offset: int, length: int, what: str) -> None:
-        if offset < 0 or length < 0 or offset + length > self.size:
-            raise ModelFileError(
-                f"{self.path}: truncated: {what} would take bytes {offset} to {offset + length}, "
-                f"the file has {self.size}"
-            )
-
     def view(self, dtype: np.dtype, count: int, offset: int) -> np.ndarray:
         """`count` > 0 elements at byte `offset` as they lie in the map: read-only, perhaps unaligned."""
         return np.frombuffer(self._map, dtype, count, offset)
+
+    def drop_pages(self) -> None:
+        """Take the map's pages out of this process's memory; they come back as they are used again.
+
+        Nothing is lost: the map is of a file, and read-only. They stay where the system does not take this
+        advice (or the host program has locked its memory).
+        """
+        if hasattr(mmap, "MADV_DONTNEED"):
+            with contextlib.suppress(OSError):
+                self._map.madvise(mmap.MADV_DONTNEED)
 
     def check_unchanged(self) -> None:
         """Raise ModelFileError if the file was overwritten or truncated in place since it was opened."""

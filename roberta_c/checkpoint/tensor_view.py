@@ -44,19 +44,19 @@ class StoredTensor:
     strides: tuple[int, ...] | None
     offset: int
 
-    @property
-    def nbytes(self) -> int:
-        """The bytes that the elements take; 0 for a dtype that numpy cannot hold."""
-        dtype = NUMPY_DTYPES.get(self.dtype)
-        return 0 if dtype is None else math.prod(self.shape) * dtype.itemsize
-
     def array(self) -> np.ndarray:
         """The elements: aligned, C order, read-only; no copy where the file's bytes allow that.
 
         Equal stretches of a file share one array's memory, copied or not. Raises ModelFileError for a dtype
         that numpy cannot hold, or if the file was changed since it was opened.
         """
-        dtype = self._checked_dtype()
+        dtype = NUMPY_DTYPES.get(self.dtype)
+        if dtype is None:
+            raise ModelFileError(
+                f"{self.file.path}: tensor {shown(self.name)} has dtype {shown(self.dtype)}, "
+                f"expected one of {', '.join(NUMPY_DTYPES)}"
+            )
+        self.file.check_unchanged()
         count = math.prod(self.shape)
         if count == 0:
             empty = np.empty(self.shape, dtype)
@@ -73,31 +73,6 @@ class StoredTensor:
         flat = self.file.view(dtype, span, self.offset)
         strided = np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False)
         return self._copy_of(strided, (self.offset, self.dtype, self.shape, self.strides))
-
-    def array_in(self, buffer: np.ndarray) -> np.ndarray:
-        """As `array`, but read into `buffer`: uint8, aligned, at least `nbytes`.
-
-        Not where the elements lie out of C order in the file: those come as `array` gives them.
-        """
-        if self.strides is not None:
-            return self.array()
-        dtype = self._checked_dtype()
-        octets = buffer[: self.nbytes]
-        self.file.read_into(octets, self.offset, f"tensor {shown(self.name)}")
-        array = octets.view(dtype).reshape(self.shape)
-        array.flags.writeable = False
-        return array
-
-    def _checked_dtype(self) -> np.dtype:
-        """numpy's dtype of the elements, the file being as it was; ModelFileError otherwise."""
-        dtype = NUMPY_DTYPES.get(self.dtype)
-        if dtype is None:
-            raise ModelFileError(
-                f"{self.file.path}: tensor {shown(self.name)} has dtype {shown(self.dtype)}, "
-                f"expected one of {', '.join(NUMPY_DTYPES)}"
-            )
-        self.file.check_unchanged()
-        return dtype
 
     def _copy_of(self, array: np.ndarray, key: object) -> np.ndarray:
         copy = self.file.copies.get(key)
