@@ -140,6 +140,20 @@ def test_import_is_quick_and_leaves_denormals_alone():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_a_local_model_brings_in_neither_the_network_nor_the_readers_it_needs_not():
+    script = (
+        "import sys\n"
+        "from roberta_c import AutoModelForSequenceClassification, AutoTokenizer, bundled_model_path\n"
+        "folder = bundled_model_path()\n"
+        "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
+        "AutoModelForSequenceClassification.from_pretrained(folder)(**tokenizer(['a'], return_tensors='np'))\n"
+        "idle = {'huggingface_hub', 'http', 'ssl', 'socket', 'email', 'urllib.request', 'importlib.metadata',\n"
+        "        'roberta_c.checkpoint.pickle_reader', 'roberta_c.tokenizer.sentencepiece_model'}\n"
+        "assert not idle & set(sys.modules), idle & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_public_names_all_resolve():
     import roberta_c
 
