@@ -27,15 +27,20 @@ _BYTE_KINDS = bytes(
 )
 
 
-def _depth(data: bytes) -> int:
-    """How deep the brackets outside strings nest."""
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return 0
-    # Two passes over the file's text take 1 ms for a vocabulary, a regular expression over it 8 (AMD Zen 5
-    # server core, 2026-11-22). Whether quotes before a bracket are even or odd survives leaving out two.
-    unescaped = data.replace(rb"\\", b"").replace(rb"\"", b"")
-    marks = unescaped.translate(None, _NO_MARKS).replace(b'""', b"")
-    brackets = re.sub(rb'"[^"]*"', b"", marks).replace(b'"', b"")
+def _marks(data: bytes) -> bytes:
+    """The brackets and quotes of `data`, without quotes that are escaped."""
+    return data.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NO_MARKS)
+
+
+def _bare_brackets(marks: bytes) -> bytes:
+    """The brackets outside strings."""
+    # Whether quotes before a bracket are even or odd survives leaving out two. A regular expression over the
+    # text itself takes 8 ms for a vocabulary, this 1 (AMD Zen 5 server core, 2026-11-22).
+    return re.sub(rb'"[^"]*"', b"", marks.replace(b'""', b"")).replace(b'"', b"")
+
+
+def _depth(brackets: bytes) -> int:
+    """How deep they nest."""
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
@@ -97,18 +102,20 @@ def parse_object(
     def constant(name: str) -> NoReturn:
         fail(f"holds the number {shown(name)}, expected a finite one")
 
-    if _depth(data) > MAX_DEPTH:
+    marks = _marks(data)
+    bare = _bare_brackets(marks)
+    if len(bare) > MAX_DEPTH and _depth(bare) > MAX_DEPTH:
         fail(f"nested deeper than {MAX_DEPTH} levels, expected a flat JSON object")
+    hooks: dict[str, Any] = {"parse_float": real, "parse_constant": constant}
+    # Hooks only where they may be needed: a vocabulary's 50,000 calls of `integer`, and as many pairs for
+    # `unique`, each make loading a tokenizer 10 % slower (AMD Zen 5 server core, 2026-11-22).
+    if _holds_long_number(data):
+        hooks["parse_int"] = integer
     try:
-        value = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=unique,
-            # Only where some number may be too long: asked about each of a vocabulary's 50,000 ids, `integer`
-            # takes 12 ms, more than all else here (AMD Zen 5 server core, 2026-11-22).
-            parse_int=integer if _holds_long_number(data) else None,
-            parse_float=real,
-            parse_constant=constant,
-        )
+        text = data.decode("utf-8")
+        value = json.loads(text, **hooks) if bare == b"{}" else None
+        if value is None or len(value) + list(map(type, value.values())).count(str) != marks.count(b'"') // 2:
+            value = json.loads(text, object_pairs_hook=unique, **hooks)  # not flat, or a key is there twice
     except UnicodeDecodeError as error:
         fail(f"byte {error.start} is not UTF-8, expected UTF-8 JSON")
     except json.JSONDecodeError as error:

@@ -55,3 +55,23 @@ def test_nesting_counts_brackets_outside_strings_only():
                 parse_object(data, "file")
         else:
             assert parse_object(data, "file")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a": 1, "a": 1}',
+        b'{"a": "b", "a": 2, "b": "c"}',
+        b'{"a": {"b": 1}, "a": 2}',
+        rb'{"a": "\"", "\u0061": "\\"}',
+        b'{"[": 1, "[": 2}',
+    ],
+)
+def test_a_key_twice_is_refused(data):
+    with pytest.raises(ModelFileError, match="appears twice, expected once"):
+        parse_object(data, "file")
+
+
+def test_flat_objects_of_strings_with_quotes_and_backslashes():
+    flat = {'"': '"', "\\": '\\"', '\\"': "", "": None, "[": True, "n": 1.5}
+    assert parse_object(json.dumps(flat).encode(), "file") == flat
