@@ -109,7 +109,7 @@ class Kernels:
         self, weights: Sequence[_Floats], biases: Sequence[_Floats] | None = None, num_threads: int = 1
     ) -> PackedLinear: ...
     def pack_linears(
-        self, stacks: list[tuple[Sequence[_Floats], Sequence[_Floats] | None]], num_threads: int = 1
+        self, stacks: Sequence[tuple[Sequence[_Floats], Sequence[_Floats] | None]], num_threads: int = 1
     ) -> list[PackedLinear]: ...
     def linear(
         self,

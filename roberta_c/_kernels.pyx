@@ -278,7 +278,7 @@ cdef class Kernels:
         """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none."""
         return self.pack_linears([(weights, biases)], num_threads)[0]
 
-    def pack_linears(self, list stacks not None, num_threads=1) -> list:
+    def pack_linears(self, stacks, num_threads=1) -> list:
         """Packs several `(weights, biases)`, as `pack_linear` does each, in one parallel region and one
         piece of memory, so that the system can give large pages."""
         shapes, sources = [], []
