@@ -166,5 +166,6 @@ const char *rc_status_message(rc_status status);
 /* team.c */
 void rc_team_init(rc_team *team);
 void rc_team_wait(rc_team *team, size_t nth);
+size_t rc_next_unit(rc_team *team);
 
 #endif

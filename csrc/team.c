@@ -38,3 +38,8 @@ void rc_team_wait(rc_team *team, size_t nth) {
             sched_yield();
     }
 }
+
+/* Units of a step are taken in order, by whichever thread is free. */
+size_t rc_next_unit(rc_team *team) {
+    return atomic_fetch_add_explicit(&team->next_unit, 1, memory_order_relaxed);
+}

@@ -113,3 +113,4 @@ cdef extern from "roberta_c.h" nogil:
     const char *rc_status_message(rc_status)
     void rc_team_init(rc_team *)
     void rc_team_wait(rc_team *, size_t)
+    size_t rc_next_unit(rc_team *)
