@@ -8,7 +8,7 @@ dev:
 	test -x $(PYTHON) || python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --editable '.[test]'
 
-# All tests. For one file: .venv/bin/python -m pytest tests/test_linear.py
+# All tests but the slow ones (-m slow runs those). For one file: .venv/bin/python -m pytest tests/test_linear.py
 test: dev
 	$(PYTHON) -m pytest
 

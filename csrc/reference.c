@@ -16,7 +16,8 @@ static void pack_linear(const float *w_nk, size_t n, size_t k, float *panels_pkn
 static double activated(rc_activation activation, double x) {
     switch (activation) {
     case RC_GELU: return x * 0.5 * erfc(-x * sqrt(0.5));
-    case RC_GELU_NEW: return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    /* 1 + tanh u as 2 / (1 + exp(-2u)), which loses no digits in the negative tail. */
+    case RC_GELU_NEW: return x / (1.0 + exp(-2.0 * sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
     case RC_RELU: return x < 0.0 ? 0.0 : x;
     case RC_TANH: return tanh(x);
     default: return x;

@@ -141,6 +141,7 @@ typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_stat
 /* One table per ISA file, or NULL where the file was compiled for another kind of CPU. */
 const rc_kernels *rc_isa_reference(void);
 const rc_kernels *rc_isa_generic(void);
+const rc_kernels *rc_isa_neon(void);
 const rc_kernels *rc_isa_avx2(void);
 const rc_kernels *rc_isa_avx512(void);
 

@@ -33,6 +33,10 @@ static inline vf vf_scale2(vf a, vf n) {
     const vf second = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
     return _mm256_mul_ps(_mm256_mul_ps(a, first), second);
 }
+static inline vf vf_residual(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+static inline vf vf_power2(vf k) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(k), 23));
+}
 static inline vf vf_keep_n(vf v, size_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(mask_n(n))); }
 static inline float vf_sum(vf v) {
     __m128 a = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -27,6 +27,10 @@ static inline vf vf_round(vf a) {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 static inline vf vf_scale2(vf a, vf n) { return _mm512_scalef_ps(a, n); }
+static inline vf vf_residual(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+static inline vf vf_power2(vf k) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(k), 23));
+}
 static inline vf vf_keep_n(vf v, size_t n) { return _mm512_maskz_mov_ps(mask_n(n), v); }
 static inline float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
 static inline float vf_largest(vf v) { return _mm512_reduce_max_ps(v); }

@@ -43,6 +43,15 @@ static inline vf vf_scale2(vf a, vf n) {
     const vi whole = __builtin_convertvector(n, vi), half = whole >> 1;
     return a * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
 }
+/* c - a b as if rounded once, where a b is c but for rounding: without FMA from halves of 12 bits, whose
+ * products are exact. */
+static inline vf vf_residual(vf a, vf b, vf c) {
+    const vf upper_a = (vf)((vi)a & -4096), upper_b = (vf)((vi)b & -4096);
+    return ((c - upper_a * upper_b) - upper_a * (b - upper_b)) - (a - upper_a) * b;
+}
+/* 2^n for integral n in [-126, 127], and 0 for n = -127; n stands in the low bits of k = 12583039 + n, a sum
+ * that rounds to an integer by itself.  k NaN: any finite number, infinity or NaN. */
+static inline vf vf_power2(vf k) { return (vf)((vi)k << 23); }
 static inline vf vf_keep_n(vf v, size_t n) { /* lanes >= n become zero */
     const vi lane = {0, 1, 2, 3};
     return (vf)((vi)v & (lane < (int32_t)n));

@@ -1,0 +1,16 @@
+/* isa_neon.c: AArch64's Advanced SIMD, part of its baseline. 24 accumulators + 4 of B + 1 of A in 32
+ * registers; by reasoning, never timed on such a CPU. */
+#include "roberta_c.h"
+
+#if defined(__aarch64__)
+#include "vec_neon.h"
+
+#define ISA_NAME "neon"
+#define MR 6
+#define NR 16
+#include "kernels.inc"
+
+const rc_kernels *rc_isa_neon(void) { return &kernels; }
+#else
+const rc_kernels *rc_isa_neon(void) { return NULL; }
+#endif

@@ -1,0 +1,50 @@
+/* vec_neon.h: the vector vocabulary in 128-bit Advanced SIMD of AArch64, with FMA. Meanings as in
+ * vec_generic.h, except that vf_max and vf_min give NaN where either argument is NaN. */
+#include <arm_neon.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VL 4
+typedef float32x4_t vf;
+
+static inline vf vf_set1(float a) { return vdupq_n_f32(a); }
+static inline vf vf_load(const float *p) { return vld1q_f32(p); }
+static inline void vf_store(float *p, vf v) { vst1q_f32(p, v); }
+static inline vf vf_load_n(const float *p, size_t n) {
+    float lanes[VL] = {0, 0, 0, 0};
+    memcpy(lanes, p, n * sizeof(float));
+    return vld1q_f32(lanes);
+}
+static inline void vf_store_n(float *p, vf v, size_t n) {
+    float lanes[VL];
+    vst1q_f32(lanes, v);
+    memcpy(p, lanes, n * sizeof(float));
+}
+static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf vf_div(vf a, vf b) { return vdivq_f32(a, b); }
+static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf vf_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+static inline vf vf_residual(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+static inline vf vf_max(vf a, vf b) { return vmaxq_f32(a, b); }
+static inline vf vf_min(vf a, vf b) { return vminq_f32(a, b); }
+static inline vf vf_abs(vf a) { return vabsq_f32(a); }
+static inline vf vf_select_less(vf a, vf b, vf yes, vf no) { return vbslq_f32(vcltq_f32(a, b), yes, no); }
+static inline vf vf_round(vf a) { return vrndnq_f32(a); }
+static inline vf vf_scale2(vf a, vf n) {
+    const int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1), bias = vdupq_n_s32(127);
+    const int32x4_t rest = vsubq_s32(whole, half);
+    const vf first = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23));
+    const vf second = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(rest, bias), 23));
+    return vmulq_f32(vmulq_f32(a, first), second);
+}
+static inline vf vf_power2(vf k) { return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(k), 23)); }
+static inline vf vf_keep_n(vf v, size_t n) {
+    static const uint32_t lanes[VL] = {0, 1, 2, 3};
+    const uint32x4_t kept = vcltq_u32(vld1q_u32(lanes), vdupq_n_u32((uint32_t)n));
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), kept));
+}
+static inline float vf_sum(vf v) { return vaddvq_f32(v); }
+static inline float vf_largest(vf v) { return vmaxvq_f32(v); }
