@@ -77,7 +77,7 @@ def test_an_unknown_isa_is_refused_and_the_known_ones_listed(name):
 
 def test_an_isa_that_this_cpu_lacks_is_refused():
     for isa in set(known_isas()) - set(available_isas()):
-        with pytest.raises(InputError, match=rf"^isa: found '{isa}', .* is not available on this CPU$"):
+        with pytest.raises(ResourceError, match=rf"^isa: found '{isa}', .* is not available on this CPU$"):
             Kernels(isa)
 
 
