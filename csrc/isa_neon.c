@@ -8,6 +8,8 @@
 #define ISA_NAME "neon"
 #define MR 6
 #define NR 16
+#define ATTENTION_MR 6
+#define ATTENTION_NR 16
 #include "kernels.inc"
 
 const rc_kernels *rc_isa_neon(void) { return &kernels; }

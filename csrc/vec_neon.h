@@ -48,3 +48,12 @@ static inline vf vf_keep_n(vf v, size_t n) {
 }
 static inline float vf_sum(vf v) { return vaddvq_f32(v); }
 static inline float vf_largest(vf v) { return vmaxvq_f32(v); }
+/* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
+static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
+    const float32x4x2_t low = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + ld));
+    const float32x4x2_t high = vtrnq_f32(vld1q_f32(from + 2 * ld), vld1q_f32(from + 3 * ld));
+    for (size_t c = 0; c < 2; c++) {
+        vst1q_f32(to + c * ld_to, vcombine_f32(vget_low_f32(low.val[c]), vget_low_f32(high.val[c])));
+        vst1q_f32(to + (c + 2) * ld_to, vcombine_f32(vget_high_f32(low.val[c]), vget_high_f32(high.val[c])));
+    }
+}

@@ -87,28 +87,33 @@ static rc_linear pack(const rc_kernels *kernels, const float *w_nk, const float 
 }
 static void run_linear(const rc_kernels *kernels, const rc_linear *w, const float *x_mk, size_t m,
                        const rc_epilogue *epilogue, float *y_mn) {
+    rc_team team;
+    rc_team_init(&team);
     for (size_t ith = 0; ith < THREADS; ith++)
-        kernels->linear(w, x_mk, w->k, m, epilogue, y_mn, w->sections * w->n, ith, THREADS);
+        kernels->linear(w, x_mk, w->k, m, epilogue, y_mn, w->sections * w->n, &team, ith, THREADS);
 }
 static void run_attention(const rc_kernels *kernels, const float *qkv_t3h, const batch *batch, size_t heads,
                           size_t h, float *context_th) {
     size_t floats;
     rc_attention_scratch(kernels, batch->longest, h / heads, &floats);
     float *scratch = buffer(floats);
-    for (size_t ith = 0; ith < THREADS; ith++)
-        kernels->attention(qkv_t3h, batch->starts_s, batch->s, heads, h, context_th, scratch, ith, THREADS);
+    const rc_attention what = {qkv_t3h, 3 * h, batch->starts_s, batch->s, heads, h, 0, context_th, h};
+    rc_team team;
+    rc_team_init(&team);
+    for (size_t ith = 0; ith < THREADS; ith++) kernels->attention(&what, scratch, &team, ith, THREADS);
 }
 static void run_encoder_layer(const rc_kernels *kernels, const rc_encoder_layer *layer, const batch *batch,
                               float *x_th) {
     const size_t t = batch->t, h = layer->qkv.k;
-    rc_barrier barrier;
+    rc_team team;
     rc_workspace workspace = {.qkv_t3h = buffer(t * 3 * h), .context_th = buffer(t * h)};
     workspace.attended_th = buffer(t * h);
     workspace.up_tf = buffer(t * layer->up.n);
+    workspace.ld_qkv = 3 * h, workspace.ld_hidden = h, workspace.ld_up = layer->up.n;
     rc_attention_scratch(kernels, batch->longest, h / layer->heads, &workspace.scratch_per_thread);
     workspace.scratch = buffer(workspace.scratch_per_thread);
-    rc_barrier_init(&barrier);
-    kernels->encoder_layer(layer, batch->starts_s, batch->s, x_th, &workspace, &barrier, 0, 1);
+    rc_team_init(&team);
+    kernels->encoder_layer(layer, batch->starts_s, batch->s, 0, x_th, h, &workspace, &team, 0, 1);
 }
 static void run_elementwise(const rc_kernels *kernels, int function, const float *x_n, size_t n, float *y_n) {
     if (function == 5) kernels->exponentiate(x_n, n, y_n);
@@ -156,8 +161,8 @@ static double layer_norm_error(size_t round) {
     const float *x_th = random_floats(t * h, 3.0f + (float)round);
     float *found_th = buffer(t * h), *expected_th = buffer(t * h);
     for (size_t ith = 0; ith < THREADS; ith++) {
-        fast->layer_norm(&norm, x_th, t, h, found_th, ith, THREADS);
-        oracle->layer_norm(&norm, x_th, t, h, expected_th, ith, THREADS);
+        fast->layer_norm(&norm, x_th, h, t, h, found_th, h, ith, THREADS);
+        oracle->layer_norm(&norm, x_th, h, t, h, expected_th, h, ith, THREADS);
     }
     return difference(found_th, expected_th, t * h);
 }
