@@ -83,7 +83,7 @@ kernels = Extension(
     "roberta_c._kernels",
     sources=["roberta_c/_kernels.pyx"],
     include_dirs=["csrc"],
-    depends=[*SOURCES_AND_HEADERS, "roberta_c/_kernels.pxd", "roberta_c/_packed_weights.pxi", "setup.py"],
+    depends=[*SOURCES_AND_HEADERS, *map(str, sorted(Path("roberta_c").glob("*.px[di]"))), "setup.py"],
 )
 
 setup(

@@ -1,7 +1,7 @@
 """What _kernels.pyx offers, for type checkers and readers; the docstrings stand there."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,7 @@ class EmbeddingTables:
         position: _Floats,
         token_type: _Floats,
         norm: Norm,
+        rows_from: tuple[Any, int] | None = None,
     ) -> None: ...
     @property
     def word(self) -> npt.NDArray[np.float32 | np.float16 | np.uint16]: ...

@@ -12,10 +12,12 @@ import threading
 import numpy as np
 
 from cython.parallel cimport parallel, threadid
+from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
+from posix.unistd cimport pread
 
-from .errors import InputError, ResourceError, shown
+from .errors import InputError, ModelFileError, ResourceError, shown
 from . import threads
 
 
@@ -31,8 +33,11 @@ cdef extern from *:
     #define rc_team_size() ((size_t)1)
     #define RC_HAS_OPENMP 0
     #endif
+    /* Assigned through a pointer: Cython would make a variable that a region assigns private to each thread. */
+    static inline void rc_set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
     """
     size_t rc_team_size() noexcept nogil
+    void rc_set_flag(int *) noexcept nogil
     const bint RC_HAS_OPENMP
 
 
@@ -201,54 +206,7 @@ cdef int team_for(object num_threads) except -1:
 
 
 include "_packed_weights.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
-
-
-# ---- memory -------------------------------------------------------------------------------------------
-
-cdef class Workspace:
-    """The memory of one forward pass's intermediates, kept between calls; used by one call at a time."""
-    cdef object arena
-
-    def __init__(self):
-        self.arena = aligned_empty((0,))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return self.arena.nbytes
-
-    cdef float *reserve(self, Py_ssize_t count) except? NULL:
-        if self.arena.shape[0] < count:
-            self.arena = None  # freed before the larger one is asked for
-            self.arena = aligned_empty((0,))
-            self.arena = aligned_empty((count,))
-        return writable_floats(self.arena)
-
-
-cdef enum:
-    UNITS_PER_MATRIX = 8  # when packing: enough that threads end together
-
-
-cdef Py_ssize_t whole_lines(Py_ssize_t count):
-    """`count` floats rounded up to whole 64-byte lines, so that parts of an arena stay aligned."""
-    return (count + 15) // 16 * 16
-
-
-cdef Py_ssize_t row_distance(Py_ssize_t width):
-    """Floats from one row of intermediates to the next: an odd number of lines.
-
-    A tile reads one column of several rows at a time. Were they a multiple of many lines apart (K = 3072 is
-    192), all would fall into the same few sets of the first-level cache: up to half the speed.
-    """
-    return ((width + 15) // 16 | 1) * 16
-
-
-cdef void copy_rows(const float *from_th, size_t ld_from, float *to_th, size_t ld_to, size_t t, size_t h,
-                    size_t ith, size_t nth) noexcept nogil:
-    """This thread's share of t rows of h floats."""
-    cdef size_t row
-    for row in range(t * ith // nth, t * (ith + 1) // nth):
-        memcpy(to_th + row * ld_to, from_th + row * ld_from, h * sizeof(float))
+include "_memory.pxi"          # Workspace; distances between rows, rows copied and read
 
 
 # ---- the kernels ---------------------------------------------------------------------------------------
@@ -470,15 +428,39 @@ cdef class Kernels:
         cdef const int64_t *ids_t = integers(ids)
         cdef const int64_t *positions_t = integers(positions)
         cdef float *x_th = writable_floats(out)
+        cdef rc_embeddings source = tables.c
+        cdef const int64_t *rows_t = ids_t
+        cdef size_t row_bytes = tables.word.strides[0]
+        cdef int64_t first_byte = 0
+        cdef int descriptor = -1
+        cdef uint8_t[::1] gathered
+        if tables.rows_from is not None:
+            file, first_byte = tables.rows_from
+            descriptor = file.descriptor
+            gathered = np.empty(t * row_bytes, np.uint8)
+            in_order = np.arange(t)
+            rows_t, source.word_vh = integers(in_order), &gathered[0]
+        cdef uint8_t *to = <uint8_t *>source.word_vh
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
         rc_team_init(&meeting)
+        cdef int failed = 0
+        cdef size_t ith, nth, token
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            self.table.embed(&tables.c, ids_t, positions_t, types_t, t, x_th, threadid(), rc_team_size())
+            ith, nth = threadid(), rc_team_size()
+            if descriptor >= 0:
+                for token in range(t * ith // nth, t * (ith + 1) // nth):
+                    if not read_whole(descriptor, to + token * row_bytes, row_bytes,
+                                      first_byte + ids_t[token] * <int64_t>row_bytes):
+                        rc_set_flag(&failed)
+                        memset(to + token * row_bytes, 0, row_bytes)
+            self.table.embed(&source, rows_t, positions_t, types_t, t, x_th, ith, nth)
             rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
+            rc_team_wait(&meeting, nth)
+        if failed:
+            raise ModelFileError(f"{file.path}: became shorter, or cannot be read any more, since it was opened")
         return out
 
     def encoder_layer(self, PackedLayer layer not None, x, seq_starts, Workspace workspace not None,

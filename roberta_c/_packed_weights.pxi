@@ -58,13 +58,15 @@ cdef class EmbeddingTables:
 
     `word` (V, H) stays where it is, in the checkpoint's own type: float32, float16, or bfloat16 as uint16
     with `word_dtype="bfloat16"`, at any alignment. `position` (P, H) and `token_type` (G, H) are float32.
+    `rows_from`, an open MappedFile and the byte at which the same table begins in it, makes every call read
+    the rows that it needs from there, so that `word` itself never becomes resident.
     """
     cdef rc_embeddings c
-    cdef readonly object word, position, token_type
+    cdef readonly object word, position, token_type, rows_from
     cdef readonly str word_dtype
     cdef readonly Norm norm
 
-    def __cinit__(self, word, str word_dtype, position, token_type, Norm norm not None):
+    def __cinit__(self, word, str word_dtype, position, token_type, Norm norm not None, rows_from=None):
         if word_dtype not in TABLE_DTYPES:
             raise InputError(f"word_dtype: found {shown(word_dtype)}, expected one of {', '.join(TABLE_DTYPES)}")
         stored = np.uint16 if word_dtype == "bfloat16" else np.dtype(word_dtype)
@@ -74,7 +76,7 @@ cdef class EmbeddingTables:
         self.token_type = checked_array(token_type, "token type embeddings", np.float32, (None, hidden))
         if not len(token_type):  # its row 0 is added where no types are given
             raise InputError(f"token type embeddings: found shape {token_type.shape}, expected at least one row")
-        self.word_dtype, self.norm = word_dtype, norm
+        self.word_dtype, self.norm, self.rows_from = word_dtype, norm, rows_from
         cdef const uint8_t[::1] rows = word.reshape(-1).view(np.uint8)
         self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
         self.c.word_dtype = TABLE_DTYPES[word_dtype]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from kernel_samples import (
@@ -17,7 +19,8 @@ from kernel_samples import (
 )
 
 from roberta_c._kernels import EmbeddingTables, Kernels, Norm
-from roberta_c.errors import InputError
+from roberta_c.checkpoint.mapped_file import MappedFile
+from roberta_c.errors import InputError, ModelFileError
 
 DTYPES = ("float32", "float16", "bfloat16")
 EVERY_HALF = np.arange(2**16, dtype=np.uint16)
@@ -115,6 +118,35 @@ def test_word_tables_at_any_alignment_and_read_only(kernels, dtype):
         tables = EmbeddingTables(moved, dtype, position, token_type, norm)
         assert tables.word is moved
         assert same_bits(kernels.embed(tables, ids, positions), expected)
+
+
+@each_isa
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_read_from_the_file_are_those_of_the_table(kernels, dtype, tmp_path):
+    rng = np.random.default_rng(6)
+    hidden, first_byte = 2 * lanes(kernels) + 1, 37
+    stored, _ = stored_and_widened(rng, dtype, 30, hidden)
+    others = normal(rng, 9, hidden), normal(rng, 1, hidden), random_norm(rng, hidden)
+    ids, positions, _ = random_batch(rng, 25, (30, 9, 1))
+    path = tmp_path / "rows"
+    path.write_bytes(bytes(first_byte) + stored.tobytes())
+    elsewhere = EmbeddingTables(
+        np.zeros_like(stored), dtype, *others, rows_from=(MappedFile(path), first_byte)
+    )
+    expected = kernels.embed(EmbeddingTables(stored, dtype, *others), ids, positions)
+    for threads in THREADS:
+        assert same_bits(kernels.embed(elsewhere, ids, positions, num_threads=threads), expected)
+    assert kernels.embed(elsewhere, ids[:0], positions[:0]).shape == (0, hidden)
+
+    os.truncate(path, first_byte + stored.nbytes - 1)
+    present, last = np.array([0, 3]), np.array([0, 29])
+    assert same_bits(
+        kernels.embed(elsewhere, present, positions[:2])[:1],
+        kernels.embed(elsewhere, present[:1], positions[:1]),
+    )
+    for threads in THREADS:
+        with pytest.raises(ModelFileError, match="rows: became shorter"):
+            kernels.embed(elsewhere, last, positions[:2], num_threads=threads)
 
 
 @each_isa

@@ -41,7 +41,7 @@ def test_packed_weights_do_not_stay_resident(tweet_sentiment_small, tmp_path, fi
     assert str(path) in Path("/proc/self/maps").read_text(), "the word table is mapped"
     assert resident_kib(path) == 0
     model([[0, 100, 657, 2]])
-    assert resident_kib(path) > 0
+    assert resident_kib(path) == 0, "rows are read, not mapped in"
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

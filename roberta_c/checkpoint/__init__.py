@@ -84,6 +84,11 @@ class Checkpoint:
         """
         return self._tensor(name).array()
 
+    def place(self, name: str) -> tuple[MappedFile, int] | None:
+        """The file and the byte where the elements begin, or None if they do not lie there in C order."""
+        tensor = self._tensor(name)
+        return (tensor.file, tensor.offset) if tensor.strides is None else None
+
     def read_float32(self, name: str) -> np.ndarray:
         """The tensor as float32: float32 as `read` gives it, float16 and bfloat16 widened exactly, float64
         rounded to nearest (beyond the range: infinite). Raises as `read`, and for dtypes that are no floats.

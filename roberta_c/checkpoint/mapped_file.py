@@ -80,6 +80,11 @@ class MappedFile:
             length -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    @property
+    def descriptor(self) -> int:
+        """The open file, for as long as this object lives."""
+        return self._descriptor
+
     def view(self, dtype: np.dtype, count: int, offset: int) -> np.ndarray:
         """`count` > 0 elements at byte `offset` as they lie in the map: read-only, perhaps unaligned."""
         return np.frombuffer(self._map, dtype, count, offset)
