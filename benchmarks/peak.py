@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import itertools
 import mmap
+import os
 import shutil
 import statistics
 import subprocess
@@ -36,7 +38,9 @@ class Peak:
         widest = self._library.widest_fma() if self._library else 0
         self.bits = min(widest, 256) if isa == "avx2" else widest if isa in (None, "avx512") else 0
         self.widest = widest
-        self._pool = ThreadPoolExecutor(threads)
+        # Each on a CPU of its own: two that were woken on one would measure half.
+        cpus = itertools.cycle(sorted(os.sched_getaffinity(0)))
+        self._pool = ThreadPoolExecutor(threads, initializer=lambda: os.sched_setaffinity(0, {next(cpus)}))
         self._rounds: dict[int, int] = {}
         self._memory: np.ndarray | None = None
 
