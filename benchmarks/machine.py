@@ -13,14 +13,16 @@ from roberta_c.doctor import cpu_model, package_versions
 
 
 def commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
+    """HEAD's short name, with `-dirty` where anything but results differs from it."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/results")
+    return (git("describe", "--always") or "unknown") + ("-dirty" if changed else "")
 
 
 def description(packages: tuple[str, ...]) -> dict[str, Any]:

@@ -39,8 +39,14 @@ class Peak:
         self.bits = min(widest, 256) if isa == "avx2" else widest if isa in (None, "avx512") else 0
         self.widest = widest
         # Each on a CPU of its own: two that were woken on one would measure half.
-        cpus = itertools.cycle(sorted(os.sched_getaffinity(0)))
-        self._pool = ThreadPoolExecutor(threads, initializer=lambda: os.sched_setaffinity(0, {next(cpus)}))
+        pin = None
+        if hasattr(os, "sched_setaffinity"):
+            cpus = itertools.cycle(sorted(os.sched_getaffinity(0)))
+
+            def pin() -> None:
+                os.sched_setaffinity(0, {next(cpus)})
+
+        self._pool = ThreadPoolExecutor(threads, initializer=pin)
         self._rounds: dict[int, int] = {}
         self._memory: np.ndarray | None = None
 

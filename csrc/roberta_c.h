@@ -130,7 +130,8 @@ typedef struct rc_kernels {
                   const int64_t *types_t, size_t t, float *x_th, size_t ith, size_t nth);
 
     /* x_th := the layer's output, in place; all nth threads call it with the same team.  With
-     * first_tokens_only the first S rows of x become the output for each sequence's first token. */
+     * first_tokens_only the first S rows of x become the output for each sequence's first token, and no
+     * sequence may be empty. */
     void (*encoder_layer)(const rc_encoder_layer *layer, const int64_t *starts_s, size_t s,
                           int first_tokens_only, float *x_th, size_t ldx, const rc_workspace *workspace,
                           rc_team *team, size_t ith, size_t nth);
@@ -167,6 +168,6 @@ const char *rc_status_message(rc_status status);
 /* team.c */
 void rc_team_init(rc_team *team);
 void rc_team_wait(rc_team *team, size_t nth);
-size_t rc_next_unit(rc_team *team);
+size_t rc_next_unit(rc_team *team); /* between two steps that take units, all must wait once */
 
 #endif

@@ -1,6 +1,6 @@
 /* team.c: where the threads of one region wait for each other between the steps of a layer.
- * The last to arrive puts the count of units back to 0 and opens the next generation.  A waiter spins for
- * some microseconds, which is what a balanced step needs, then yields: on a busy machine the missing thread
+ * The last to arrive puts the count of units back to 0 and opens the next generation.  A waiter spins for a
+ * moment, which is what a balanced step needs, then yields: on a busy machine the missing thread
  * may need this very core. */
 #include "roberta_c.h"
 

@@ -5,7 +5,9 @@ D head size, V vocabulary. All arrays are float32 and C-contiguous unless said. 
 bits for any `num_threads`, and for a row whatever rows stand beside it.
 """
 
+import contextlib
 import math
+import mmap
 import os
 import threading
 
@@ -51,6 +53,7 @@ cdef dict ACTIVATIONS = {
 cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
 
 HAS_OPENMP = bool(RC_HAS_OPENMP)
+HUGE_FROM = 4 << 20  # bytes: two huge pages
 
 
 # ---- which kernels -------------------------------------------------------------------------------------
@@ -152,10 +155,25 @@ def aligned_empty(shape) -> np.ndarray:
     return buffer[first:first + count].reshape(shape)
 
 
+def large_empty(Py_ssize_t count) -> np.ndarray:
+    """An uninitialised float32 array of `count` for packed weights or intermediates: from some MiB on, memory
+    that is new to the process, in huge pages where the system gives them. What an allocator hands out again
+    may lie in small ones, which cost a look-up every 4 KiB that are read."""
+    if count * 4 < HUGE_FROM or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return aligned_empty((count,))
+    try:
+        memory = mmap.mmap(-1, count * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, ValueError, OverflowError):
+        raise ResourceError(f"memory: found less than {count * 4:,} bytes free, expected so many") from None
+    with contextlib.suppress(OSError):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.float32, count)
+
+
 # ---- threads -------------------------------------------------------------------------------------------
 
-# Every region ends with a wait of our own. OpenMP's spins for milliseconds: where another process has a core,
-# the thread that is awaited may be the one that is kept waiting (loading RoBERTa-base took 1.1 s, not 0.15).
+# Every region ends with a wait of our own, which yields. OpenMP's spins for milliseconds: where another process
+# has a core, the thread that is awaited may be the one that is kept waiting.
 
 cdef bint team_opened = False
 cdef bint child_of_team = False
@@ -206,6 +224,10 @@ cdef int team_for(object num_threads) except -1:
 
 
 include "_packed_weights.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
+cdef enum:
+    UNITS_PER_MATRIX = 8  # when packing, so that threads end together
+
+
 include "_memory.pxi"          # Workspace; distances between rows, rows copied and read
 
 
@@ -260,7 +282,7 @@ cdef class Kernels:
                 total += (n + nr - 1) // nr * nr * k
             shapes.append((len(weights), n, k))
         # A slab starts a line; so does every panel whose columns fill whole lines.
-        slab = aligned_empty((total,))
+        slab = large_empty(total)
         cdef size_t[:, ::1] jobs = np.zeros((len(sources), 4), np.uintp)
         cdef size_t job, unit, units = len(sources) * UNITS_PER_MATRIX
         for job, (weight, begin) in enumerate(sources):
@@ -293,7 +315,7 @@ cdef class Kernels:
 
     def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
                out=None) -> np.ndarray:
-        """residual + activation(x W^T + b): x (M, k), residual and result (M, sections * n).
+        """activation(x W^T + b), or residual + x W^T + b: x (M, k), residual and result (M, sections * n).
 
         `out` receives the result where given; it may be the residual, not x.
         """
@@ -312,6 +334,8 @@ cdef class Kernels:
             if activation != "none":
                 raise InputError("residual: found one beside an activation, expected either")
             epilogue.residual_mn = floats(checked_array(residual, "residual", np.float32, (m, n)))
+            if np.may_share_memory(out, residual) and out.ctypes.data != residual.ctypes.data:
+                raise InputError("residual: found it to overlap out, expected the same array or another")
         if m == 0:
             return out
         cdef const float *x_mk = floats(x)
@@ -437,8 +461,9 @@ cdef class Kernels:
         if tables.rows_from is not None:
             file, first_byte = tables.rows_from
             descriptor = file.descriptor
-            gathered = np.empty(t * row_bytes, np.uint8)
-            in_order = np.arange(t)
+            file.check_still_open()
+            gathered = aligned_empty(((t * row_bytes + 3) // 4,)).view(np.uint8)
+            in_order = np.arange(t, dtype=np.int64)
             rows_t, source.word_vh = integers(in_order), &gathered[0]
         cdef uint8_t *to = <uint8_t *>source.word_vh
         cdef int team = team_for(num_threads)
@@ -456,6 +481,7 @@ cdef class Kernels:
                                       first_byte + ids_t[token] * <int64_t>row_bytes):
                         rc_set_flag(&failed)
                         memset(to + token * row_bytes, 0, row_bytes)
+                rc_team_wait(&meeting, nth)
             self.table.embed(&source, rows_t, positions_t, types_t, t, x_th, ith, nth)
             rc_float_state_leave(state)
             rc_team_wait(&meeting, nth)
@@ -479,6 +505,7 @@ cdef class Kernels:
         the same bits, without the rest of the last layer. `states`, float32 (layers, T, H), receives what
         every layer gives.
         """
+        layers = list(layers)  # ours: another thread may change the caller's while kernels run
         cdef PackedLayer layer
         cdef size_t count = len(layers), h, f = 0, t, s, d = 1, rows, per_thread = 0, index
         if count == 0 or not all(isinstance(one, PackedLayer) for one in layers):
@@ -500,7 +527,9 @@ cdef class Kernels:
         cdef bint only_first = bool(first_tokens_only)
         cdef float *states_lth = NULL
         if states is not None:
-            states_lth = writable_floats(checked_array(states, "states", np.float32, (count, t, h)))
+            if not checked_array(states, "states", np.float32, (count, t, h)).flags.writeable:
+                raise InputError("states: found a read-only array, expected a writable one: it receives the result")
+            states_lth = writable_floats(states)
         if only_first and (states is not None or (seq_starts[1:] == seq_starts[:s]).any()):
             raise InputError("first_tokens_only: found states or empty sequences beside it, expected neither")
         rows = s if only_first else t
@@ -527,7 +556,7 @@ cdef class Kernels:
         cdef uint64_t state
         cdef rc_team meeting
         rc_team_init(&meeting)
-        cdef size_t ith, nth, one, row
+        cdef size_t ith, nth, one
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
             ith, nth = threadid(), rc_team_size()

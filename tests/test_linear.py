@@ -188,11 +188,11 @@ def test_rows_are_the_same_bits_in_any_company(kernels):
 
 
 @each_fast_isa
-def test_rows_are_the_same_bits_when_they_outgrow_the_cache_block(kernels):
-    """linear.inc takes rows in units of 14 tiles and K = 3072 in three parts."""
+def test_rows_are_the_same_bits_in_several_units_of_work(kernels):
+    """linear.inc takes rows in units of 16 tiles, and a long K in parts."""
     rng = np.random.default_rng(7)
     packed = kernels.pack_linear([normal(rng, 40, 3072)])
-    x = normal(rng, 130, 3072)
+    x = normal(rng, 3 * 16 * kernels.tile[0] + 1, 3072)
     whole = kernels.linear(x, packed)
     for threads in THREADS[1:]:
         assert same_bits(kernels.linear(x, packed, num_threads=threads), whole)

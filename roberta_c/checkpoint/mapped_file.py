@@ -54,6 +54,7 @@ class MappedFile:
         if self.size == 0:
             raise ModelFileError(f"{path}: is empty, expected a weight file")
         self._modified_ns = status.st_mtime_ns
+        self._identity = status.st_dev, status.st_ino
         try:
             self._map = mmap.mmap(self._descriptor, self.size, access=mmap.ACCESS_READ)
         except (OSError, ValueError, OverflowError) as error:
@@ -98,6 +99,16 @@ class MappedFile:
         if hasattr(mmap, "MADV_DONTNEED"):
             with contextlib.suppress(OSError):
                 self._map.madvise(mmap.MADV_DONTNEED)
+
+    def check_still_open(self) -> None:
+        """Raise ModelFileError if the descriptor is closed or another file's by now: a host program that closes all
+        descriptors, as daemons do, does not ask whose they are."""
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            raise ModelFileError(f"{self.path}: its descriptor was closed by someone else since it was opened")
 
     def check_unchanged(self) -> None:
         """Raise ModelFileError if the file was overwritten or truncated in place since it was opened."""

@@ -65,15 +65,17 @@ def test_base_size(model_folder, tweets):
 
 @pytest.mark.parametrize("isa", available_isas())
 def test_a_hundred_thousand_random_companies(isa, model_folder, monkeypatch):
-    """Each case is a text in a random batch, order, padding and number of threads, against itself alone."""
+    """Each case is a text in a random batch, order, padding and number of threads, against itself alone: 10^5
+    over all instruction sets together."""
     monkeypatch.setattr(threads, "SERIAL_WORK", 0)  # so that small batches open teams too
     made = make_random_model(
-        model_folder / "crowd", hidden_size=32, num_attention_heads=2, intermediate_size=80
+        model_folder / "crowd", hidden_size=32, num_attention_heads=2, intermediate_size=400
     )
     rng = np.random.default_rng(2)
     texts = [
         rng.integers(3, made.config.vocab_size, int(length)).tolist() for length in rng.integers(1, 50, 300)
     ]
+    texts += [rng.integers(3, made.config.vocab_size, length).tolist() for length in (400, 500)]
     models = [
         roberta_c.AutoModelForSequenceClassification.from_pretrained(made.folder, isa=isa, num_threads=count)
         for count in (1, 2, 3)
@@ -83,7 +85,7 @@ def test_a_hundred_thousand_random_companies(isa, model_folder, monkeypatch):
     while cases < 100_000 // len(available_isas()):
         batch = rng.integers(0, len(texts), int(rng.integers(1, 200)))
         chosen = [texts[i] for i in batch]
-        model = models[0 if rng.random() < 0.5 else 1 if rng.random() < 0.9 else 2]
+        model = models[0 if rng.random() < 0.4 else 1 if rng.random() < 0.8 else 2]
         found = model(*padded(chosen, rng)) if rng.random() < 0.5 else model(chosen)
         assert np.array_equal(found.logits, alone[batch]), (isa, cases)
         cases += len(batch)
