@@ -37,6 +37,7 @@ typedef struct {
     rc_activation activation;
     const float *residual_mn; /* or NULL; may be the output itself */
     size_t ld_residual;
+    const rc_linear *then; /* the product whose weights are read after these, or NULL */
 } rc_epilogue;
 
 typedef struct {
@@ -54,6 +55,7 @@ typedef struct {
     rc_norm output_norm;
     size_t heads;
     rc_activation activation;
+    const rc_linear *then; /* the next layer's qkv, or NULL */
 } rc_encoder_layer;
 
 /* Where one call's intermediates lie; contents are garbage on entry.  up_tf may share the memory of qkv_t3h

@@ -36,6 +36,7 @@ cdef extern from "roberta_c.h" nogil:
         rc_activation activation
         const float *residual_mn
         size_t ld_residual
+        const rc_linear *then
 
     ctypedef struct rc_norm:
         const float *weight_h
@@ -51,6 +52,7 @@ cdef extern from "roberta_c.h" nogil:
         rc_norm output_norm
         size_t heads
         rc_activation activation
+        const rc_linear *then
 
     ctypedef struct rc_workspace:
         float *qkv_t3h

@@ -329,7 +329,7 @@ cdef class Kernels:
             raise InputError("out: found a read-only array or x itself, expected a writable array beside x")
         cdef rc_epilogue epilogue
         epilogue.activation = checked_activation(activation)
-        epilogue.residual_mn, epilogue.ld_residual = NULL, n
+        epilogue.residual_mn, epilogue.ld_residual, epilogue.then = NULL, n, NULL
         if residual is not None:
             if activation != "none":
                 raise InputError("residual: found one beside an activation, expected either")
@@ -510,7 +510,8 @@ cdef class Kernels:
         cdef size_t count = len(layers), h, f = 0, t, s, d = 1, rows, per_thread = 0, index
         if count == 0 or not all(isinstance(one, PackedLayer) for one in layers):
             raise InputError("layers: found none or other things, expected a list of PackedLayer")
-        cdef size_t[::1] layer_at = np.zeros(count, np.uintp)  # their addresses
+        cdef uint8_t[::1] memory = np.zeros(count * sizeof(rc_encoder_layer), np.uint8)
+        cdef rc_encoder_layer *chain = <rc_encoder_layer *>&memory[0]  # the layers, each knowing the next
         h = (<PackedLayer>layers[0]).c.qkv.k
         for index, layer in enumerate(layers):
             if layer.qkv.kernels is not self:
@@ -518,7 +519,8 @@ cdef class Kernels:
                                  "expected this one's")
             if layer.c.qkv.k != h:
                 raise InputError(f"layer: found hidden size {layer.c.qkv.k}, expected {h} as the first's")
-            layer_at[index] = <size_t>&layer.c
+            chain[index] = layer.c
+            chain[index].then = &chain[index + 1].qkv if index + 1 < count else NULL
             f, d = max(f, layer.c.up.n), max(d, h // layer.c.heads)
         checked_array(x, "x", np.float32, (None, h))
         t = x.shape[0]
@@ -563,7 +565,7 @@ cdef class Kernels:
             copy_rows(given_th, h, x_th, ld, t, h, ith, nth)
             rc_team_wait(&meeting, nth)
             for one in range(count):
-                self.table.encoder_layer(<const rc_encoder_layer *>layer_at[one], starts_s, s,
+                self.table.encoder_layer(&chain[one], starts_s, s,
                                          only_first and one + 1 == count, x_th, ld, &parts, &meeting, ith, nth)
                 if states_lth != NULL:
                     copy_rows(x_th, ld, states_lth + one * t * h, h, t, h, ith, nth)

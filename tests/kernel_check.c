@@ -46,10 +46,10 @@ typedef struct {
     int64_t starts_s[5];
     size_t s, t, longest;
 } batch;
-static batch random_batch(void) {
+static batch random_batch(size_t longest) {
     batch batch = {.s = random_size(1, 4)};
     for (size_t i = 0; i < batch.s; i++) {
-        const size_t tokens = random_size(i ? 0 : 1, 50);
+        const size_t tokens = random_size(i ? 0 : 1, longest);
         batch.starts_s[i + 1] = (int64_t)(batch.t += tokens);
         if (tokens > batch.longest) batch.longest = tokens;
     }
@@ -103,17 +103,20 @@ static void run_attention(const rc_kernels *kernels, const float *qkv_t3h, const
     for (size_t ith = 0; ith < THREADS; ith++) kernels->attention(&what, scratch, &team, ith, THREADS);
 }
 static void run_encoder_layer(const rc_kernels *kernels, const rc_encoder_layer *layer, const batch *batch,
-                              float *x_th) {
-    const size_t t = batch->t, h = layer->qkv.k;
+                              int first_tokens_only, float *x_th) {
+    const size_t t = batch->t, h = layer->qkv.k, f = layer->up.n;
     rc_team team;
-    rc_workspace workspace = {.qkv_t3h = buffer(t * 3 * h), .context_th = buffer(t * h)};
-    workspace.attended_th = buffer(t * h);
-    workspace.up_tf = buffer(t * layer->up.n);
-    workspace.ld_qkv = 3 * h, workspace.ld_hidden = h, workspace.ld_up = layer->up.n;
+    /* Rows further apart than wide, and the memory of up_tf shared, as the door has them. */
+    rc_workspace workspace = {.ld_qkv = 3 * h + 3, .ld_hidden = h + 1, .ld_up = f + 2};
+    const size_t qkv = t * workspace.ld_qkv, hidden = t * workspace.ld_hidden, up = t * workspace.ld_up;
+    workspace.qkv_t3h = workspace.up_tf = buffer(qkv + hidden > up ? qkv + hidden : up);
+    workspace.context_th = workspace.qkv_t3h + qkv;
+    workspace.attended_th = buffer(hidden);
     rc_attention_scratch(kernels, batch->longest, h / layer->heads, &workspace.scratch_per_thread);
     workspace.scratch = buffer(workspace.scratch_per_thread);
     rc_team_init(&team);
-    kernels->encoder_layer(layer, batch->starts_s, batch->s, 0, x_th, h, &workspace, &team, 0, 1);
+    kernels->encoder_layer(layer, batch->starts_s, batch->s, first_tokens_only, x_th, h, &workspace, &team, 0,
+                           1);
 }
 static void run_elementwise(const rc_kernels *kernels, int function, const float *x_n, size_t n, float *y_n) {
     if (function == 5) kernels->exponentiate(x_n, n, y_n);
@@ -124,7 +127,10 @@ static void run_elementwise(const rc_kernels *kernels, int function, const float
 /* ---- one check a kernel ---- */
 
 static double linear_error(size_t round) {
-    const size_t m = random_size(1, 40), k = random_size(1, 450), n = random_size(1, 70);
+    /* Now and then several units of work, and a long K. */
+    const size_t m = random_size(1, round % 8 == 3 ? 250 : 40),
+                 k = random_size(1, round % 8 == 5 ? 900 : 450);
+    const size_t n = random_size(1, 70);
     const size_t sections = random_size(1, 3), width = sections * n;
     const float *w_nk = random_floats(width * k, 1.0f), *x_mk = random_floats(m * k, 1.0f);
     const float *bias_n = round % 4 ? random_floats(width, 1.0f) : NULL;
@@ -142,8 +148,10 @@ static double linear_error(size_t round) {
 }
 
 static double attention_error(size_t round) {
-    const batch batch = random_batch();
-    const size_t heads = 1 + round % 3, h = heads * random_size(1, 37), n = batch.t * h;
+    const int several_key_blocks = round % 16 == 7;
+    const batch batch = random_batch(several_key_blocks ? 2 * RC_KEY_BLOCK : 50);
+    const size_t heads = 1 + round % 3, h = heads * random_size(1, several_key_blocks ? 4 : 37),
+                 n = batch.t * h;
     const float *qkv_t3h = random_floats(3 * n, 2.0f);
     float *found_th = buffer(n), *expected_th = buffer(n);
     run_attention(fast, qkv_t3h, &batch, heads, h, found_th);
@@ -206,7 +214,9 @@ static double elementwise_error(int function) {
 }
 
 static double encoder_layer_error(size_t round) {
-    const batch batch = random_batch();
+    const batch batch = random_batch(50);
+    int first_tokens_only = round % 2;
+    for (size_t i = 0; i < batch.s; i++) first_tokens_only &= batch.starts_s[i] < batch.starts_s[i + 1];
     const size_t heads = 1 + round % 3, h = heads * random_size(2, 20), f = random_size(1, 90);
     const size_t n = batch.t * h;
     float *found_th = random_floats(n, 1.0f), *expected_th = buffer(n);
@@ -224,7 +234,7 @@ static double encoder_layer_error(size_t round) {
         layer.up = pack(kernels, w_fh, bias_n, 1, f, h);
         layer.down = pack(kernels, w_hf, bias_n, 1, h, f);
         layer.output_norm = norms[1];
-        run_encoder_layer(kernels, &layer, &batch, exact ? expected_th : found_th);
+        run_encoder_layer(kernels, &layer, &batch, first_tokens_only, exact ? expected_th : found_th);
     }
     return difference(found_th, expected_th, n);
 }

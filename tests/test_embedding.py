@@ -138,6 +138,11 @@ def test_rows_read_from_the_file_are_those_of_the_table(kernels, dtype, tmp_path
         assert same_bits(kernels.embed(elsewhere, ids, positions, num_threads=threads), expected)
     assert kernels.embed(elsewhere, ids[:0], positions[:0]).shape == (0, hidden)
 
+    closed = EmbeddingTables(stored, dtype, *others, rows_from=(MappedFile(path), first_byte))
+    os.dup2(os.open(__file__, os.O_RDONLY), closed.rows_from[0].descriptor)
+    with pytest.raises(ModelFileError, match="rows: its descriptor was closed by someone else"):
+        kernels.embed(closed, ids, positions)
+
     os.truncate(path, first_byte + stored.nbytes - 1)
     present, last = np.array([0, 3]), np.array([0, 29])
     assert same_bits(

@@ -108,7 +108,9 @@ class MappedFile:
         except OSError:
             status = None
         if status is None or (status.st_dev, status.st_ino) != self._identity:
-            raise ModelFileError(f"{self.path}: its descriptor was closed by someone else since it was opened")
+            raise ModelFileError(
+                f"{self.path}: its descriptor was closed by someone else since it was opened"
+            )
 
     def check_unchanged(self) -> None:
         """Raise ModelFileError if the file was overwritten or truncated in place since it was opened."""

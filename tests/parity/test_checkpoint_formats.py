@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 import roberta_c
+from roberta_c import weights
 from roberta_c.checkpoint import open_checkpoint
 
 from .conftest import make_random_model, padded_batch
@@ -74,6 +75,20 @@ def bits(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:
         return tensor.view(torch.int16).numpy().view(np.uint16)
     return tensor.numpy()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("form", FORMS)
+def test_word_rows_read_from_the_file_are_those_of_its_map(made, tmp_path, form, dtype, monkeypatch):
+    """What large tables do, in every form that a file can have."""
+    folder, _ = saved(made, tmp_path, form, dtype)
+    batch = [[0, 5, 399, 2], [0, 17, 2]]
+    mapped = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
+    assert mapped.roberta.embeddings.tables.rows_from is None
+    monkeypatch.setattr(weights, "READ_ROWS_FROM", 0)
+    read = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
+    assert read.roberta.embeddings.tables.rows_from is not None
+    assert np.array_equal(read(batch).logits, mapped(batch).logits)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
