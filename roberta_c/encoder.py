@@ -31,9 +31,9 @@ from .threads import threads_for
 if TYPE_CHECKING:
     from .config import RobertaConfig
 
-# Tokens per pass: what does not fit goes through the layers in several, so that memory stays bounded, at 20 MB
-# for base size. The size hardly matters for speed: 512 to 4,096 took the same within 3 % (AMD Zen 5 server core,
-# 2026-11-22).
+# Tokens per pass: what does not fit goes through the layers in several, so that memory stays bounded, at
+# 20 MB for base size. It hardly matters for speed: 512 to 4,096 took the same within 3 % (AMD Zen 5 server
+# core, 2026-11-22).
 CHUNK_TOKENS = 1024
 
 

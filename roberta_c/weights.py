@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# From this size on, rows of the word table are read as they are needed. Through the map, 1,024 random tokens made
-# 150 MB resident: it comes in stretches of up to 2 MiB (Linux 6.18, 2026-11-22).
+# From this size on, rows of the word table are read as they are needed. Through the map, 1,024 random tokens
+# made 150 MB resident: it comes in stretches of up to 2 MiB (Linux 6.18, 2026-11-22).
 READ_ROWS_FROM = 32 << 20
 
 

@@ -101,8 +101,10 @@ class MappedFile:
                 self._map.madvise(mmap.MADV_DONTNEED)
 
     def check_still_open(self) -> None:
-        """Raise ModelFileError if the descriptor is closed or another file's by now: a host program that closes all
-        descriptors, as daemons do, does not ask whose they are."""
+        """Raise ModelFileError if the descriptor is closed or another file's by now.
+
+        A host program that closes all descriptors, as daemons do, does not ask whose they are.
+        """
         try:
             status = os.fstat(self._descriptor)
         except OSError:
