@@ -3,7 +3,7 @@
     python benchmarks/memory.py --output benchmarks/results/memory.json
 
 Peak: a process that loads RoBERTa-base (random weights) from its files and computes one batch of 8 × 128;
-the most that was resident, which counts the pages of the mapped word-embedding table that were touched.
+the most that was resident, mapped files included.
 Growth: a process that computes batch after batch of random shapes, 1 to 16 sequences of 1 to 64 tokens, on a
 model of RoBERTa-base's layer sizes but two layers, since the buffers are per layer size and not per layer.
 """
