@@ -4,9 +4,10 @@
     python benchmarks/linear.py --threads 2 --isa avx2 --output benchmarks/results/linear_avx2.json
 
 The three shapes of RoBERTa-base that take nearly all of its time, each with what is done while its results
-are in registers. Every call uses another copy of the weights, together far larger than the last-level cache:
-in a model, too, a layer's weights come from memory. The peak (peak.py) is measured between the pieces. For
-few rows, time is compared with what reading the weights takes at the measured rate.
+are in registers or in the first-level cache. Every call uses another copy of the weights, together far
+larger than the last-level cache: in a model, too, a layer's weights come from memory. The peak (peak.py) is
+measured between the pieces. For few rows, time is compared with what reading the weights takes at the
+measured rate.
 """
 
 from __future__ import annotations

@@ -224,14 +224,14 @@ cdef int team_for(object num_threads) except -1:
 
 
 include "_packed_weights.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
-cdef enum:
-    UNITS_PER_MATRIX = 8  # when packing, so that threads end together
-
-
 include "_memory.pxi"          # Workspace; distances between rows, rows copied and read
 
 
 # ---- the kernels ---------------------------------------------------------------------------------------
+
+cdef enum:
+    UNITS_PER_MATRIX = 8  # when packing, so that threads end together
+
 
 cdef class Kernels:
     """The kernel table of one instruction set; packed weights belong to the table that packed them.

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from .config import RobertaConfig
 
 # Tokens per pass: what does not fit goes through the layers in several, so that memory stays bounded, at
-# 20 MB for base size. It hardly matters for speed: 512 to 4,096 took the same within 3 % (AMD Zen 5 server
-# core, 2026-11-22).
+# 20 MB for base size. It hardly mattered for speed: 512 to 4,096 took the same within 3 % (AMD Zen 5 server
+# core, 2026-11-22, kernels of commit 1dff471).
 CHUNK_TOKENS = 1024
 
 

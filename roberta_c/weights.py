@@ -120,16 +120,14 @@ class WeightSource:
         stored_name = self.stored_names[word_name]
         self.taken.add(word_name)
         word_dtype = self.checkpoint.tensors[stored_name].dtype
+        rows_from = None
+        placed = self.checkpoint.in_place(stored_name)
         if word_dtype == "float64":  # no kernel reads it, and no published checkpoint has it
             word, word_dtype = self.checkpoint.read_float32(stored_name), "float32"
+        elif placed is not None and placed[0].nbytes >= READ_ROWS_FROM:
+            word, rows_from = placed[0], placed[1:]
         else:
             word = self.checkpoint.read(stored_name)
-        rows_from = None
-        if word_dtype == self.checkpoint.tensors[stored_name].dtype and word.nbytes >= READ_ROWS_FROM:
-            rows_from = self.checkpoint.place(stored_name)
-        if rows_from is not None:  # the map itself, even where `read` would copy it to an aligned place
-            file, first_byte = rows_from
-            word = file.view(word.dtype, word.size, first_byte).reshape(word.shape)
         return EmbeddingTables(
             word,
             word_dtype,

@@ -12,6 +12,7 @@ tensors in it, and tensor_view.py makes arrays of them. What each reader refuses
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import numpy as np
 from ..errors import InputError, ModelFileError, shown
 from . import file_kind
 from .mapped_file import MappedFile
-from .tensor_view import StoredTensor
+from .tensor_view import NUMPY_DTYPES, StoredTensor
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +85,16 @@ class Checkpoint:
         """
         return self._tensor(name).array()
 
-    def place(self, name: str) -> tuple[MappedFile, int] | None:
-        """The file and the byte where the elements begin, or None if they do not lie there in C order."""
+    def in_place(self, name: str) -> tuple[np.ndarray, MappedFile, int] | None:
+        """The tensor as it lies in the map, perhaps unaligned, its file, and the byte at which it begins.
+
+        None if it is empty, not in C order, or of a dtype that numpy lacks.
+        """
         tensor = self._tensor(name)
-        return (tensor.file, tensor.offset) if tensor.strides is None else None
+        dtype, count = NUMPY_DTYPES.get(tensor.dtype), math.prod(tensor.shape)
+        if dtype is None or count == 0 or tensor.strides is not None:
+            return None
+        return tensor.file.view(dtype, count, tensor.offset).reshape(tensor.shape), tensor.file, tensor.offset
 
     def read_float32(self, name: str) -> np.ndarray:
         """The tensor as float32: float32 as `read` gives it, float16 and bfloat16 widened exactly, float64
