@@ -99,21 +99,23 @@ def pack_batch(
     positions = (
         _position_ids(ids, starts, limits.pad_token_id) if given_positions is None else given_positions
     )
-    places = np.arange(len(ids))
+    places = None if ragged else np.arange(len(ids))
     if mask is not None:
         real = checked_mask(mask)
         real_before = np.concatenate(([0], np.cumsum(real)))
-        ids, positions, places = ids[real], positions[real], places[real]
+        ids, positions = ids[real], positions[real]
+        places = None if places is None else places[real]
         types = None if types is None else types[real]
         starts = real_before[starts].astype(np.int64)
     _check_no_empty_row(starts)
     if given_positions is None:
         _check_lengths(starts, positions, limits)
+    else:
+        _check_range(positions, "position_ids", limits.max_position_embeddings, "max_position_embeddings")
     _check_range(ids, "input_ids", limits.vocab_size, "vocab_size")
-    _check_range(positions, "position_ids", limits.max_position_embeddings, "max_position_embeddings")
     if types is not None:
         _check_range(types, "token_type_ids", limits.type_vocab_size, "type_vocab_size")
-    return PackedBatch(ids, positions, types, starts, None if ragged else places, width)
+    return PackedBatch(ids, positions, types, starts, places, width)
 
 
 def _flattened(value: Any, name: str) -> tuple[np.ndarray, np.ndarray, int]:

@@ -13,7 +13,7 @@ from kernel_samples import TESTS
 from roberta_c._kernels import available_isas
 
 CSRC = TESTS.parent / "csrc"
-FLAGS = {"isa_avx2": ["-mavx2", "-mfma"], "isa_avx512": ["-mavx512f", "-mavx2", "-mfma"]}
+FLAGS = {"isa_avx2": ["-mavx2", "-mfma"], "isa_avx512": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"]}
 ALWAYS = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{CSRC}"]
 
 
