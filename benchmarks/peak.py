@@ -62,9 +62,9 @@ class Peak:
                 seconds = self._seconds(bits, [self._rounds[bits]] * self.threads)
                 self._rounds[bits] = max(1000, int(self._rounds[bits] * FMA_SECONDS / seconds))
         rounds = [self._rounds[bits]] * self.threads
-        # The best of them: a slice in which another program had a core for a moment, or a thread woke late,
-        # would flatter whoever is divided by it.
-        seconds = min(self._seconds(bits, rounds) for _ in range(SLICES))
+        # Their median: a slice in which another program had a core for a moment would flatter whoever is
+        # divided by it, and the best is what the machine gives for a millisecond, not for a forward pass.
+        seconds = statistics.median(self._seconds(bits, rounds) for _ in range(SLICES))
         return operations * rounds[0] / seconds / 1e9
 
     def read(self) -> float | None:
