@@ -1,6 +1,6 @@
-"""Writes the tables of benchmarks/README.md from results/, between its markers.
+"""Writes the tables of README.md and benchmarks/README.md from results/, between their markers.
 
-python benchmarks/report.py            # --check: only says whether they agree, by its exit status
+python benchmarks/report.py
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,8 @@ import startup as startup_benchmark
 import targets
 
 HERE = Path(__file__).parent
-README = HERE / "README.md"
+RESULTS = HERE / "results"
+DOCUMENTS = (HERE.parent / "README.md", HERE / "README.md")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -65,6 +65,18 @@ def encoder(result: dict) -> list[str]:
         "",
         f"The best peer is in bold. Largest difference from torch's logits: {apart}.",
     ]
+
+
+def speed(result: dict) -> list[str]:
+    """The encoder's table in short, for who has not chosen an engine yet."""
+    head = [f"RoBERTa-base, float32, {result['threads']} threads", "ours, ms"]
+    rows = []
+    for name, row in result["work"].items():
+        ms, best = row["ms"], row["best_peer"]
+        cells = [f"{ms['torch']:,.1f} ({ms['torch'] / ms['roberta_c']:.1f}×)"]
+        cells.append(f"{ms[best]:,.1f} ({row['best_peer_over_ours']:.2f}×, {best})")
+        rows.append([name, f"**{ms['roberta_c']:,.1f}**", *cells])
+    return table([*head, "torch, ms", "best other engine, ms"], rows)
 
 
 def encoder_avx2(result: dict) -> list[str]:
@@ -147,12 +159,21 @@ SECTIONS: dict[str, tuple[str, str, Callable[[dict], list[str]]]] = {
     "memory": ("Memory", "growth", memory),
     "startup": ("Startup", "rows", startup),
 }
+# The same of README.md, where the headings are written by hand: section → its result file, how it is written.
+SHORT_SECTIONS: dict[str, tuple[str, Callable[[dict], list[str]]]] = {
+    "speed": ("encoder", speed),
+    "saving": ("startup", lambda result: startup_benchmark.table(result["rows"])),
+}
 
 
 def section(name: str, results: Path) -> list[str]:
     """The lines between a section's markers; none without figures."""
     if name == "targets":
         return targets_section(results)
+    if name in SHORT_SECTIONS:
+        file, write_short = SHORT_SECTIONS[name]
+        result = json.loads((results / f"{file}.json").read_text(encoding="utf-8"))
+        return [*write_short(result), "", origin(result)]
     heading, needed, write = SECTIONS[name]
     path = results / f"{name}.json"
     result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -175,15 +196,11 @@ def filled(text: str, results: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--readme", type=Path, default=README)
-    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if it would change")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    before = options.readme.read_text(encoding="utf-8")
-    after = filled(before, options.results)
-    if options.check:
-        sys.exit(0 if after == before else f"{options.readme.name} does not say what results/ holds")
-    options.readme.write_text(after, encoding="utf-8")
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        document.write_text(filled(text, options.results), encoding="utf-8")
 
 
 if __name__ == "__main__":
