@@ -209,9 +209,9 @@ def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.
 
 
 def _check_no_empty_row(starts: np.ndarray) -> None:
-    lengths = np.diff(starts)
-    if (lengths == 0).any():
-        row = int((lengths == 0).argmax())
+    empty = starts[1:] == starts[:-1]
+    if empty.any():
+        row = int(empty.argmax())
         raise InputError(f"input_ids: found no tokens in row {row}, expected at least one that is not masked")
 
 

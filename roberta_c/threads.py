@@ -17,9 +17,11 @@ from .errors import InputError, shown
 
 MAX_THREADS = 1024
 
-# Below this many multiply-adds work stays on one thread. A second one saves at most 4 microseconds here on an
-# idle machine (AMD Zen 5 server core, 2026-11-22), and costs a time slice where another process has its core.
-SERIAL_WORK = 1 << 20
+# Below this many multiply-adds work stays on one thread: a second one saves a few microseconds on an idle
+# machine, and costs a time slice where another process has its core. Just above it, a base-size head's
+# product for one text takes 57 microseconds on two threads and 69 on one (weights in memory; in the caches 18
+# and 34; AMD Zen 5 server core, 2026-11-22).
+SERIAL_WORK = 1 << 19
 
 
 @dataclass(frozen=True)

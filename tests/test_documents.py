@@ -11,7 +11,6 @@ from __future__ import annotations
 import doctest
 import importlib
 import itertools
-import json
 import os
 import pkgutil
 import re
