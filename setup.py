@@ -23,7 +23,8 @@ ISA_FLAGS = {
     "csrc/isa_generic.c": [],
     "csrc/isa_neon.c": [],  # part of AArch64's baseline; elsewhere the file is a stub
     "csrc/isa_avx2.c": ["-mavx2", "-mfma"] if X86 else [],
-    # prefetchw is older than AVX-512, and no such CPU lacks it.
+    # prefetchw (tile.inc calls the output by it) is older than AVX-512, and no such CPU lacks it; some with
+    # AVX2 alone do, and the output is called for reading there.
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
 PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "team")]

@@ -93,6 +93,7 @@ def measure(engines: list[Engine], batches: list[list[list[int]]], peak: Peak, r
     for _, (name, run) in itertools.product(range(rounds), runs.items()):
         if name == OURS:
             before = peak.fma(), peak.read()
+            rest()
         seconds[name].append(seconds_of_one(run))
         rest()
         if name == OURS:

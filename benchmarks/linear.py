@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,14 +22,13 @@ import numpy as np
 from base_model import FEED_FORWARD, HIDDEN
 from machine import description, save
 from peak import Peak, mean_of
-from turns import rest
+from turns import rest, seconds_of_one
 
 from roberta_c._kernels import Kernels, PackedLinear, aligned_empty
 
 ROWS = (1, 4, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
 FEW_ROWS = 32  # up to here reading the weights is what limits; above, arithmetic
 WEIGHTS_BYTES = 192 << 20
-PIECE_SECONDS = 0.03
 # name → sections, columns of each, depth, epilogue
 SHAPES = {
     "qkv": (3, HIDDEN, HIDDEN, "bias"),
@@ -68,13 +66,6 @@ def call_of(
     return call
 
 
-def seconds_of(call: Callable[[], object], calls: int) -> float:
-    begin = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - begin) / calls
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
@@ -92,7 +83,6 @@ def main() -> None:
         (name, m): call_of(kernels, name, itertools.cycle(packed[name]), m, threads)
         for name, m in itertools.product(SHAPES, rows)
     }
-    repeats = {key: max(1, round(PIECE_SECONDS / seconds_of(call, 3))) for key, call in calls.items()}
 
     def flops(name: str, m: int) -> float:
         sections, n, k, _ = SHAPES[name]
@@ -103,7 +93,7 @@ def main() -> None:
     for _ in range(options.rounds):
         before = peak.fma(), peak.read()
         for key, call in calls.items():
-            seconds[key].append(seconds_of(call, repeats[key]))
+            seconds[key].append(seconds_of_one(call))
             rest()
             after = peak.fma(), peak.read()
             peaks[key].append((mean_of(before[0], after[0]), mean_of(before[1], after[1])))

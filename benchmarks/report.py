@@ -159,11 +159,18 @@ SECTIONS: dict[str, tuple[str, str, Callable[[dict], list[str]]]] = {
     "memory": ("Memory", "growth", memory),
     "startup": ("Startup", "rows", startup),
 }
-# The same of README.md, where the headings are written by hand: section → its result file, how it is written.
-SHORT_SECTIONS: dict[str, tuple[str, Callable[[dict], list[str]]]] = {
-    "speed": ("encoder", speed),
-    "saving": ("startup", lambda result: startup_benchmark.table(result["rows"])),
+# The same of README.md, where the headings are written by hand: section → its result file, what must be in
+# it, how it is written.
+SHORT_SECTIONS: dict[str, tuple[str, str, Callable[[dict], list[str]]]] = {
+    "speed": ("encoder", "engines", speed),
+    "saving": ("startup", "rows", lambda result: startup_benchmark.table(result["rows"])),
 }
+
+
+def result_with(needed: str, path: Path) -> dict | None:
+    """A result file with a key that must be in it; else None."""
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return result if needed in result else None
 
 
 def section(name: str, results: Path) -> list[str]:
@@ -171,13 +178,12 @@ def section(name: str, results: Path) -> list[str]:
     if name == "targets":
         return targets_section(results)
     if name in SHORT_SECTIONS:
-        file, write_short = SHORT_SECTIONS[name]
-        result = json.loads((results / f"{file}.json").read_text(encoding="utf-8"))
-        return [*write_short(result), "", origin(result)]
+        file, needed, write_short = SHORT_SECTIONS[name]
+        result = result_with(needed, results / f"{file}.json")
+        return [*write_short(result), "", origin(result)] if result else []
     heading, needed, write = SECTIONS[name]
-    path = results / f"{name}.json"
-    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if needed not in result:
+    result = result_with(needed, results / f"{name}.json")
+    if result is None:
         return []
     picture = HERE / f"plots/{name}.svg"
     shown = ["", f"![{heading}](plots/{name}.svg)"] if picture.exists() else []

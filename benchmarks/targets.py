@@ -102,7 +102,7 @@ def measured(target: Target, results: Path) -> float | None:
     if not path.exists():
         return None
     found: Any = json.loads(path.read_text(encoding="utf-8"))
-    if found.get("batches", BATCHES) < BATCHES or found.get("threads") not in (THREADS, None, [1, THREADS]):
+    if found.get("batches", BATCHES) < BATCHES or found.get("threads") not in (THREADS, [1, THREADS]):
         return None  # another question
     for key in target.keys:
         if key not in found:

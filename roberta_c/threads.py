@@ -20,7 +20,8 @@ MAX_THREADS = 1024
 # Below this many multiply-adds work stays on one thread: a second one saves a few microseconds on an idle
 # machine, and costs a time slice where another process has its core. Just above it, a base-size head's
 # product for one text takes 57 microseconds on two threads and 69 on one (weights in memory; in the caches 18
-# and 34; AMD Zen 5 server core, 2026-11-22).
+# and 34), the embedding of 64 tokens 80 and 131 (two cores of an AMD Zen 5 server, 2026-11-22; more threads
+# have not been tried).
 SERIAL_WORK = 1 << 19
 
 
