@@ -50,7 +50,7 @@ asan:
 	cp -r $$(find roberta_c -maxdepth 1 -name '*.py') roberta_c/checkpoint roberta_c/tokenizer roberta_c/tasks \
 	    build/asan/roberta_c/
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 \
-    PYTHONPATH=build/asan:tests \
+	    PYTHONPATH=build/asan:tests \
 	    $(PYTHON) -P -m pytest -p no:cacheprovider --import-mode=importlib tests/test_linear.py \
 	    tests/test_attention.py tests/test_layer_norm.py tests/test_activation.py tests/test_embedding.py \
 	    tests/test_encoder_layer.py
