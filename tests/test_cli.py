@@ -487,6 +487,8 @@ def test_ctrl_c_ends_it_quietly(command, environment, test_data):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
+        # A shell starts what it puts into the background with Ctrl-C ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         results = process.stdout.readline()
         process.send_signal(signal.SIGINT)
