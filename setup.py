@@ -25,6 +25,7 @@ ISA_FLAGS = {
     "csrc/isa_avx2.c": ["-mavx2", "-mfma"] if X86 else [],
     # prefetchw (tile.inc calls the output by it) is older than AVX-512, and no such CPU lacks it; some with
     # AVX2 alone do, and the output is called for reading there.
+    "csrc/isa_avx512_bf16.c": ["-mavx512f", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
 PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "team")]

@@ -7,6 +7,7 @@ An Engine takes batches of ragged ids, lays them out as it wants them (`prepare`
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import io
 import json
@@ -54,9 +55,9 @@ class Ours(Engine):
 
     name = "roberta_c"
 
-    def __init__(self, folder: Path, threads: int, isa: str | None = None) -> None:
+    def __init__(self, folder: Path, threads: int, isa: str | None = None, dtype: str = "float32") -> None:
         self.model = roberta_c.RobertaForSequenceClassification.from_pretrained(
-            folder, num_threads=threads, isa=isa
+            folder, num_threads=threads, isa=isa, dtype=dtype
         )
 
     def prepare(self, batch: Batch) -> Batch:
@@ -69,11 +70,10 @@ class Ours(Engine):
 class Torch(Engine):
     """transformers' model with its default attention (sdpa), eager, in inference mode."""
 
-    name = "torch"
-
-    def __init__(self, reference: transformers.PreTrainedModel, threads: int) -> None:
+    def __init__(self, reference: transformers.PreTrainedModel, threads: int, dtype: str = "float32") -> None:
         torch.set_num_threads(threads)
-        self.model = reference
+        self.name = "torch" if dtype == "float32" else f"torch {dtype}"
+        self.model = reference if dtype == "float32" else copy.deepcopy(reference).to(getattr(torch, dtype))
 
     def prepare(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         ids, mask = padded(batch)
@@ -81,7 +81,7 @@ class Torch(Engine):
 
     def logits(self, prepared: tuple[torch.Tensor, torch.Tensor]) -> np.ndarray:
         with torch.inference_mode():
-            return self.model(*prepared).logits.numpy()
+            return self.model(*prepared).logits.float().numpy()
 
 
 def export_onnx(reference: transformers.PreTrainedModel, path: Path) -> None:
@@ -135,17 +135,16 @@ class OnnxRuntime(Engine):
 
 
 class OpenVino(Engine):
-    """The exported graph, held to float32: left to itself it computes in bfloat16 where the CPU can."""
+    """The exported graph, held to one type: left to itself it computes in bfloat16 where the CPU can."""
 
-    name = "openvino"
-
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, dtype: str = "float32") -> None:
         import openvino
 
+        self.name = "openvino" if dtype == "float32" else f"openvino {dtype}"
         properties = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[dtype],
         }
         core = openvino.Core()
         self.request = core.compile_model(core.read_model(path), "CPU", properties).create_infer_request()

@@ -4,6 +4,7 @@
  * fma_W(rounds): `rounds` times 12 fused multiply-adds of W-bit vectors (24 for W = 512), each on a sum of
  * its own: two units of latency 4 need 8 to wait for nothing. In assembly, so that no compiler adds a copy
  * or keeps a sum in memory.
+ * dot_bf16(rounds): the same with VDPBF16PS, two multiply-adds of bfloat16 in each of 16 lanes.
  * read_bytes(start, bytes): every cache line of a buffer, from eight places in turn, which keeps more lines
  * on their way than one place does. bytes: a multiple of 4096.
  */
@@ -33,17 +34,18 @@ void ask_for_huge_pages(void *start, size_t bytes) {
 #define TWENTY_FOUR(F) TWELVE(F) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23)
 #define DECLARE(i) vector sum##i = a;
 #define MULTIPLY_ADD(i) __asm__ volatile("vfmadd231ps %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
+#define DOT(i) __asm__ volatile("vdpbf16ps %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
 #define COLLECT(i) a = add(a, sum##i);
 
 /* Sums stay ordinary numbers: each grows by 2e-6 a step. */
-#define FMA(bits, isa, type, set1, plus, store, repeat)                                                      \
-    __attribute__((target(isa))) float fma_##bits(int64_t rounds) {                                          \
+#define FMA(name, isa, type, set1, step, store, repeat)                                                      \
+    __attribute__((target(isa))) float name(int64_t rounds) {                                                \
         typedef type vector;                                                                                 \
         vector a = set1(1e-3f), b = set1(2e-3f);                                                             \
         float lanes[16];                                                                                     \
         repeat(DECLARE);                                                                                     \
         for (int64_t i = 0; i < rounds; i++) {                                                               \
-            repeat(MULTIPLY_ADD)                                                                             \
+            repeat(step)                                                                                     \
         }                                                                                                    \
         repeat(COLLECT);                                                                                     \
         store(lanes, a);                                                                                     \
@@ -51,13 +53,14 @@ void ask_for_huge_pages(void *start, size_t bytes) {
     }
 
 #define add _mm_add_ps
-FMA(128, "avx2,fma", __m128, _mm_set1_ps, _mm_add_ps, _mm_storeu_ps, TWELVE)
+FMA(fma_128, "avx2,fma", __m128, _mm_set1_ps, MULTIPLY_ADD, _mm_storeu_ps, TWELVE)
 #undef add
 #define add _mm256_add_ps
-FMA(256, "avx2,fma", __m256, _mm256_set1_ps, _mm256_add_ps, _mm256_storeu_ps, TWELVE)
+FMA(fma_256, "avx2,fma", __m256, _mm256_set1_ps, MULTIPLY_ADD, _mm256_storeu_ps, TWELVE)
 #undef add
 #define add _mm512_add_ps
-FMA(512, "avx512f", __m512, _mm512_set1_ps, _mm512_add_ps, _mm512_storeu_ps, TWENTY_FOUR)
+FMA(fma_512, "avx512f", __m512, _mm512_set1_ps, MULTIPLY_ADD, _mm512_storeu_ps, TWENTY_FOUR)
+FMA(dot_bf16, "avx512f", __m512, _mm512_set1_ps, DOT, _mm512_storeu_ps, TWENTY_FOUR)
 #undef add
 
 int widest_fma(void) {
@@ -67,6 +70,8 @@ int widest_fma(void) {
     }
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 256 : 0;
 }
+
+int has_bf16(void) { return __builtin_cpu_supports("avx512bf16") != 0; }
 
 __attribute__((target("avx2"))) float read_bytes(const float *start, size_t bytes) {
     enum { places = 8, line = 16 };
@@ -91,17 +96,19 @@ __attribute__((target("avx2"))) float read_bytes(const float *start, size_t byte
 
 #else
 
-#define NO_FMA(bits)                                                                                         \
-    float fma_##bits(int64_t rounds) {                                                                       \
+#define NO_FMA(name)                                                                                         \
+    float name(int64_t rounds) {                                                                             \
         (void)rounds;                                                                                        \
         return 0;                                                                                            \
     }
-NO_FMA(128)
-NO_FMA(256) NO_FMA(512)
+NO_FMA(fma_128)
+NO_FMA(fma_256)
+NO_FMA(fma_512)
+NO_FMA(dot_bf16)
 
-    int widest_fma(void) {
-    return 0;
-}
+int widest_fma(void) { return 0; }
+
+int has_bf16(void) { return 0; }
 
 float read_bytes(const float *start, size_t bytes) {
     float sums[8] = {0};
@@ -121,17 +128,19 @@ static double now(void) {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* bits: 128, 256 or 512 for `size` rounds of multiply-adds; 0 for reading `size` bytes from start.
+/* what: 128, 256 or 512 for `size` rounds of multiply-adds of so many bits, 16 for those of bfloat16; 0 for
+ * reading `size` bytes from start.
  * begin_end: two numbers of this thread's own, by a clock that all threads share. */
-float work_together(int64_t *arrived, int64_t team, int bits, int64_t size, const float *start,
+float work_together(int64_t *arrived, int64_t team, int what, int64_t size, const float *start,
                     double *begin_end) {
     __atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(arrived, __ATOMIC_ACQUIRE) < team) {
     }
     begin_end[0] = now();
-    float result = bits == 512   ? fma_512(size)
-                   : bits == 256 ? fma_256(size)
-                   : bits == 128 ? fma_128(size)
+    float result = what == 512   ? fma_512(size)
+                   : what == 256 ? fma_256(size)
+                   : what == 128 ? fma_128(size)
+                   : what == 16  ? dot_bf16(size)
                                  : read_bytes(start, (size_t)size);
     begin_end[1] = now();
     return result;

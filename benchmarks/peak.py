@@ -25,19 +25,24 @@ from machine import description, save
 
 FMA_SECONDS, SLICES = 1e-3, 7
 READ_BYTES = 512 << 20  # far above any last-level cache here, and more than RoBERTa-base's 340 MB of weights
-CHAINS = {128: 12, 256: 12, 512: 24}  # as in peak.c
+# As in peak.c: independent sums of multiply-adds by width; 16: of bfloat16 at 512 bits, two a lane.
+CHAINS = {128: 12, 256: 12, 512: 24, 16: 24}
+MULTIPLY_ADDS = {128: 4, 256: 8, 512: 16, 16: 32}  # in one instruction
 HUGE_PAGE = 2 << 20
 
 
 class Peak:
     """Measures with `threads` threads. A rate is None where it cannot be had: no compiler, no x86 FMA."""
 
-    def __init__(self, threads: int, isa: str | None = None) -> None:
+    def __init__(self, threads: int, isa: str | None = None, dtype: str = "float32") -> None:
         self.threads = threads
         self._library = compiled()
         widest = self._library.widest_fma() if self._library else 0
         self.bits = min(widest, 256) if isa == "avx2" else widest if isa in (None, "avx512") else 0
         self.widest = widest
+        self.has_bf16 = bool(self._library and self._library.has_bf16())
+        if dtype == "bfloat16" and self.bits == 512 and self.has_bf16:
+            self.bits = 16
         # Each on a CPU of its own: two that were woken on one would measure half.
         pin = None
         if hasattr(os, "sched_setaffinity"):
@@ -51,11 +56,12 @@ class Peak:
         self._memory: np.ndarray | None = None
 
     def fma(self, bits: int | None = None) -> float | None:
-        """10^9 operations a second, two a multiply-add, at `bits` or at the measured kernels' width."""
+        """10^9 operations a second, two a multiply-add, at `bits` (a key of CHAINS) or as the measured
+        kernels multiply."""
         bits = bits or self.bits
-        if not bits or bits > self.widest:
+        if not bits or bits > self.widest or (bits == 16 and not self.has_bf16):
             return None
-        operations = 2 * CHAINS[bits] * bits // 32 * self.threads
+        operations = 2 * CHAINS[bits] * MULTIPLY_ADDS[bits] * self.threads
         if bits not in self._rounds:
             self._rounds[bits] = 1000
             for _ in range(3):  # the first calls wake threads and raise clocks
@@ -157,7 +163,8 @@ def main() -> None:
         found: dict[str, list[float | None]] = {}
         for _ in range(options.rounds):
             for bits in CHAINS:
-                found.setdefault(f"fma_{bits}_gflops", []).append(peak.fma(bits))
+                name = "dot_bf16_gflops" if bits == 16 else f"fma_{bits}_gflops"
+                found.setdefault(name, []).append(peak.fma(bits))
             found.setdefault("read_gb_per_s", []).append(peak.read())
         medians = {
             name: None if None in of else round(statistics.median(of), 1) for name, of in found.items()

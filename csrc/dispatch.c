@@ -27,6 +27,20 @@ static const struct {
     {"reference", rc_isa_reference, cpu_has_generic},
 };
 
+/* VDPBF16PS runs at the rate of a multiply-add, so at twice its arithmetic, on AMD's cores (Zen 4 and 5); on
+ * Intel's (Sapphire Rapids) at half of it, where widened weights do as well on exact rows. */
+static int has_fast_bfloat16(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16") && rc_has_panel_avx512_bf16();
+#else
+    return 0;
+#endif
+}
+
+rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *kernels) {
+    return strcmp(kernels->name, "avx512") == 0 && has_fast_bfloat16() ? RC_BF16 : RC_BF16_WEIGHTS;
+}
+
 size_t rc_isa_count(void) { return sizeof isas / sizeof isas[0]; }
 
 const char *rc_isa_name(size_t index) { return isas[index].name; }

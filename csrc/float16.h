@@ -1,4 +1,5 @@
-/* float16.h: one element of a float32, float16 or bfloat16 array at any alignment, as float32, exactly. */
+/* float16.h: one element of a float32, float16 or bfloat16 array at any alignment, as float32, exactly; and
+ * back to bfloat16. */
 #ifndef RC_FLOAT16_H
 #define RC_FLOAT16_H
 
@@ -25,6 +26,14 @@ static inline float widened(const void *values, rc_dtype dtype, size_t index) {
     }
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+/* To the nearest bfloat16, ties to even; NaN stays NaN. */
+static inline uint16_t bfloat16_of_float(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = value != value ? bits | 0x400000 : bits + 0x7fff + (bits >> 16 & 1);
+    return (uint16_t)(bits >> 16);
 }
 
 #endif

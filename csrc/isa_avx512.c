@@ -11,6 +11,7 @@
 #define NR 48
 #define ATTENTION_MR 12
 #define ATTENTION_NR 32
+#define PANEL_BF16 rc_panel_avx512_bf16
 #include "kernels.inc"
 
 const rc_kernels *rc_isa_avx512(void) { return &kernels; }

@@ -8,9 +8,19 @@
 
 #include "float16.h"
 
-static void pack_linear(const float *w_nk, size_t n, size_t k, float *panels_pkn, size_t ith, size_t nth) {
-    for (size_t p = n * ith / nth; p < n * (ith + 1) / nth; p++)
-        memcpy(panels_pkn + p * k, w_nk + p * k, k * sizeof(float));
+static void pack_linear(rc_arithmetic arithmetic, const float *w_nk, size_t n, size_t k, rc_word *panels_pkn,
+                        size_t ith, size_t nth) {
+    for (size_t p = n * ith / nth; p < n * (ith + 1) / nth; p++) {
+        if (arithmetic == RC_FP32) {
+            memcpy(panels_pkn + p * k, w_nk + p * k, k * sizeof(float));
+            continue;
+        }
+        unsigned char *halves_k = (unsigned char *)(panels_pkn + p * ((k + 1) / 2));
+        for (size_t i = 0; i < (k + 1) / 2 * 2; i++) {
+            const uint16_t half = i < k ? bfloat16_of_float(w_nk[p * k + i]) : 0;
+            memcpy(halves_k + i * sizeof half, &half, sizeof half);
+        }
+    }
 }
 
 static double activated(rc_activation activation, double x) {
@@ -24,15 +34,17 @@ static double activated(rc_activation activation, double x) {
     }
 }
 
-static void linear(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
+static void linear(const rc_linear *w, const rc_word *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
                    float *y_mn, size_t ldy, rc_team *team, size_t ith, size_t nth) {
     (void)team;
     const size_t n = w->sections * w->n, k = w->k;
+    const rc_dtype stored = w->arithmetic == RC_FP32 ? RC_FLOAT32 : RC_BFLOAT16;
     for (size_t row = m * ith / nth; row < m * (ith + 1) / nth; row++) {
         for (size_t column = 0; column < n; column++) {
             double y = w->bias_n ? w->bias_n[column] : 0.0;
             for (size_t i = 0; i < k; i++)
-                y += (double)x_mk[row * ldx + i] * (double)w->panels_pkn[column * k + i];
+                y += (double)x_mk[row * ldx + i] *
+                     (double)widened(w->panels_pkn + column * w->words, stored, i);
             y = activated(epilogue->activation, y);
             if (epilogue->residual_mn) y += epilogue->residual_mn[row * epilogue->ld_residual + column];
             y_mn[row * ldy + column] = (float)y;
@@ -73,6 +85,11 @@ static void attention(const rc_attention *a, float *scratch, rc_team *team, size
     }
 }
 
+static void narrow(const float *x_mn, size_t ldx, size_t m, size_t n, const rc_narrow *to, size_t ith,
+                   size_t nth) {
+    (void)x_mn, (void)ldx, (void)m, (void)n, (void)to, (void)ith, (void)nth; /* never asked for */
+}
+
 static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, float *y_h) {
     double mean = 0.0, variance = 0.0;
     for (size_t i = 0; i < h; i++) mean += x_h[i] / (double)h;
@@ -83,7 +100,8 @@ static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, floa
 }
 
 static void layer_norm(const rc_norm *norm, const float *x_th, size_t ldx, size_t t, size_t h, float *y_th,
-                       size_t ldy, size_t ith, size_t nth) {
+                       size_t ldy, const rc_narrow *narrow, size_t ith, size_t nth) {
+    (void)narrow;
     for (size_t row = t * ith / nth; row < t * (ith + 1) / nth; row++)
         layer_norm_row(norm, x_th + row * ldx, h, y_th + row * ldy);
 }
@@ -123,6 +141,7 @@ static const rc_kernels kernels = {
     .attention_nr = 1,
     .pack_linear = pack_linear,
     .linear = linear,
+    .narrow = narrow,
     .attention = attention,
     .layer_norm = layer_norm,
     .activate = activate,

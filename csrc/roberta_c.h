@@ -22,14 +22,33 @@ typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH } rc_act
 /* How the rows of an embedding table lie in the file. */
 typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
 
+/* How a linear layer multiplies; sums are float32 in all. */
+typedef enum {
+    RC_FP32,         /* float32 rows by float32 weights */
+    RC_BF16,         /* both rounded to bfloat16, two multiply-adds a word by the CPU's own instruction */
+    RC_BF16_WEIGHTS, /* float32 rows by bfloat16 weights widened in registers: half the memory to read */
+} rc_arithmetic;
+
+/* 32 bits of an operand: one float32, or two bfloat16 that follow each other in K, the lower half first; of
+ * an odd K the last upper half is zero. */
+typedef float __attribute__((may_alias)) rc_word;
+
 /* A linear layer whose weights W (sections * N, K) are packed in panels of NR columns.  Each section
  * starts a new panel (so that query, key and value of one product can also be used alone); the last
  * panel of a section is filled with zeros. */
 typedef struct {
-    const float *panels_pkn; /* (sections * ceil(N / NR), K, NR); starts a 64-byte line when whole */
-    const float *bias_n;     /* (sections * N) or NULL */
+    const rc_word *panels_pkn; /* (sections * ceil(N / NR), words, NR); starts a 64-byte line when whole */
+    const float *bias_n;       /* (sections * N) or NULL */
     size_t sections, n, k;
+    size_t words; /* K, or half of it rounded up */
+    rc_arithmetic arithmetic;
 } rc_linear;
+
+/* Rows of bfloat16 that a product will read; of an odd width one more value, a zero, follows. */
+typedef struct {
+    uint16_t *rows; /* or NULL: none wanted */
+    size_t ld;      /* in values, an even number */
+} rc_narrow;
 
 /* What happens to a product before it is out of the caches: y := activation(y + bias), or y := residual +
  * y + bias; never both an activation and a residual. */
@@ -38,6 +57,7 @@ typedef struct {
     const float *residual_mn; /* or NULL; may be the output itself */
     size_t ld_residual;
     const rc_linear *then; /* the product whose weights are read after these, or NULL */
+    rc_narrow narrow;      /* where the result goes instead, if anywhere: not with a residual */
 } rc_epilogue;
 
 typedef struct {
@@ -63,7 +83,10 @@ typedef struct {
 typedef struct {
     float *qkv_t3h, *context_th, *attended_th, *up_tf;
     size_t ld_qkv, ld_hidden, ld_up; /* ld_hidden: of context and attended */
-    float *scratch;                  /* nth * scratch_per_thread floats, 64-byte aligned */
+    /* With RC_BF16: x's rows, which hold those of the layer's input on entry and of its output after, and the
+     * rows of context, of attended and of up, which may lie where the float32 ones would. */
+    rc_narrow narrow_x, narrow_context, narrow_attended, narrow_up;
+    float *scratch; /* nth * scratch_per_thread floats, 64-byte aligned */
     size_t scratch_per_thread;
 } rc_workspace;
 
@@ -78,6 +101,7 @@ typedef struct {
     int first_tokens_only;
     float *context_th;
     size_t ld_context;
+    rc_narrow narrow; /* where the context goes too, if anywhere */
 } rc_attention;
 
 typedef struct {
@@ -100,25 +124,41 @@ typedef struct {
 /* Keys of a sequence whose scores stand in memory at a time; a multiple of every attention_nr. */
 enum { RC_KEY_BLOCK = 512 };
 
+/* One product, its tiles and panels: what a unit of it is cut from. */
+typedef struct {
+    const rc_linear *w;
+    const rc_word *x_mk;
+    size_t ldx, m, tiles, per_section;
+    const rc_epilogue *epilogue;
+    float *y_mn;
+    size_t ldy;
+} rc_product;
+
 typedef struct rc_kernels {
     const char *name;
     size_t mr, nr;                     /* rows and columns of linear's register tile */
     size_t attention_mr, attention_nr; /* and of attention's */
 
     /* panels_pkn := one section of packed W, from row-major w_nk. */
-    void (*pack_linear)(const float *w_nk, size_t n, size_t k, float *panels_pkn, size_t ith, size_t nth);
+    void (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, size_t n, size_t k, rc_word *panels_pkn,
+                        size_t ith, size_t nth);
 
     /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n; y may be the residual, not
-     * x. */
-    void (*linear)(const rc_linear *w, const float *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
+     * x.  The rows of x are float32, or with RC_BF16 words; ldx counts 32 bits. */
+    void (*linear)(const rc_linear *w, const rc_word *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
                    float *y_mn, size_t ldy, rc_team *team, size_t ith, size_t nth);
+
+    /* to := x_mn rounded to bfloat16. */
+    void (*narrow)(const float *x_mn, size_t ldx, size_t m, size_t n, const rc_narrow *to, size_t ith,
+                   size_t nth);
 
     /* context := softmax(Q K^T / sqrt(D)) V for each sequence and head; scratch is this thread's own. */
     void (*attention)(const rc_attention *a, float *scratch, rc_team *team, size_t ith, size_t nth);
 
-    /* y := (x - mean(x)) / sqrt(var(x) + eps) * weight + bias over each row; y may be x. */
+    /* y := (x - mean(x)) / sqrt(var(x) + eps) * weight + bias over each row; y may be x.  `narrow` receives
+     * it too, if it has rows. */
     void (*layer_norm)(const rc_norm *norm, const float *x_th, size_t ldx, size_t t, size_t h, float *y_th,
-                       size_t ldy, size_t ith, size_t nth);
+                       size_t ldy, const rc_narrow *narrow, size_t ith, size_t nth);
 
     /* y := activation(x), elementwise over n values; y may be x. */
     void (*activate)(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith,
@@ -139,6 +179,11 @@ typedef struct rc_kernels {
                           rc_team *team, size_t ith, size_t nth);
 } rc_kernels;
 
+/* Units of work by instructions that not all CPUs of an instruction set have; arguments as in panel.inc. */
+int rc_has_panel_avx512_bf16(void);
+void rc_panel_avx512_bf16(const rc_product *of, size_t panel, size_t t0, size_t t1, int new_rows,
+                          const rc_word *soon);
+
 typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;
 
 /* One table per ISA file, or NULL where the file was compiled for another kind of CPU. */
@@ -153,6 +198,9 @@ size_t rc_isa_count(void);
 const char *rc_isa_name(size_t index); /* best first; the last is "reference", never chosen by itself */
 int rc_isa_available(size_t index);
 rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels);
+
+/* The best way to multiply in bfloat16 that these kernels have on this CPU. */
+rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *kernels);
 
 /* Floats of scratch that attention needs per thread for sequences of up to longest tokens. */
 rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats);

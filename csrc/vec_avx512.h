@@ -1,6 +1,8 @@
 /* vec_avx512.h: the vector vocabulary in 512-bit AVX-512F. Meanings as in vec_generic.h. */
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #define VL 16
 typedef __m512 vf;
@@ -34,6 +36,31 @@ static inline vf vf_power2(vf k) {
 static inline vf vf_keep_n(vf v, size_t n) { return _mm512_maskz_mov_ps(mask_n(n), v); }
 static inline float vf_sum(vf v) { return _mm512_reduce_add_ps(v); }
 static inline float vf_largest(vf v) { return _mm512_reduce_max_ps(v); }
+static inline vf vf_lower(vf words) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(words), 16));
+}
+static inline vf vf_upper(vf words) {
+    return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(words), _mm512_set1_epi32(-65536)));
+}
+static inline __m256i bfloat16_of(vf v) {
+    const __m512i bits = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    const __m512i kept = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits,
+                                              _mm512_set1_epi32(0x400000));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16));
+}
+static inline void vf_store_bfloat16(uint16_t *p, vf v) { _mm256_storeu_si256((__m256i *)p, bfloat16_of(v)); }
+static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
+    uint16_t all[VL];
+    vf_store_bfloat16(all, v);
+    memcpy(p, all, n * sizeof *p);
+}
+/* c + the products of both halves of a's and b's words (VDPBF16PS: the upper ones first, denormals as 0). */
+#if defined(__AVX512BF16__)
+#define vf_has_dot2
+static inline vf vf_dot2(vf a, vf b, vf c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
+#endif
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
 static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
     __m512 r[VL], q[VL];

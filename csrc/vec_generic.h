@@ -61,10 +61,24 @@ static inline float vf_largest(vf v) {
     const float a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
     return a > b ? a : b;
 }
+/* The halves of words as float32: bfloat16 is its upper half. */
+static inline vf vf_lower(vf words) { return (vf)((vi)words << 16); }
+static inline vf vf_upper(vf words) { return (vf)((vi)words & -65536); }
+/* p[i] := v[i] rounded to the nearest bfloat16, ties to even; NaN stays NaN. */
+static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
+    const vi bits = (vi)v, rounded = bits + 0x7fff + ((bits >> 16) & 1), quiet = bits | 0x400000;
+    const vi kept = (rounded & (v == v)) | (quiet & (v != v));
+    uint16_t all[VL];
+    for (size_t i = 0; i < VL; i++) all[i] = (uint16_t)((uint32_t)kept[i] >> 16);
+    memcpy(p, all, n * sizeof *p);
+}
+static inline void vf_store_bfloat16(uint16_t *p, vf v) { vf_store_bfloat16_n(p, v, VL); }
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
 static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
+    const vf r0 = vf_load(from), r1 = vf_load(from + ld), r2 = vf_load(from + 2 * ld),
+             r3 = vf_load(from + 3 * ld);
     for (size_t j = 0; j < VL; j++) {
-        const vf column = {from[j], from[ld + j], from[2 * ld + j], from[3 * ld + j]};
+        const vf column = {r0[j], r1[j], r2[j], r3[j]};
         vf_store(to + j * ld_to, column);
     }
 }

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <stdint.h>
+#include <string.h>
 
 #define VL 4
 typedef float32x4_t vf;
@@ -48,6 +50,23 @@ static inline vf vf_keep_n(vf v, size_t n) {
 }
 static inline float vf_sum(vf v) { return vaddvq_f32(v); }
 static inline float vf_largest(vf v) { return vmaxvq_f32(v); }
+static inline vf vf_lower(vf words) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(words), 16));
+}
+static inline vf vf_upper(vf words) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(words), vdupq_n_u32(0xffff0000u)));
+}
+static inline void vf_store_bfloat16(uint16_t *p, vf v) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v), odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t rounded = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
+    const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+    vst1_u16(p, vshrn_n_u32(vbslq_u32(vceqq_f32(v, v), rounded, quiet), 16));
+}
+static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
+    uint16_t all[VL];
+    vf_store_bfloat16(all, v);
+    memcpy(p, all, n * sizeof *p);
+}
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
 static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
     const float32x4x2_t low = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + ld));

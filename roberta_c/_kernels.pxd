@@ -1,6 +1,6 @@
 # What _kernels.pyx calls in csrc/: roberta_c.h as Cython sees it; formulas and shapes stand there.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 
 
 cdef extern from "float_state.h" nogil:
@@ -21,22 +21,36 @@ cdef extern from "roberta_c.h" nogil:
         RC_FLOAT16
         RC_BFLOAT16
 
+    ctypedef enum rc_arithmetic:
+        RC_FP32
+        RC_BF16
+        RC_BF16_WEIGHTS
+
+    ctypedef float rc_word
+
     ctypedef enum rc_status:
         RC_OK
         RC_UNKNOWN_ISA
 
     ctypedef struct rc_linear:
-        const float *panels_pkn
+        const rc_word *panels_pkn
         const float *bias_n
         size_t sections
         size_t n
         size_t k
+        size_t words
+        rc_arithmetic arithmetic
+
+    ctypedef struct rc_narrow:
+        uint16_t *rows
+        size_t ld
 
     ctypedef struct rc_epilogue:
         rc_activation activation
         const float *residual_mn
         size_t ld_residual
         const rc_linear *then
+        rc_narrow narrow
 
     ctypedef struct rc_norm:
         const float *weight_h
@@ -62,6 +76,10 @@ cdef extern from "roberta_c.h" nogil:
         size_t ld_qkv
         size_t ld_hidden
         size_t ld_up
+        rc_narrow narrow_x
+        rc_narrow narrow_context
+        rc_narrow narrow_attended
+        rc_narrow narrow_up
         float *scratch
         size_t scratch_per_thread
 
@@ -75,6 +93,7 @@ cdef extern from "roberta_c.h" nogil:
         int first_tokens_only
         float *context_th
         size_t ld_context
+        rc_narrow narrow
 
     ctypedef struct rc_embeddings:
         const void *word_vh
@@ -91,12 +110,13 @@ cdef extern from "roberta_c.h" nogil:
         const char *name
         size_t mr
         size_t nr
-        void (*pack_linear)(const float *, size_t, size_t, float *, size_t, size_t) noexcept nogil
-        void (*linear)(const rc_linear *, const float *, size_t, size_t, const rc_epilogue *, float *, size_t,
+        void (*pack_linear)(rc_arithmetic, const float *, size_t, size_t, rc_word *, size_t, size_t) noexcept nogil
+        void (*narrow)(const float *, size_t, size_t, size_t, const rc_narrow *, size_t, size_t) noexcept nogil
+        void (*linear)(const rc_linear *, const rc_word *, size_t, size_t, const rc_epilogue *, float *, size_t,
                        rc_team *, size_t, size_t) noexcept nogil
         void (*attention)(const rc_attention *, float *, rc_team *, size_t, size_t) noexcept nogil
-        void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, size_t, float *, size_t, size_t,
-                           size_t) noexcept nogil
+        void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, size_t, float *, size_t,
+                           const rc_narrow *, size_t, size_t) noexcept nogil
         void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
         void (*exponentiate)(const float *, size_t, float *) noexcept nogil
         void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, const int64_t *, size_t, float *,
@@ -111,6 +131,7 @@ cdef extern from "roberta_c.h" nogil:
     const char *rc_cpu_feature_name(size_t)
     bint rc_cpu_has_feature(size_t)
     rc_status rc_select_kernels(const char *, const rc_kernels **)
+    rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *)
     rc_status rc_attention_scratch(const rc_kernels *, size_t, size_t, size_t *)
     const char *rc_status_message(rc_status)
     void rc_team_init(rc_team *)

@@ -111,10 +111,17 @@ class Kernels:
     @property
     def tile(self) -> tuple[int, int]: ...
     def pack_linear(
-        self, weights: Sequence[_Floats], biases: Sequence[_Floats] | None = None, num_threads: int = 1
+        self,
+        weights: Sequence[_Floats],
+        biases: Sequence[_Floats] | None = None,
+        num_threads: int = 1,
+        dtype: str = "float32",
     ) -> PackedLinear: ...
     def pack_linears(
-        self, stacks: Sequence[tuple[Sequence[_Floats], Sequence[_Floats] | None]], num_threads: int = 1
+        self,
+        stacks: Sequence[tuple[Sequence[_Floats], Sequence[_Floats] | None]],
+        num_threads: int = 1,
+        dtype: str = "float32",
     ) -> list[PackedLinear]: ...
     def linear(
         self,

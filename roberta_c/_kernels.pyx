@@ -15,7 +15,7 @@ import numpy as np
 
 from cython.parallel cimport parallel, threadid
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
@@ -52,6 +52,9 @@ cdef dict ACTIVATIONS = {
 }
 cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
 
+# Of linear layers; "bfloat16 weights" leaves rows float32 even where the CPU multiplies bfloat16 itself.
+cdef tuple DTYPES = ("float32", "bfloat16", "bfloat16 weights")
+
 HAS_OPENMP = bool(RC_HAS_OPENMP)
 HUGE_FROM = 4 << 20  # bytes: two huge pages
 
@@ -81,68 +84,10 @@ cdef int check(rc_status status, str argument) except -1:
     raise raised(f"{argument} {rc_status_message(status).decode()}")
 
 
-# ---- arguments -----------------------------------------------------------------------------------------
-
-cdef object checked_array(object value, str name, object dtype, tuple shape, bint any_alignment=False):
-    """`value` if it is such an array; a None in `shape` admits any length there."""
-    if not isinstance(value, np.ndarray):
-        raise InputError(f"{name}: found {type(value).__name__}, expected a numpy array")
-    expected = ", ".join("any" if size is None else str(size) for size in shape)
-    if value.dtype != dtype:
-        raise InputError(f"{name}: found dtype {value.dtype}, expected {np.dtype(dtype)}")
-    if value.ndim != len(shape) or any(want is not None and want != have
-                                       for want, have in zip(shape, value.shape)):
-        raise InputError(f"{name}: found shape {value.shape}, expected ({expected})")
-    if not value.flags.c_contiguous or not (value.flags.aligned or any_alignment):
-        raise InputError(f"{name}: found a strided or unaligned array, expected a C-contiguous one")
-    return value
+include "_arguments.pxi"       # checked_…: an argument, or InputError; addresses of checked arrays
 
 
-cdef object checked_any_shape(object value, str name):
-    """`value` if it is a C-contiguous float32 array, of any shape."""
-    return checked_array(value, name, np.float32, getattr(value, "shape", ()))
-
-
-cdef rc_activation checked_activation(object name) except *:
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise InputError(f"activation: found {shown(name)}, expected one of {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
-
-
-cdef const float *floats(object array) except? NULL:
-    """Address of a checked array's first value; NULL for an empty one."""
-    cdef const float[::1] flat = array.reshape(-1)
-    return &flat[0] if flat.shape[0] else NULL
-
-
-cdef float *writable_floats(object array) except? NULL:
-    cdef float[::1] flat = array.reshape(-1)
-    return &flat[0] if flat.shape[0] else NULL
-
-
-cdef const int64_t *integers(object array) except? NULL:
-    cdef const int64_t[::1] flat = array.reshape(-1)
-    return &flat[0] if flat.shape[0] else NULL
-
-
-cdef object checked_starts(object starts_s, Py_ssize_t tokens):
-    """Offsets of the sequences in the packed tokens: int64 (S + 1), from 0 to T, never falling."""
-    checked_array(starts_s, "seq_starts", np.int64, (None,))
-    # Compared, not subtracted: the difference of two hostile offsets can wrap around to a positive one.
-    if (not len(starts_s) or starts_s[0] != 0 or starts_s[len(starts_s) - 1] != tokens
-            or (starts_s[1:] < starts_s[:len(starts_s) - 1]).any()):
-        raise InputError(f"seq_starts: found {shown(starts_s.tolist())}, "
-                         f"expected offsets that rise from 0 to {tokens}")
-    return starts_s
-
-
-cdef object checked_indices(object indices_t, str name, Py_ssize_t tokens, Py_ssize_t limit):
-    checked_array(indices_t, name, np.int64, (tokens,))
-    if tokens and (indices_t.min() < 0 or indices_t.max() >= limit):
-        worst = indices_t.min() if indices_t.min() < 0 else indices_t.max()
-        raise InputError(f"{name}: found {worst}, expected 0 to {limit - 1}")
-    return indices_t
-
+# ---- memory -------------------------------------------------------------------------------------------
 
 def aligned_empty(shape) -> np.ndarray:
     """An uninitialised float32 array whose first value lies on a 64-byte line. ResourceError without memory."""
@@ -261,15 +206,20 @@ cdef class Kernels:
         """Rows and columns of the register tile (MR, NR)."""
         return self.table.mr, self.table.nr
 
-    def pack_linear(self, weights, biases=None, num_threads=1) -> PackedLinear:
-        """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none."""
-        return self.pack_linears([(weights, biases)], num_threads)[0]
+    def pack_linear(self, weights, biases=None, num_threads=1, dtype="float32") -> PackedLinear:
+        """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none.
 
-    def pack_linears(self, stacks, num_threads=1) -> list:
+        dtype: what the product is computed in, "float32" or "bfloat16", to which weights are rounded and, where
+        this CPU multiplies it at full rate, `linear` rounds its rows; sums are float32.
+        """
+        return self.pack_linears([(weights, biases)], num_threads, dtype)[0]
+
+    def pack_linears(self, stacks, num_threads=1, dtype="float32") -> list:
         """Packs several `(weights, biases)`, as `pack_linear` does each, in one parallel region and one
         piece of memory, so that the system can give large pages."""
         shapes, sources = [], []
-        cdef Py_ssize_t nr = self.table.nr, n, k, total = 0
+        cdef rc_arithmetic arithmetic = checked_arithmetic(dtype, self.table)
+        cdef Py_ssize_t nr = self.table.nr, n, k, words, total = 0
         for weights, biases in stacks:
             if not len(weights):
                 raise InputError("weights: found none, expected at least one matrix")
@@ -279,7 +229,7 @@ cdef class Kernels:
                 raise InputError(f"weight: found shape {(n, k)}, expected positive sizes")
             for weight in weights:
                 sources.append((checked_array(weight, "weight", np.float32, (n, k)), total))
-                total += (n + nr - 1) // nr * nr * k
+                total += (n + nr - 1) // nr * nr * (k if arithmetic == RC_FP32 else (k + 1) // 2)
             shapes.append((len(weights), n, k))
         # A slab starts a line; so does every panel whose columns fill whole lines.
         slab = large_empty(total)
@@ -297,20 +247,21 @@ cdef class Kernels:
             unit = rc_next_unit(&meeting)
             while unit < units:
                 job = unit // UNITS_PER_MATRIX
-                self.table.pack_linear(<const float *>jobs[job, 0], jobs[job, 2], jobs[job, 3],
-                                       <float *>jobs[job, 1], unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
+                self.table.pack_linear(arithmetic, <const float *>jobs[job, 0], jobs[job, 2], jobs[job, 3],
+                                       <rc_word *>jobs[job, 1], unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
                 unit = rc_next_unit(&meeting)
             rc_float_state_leave(state)
             rc_team_wait(&meeting, rc_team_size())
         packed, begin = [], 0
         for (sections, n, k), (_, biases) in zip(shapes, stacks):
-            panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * k * nr].reshape(-1, k, nr)
+            words = k if arithmetic == RC_FP32 else (k + 1) // 2
+            panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * words * nr].reshape(-1, words, nr)
             begin += panels.size
             bias = None
             if biases is not None:
                 bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
                 checked_array(bias, "biases", np.float32, (sections * n,))
-            packed.append(PackedLinear(self, panels, bias, sections, n, k))
+            packed.append(PackedLinear(self, panels, bias, sections, n, k, dtype))
         return packed
 
     def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
@@ -330,6 +281,7 @@ cdef class Kernels:
         cdef rc_epilogue epilogue
         epilogue.activation = checked_activation(activation)
         epilogue.residual_mn, epilogue.ld_residual, epilogue.then = NULL, n, NULL
+        epilogue.narrow.rows, epilogue.narrow.ld = NULL, 0
         if residual is not None:
             if activation != "none":
                 raise InputError("residual: found one beside an activation, expected either")
@@ -339,14 +291,26 @@ cdef class Kernels:
         if m == 0:
             return out
         cdef const float *x_mk = floats(x)
+        cdef const rc_word *words_mk = x_mk
+        cdef size_t ld_words = packed.c.k
         cdef float *y_mn = writable_floats(out)
+        cdef rc_narrow narrow
+        narrow.rows, narrow.ld = NULL, 0
+        if packed.c.arithmetic == RC_BF16:
+            ld_words, narrow.ld = packed.c.words, 2 * packed.c.words
+            narrowed = aligned_empty((m, packed.c.words))
+            narrow.rows = <uint16_t *>writable_floats(narrowed)
+            words_mk = <const rc_word *>narrow.rows
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
         rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            self.table.linear(&packed.c, x_mk, packed.c.k, m, &epilogue, y_mn, n, &meeting, threadid(),
+            if narrow.rows != NULL:
+                self.table.narrow(x_mk, packed.c.k, m, packed.c.k, &narrow, threadid(), rc_team_size())
+                rc_team_wait(&meeting, rc_team_size())
+            self.table.linear(&packed.c, words_mk, ld_words, m, &epilogue, y_mn, n, &meeting, threadid(),
                               rc_team_size())
             rc_float_state_leave(state)
             rc_team_wait(&meeting, rc_team_size())
@@ -374,6 +338,7 @@ cdef class Kernels:
         what.qkv_t3h, what.ld_qkv, what.starts_s, what.s = floats(qkv), 3 * h, integers(seq_starts), s
         what.heads, what.h, what.first_tokens_only = heads, h, False
         what.context_th, what.ld_context = writable_floats(out), h
+        what.narrow.rows, what.narrow.ld = NULL, 0
         cdef rc_team meeting
         rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
@@ -394,13 +359,15 @@ cdef class Kernels:
             return out
         cdef const float *x_th = floats(x)
         cdef float *y_th = writable_floats(out)
+        cdef rc_narrow none
+        none.rows, none.ld = NULL, 0
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
         rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            self.table.layer_norm(&norm.c, x_th, h, t, h, y_th, h, threadid(), rc_team_size())
+            self.table.layer_norm(&norm.c, x_th, h, t, h, y_th, h, &none, threadid(), rc_team_size())
             rc_float_state_leave(state)
             rc_team_wait(&meeting, rc_team_size())
         return out
@@ -517,6 +484,9 @@ cdef class Kernels:
             if layer.qkv.kernels is not self:
                 raise InputError(f"layer: found weights packed for {layer.qkv.kernels.isa} kernels, "
                                  "expected this one's")
+            if layer.c.qkv.arithmetic != (<PackedLayer>layers[0]).c.qkv.arithmetic:
+                raise InputError(f"layer: found {layer.qkv.dtype} weights, expected "
+                                 f"{(<PackedLayer>layers[0]).qkv.dtype} as the first's")
             if layer.c.qkv.k != h:
                 raise InputError(f"layer: found hidden size {layer.c.qkv.k}, expected {h} as the first's")
             chain[index] = layer.c
@@ -545,12 +515,20 @@ cdef class Kernels:
         cdef size_t ld = row_distance(h)
         parts.ld_hidden, parts.ld_qkv, parts.ld_up = ld, row_distance(3 * h), row_distance(f)
         cdef size_t shared = t * max(parts.ld_qkv + ld, parts.ld_up)
-        cdef float *x_th = workspace.reserve(2 * t * ld + shared + team * per_thread)
+        # Rows of words, of half the length; those of up lie where its float32 rows would.
+        cdef bint narrow = chain[0].qkv.arithmetic == RC_BF16
+        cdef size_t ld_words = row_distance((h + 1) // 2), words = 3 * t * ld_words if narrow else 0
+        cdef float *x_th = workspace.reserve(2 * t * ld + shared + words + team * per_thread)
         parts.attended_th = x_th + t * ld
         parts.qkv_t3h = parts.attended_th + t * ld
         parts.context_th = parts.qkv_t3h + t * parts.ld_qkv
         parts.up_tf = parts.qkv_t3h
-        parts.scratch = parts.qkv_t3h + shared
+        parts.narrow_x.rows = <uint16_t *>(parts.qkv_t3h + shared)
+        parts.narrow_context.rows = parts.narrow_x.rows + 2 * t * ld_words
+        parts.narrow_attended.rows = parts.narrow_context.rows + 2 * t * ld_words
+        parts.narrow_up.rows, parts.narrow_up.ld = <uint16_t *>parts.up_tf, 2 * row_distance((f + 1) // 2)
+        parts.narrow_x.ld = parts.narrow_context.ld = parts.narrow_attended.ld = 2 * ld_words
+        parts.scratch = parts.qkv_t3h + shared + words
         parts.scratch_per_thread = per_thread
         cdef const float *given_th = floats(x)
         cdef float *out_th = writable_floats(out)
@@ -563,6 +541,8 @@ cdef class Kernels:
             state = rc_float_state_enter()
             ith, nth = threadid(), rc_team_size()
             copy_rows(given_th, h, x_th, ld, t, h, ith, nth)
+            if narrow:
+                self.table.narrow(given_th, h, t, h, &parts.narrow_x, ith, nth)
             rc_team_wait(&meeting, nth)
             for one in range(count):
                 self.table.encoder_layer(&chain[one], starts_s, s,

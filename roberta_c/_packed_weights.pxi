@@ -10,16 +10,21 @@ cdef class PackedLinear:
     cdef readonly Kernels kernels
     cdef readonly object panels, bias
     cdef readonly Py_ssize_t sections, n, k
+    cdef readonly str dtype
 
-    def __cinit__(self, Kernels kernels not None, panels, bias, Py_ssize_t sections, Py_ssize_t n, Py_ssize_t k):
+    def __cinit__(self, Kernels kernels not None, panels, bias, Py_ssize_t sections, Py_ssize_t n, Py_ssize_t k,
+                  str dtype="float32"):
         rows, columns = kernels.tile
         if sections < 1 or n < 1 or k < 1:
             raise InputError(f"packed: found {sections} sections of {(n, k)}, expected positive sizes")
-        checked_array(panels, "panels", np.float32, (sections * ((n + columns - 1) // columns), k, columns))
+        self.c.arithmetic = checked_arithmetic(dtype, kernels.table)
+        self.c.words = k if self.c.arithmetic == RC_FP32 else (k + 1) // 2
+        checked_array(panels, "panels", np.float32,
+                      (sections * ((n + columns - 1) // columns), self.c.words, columns))
         if bias is not None:
             checked_array(bias, "bias", np.float32, (sections * n,))
         self.kernels, self.panels, self.bias = kernels, panels, bias
-        self.sections, self.n, self.k = sections, n, k
+        self.sections, self.n, self.k, self.dtype = sections, n, k, dtype
         self.c.panels_pkn = floats(panels)
         if bias is not None:
             self.c.bias_n = floats(bias)
@@ -32,7 +37,7 @@ cdef class PackedLinear:
         cdef Py_ssize_t panels = len(self.panels) // self.sections
         bias = None if self.bias is None else self.bias[index * self.n:(index + 1) * self.n]
         return PackedLinear(self.kernels, self.panels[index * panels:(index + 1) * panels], bias, 1, self.n,
-                            self.k)
+                            self.k, self.dtype)
 
     @property
     def nbytes(self) -> int:
@@ -106,6 +111,8 @@ cdef class PackedLayer:
                              f"{len(output_norm.weight)}, expected {h}")
         if heads < 1 or h % heads:
             raise InputError(f"heads: found {heads}, expected a divisor of {h}")
+        if any(p.dtype != qkv.dtype for p in (attention_output, up, down)):
+            raise InputError("encoder layer: found parts of different dtypes, expected one")
         if any(p.kernels is not qkv.kernels for p in (attention_output, up, down)):
             raise InputError("encoder layer: found parts packed by different Kernels, expected one")
         self.qkv, self.attention_output, self.up, self.down = qkv, attention_output, up, down

@@ -26,7 +26,7 @@ from .weights import LoadReport, WeightSource
 
 logger = logging.getLogger(__name__)
 
-DTYPES = ("float32",)
+DTYPES = ("float32", "bfloat16")
 
 Model = TypeVar("Model", bound="PreTrainedModel")
 
@@ -47,7 +47,7 @@ class PreTrainedModel(Module):
         self.config = config
         self.kernels = source.kernels
         self.num_threads = source.num_threads
-        self.dtype = "float32"
+        self.dtype = source.dtype
         self.name_or_path = config.name_or_path
         self.load_report = LoadReport()
 
@@ -68,9 +68,9 @@ class PreTrainedModel(Module):
     ) -> Model:
         """Loads a model from a folder or a Hub repository, as published: safetensors or torch's .bin.
 
-        dtype: the arithmetic, whatever type the file holds. num_threads: None for what this process may
-        use. isa: None for the best this CPU has. Other keywords replace fields of config.json. Raises
-        ModelFileError, UnsafeFileError, HubError, InputError.
+        dtype: the arithmetic, whatever type the file holds: "float32", or "bfloat16" for the layers'
+        products. num_threads: None for what this process may use. isa: None for the best this CPU has. Other
+        keywords replace fields of config.json. Raises ModelFileError, UnsafeFileError, HubError, InputError.
         """
         if not isinstance(dtype, str) or dtype not in DTYPES:
             raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
@@ -101,7 +101,7 @@ class PreTrainedModel(Module):
         if config.output_attentions:
             logger.warning("%s: output_attentions is set and not supported: outputs come without", path_or_id)
         checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, **where))
-        source = WeightSource(checkpoint, config, kernels, threads)
+        source = WeightSource(checkpoint, config, kernels, threads, dtype)
         model = cls(config, source)
         model.name_or_path = str(path_or_id)
         model.load_report = source.report()

@@ -43,12 +43,18 @@ class WeightSource:
     """The tensors of one checkpoint, taken by canonical name; remembers which were taken."""
 
     def __init__(
-        self, checkpoint: Checkpoint, config: RobertaConfig, kernels: Kernels, num_threads: int
+        self,
+        checkpoint: Checkpoint,
+        config: RobertaConfig,
+        kernels: Kernels,
+        num_threads: int,
+        dtype: str = "float32",
     ) -> None:
         self.checkpoint = checkpoint
         self.config = config
         self.kernels = kernels
         self.num_threads = num_threads
+        self.dtype = dtype  # of the encoder layers' products; embeddings and heads are float32
         self.place = str(checkpoint.files[0])
         self.stored_names = names.canonical_names(checkpoint.tensors, self.place)
         self.missing: list[str] = []
@@ -94,14 +100,14 @@ class WeightSource:
         """One packed linear layer of one or several stacked `<prefix>.weight` and `<prefix>.bias`."""
         return self.linears([prefixes])[0]
 
-    def linears(self, stacks: Sequence[Sequence[str]]) -> list[PackedLinear]:
+    def linears(self, stacks: Sequence[Sequence[str]], dtype: str = "float32") -> list[PackedLinear]:
         """Several of them, packed together: fewer parallel regions, and memory in larger pages."""
         sources = [
             [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
             for prefixes in stacks
         ]
         stacked = [(weights, biases) for weights, biases in sources]
-        packed = self.kernels.pack_linears(stacked, self.num_threads)
+        packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
         # What was packed is not looked at again, and would stay in this process's resident memory: 345 of 707
         # MiB for RoBERTa-base. At once, as the peak counts (AMD Zen 5 server core, 2026-11-22).
         del sources, stacked
@@ -149,7 +155,8 @@ class WeightSource:
                 (prefix("attention_output"),),
                 (prefix("up"),),
                 (prefix("down"),),
-            ]
+            ],
+            self.dtype,
         )
         return PackedLayer(
             qkv,

@@ -4,6 +4,7 @@
  * threads' shares are computed one after the other, the encoder layer, which has barriers, by one. Prints
  * each kernel's worst error relative to its largest value (elementwise functions: in ULP); fails where that
  * is above the bound or a byte around an output changed. */
+#include "float16.h"
 #include "roberta_c.h"
 
 #include <float.h>
@@ -76,28 +77,39 @@ static int report(const char *kernel, double worst, double bound) {
 
 /* ---- one wrapper a kernel: all of its threads' shares ---- */
 
-static rc_linear pack(const rc_kernels *kernels, const float *w_nk, const float *bias_n, size_t sections,
-                      size_t n, size_t k) {
-    const size_t panels = (n + kernels->nr - 1) / kernels->nr, floats = panels * kernels->nr * k;
-    float *panels_pkn = buffer(sections * floats);
+static rc_linear pack(const rc_kernels *kernels, rc_arithmetic arithmetic, const float *w_nk,
+                      const float *bias_n, size_t sections, size_t n, size_t k) {
+    const size_t words = arithmetic == RC_FP32 ? k : (k + 1) / 2;
+    const size_t panels = (n + kernels->nr - 1) / kernels->nr, section_words = panels * kernels->nr * words;
+    float *panels_pkn = buffer(sections * section_words);
     for (size_t section = 0; section < sections; section++)
         for (size_t ith = 0; ith < THREADS; ith++)
-            kernels->pack_linear(w_nk + section * n * k, n, k, panels_pkn + section * floats, ith, THREADS);
-    return (rc_linear){.panels_pkn = panels_pkn, .bias_n = bias_n, .sections = sections, .n = n, .k = k};
+            kernels->pack_linear(arithmetic, w_nk + section * n * k, n, k,
+                                 panels_pkn + section * section_words, ith, THREADS);
+    return (rc_linear){panels_pkn, bias_n, sections, n, k, words, arithmetic};
 }
 static void run_linear(const rc_kernels *kernels, const rc_linear *w, const float *x_mk, size_t m,
                        const rc_epilogue *epilogue, float *y_mn) {
     rc_team team;
     rc_team_init(&team);
+    const rc_word *words_mk = x_mk;
+    size_t ld = w->k;
+    if (w->arithmetic == RC_BF16) {
+        ld = w->words;
+        const rc_narrow narrow = {(uint16_t *)buffer(m * ld), 2 * ld};
+        for (size_t ith = 0; ith < THREADS; ith++)
+            kernels->narrow(x_mk, w->k, m, w->k, &narrow, ith, THREADS);
+        words_mk = (const rc_word *)narrow.rows;
+    }
     for (size_t ith = 0; ith < THREADS; ith++)
-        kernels->linear(w, x_mk, w->k, m, epilogue, y_mn, w->sections * w->n, &team, ith, THREADS);
+        kernels->linear(w, words_mk, ld, m, epilogue, y_mn, w->sections * w->n, &team, ith, THREADS);
 }
 static void run_attention(const rc_kernels *kernels, const float *qkv_t3h, const batch *batch, size_t heads,
                           size_t h, float *context_th) {
     size_t floats;
     rc_attention_scratch(kernels, batch->longest, h / heads, &floats);
     float *scratch = buffer(floats);
-    const rc_attention what = {qkv_t3h, 3 * h, batch->starts_s, batch->s, heads, h, 0, context_th, h};
+    const rc_attention what = {qkv_t3h, 3 * h, batch->starts_s, batch->s, heads, h, 0, context_th, h, {0}};
     rc_team team;
     rc_team_init(&team);
     for (size_t ith = 0; ith < THREADS; ith++) kernels->attention(&what, scratch, &team, ith, THREADS);
@@ -139,12 +151,37 @@ static double linear_error(size_t round) {
         epilogue.activation = (rc_activation)(round / 2 % 5);
     else
         epilogue.residual_mn = random_floats(m * width, 1.0f);
-    const rc_linear of_fast = pack(fast, w_nk, bias_n, sections, n, k);
-    const rc_linear of_oracle = pack(oracle, w_nk, bias_n, sections, n, k);
+    const rc_linear of_fast = pack(fast, RC_FP32, w_nk, bias_n, sections, n, k);
+    const rc_linear of_oracle = pack(oracle, RC_FP32, w_nk, bias_n, sections, n, k);
     float *found_mn = buffer(m * width), *expected_mn = buffer(m * width);
     run_linear(fast, &of_fast, x_mk, m, &epilogue, found_mn);
     run_linear(oracle, &of_oracle, x_mk, m, &epilogue, expected_mn);
     return difference(found_mn, expected_mn, m * width);
+}
+
+static float *all_rounded(const float *x_n, size_t n) {
+    float *rounded_n = buffer(n);
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t half = bfloat16_of_float(x_n[i]);
+        rounded_n[i] = widened(&half, RC_BFLOAT16, 0);
+    }
+    return rounded_n;
+}
+
+/* The product of rounded operands, in float32 sums; rows are rounded where this CPU's own way does so. */
+static double bfloat16_error(size_t round) {
+    const rc_arithmetic arithmetic = round % 2 ? RC_BF16_WEIGHTS : rc_bfloat16_arithmetic(fast);
+    const size_t m = random_size(1, round % 8 == 3 ? 250 : 40), n = random_size(1, 70);
+    const size_t k = random_size(1, round % 8 == 5 ? 900 : 450);
+    const float *w_nk = random_floats(n * k, 1.0f), *x_mk = random_floats(m * k, 1.0f);
+    const rc_epilogue plain = {.activation = RC_NO_ACTIVATION};
+    const rc_linear of_fast = pack(fast, arithmetic, w_nk, NULL, 1, n, k);
+    const rc_linear of_oracle = pack(oracle, RC_FP32, all_rounded(w_nk, n * k), NULL, 1, n, k);
+    float *found_mn = buffer(m * n), *expected_mn = buffer(m * n);
+    run_linear(fast, &of_fast, x_mk, m, &plain, found_mn);
+    run_linear(oracle, &of_oracle, arithmetic == RC_BF16 ? all_rounded(x_mk, m * k) : x_mk, m, &plain,
+               expected_mn);
+    return difference(found_mn, expected_mn, m * n);
 }
 
 static double attention_error(size_t round) {
@@ -169,8 +206,8 @@ static double layer_norm_error(size_t round) {
     const float *x_th = random_floats(t * h, 3.0f + (float)round);
     float *found_th = buffer(t * h), *expected_th = buffer(t * h);
     for (size_t ith = 0; ith < THREADS; ith++) {
-        fast->layer_norm(&norm, x_th, h, t, h, found_th, h, ith, THREADS);
-        oracle->layer_norm(&norm, x_th, h, t, h, expected_th, h, ith, THREADS);
+        fast->layer_norm(&norm, x_th, h, t, h, found_th, h, &(rc_narrow){0}, ith, THREADS);
+        oracle->layer_norm(&norm, x_th, h, t, h, expected_th, h, &(rc_narrow){0}, ith, THREADS);
     }
     return difference(found_th, expected_th, t * h);
 }
@@ -228,11 +265,11 @@ static double encoder_layer_error(size_t round) {
     for (int exact = 0; exact < 2; exact++) {
         const rc_kernels *kernels = exact ? oracle : fast;
         rc_encoder_layer layer = {.heads = heads, .activation = RC_GELU};
-        layer.qkv = pack(kernels, w_3hh, bias_n, 3, h, h);
-        layer.attention_output = pack(kernels, w_hh, bias_n, 1, h, h);
+        layer.qkv = pack(kernels, RC_FP32, w_3hh, bias_n, 3, h, h);
+        layer.attention_output = pack(kernels, RC_FP32, w_hh, bias_n, 1, h, h);
         layer.attention_norm = norms[0];
-        layer.up = pack(kernels, w_fh, bias_n, 1, f, h);
-        layer.down = pack(kernels, w_hf, bias_n, 1, h, f);
+        layer.up = pack(kernels, RC_FP32, w_fh, bias_n, 1, f, h);
+        layer.down = pack(kernels, RC_FP32, w_hf, bias_n, 1, h, f);
         layer.output_norm = norms[1];
         run_encoder_layer(kernels, &layer, &batch, first_tokens_only, exact ? expected_th : found_th);
     }
@@ -243,11 +280,9 @@ static const struct {
     const char *kernel;
     double (*error)(size_t round);
     double bound;
-} checks[] = {{"linear", linear_error, 4e-6},
-              {"attention", attention_error, 1e-5},
-              {"layer_norm", layer_norm_error, 4e-6},
-              {"embed", embed_error, 4e-6},
-              {"encoder_layer", encoder_layer_error, 2e-5}};
+} checks[] = {{"linear", linear_error, 4e-6},       {"bfloat16", bfloat16_error, 4e-6},
+              {"attention", attention_error, 1e-5}, {"layer_norm", layer_norm_error, 4e-6},
+              {"embed", embed_error, 4e-6},         {"encoder_layer", encoder_layer_error, 2e-5}};
 static const char *const functions[] = {"none", "gelu", "gelu_new", "relu", "tanh", "exponentiate"};
 static const double function_bounds[] = {0.0, 4.0, 4.0, 0.0, 2.0, 2.0};
 

@@ -50,13 +50,20 @@ def starts_of(lengths: list[int]) -> np.ndarray:
 
 
 def random_layer(
-    kernels: Kernels, rng: np.random.Generator, hidden: int, heads: int, up: int, activation: str = "gelu"
+    kernels: Kernels,
+    rng: np.random.Generator,
+    hidden: int,
+    heads: int,
+    up: int,
+    activation: str = "gelu",
+    dtype: str = "float32",
 ) -> PackedLayer:
     """An encoder layer of random weights, scaled so that attention is far from uniform."""
 
     def linear(n: int, k: int, sections: int = 1) -> PackedLinear:
         weights = [normal(rng, n, k, scale=1.5 / np.sqrt(k)) for _ in range(sections)]
-        return kernels.pack_linear(weights, [normal(rng, n, scale=0.1) for _ in range(sections)])
+        biases = [normal(rng, n, scale=0.1) for _ in range(sections)]
+        return kernels.pack_linear(weights, biases, dtype=dtype)
 
     def norm() -> Norm:
         return Norm(1 + normal(rng, hidden, scale=0.1), normal(rng, hidden, scale=0.1), 1e-5)

@@ -35,9 +35,11 @@ def tweets(test_data, tweet_sentiment_small):
     return tokenizer([lines[i] for i in chosen])["input_ids"]
 
 
-def check_same_bits(folder, rows, isa, sizes=(2, 3, 5, 8, 13, 32, 64)):
+def check_same_bits(folder, rows, isa, sizes=(2, 3, 5, 8, 13, 32, 64), dtype="float32"):
     models = [
-        roberta_c.AutoModelForSequenceClassification.from_pretrained(folder, isa=isa, num_threads=count)
+        roberta_c.AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=dtype, isa=isa, num_threads=count
+        )
         for count in (1, 2)
     ]
     alone = np.concatenate([models[0]([row]).logits for row in rows])
@@ -53,9 +55,10 @@ def check_same_bits(folder, rows, isa, sizes=(2, 3, 5, 8, 13, 32, 64)):
             assert np.array_equal(found.logits, alone[batch]), (isa, size)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("isa", available_isas())
-def test_trained_model(isa, tweet_sentiment_small, tweets):
-    check_same_bits(tweet_sentiment_small, tweets, isa)
+def test_trained_model(isa, dtype, tweet_sentiment_small, tweets):
+    check_same_bits(tweet_sentiment_small, tweets, isa, dtype=dtype)
 
 
 def test_base_size(model_folder, tweets):

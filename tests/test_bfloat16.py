@@ -1,0 +1,199 @@
+"""Products in bfloat16: rounding against torch's, products of rounded operands against float64, layers
+against their parts, and the same bits in any company. "bfloat16" is what this CPU does best, rounding rows
+too where it multiplies the type itself; "bfloat16 weights" leaves rows float32 on every CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from kernel_samples import (
+    THREADS,
+    U,
+    assert_canaries,
+    each_fast_isa,
+    each_isa,
+    each_place,
+    guarded,
+    guarded_outputs,
+    normal,
+    random_layer,
+    same_bits,
+    starts_of,
+)
+from test_encoder_layer import SHAPES, in_parts, run
+from test_linear import ACTIVATIONS, tile_edges
+
+from roberta_c._kernels import Kernels, Workspace
+from roberta_c.errors import InputError
+
+CHAIN = 2 * 192  # values in one chain of csrc/tile.inc, two a word
+each_dtype = pytest.mark.parametrize("dtype", ["bfloat16", "bfloat16 weights"])
+
+
+def rounded(x: np.ndarray) -> np.ndarray:
+    return torch.tensor(x).to(torch.bfloat16).to(torch.float32).numpy()
+
+
+def rounds_rows(kernels: Kernels, dtype: str) -> bool:
+    """Whether 1 + 2^-9, which bfloat16 cannot hold, is rounded as a row."""
+    packed = kernels.pack_linear([np.ones((1, 1), np.float32)], dtype=dtype)
+    return float(kernels.linear(np.full((1, 1), 1 + 2**-9, np.float32), packed)[0, 0]) == 1.0
+
+
+@each_isa
+@each_dtype
+def test_weights_are_rounded_as_torch_rounds_them(kernels, dtype):
+    """Ties, overflow to infinity, NaN, and random bits of normal numbers, through a product with 1."""
+    bits = np.random.default_rng(0).integers(0, 2**32, 4000, dtype=np.uint64).astype(np.uint32)
+    ties = np.array([0x3F808000, 0x3F818000, 0xBF808000, 0x3F808001, 0x3F807FFF, 0x7F7FFFFF, 0x80000000])
+    w = np.concatenate([bits, ties.astype(np.uint32)]).view(np.float32)
+    # Where the CPU multiplies bfloat16, denormals count as zero.
+    w = w[np.isnan(w) | (np.abs(w) >= 2.0**-126) | (w == 0)]
+    w = np.concatenate([w, np.array([np.inf, -np.inf, np.nan], np.float32)])
+    packed = kernels.pack_linear([w[:, None]], dtype=dtype)
+    y = kernels.linear(np.ones((1, 1), np.float32), packed)[0]
+    np.testing.assert_array_equal(y, rounded(w))
+
+
+@each_isa
+@each_dtype
+@pytest.mark.parametrize("k", [1, 2, 7, 32, CHAIN - 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3])
+def test_small_integers_are_exact_on_every_tile_edge(kernels, dtype, k):
+    rng = np.random.default_rng(k)
+    heights, widths = tile_edges(kernels)
+    for n in widths:
+        w, b = rng.integers(-4, 5, (n, k)), rng.integers(-99, 100, n)
+        packed = kernels.pack_linear([w.astype(np.float32)], [b.astype(np.float32)], dtype=dtype)
+        for m in heights:
+            x, residual = rng.integers(-4, 5, (m, k)), rng.integers(-99, 100, (m, n))
+            y = kernels.linear(x.astype(np.float32), packed, residual=residual.astype(np.float32))
+            np.testing.assert_array_equal(y, x @ w.T + b + residual)
+
+
+@each_fast_isa
+@each_dtype
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 1, 1), (13, 33, 383), (7, 17, 1009), (25, 768, 768), (3, 50, 3072)]
+)
+def test_error_is_within_the_bound_of_its_sums(kernels, dtype, m, n, k):
+    """That of float32 (test_linear.py) for the rounded operands, whose products are exact; a word's two
+    products may be added first."""
+    rng = np.random.default_rng(m + n + k)
+    x, w, b = normal(rng, m, k), normal(rng, n, k), normal(rng, n)
+    y = kernels.linear(x, kernels.pack_linear([w], [b], dtype=dtype))
+    x64 = (rounded(x) if rounds_rows(kernels, dtype) else x).astype(np.float64)
+    w64 = rounded(w).astype(np.float64)
+    bound = (min(k, CHAIN) + -(-k // CHAIN) + 3) * U * (np.abs(x64) @ np.abs(w64).T + np.abs(b))
+    assert (np.abs(y - (x64 @ w64.T + b)) <= bound).all()
+
+
+@each_fast_isa
+@each_dtype
+def test_rows_are_the_same_bits_in_any_company(kernels, dtype):
+    rng = np.random.default_rng(6)
+    mr, nr = kernels.tile
+    for case in range(40):
+        n, k = int(rng.integers(1, 3 * nr)), int(rng.integers(1, 2 * CHAIN + 40))
+        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))
+        packed = kernels.pack_linear([normal(rng, n, k)], [normal(rng, n)], dtype=dtype)
+        x = normal(rng, m, k)
+        whole = kernels.linear(x, packed, "gelu")
+        alone = np.concatenate([kernels.linear(x[i : i + 1], packed, "gelu") for i in range(m)])
+        assert same_bits(whole, alone)
+        chosen = rng.permutation(m)[: rng.integers(1, m + 1)]
+        threads = THREADS[case % len(THREADS)]
+        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), whole[chosen])
+
+
+@each_isa
+@each_dtype
+@pytest.mark.parametrize(("hidden", "heads", "up"), SHAPES)
+def test_a_layer_equals_its_parts_bit_for_bit(kernels, dtype, hidden, heads, up):
+    """Rows rounded where they are made, by LayerNorm, attention and activation, are rows rounded before a
+    product."""
+    rng = np.random.default_rng(hidden)
+    for activation in ("gelu", "relu"):
+        layers = [random_layer(kernels, rng, hidden, heads, up, activation, dtype) for _ in range(2)]
+        for lengths in ([1], [5, 1, 18], [2, 33, 1, 60]):
+            x, starts = normal(rng, sum(lengths), hidden), starts_of(lengths)
+            one = in_parts(kernels, layers[0], x, lengths)
+            expected = in_parts(kernels, layers[1], one, lengths)
+            for threads in THREADS:
+                assert same_bits(run(kernels, layers[0], x, lengths, threads), one)
+                last = kernels.encoder(layers, x, starts, Workspace(), num_threads=threads)
+                assert same_bits(last, expected)
+                first = kernels.encoder(
+                    layers, x, starts, Workspace(), first_tokens_only=True, num_threads=threads
+                )
+                assert same_bits(first, np.ascontiguousarray(expected[starts[:-1]]))
+
+
+@each_fast_isa
+def test_a_layer_of_rounded_weights_agrees_with_the_reference(kernels):
+    """Rows being float32, as closely as a layer of float32 weights does (test_encoder_layer.py)."""
+    for seed in range(10):
+        layers = [
+            random_layer(of, np.random.default_rng(seed), 64, 4, 256, dtype="bfloat16 weights")
+            for of in (kernels, Kernels("reference"))
+        ]
+        x = normal(np.random.default_rng(100 + seed), 50, 64)
+        found, expected = (run(layer.qkv.kernels, layer, x, [1, 9, 40]) for layer in layers)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=3e-5)
+
+
+@each_isa
+@each_dtype
+@each_place
+def test_touches_nothing_around_its_arrays(kernels, dtype, first_byte, monkeypatch):
+    rng = np.random.default_rng(8)
+    heights, widths = tile_edges(kernels)
+    for n in widths:
+        for k in (28, 29):
+            x, w, b = normal(rng, heights[-1], k), normal(rng, n, k), normal(rng, n)
+            for m in heights[:: max(1, len(heights) // 6)]:
+                expected = kernels.linear(x[:m], kernels.pack_linear([w], [b], dtype=dtype))
+                inputs = [guarded(a, first_byte) for a in (x[:m], w, b)]
+                with guarded_outputs(monkeypatch, first_byte):
+                    packed = kernels.pack_linear([inputs[1]], [inputs[2]], 2, dtype)
+                    y = kernels.linear(inputs[0], packed, num_threads=2)
+                assert same_bits(y, expected)
+                for array in inputs:
+                    assert_canaries(array)
+
+
+@each_isa
+@each_dtype
+@each_place
+def test_a_layer_touches_nothing_around_its_arrays(kernels, dtype, first_byte, monkeypatch):
+    rng = np.random.default_rng(9)
+    for hidden, heads, up in SHAPES:
+        layer = random_layer(kernels, rng, hidden, heads, up, dtype=dtype)
+        x = normal(rng, 24, hidden)
+        expected = run(kernels, layer, x, [5, 1, 18])
+        with guarded_outputs(monkeypatch, first_byte):
+            found = run(kernels, layer, guarded(x, first_byte), [5, 1, 18], 2)
+        assert same_bits(found, expected)
+
+
+@each_fast_isa
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_fused_activation_equals_the_activation_of_the_product(kernels, activation):
+    rng = np.random.default_rng(5)
+    packed, x = kernels.pack_linear([normal(rng, 70, 20)], dtype="bfloat16"), normal(rng, 20, 20)
+    product = kernels.linear(x, packed)
+    assert same_bits(kernels.linear(x, packed, activation), kernels.activate(product, activation))
+
+
+def test_memory_is_half():
+    kernels, weights = Kernels(), [np.ones((96, 96), np.float32)]
+    assert 2 * kernels.pack_linear(weights, dtype="bfloat16").nbytes == kernels.pack_linear(weights).nbytes
+
+
+def test_layers_of_different_types_are_an_error():
+    kernels, rng = Kernels(), np.random.default_rng(0)
+    layers = [random_layer(kernels, rng, 12, 2, 20, dtype=dtype) for dtype in ("float32", "bfloat16")]
+    with pytest.raises(InputError, match="layer: found bfloat16 weights, expected float32 as the first's"):
+        kernels.encoder(layers, np.zeros((3, 12), np.float32), starts_of([3]), Workspace())
+    with pytest.raises(InputError, match="dtype: found 'float16', expected one of float32, bfloat16"):
+        kernels.pack_linear([np.ones((2, 2), np.float32)], dtype="float16")
