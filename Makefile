@@ -28,6 +28,7 @@ bench:
 	$(PYTHON) benchmarks/linear.py --output benchmarks/results/linear.json
 	$(PYTHON) benchmarks/linear.py --isa avx2 --output benchmarks/results/linear_avx2.json
 	$(PYTHON) benchmarks/encoder.py --output benchmarks/results/encoder.json
+	$(PYTHON) benchmarks/encoder.py --dtype bfloat16 --output benchmarks/results/encoder_bfloat16.json
 	$(PYTHON) benchmarks/encoder.py --isa avx2 --engines torch --work 8x128 \
 	    --output benchmarks/results/encoder_avx2.json
 	$(PYTHON) benchmarks/threads.py --output benchmarks/results/threads.json
@@ -53,4 +54,4 @@ asan:
 	    PYTHONPATH=build/asan:tests \
 	    $(PYTHON) -P -m pytest -p no:cacheprovider --import-mode=importlib tests/test_linear.py \
 	    tests/test_attention.py tests/test_layer_norm.py tests/test_activation.py tests/test_embedding.py \
-	    tests/test_encoder_layer.py
+	    tests/test_encoder_layer.py tests/test_bfloat16.py

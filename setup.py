@@ -28,6 +28,8 @@ ISA_FLAGS = {
     "csrc/isa_avx512_bf16.c": ["-mavx512f", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
+# Files that are stubs without their flags, for compilers older than the instructions.
+OPTIONAL = {"csrc/isa_avx512_bf16.c": "AVX512-BF16"}
 PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "team")]
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
@@ -49,9 +51,20 @@ class BuildKernels(build_ext):
 
     def build_extension(self, ext):
         """Links the objects of csrc/ into the extension."""
-        openmp = self.openmp_flags()
+        openmp = [] if os.environ.get("ROBERTA_C_NO_OPENMP") == "1" else ["-fopenmp"]
+        if openmp and not self.links(
+            "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n", openmp
+        ):
+            print("warning: the C compiler has no OpenMP: building for one thread", file=sys.stderr)
+            openmp = []
         objects = []
         for source, flags in [*ISA_FLAGS.items(), *((source, []) for source in PLAIN_SOURCES)]:
+            if source in OPTIONAL and not self.links("int main(void) { return 0; }\n", flags):
+                print(
+                    f"warning: the C compiler does not know {OPTIONAL[source]}: building without",
+                    file=sys.stderr,
+                )
+                flags = []
             objects += self.compiler.compile(
                 [source],
                 output_dir=self.build_temp,
@@ -64,22 +77,17 @@ class BuildKernels(build_ext):
         ext.extra_link_args = [*LINK_FLAGS, *openmp]
         super().build_extension(ext)
 
-    def openmp_flags(self):
-        """-fopenmp where a program with it compiles and links; else nothing, and one warning."""
-        if os.environ.get("ROBERTA_C_NO_OPENMP") == "1":
-            return []
+    def links(self, program, flags):
+        """Whether a program compiles and links with these flags."""
         with tempfile.TemporaryDirectory() as folder:
-            probe = Path(folder, "openmp_probe.c")
-            probe.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            source = Path(folder, "probe.c")
+            source.write_text(program)
             try:
-                objects = self.compiler.compile([str(probe)], output_dir=folder, extra_postargs=["-fopenmp"])
-                self.compiler.link_executable(
-                    objects, "openmp_probe", output_dir=folder, extra_postargs=["-fopenmp"]
-                )
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
+                self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=flags)
             except Exception:
-                print("warning: the C compiler has no OpenMP: building for one thread", file=sys.stderr)
-                return []
-        return ["-fopenmp"]
+                return False
+        return True
 
 
 kernels = Extension(

@@ -63,7 +63,7 @@ def encoder(result: dict) -> list[str]:
     return [
         *table(head, rows),
         "",
-        f"The best peer is in bold. Largest difference from torch's logits: {apart}.",
+        f"The best peer is in bold. Largest difference from torch's float32 logits: {apart}.",
     ]
 
 
@@ -152,6 +152,7 @@ def targets_section(results: Path) -> list[str]:
 # section → heading, what must be in its result file, how it is written
 SECTIONS: dict[str, tuple[str, str, Callable[[dict], list[str]]]] = {
     "encoder": ("A whole forward pass", "engines", encoder),
+    "encoder_bfloat16": ("A whole forward pass in bfloat16", "engines", encoder),
     "encoder_avx2": ("A whole forward pass with AVX2 forced", "engines", encoder_avx2),
     "linear": ("Linear layers", "shapes", linear),
     "linear_avx2": ("Linear layers with AVX2 forced", "shapes", linear),

@@ -1,6 +1,7 @@
 /* float_state.h: the calling thread's floating-point state while kernels run: round to nearest, denormals
  * kept, whatever the host program set (some flush denormals, in their own thread only: the same text would
- * then give other bits in another thread). _kernels.pyx enters and leaves it in every thread of a region. */
+ * then give other bits in another thread; VDPBF16PS, which takes them for 0, does so in every state).
+ * _kernels.pyx enters and leaves it in every thread of a region. */
 #ifndef RC_FLOAT_STATE_H
 #define RC_FLOAT_STATE_H
 

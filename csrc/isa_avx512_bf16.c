@@ -6,8 +6,6 @@
 #if defined(__AVX512BF16__)
 #include "vec_avx512.h"
 
-#define MR 9
-#define NR 48
 #include "basics.inc"
 
 int rc_has_panel_avx512_bf16(void) { return 1; }

@@ -8,7 +8,8 @@
  * rc_team_wait where a step needs all of the step before.  They never allocate, print, exit or start
  * threads, and cannot fail: _kernels.pyx checks every argument first.  Every output element is summed over K
  * in one fixed order (tile.inc), whatever the tile, so results do not depend on M, on neighbours or on nth.
- * Rows may lie further apart than they are wide: ld is the distance from one to the next, in floats.
+ * Rows may lie further apart than they are wide: ld is the distance from one to the next, in floats unless
+ * said.
  */
 #ifndef ROBERTA_C_H
 #define ROBERTA_C_H

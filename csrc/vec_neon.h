@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <stdint.h>
-#include <string.h>
 
 #define VL 4
 typedef float32x4_t vf;

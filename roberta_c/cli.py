@@ -243,7 +243,7 @@ def _is_terminal(stream: Any) -> bool:
     default="float32",
     show_default=True,
     metavar="TYPE",
-    help="The arithmetic; or bfloat16: faster.",
+    help="The arithmetic: float32 or bfloat16.",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that this process may use."

@@ -56,16 +56,21 @@ class GuardedNumpy:
         return beside_guard_page(np.concatenate(arrays), self.at_end)
 
 
+DTYPES = ("float32", "bfloat16", "bfloat16 weights")
+
+
 def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -> None:
     def placed(array: np.ndarray) -> np.ndarray:
         return beside_guard_page(array, at_end)
 
     mr, nr = kernels.tile
     for m, n, k in ((1, 1, 1), (mr + 1, nr + 1, 7), (2 * mr - 1, 2 * nr - 1, 193), (3, nr // 2 + 1, 40)):
-        packed = kernels.pack_linear([placed(normal(rng, n, k))] * 2, [placed(normal(rng, n))] * 2)
-        residual = placed(normal(rng, m, 2 * n))
-        kernels.linear(placed(normal(rng, m, k)), packed, residual=residual, num_threads=2)
-        kernels.linear(placed(normal(rng, m, k)), packed.section(1), "gelu")
+        for dtype in DTYPES:
+            weights, biases = [placed(normal(rng, n, k))] * 2, [placed(normal(rng, n))] * 2
+            packed = kernels.pack_linear(weights, biases, dtype=dtype)
+            residual = placed(normal(rng, m, 2 * n))
+            kernels.linear(placed(normal(rng, m, k)), packed, residual=residual, num_threads=2)
+            kernels.linear(placed(normal(rng, m, k)), packed.section(1), "gelu")
     for hidden in (1, nr // 2 + 1, nr, 77):
         norm = Norm(placed(normal(rng, hidden)), placed(normal(rng, hidden)), 1e-5)
         kernels.layer_norm(placed(normal(rng, 3, hidden)), norm, num_threads=2)
@@ -84,9 +89,10 @@ def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -
         for lengths in ([1], [nr + 1, 1, 2 * mr + 1]):
             hidden, starts = heads * size, placed(starts_of(lengths))
             kernels.attention(placed(normal(rng, sum(lengths), 3 * hidden)), starts, heads, num_threads=2)
-            layer = random_layer(kernels, rng, hidden, heads, 2 * hidden + 1)
-            x = placed(normal(rng, sum(lengths), hidden))
-            kernels.encoder_layer(layer, x, starts, Workspace(), num_threads=2)
+            for dtype in DTYPES:
+                layer = random_layer(kernels, rng, hidden, heads, 2 * hidden + 1, dtype=dtype)
+                x = placed(normal(rng, sum(lengths), hidden))
+                kernels.encoder_layer(layer, x, starts, Workspace(), num_threads=2)
 
 
 def main() -> None:

@@ -492,6 +492,10 @@ def test_bad_arguments_of_pipeline(classify, tmp_path):
             pipeline("text-classification", model, tokenizer, **options)
     with pytest.raises(InputError, match="dtype: found 'float8'"):
         pipeline("text-classification", model.name_or_path, dtype="float8")
+    half = type(model).from_pretrained(model.name_or_path, dtype="bfloat16")
+    with pytest.raises(InputError, match="dtype: found 'float32', but the loaded model's is bfloat16"):
+        pipeline("text-classification", half, tokenizer, dtype="float32")
+    assert pipeline("text-classification", half, tokenizer, dtype="bfloat16").model is half
     with pytest.raises((HubError, ModelFileError, TokenizerFileError), match=str(tmp_path)):
         pipeline("text-classification", tmp_path)
     with pytest.raises(HubError, match="no such folder"):

@@ -31,7 +31,7 @@ def pipeline(
     model: Any = None,
     tokenizer: Any = None,
     *,
-    dtype: str = "float32",
+    dtype: str | None = None,
     num_threads: int | None = None,
     revision: str | None = None,
     token: str | bool | None = None,
@@ -46,7 +46,7 @@ def pipeline(
     model: a folder, a Hub repository's name, or a loaded model; None for the bundled one.
     tokenizer: a folder, a repository's name or a loaded tokenizer; None takes the model's own files, and so
         needs a model given by path or name.
-    dtype, num_threads: the arithmetic and the threads of a model that is loaded here.
+    dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is loaded here.
     revision, token, cache_dir, local_files_only: where a Hub repository's files come from.
     device: None, -1 or "cpu"; there is no other.
     options: the task's own (see TextClassificationPipeline), as defaults for every call.
@@ -83,7 +83,7 @@ def pipeline(
 
         tokenizer = _tokenizer(model if tokenizer is None else tokenizer, where)
         model = AutoModelForSequenceClassification.from_pretrained(
-            model, dtype=dtype, num_threads=num_threads, **where
+            model, dtype=dtype or "float32", num_threads=num_threads, **where
         )
     else:
         _check_loaded(model, dtype, num_threads)
@@ -110,7 +110,7 @@ def _tokenizer(tokenizer: Any, where: dict[str, Any]) -> Any:
     return tokenizer
 
 
-def _check_loaded(model: Any, dtype: str, num_threads: int | None) -> None:
+def _check_loaded(model: Any, dtype: str | None, num_threads: int | None) -> None:
     """InputError unless `model` classifies sequences and the options of loading leave it as it is."""
     from ..model import RobertaForSequenceClassification
 
@@ -119,7 +119,7 @@ def _check_loaded(model: Any, dtype: str, num_threads: int | None) -> None:
             f"model: found {type(model).__name__}, expected a folder, a Hub repository's name or a "
             "RobertaForSequenceClassification (or XLMRoberta…)"
         )
-    if dtype not in ("float32", model.dtype):
+    if dtype not in (None, model.dtype):
         raise InputError(f"dtype: found {shown(dtype)}, but the loaded model's is {model.dtype}")
     if num_threads not in (None, model.num_threads):
         raise InputError(
