@@ -200,6 +200,7 @@ def main() -> None:
         }
         for one in left_out:
             print(f"left out: {one}")
+        rest()  # engines may still run what they loaded with
         print(
             f"{result['cpu']}, {options.threads} threads, {kernels.isa}, {options.dtype}; "
             f"{peak.described()}; times in ms, the last ratio best peer / ours"

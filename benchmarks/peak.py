@@ -86,8 +86,9 @@ class Peak:
     def described(self) -> str:
         """Both rates as they are now, for a heading."""
         fma, read = self.fma(), self.read()
+        kind = "in bfloat16" if self.bits == 16 else f"at {self.bits} bits"
         return (
-            f"peak {'unknown' if fma is None else f'{fma:.0f} GF/s at {self.bits} bits'}, "
+            f"peak {'unknown' if fma is None else f'{fma:.0f} GF/s {kind}'}, "
             f"memory {'unknown' if read is None else f'{read:.0f} GB/s'}"
         )
 
