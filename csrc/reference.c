@@ -53,16 +53,16 @@ static void linear(const rc_linear *w, const rc_word *x_mk, size_t ldx, size_t m
 }
 
 static void attention(const rc_attention *a, float *scratch, rc_team *team, size_t ith, size_t nth) {
-    const size_t d = a->h / a->heads, jobs = a->s * a->heads, ld = a->ld_qkv;
+    const size_t d = a->h / a->heads, jobs = a->s * a->heads, ld = a->ld_qkv; /* always RC_FP32 */
     (void)scratch, (void)team;
     for (size_t job = jobs * ith / nth; job < jobs * (ith + 1) / nth; job++) {
         const size_t sequence = job / a->heads, first = job % a->heads * d;
         const size_t begin = (size_t)a->starts_s[sequence], end = (size_t)a->starts_s[sequence + 1];
         const size_t query = a->first_tokens_only ? sequence : begin;
         const size_t queries = a->first_tokens_only && begin < end ? 1 : end - begin;
-        const float *k = a->qkv_t3h + a->h + first, *v = k + a->h;
+        const rc_word *k = a->qkv_t3h + a->h + first, *v = k + a->h;
         for (size_t i = query; i < query + queries; i++) {
-            const float *q_d = a->qkv_t3h + i * ld + first;
+            const rc_word *q_d = a->qkv_t3h + i * ld + first;
             for (size_t c = 0; c < d; c++) {
                 double largest = -INFINITY, sum = 0.0, weighted = 0.0;
                 for (int pass = 0; pass < 2; pass++) {

@@ -82,8 +82,8 @@ typedef struct {
 /* Where one call's intermediates lie; contents are garbage on entry.  up_tf may share the memory of qkv_t3h
  * and context_th, which are done with when it is written. */
 typedef struct {
-    float *qkv_t3h, *context_th, *attended_th, *up_tf;
-    size_t ld_qkv, ld_hidden, ld_up; /* ld_hidden: of context and attended */
+    float *qkv_t3h, *context_th, *attended_th, *up_tf; /* qkv: words with RC_BF16 and even D */
+    size_t ld_qkv, ld_hidden, ld_up;                   /* ld_hidden: of context and attended */
     /* With RC_BF16: x's rows, which hold those of the layer's input on entry and of its output after, and the
      * rows of context, of attended and of up, which may lie where the float32 ones would. */
     rc_narrow narrow_x, narrow_context, narrow_attended, narrow_up;
@@ -95,9 +95,10 @@ typedef struct {
  * first_tokens_only the query of sequence i is row i, and the result has S rows; keys and values always lie
  * at the sequence's own rows. */
 typedef struct {
-    const float *qkv_t3h;
-    size_t ld_qkv;
-    const int64_t *starts_s; /* S + 1 entries */
+    rc_arithmetic arithmetic; /* RC_FP32, or RC_BF16 where D is even: then probabilities are rounded too */
+    const rc_word *qkv_t3h;   /* float32 or bfloat16 */
+    size_t ld_qkv;            /* in words */
+    const int64_t *starts_s;  /* S + 1 entries */
     size_t s, heads, h;
     int first_tokens_only;
     float *context_th;
@@ -124,6 +125,14 @@ typedef struct {
 
 /* Keys of a sequence whose scores stand in memory at a time; a multiple of every attention_nr. */
 enum { RC_KEY_BLOCK = 512 };
+
+/* What becomes of a tile's sums: residual + scale of its row * (sums + bias). */
+typedef struct {
+    const float *bias_n; /* or NULL, as are the next two */
+    const float *residual_mn;
+    const float *scale_m;
+    size_t ld_residual;
+} rc_tile_epilogue;
 
 /* One product, its tiles and panels: what a unit of it is cut from. */
 typedef struct {
@@ -184,6 +193,10 @@ typedef struct rc_kernels {
 int rc_has_panel_avx512_bf16(void);
 void rc_panel_avx512_bf16(const rc_product *of, size_t panel, size_t t0, size_t t1, int new_rows,
                           const rc_word *soon);
+/* A tile of attention's products likewise (attention_tile.inc). */
+void rc_attention_tile_avx512_bf16(size_t rows, const rc_word *a_mk, size_t lda, const rc_word *panel_kn,
+                                   size_t k, size_t columns, const rc_tile_epilogue *e, float *c_mn,
+                                   size_t ldc);
 
 typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;
 

@@ -84,7 +84,8 @@ cdef extern from "roberta_c.h" nogil:
         size_t scratch_per_thread
 
     ctypedef struct rc_attention:
-        const float *qkv_t3h
+        rc_arithmetic arithmetic
+        const rc_word *qkv_t3h
         size_t ld_qkv
         const int64_t *starts_s
         size_t s

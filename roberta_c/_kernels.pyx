@@ -316,8 +316,12 @@ cdef class Kernels:
             rc_team_wait(&meeting, rc_team_size())
         return out
 
-    def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1) -> np.ndarray:
-        """softmax(Q K^T / sqrt(D)) V within each sequence: qkv (T, 3H), seq_starts int64 (S + 1) -> (T, H)."""
+    def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1, dtype="float32") -> np.ndarray:
+        """softmax(Q K^T / sqrt(D)) V within each sequence: qkv (T, 3H), seq_starts int64 (S + 1) -> (T, H).
+
+        dtype: as of the layer's weights; with "bfloat16", where this CPU multiplies it at full rate and D is
+        even, queries, keys, probabilities and values are rounded to it.
+        """
         checked_array(qkv, "qkv", np.float32, (None, None))
         cdef size_t t = qkv.shape[0], h = qkv.shape[1] // 3, s
         if qkv.shape[1] % 3 or heads < 1 or h % heads or h == 0:
@@ -335,14 +339,25 @@ cdef class Kernels:
         scratch = aligned_empty((team * per_thread,))
         cdef float *scratch_floats = writable_floats(scratch)
         cdef rc_attention what
-        what.qkv_t3h, what.ld_qkv, what.starts_s, what.s = floats(qkv), 3 * h, integers(seq_starts), s
+        what.arithmetic, what.qkv_t3h, what.ld_qkv = RC_FP32, floats(qkv), 3 * h
+        what.starts_s, what.s = integers(seq_starts), s
         what.heads, what.h, what.first_tokens_only = heads, h, False
         what.context_th, what.ld_context = writable_floats(out), h
         what.narrow.rows, what.narrow.ld = NULL, 0
+        cdef const float *qkv_t3h = floats(qkv)
+        cdef rc_narrow narrow
+        narrow.rows, narrow.ld = NULL, 3 * h
+        if checked_arithmetic(dtype, self.table) == RC_BF16 and h // heads % 2 == 0:
+            narrowed = aligned_empty((t, 3 * h // 2))
+            narrow.rows = <uint16_t *>writable_floats(narrowed)
+            what.arithmetic, what.qkv_t3h, what.ld_qkv = RC_BF16, <const rc_word *>narrow.rows, 3 * h // 2
         cdef rc_team meeting
         rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
+            if narrow.rows != NULL:
+                self.table.narrow(qkv_t3h, 3 * h, t, 3 * h, &narrow, threadid(), rc_team_size())
+                rc_team_wait(&meeting, rc_team_size())
             self.table.attention(&what, scratch_floats + threadid() * per_thread, &meeting, threadid(),
                                  rc_team_size())
             rc_float_state_leave(state)

@@ -95,7 +95,11 @@ class SelfAttention(Module):
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
         packed = PackedHidden(hidden_states, attention_mask)
         qkv = self.qkv(packed.x_th)
-        return packed.unpack(self.kernels.attention(qkv, packed.seq_starts_s, self.heads, self.num_threads))
+        return packed.unpack(
+            self.kernels.attention(
+                qkv, packed.seq_starts_s, self.heads, self.num_threads, self.qkv.packed.dtype
+            )
+        )
 
 
 class ResidualOutput(Module):

@@ -109,7 +109,8 @@ static void run_attention(const rc_kernels *kernels, const float *qkv_t3h, const
     size_t floats;
     rc_attention_scratch(kernels, batch->longest, h / heads, &floats);
     float *scratch = buffer(floats);
-    const rc_attention what = {qkv_t3h, 3 * h, batch->starts_s, batch->s, heads, h, 0, context_th, h, {0}};
+    const rc_attention what = {RC_FP32,    qkv_t3h, 3 * h, batch->starts_s, batch->s, heads, h, 0,
+                               context_th, h,       {0}};
     rc_team team;
     rc_team_init(&team);
     for (size_t ith = 0; ith < THREADS; ith++) kernels->attention(&what, scratch, &team, ith, THREADS);

@@ -191,6 +191,31 @@ def test_a_layer_equals_its_parts_bit_for_bit(kernels, dtype, hidden, heads, up)
 
 
 @each_fast_isa
+@pytest.mark.parametrize("size", [64, 6, 5])
+def test_attention_is_that_of_rounded_operands(kernels, size):
+    """Against float64 on rounded queries, keys and values. A probability is rounded by 2^-8 of itself at
+    most, so that a mean of values moves by no more than 2^-8 of the mean of their sizes. Odd heads stay
+    float32."""
+    rng = np.random.default_rng(size)
+    lengths = [1, 2, 33, 512, 513, 1100]
+    qkv = normal(rng, sum(lengths), 3 * 2 * size)
+    found = kernels.attention(qkv, starts_of(lengths), 2, dtype="bfloat16")
+    if not rounds_rows(kernels, "bfloat16") or size % 2:
+        assert same_bits(found, kernels.attention(qkv, starts_of(lengths), 2))
+        return
+    reference = Kernels("reference")
+    expected = reference.attention(rounded(qkv), starts_of(lengths), 2)
+    sizes = rounded(qkv)
+    sizes[:, 4 * size :] = np.abs(sizes[:, 4 * size :])
+    bound = 2.0**-8 * reference.attention(sizes, starts_of(lengths), 2) + 1e-5
+    assert (np.abs(found - expected) <= bound).all()
+    assert np.abs(found - expected).max() > 1e-5, "nothing was rounded"
+    for threads in THREADS:
+        again = kernels.attention(qkv, starts_of(lengths), 2, threads, "bfloat16")
+        assert same_bits(again, found)
+
+
+@each_fast_isa
 def test_a_layer_of_rounded_weights_agrees_with_the_reference(kernels):
     """Rows being float32, as closely as a layer of float32 weights does (test_encoder_layer.py)."""
     for seed in range(10):

@@ -33,7 +33,9 @@ def run(
 
 
 def in_parts(kernels: Kernels, layer: PackedLayer, x: np.ndarray, lengths: list[int]) -> np.ndarray:
-    context = kernels.attention(kernels.linear(x, layer.qkv), starts_of(lengths), layer.heads)
+    context = kernels.attention(
+        kernels.linear(x, layer.qkv), starts_of(lengths), layer.heads, dtype=layer.qkv.dtype
+    )
     attended = kernels.linear(context, layer.attention_output, residual=x)
     attended = kernels.layer_norm(attended, layer.attention_norm)
     up = kernels.linear(attended, layer.up, layer.activation)
