@@ -167,7 +167,7 @@ def test_rows_are_the_same_bits_in_any_company(kernels, dtype):
         assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), whole[chosen])
 
 
-@each_isa
+@each_fast_isa
 @each_dtype
 @pytest.mark.parametrize(("hidden", "heads", "up"), LAYERS)
 def test_a_layer_equals_its_parts_bit_for_bit(kernels, dtype, hidden, heads, up):
@@ -197,7 +197,7 @@ def test_attention_is_that_of_rounded_operands(kernels, size):
     most, so that a mean of values moves by no more than 2^-8 of the mean of their sizes. Odd heads stay
     float32."""
     rng = np.random.default_rng(size)
-    lengths = [1, 2, 33, 512, 513, 1100]
+    lengths = [1, 2, 33, 512, 513, 1100] if size < 10 else [1, 2, 33, 513]
     qkv = normal(rng, sum(lengths), 3 * 2 * size)
     found = kernels.attention(qkv, starts_of(lengths), 2, dtype="bfloat16")
     if not rounds_rows(kernels, "bfloat16") or size % 2:
