@@ -57,8 +57,8 @@ def test_closer_to_float64_than_torch(shape, model_folder):
             own = distance(found, state.numpy(), mask)
             assert own > 1e-4, "the arithmetic is not bfloat16's"
             ratios.append(own / distance(other.float().numpy(), state.numpy(), mask))
-        # Deep random networks amplify what the first layers round, by chance more of one than of the other: of
-        # 16 models single states of 2 came out worse, up to 1.28.
+        # Deep random networks amplify what the first layers round, by chance more of one than of the other:
+        # of 16 models single states of 2 came out worse, up to 1.28.
         assert ratios[0] < 0.8, isa
         assert np.mean(ratios) < 1, isa
 
