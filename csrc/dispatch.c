@@ -32,7 +32,7 @@ static const struct {
  * published, at half of it, where widened weights do as well on exact rows. */
 static int has_fast_bfloat16(void) {
 #if defined(__x86_64__) || defined(__i386__)
-    return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16") && rc_has_panel_avx512_bf16();
+    return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16") && rc_isa_avx512_bf16() != NULL;
 #else
     return 0;
 #endif

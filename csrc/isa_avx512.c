@@ -5,8 +5,8 @@
 #include "vec_avx512.h"
 
 #define ISA_NAME "avx512"
-#define PANEL_BF16 rc_panel_avx512_bf16
-#define ATTENTION_TILE_BF16 rc_attention_tile_avx512_bf16
+#define PANEL_BF16 rc_isa_avx512_bf16()->panel
+#define ATTENTION_TILE_BF16 rc_isa_avx512_bf16()->attention_tile
 #include "kernels.inc"
 
 const rc_kernels *rc_isa_avx512(void) { return &kernels; }

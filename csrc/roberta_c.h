@@ -189,16 +189,16 @@ typedef struct rc_kernels {
                           rc_team *team, size_t ith, size_t nth);
 } rc_kernels;
 
-/* Units of work by instructions that not all CPUs of an instruction set have; arguments as in panel.inc. */
-int rc_has_panel_avx512_bf16(void);
-void rc_panel_avx512_bf16(const rc_product *of, size_t panel, size_t t0, size_t t1, int new_rows,
-                          const rc_word *soon);
-/* A tile of attention's products likewise (attention_tile.inc). */
-void rc_attention_tile_avx512_bf16(size_t rows, const rc_word *a_mk, size_t lda, const rc_word *panel_kn,
-                                   size_t k, size_t columns, const rc_tile_epilogue *e, float *c_mn,
-                                   size_t ldc);
-
 typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;
+
+/* What multiplies bfloat16 by an instruction that not all CPUs of an instruction set have: a unit of linear's
+ * work (arguments as in panel.inc), a tile of attention's products (attention_tile.inc). */
+typedef struct {
+    void (*panel)(const rc_product *of, size_t panel, size_t t0, size_t t1, int new_rows,
+                  const rc_word *soon);
+    void (*attention_tile)(size_t rows, const rc_word *a_mk, size_t lda, const rc_word *panel_kn, size_t k,
+                           size_t columns, const rc_tile_epilogue *e, float *c_mn, size_t ldc);
+} rc_bf16_kernels;
 
 /* One table per ISA file, or NULL where the file was compiled for another kind of CPU. */
 const rc_kernels *rc_isa_reference(void);
@@ -206,6 +206,7 @@ const rc_kernels *rc_isa_generic(void);
 const rc_kernels *rc_isa_neon(void);
 const rc_kernels *rc_isa_avx2(void);
 const rc_kernels *rc_isa_avx512(void);
+const rc_bf16_kernels *rc_isa_avx512_bf16(void);
 
 /* dispatch.c */
 size_t rc_isa_count(void);
