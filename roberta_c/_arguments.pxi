@@ -35,6 +35,11 @@ cdef rc_arithmetic checked_arithmetic(object dtype, const rc_kernels *table) exc
     return RC_FP32 if dtype == "float32" else RC_BF16_WEIGHTS
 
 
+cdef Py_ssize_t words_of(rc_arithmetic arithmetic, Py_ssize_t k) noexcept:
+    """The words that k values of an operand fill."""
+    return k if arithmetic == RC_FP32 else (k + 1) // 2
+
+
 cdef const float *floats(object array) except? NULL:
     """Address of a checked array's first value; NULL for an empty one."""
     cdef const float[::1] flat = array.reshape(-1)

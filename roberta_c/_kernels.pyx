@@ -229,7 +229,7 @@ cdef class Kernels:
                 raise InputError(f"weight: found shape {(n, k)}, expected positive sizes")
             for weight in weights:
                 sources.append((checked_array(weight, "weight", np.float32, (n, k)), total))
-                total += (n + nr - 1) // nr * nr * (k if arithmetic == RC_FP32 else (k + 1) // 2)
+                total += (n + nr - 1) // nr * nr * words_of(arithmetic, k)
             shapes.append((len(weights), n, k))
         # A slab starts a line; so does every panel whose columns fill whole lines.
         slab = large_empty(total)
@@ -254,7 +254,7 @@ cdef class Kernels:
             rc_team_wait(&meeting, rc_team_size())
         packed, begin = [], 0
         for (sections, n, k), (_, biases) in zip(shapes, stacks):
-            words = k if arithmetic == RC_FP32 else (k + 1) // 2
+            words = words_of(arithmetic, k)
             panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * words * nr].reshape(-1, words, nr)
             begin += panels.size
             bias = None
@@ -532,7 +532,7 @@ cdef class Kernels:
         cdef size_t shared = t * max(parts.ld_qkv + ld, parts.ld_up)
         # Rows of words, of half the length; those of up lie where its float32 rows would.
         cdef bint narrow = chain[0].qkv.arithmetic == RC_BF16
-        cdef size_t ld_words = row_distance((h + 1) // 2), words = 3 * t * ld_words if narrow else 0
+        cdef size_t ld_words = row_distance(words_of(RC_BF16, h)), words = 3 * t * ld_words if narrow else 0
         cdef float *x_th = workspace.reserve(2 * t * ld + shared + words + team * per_thread)
         parts.attended_th = x_th + t * ld
         parts.qkv_t3h = parts.attended_th + t * ld
@@ -541,7 +541,7 @@ cdef class Kernels:
         parts.narrow_x.rows = <uint16_t *>(parts.qkv_t3h + shared)
         parts.narrow_context.rows = parts.narrow_x.rows + 2 * t * ld_words
         parts.narrow_attended.rows = parts.narrow_context.rows + 2 * t * ld_words
-        parts.narrow_up.rows, parts.narrow_up.ld = <uint16_t *>parts.up_tf, 2 * row_distance((f + 1) // 2)
+        parts.narrow_up.rows, parts.narrow_up.ld = <uint16_t *>parts.up_tf, 2 * row_distance(words_of(RC_BF16, f))
         parts.narrow_x.ld = parts.narrow_context.ld = parts.narrow_attended.ld = 2 * ld_words
         parts.scratch = parts.qkv_t3h + shared + words
         parts.scratch_per_thread = per_thread

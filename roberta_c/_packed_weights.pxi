@@ -18,7 +18,7 @@ cdef class PackedLinear:
         if sections < 1 or n < 1 or k < 1:
             raise InputError(f"packed: found {sections} sections of {(n, k)}, expected positive sizes")
         self.c.arithmetic = checked_arithmetic(dtype, kernels.table)
-        self.c.words = k if self.c.arithmetic == RC_FP32 else (k + 1) // 2
+        self.c.words = words_of(self.c.arithmetic, k)
         checked_array(panels, "panels", np.float32,
                       (sections * ((n + columns - 1) // columns), self.c.words, columns))
         if bias is not None:

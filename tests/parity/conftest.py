@@ -57,6 +57,21 @@ def make_random_model(folder: Path, family: str = "roberta", seed: int = 0, **si
     return RandomModel(folder, model, config)
 
 
+def make_model_of_shape(folder: Path, shape: tuple, family: str = "roberta") -> RandomModel:
+    """One of (hidden, heads, layers, feed-forward, positions, …)."""
+    hidden, heads, layers, feed_forward, positions = shape[:5]
+    return make_random_model(
+        folder,
+        family,
+        hidden_size=hidden,
+        num_attention_heads=heads,
+        num_hidden_layers=layers,
+        intermediate_size=feed_forward,
+        max_position_embeddings=positions,
+        vocab_size=997,
+    )
+
+
 def padded_batch(rng: np.random.Generator, lengths: list[int], vocab_size: int, side: str = "right"):
     """Random ids of these lengths, padded on `side` ("right", "left" or "inside"), and their mask."""
     width = max(lengths)

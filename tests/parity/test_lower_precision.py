@@ -10,7 +10,7 @@ import pytest
 import roberta_c
 from roberta_c._kernels import available_isas
 
-from .conftest import make_random_model, padded_batch
+from .conftest import make_model_of_shape, padded_batch
 from .test_model_parity import run_transformers
 from .test_real_tweets import macro_recall
 
@@ -31,17 +31,8 @@ def distance(found, expected, mask=None) -> float:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_closer_to_float64_than_torch(shape, model_folder):
     """torch in bfloat16 rounds the residual stream, LayerNorm and softmax too; ours keeps them in float32."""
-    hidden, heads, layers, feed_forward, positions, lengths = SHAPES[shape]
-    made = make_random_model(
-        model_folder / shape,
-        hidden_size=hidden,
-        num_attention_heads=heads,
-        num_hidden_layers=layers,
-        intermediate_size=feed_forward,
-        max_position_embeddings=positions,
-        vocab_size=997,
-    )
-    ids, mask = padded_batch(np.random.default_rng(1), lengths, 997)
+    made = make_model_of_shape(model_folder / shape, SHAPES[shape])
+    ids, mask = padded_batch(np.random.default_rng(1), SHAPES[shape][-1], 997)
     double = run_transformers(copy.deepcopy(made.model).double(), ids, mask)
     theirs = run_transformers(copy.deepcopy(made.model).bfloat16(), ids, mask)
     for isa in available_isas():

@@ -15,7 +15,7 @@ import torch
 import roberta_c
 from roberta_c._kernels import available_isas
 
-from .conftest import make_random_model, padded_batch
+from .conftest import make_model_of_shape, make_random_model, padded_batch
 
 FLOOR = 1e-5
 
@@ -63,18 +63,8 @@ def check_against_transformers(made, ids, mask, auto_class=roberta_c.AutoModelFo
 @pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
 @pytest.mark.parametrize("shape", ODD_SHAPES)
 def test_odd_shapes(family, shape, model_folder):
-    hidden, heads, layers, feed_forward, positions, lengths = ODD_SHAPES[shape]
-    made = make_random_model(
-        model_folder / f"{family} {shape}",
-        family,
-        hidden_size=hidden,
-        num_attention_heads=heads,
-        num_hidden_layers=layers,
-        intermediate_size=feed_forward,
-        max_position_embeddings=positions,
-        vocab_size=997,
-    )
-    ids, mask = padded_batch(np.random.default_rng(1), lengths, 997)
+    made = make_model_of_shape(model_folder / f"{family} {shape}", ODD_SHAPES[shape], family)
+    ids, mask = padded_batch(np.random.default_rng(1), ODD_SHAPES[shape][-1], 997)
     check_against_transformers(made, ids, mask)
 
 
