@@ -101,16 +101,16 @@ def measure(
         prepared = [engine.prepare(batch) for batch in batches]
         runs[engine.name] = lambda engine=engine, prepared=prepared: engine.run(prepared)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    fma: list[float | None] = []
+    limits: list[float | None] = []
     read: list[float | None] = []
     for _, (name, run) in itertools.product(range(rounds), runs.items()):
         if name == OURS:
-            before = peak.fma(), peak.read()
+            before = peak.arithmetic(), peak.read()
             rest()
         seconds[name].append(seconds_of_one(run))
         rest()
         if name == OURS:
-            fma.append(mean_of(before[0], peak.fma()))
+            limits.append(mean_of(before[0], peak.arithmetic()))
             read.append(mean_of(before[1], peak.read()))
     ours = seconds[OURS]
     medians = {name: statistics.median(times) for name, times in seconds.items()}
@@ -122,10 +122,10 @@ def measure(
         "best_peer": best,
         "best_peer_over_ours": round(medians[best] / medians[OURS], 3),
     }
-    if None not in fma:
-        row["fma_peak_gflops"] = round(statistics.median(fma), 1)
+    if None not in limits:
+        row["peak_gflops"] = round(statistics.median(limits), 1)
         row["share_of_peak"] = round(
-            statistics.median(flops / s / 1e9 / p for s, p in zip(ours, fma, strict=True)), 4
+            statistics.median(flops / s / 1e9 / p for s, p in zip(ours, limits, strict=True)), 4
         )
     if None not in read:
         row["read_gb_per_s"] = round(statistics.median(read), 1)
@@ -191,7 +191,7 @@ def main() -> None:
         result |= {
             "isa": kernels.isa,
             "dtype": options.dtype,
-            "fma_bits": peak.bits,
+            "peak_kind": peak.kind,
             "threads": options.threads,
             "rounds": options.rounds,
             "engines": [engine.name for engine in engines],

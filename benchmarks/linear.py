@@ -91,11 +91,11 @@ def main() -> None:
     seconds: dict[tuple[str, int], list[float]] = {key: [] for key in calls}
     peaks: dict[tuple[str, int], list[tuple[float | None, float | None]]] = {key: [] for key in calls}
     for _ in range(options.rounds):
-        before = peak.fma(), peak.read()
+        before = peak.arithmetic(), peak.read()
         for key, call in calls.items():
             seconds[key].append(seconds_of_one(call))
             rest()
-            after = peak.fma(), peak.read()
+            after = peak.arithmetic(), peak.read()
             peaks[key].append((mean_of(before[0], after[0]), mean_of(before[1], after[1])))
             before = after
 
@@ -103,7 +103,7 @@ def main() -> None:
     result |= {
         "isa": kernels.isa,
         "tile": list(kernels.tile),
-        "fma_bits": peak.bits,
+        "peak_kind": peak.kind,
         "threads": threads,
         "rounds": options.rounds,
         "rows": list(rows),

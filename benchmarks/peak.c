@@ -5,6 +5,8 @@
  * its own: two units of latency 4 need 8 to wait for nothing. In assembly, so that no compiler adds a copy
  * or keeps a sum in memory.
  * dot_bf16(rounds): the same with VDPBF16PS, two multiply-adds of bfloat16 in each of 16 lanes.
+ * dot_int8(rounds): the same with VPDPBUSD, four multiply-adds of bytes in each of 16 lanes.
+ * has_K(): whether this CPU can run K.
  * read_bytes(start, bytes): every cache line of a buffer, from eight places in turn, which keeps more lines
  * on their way than one place does. bytes: a multiple of 4096.
  */
@@ -34,10 +36,12 @@ void ask_for_huge_pages(void *start, size_t bytes) {
 #define TWENTY_FOUR(F) TWELVE(F) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23)
 #define DECLARE(i) vector sum##i = a;
 #define MULTIPLY_ADD(i) __asm__ volatile("vfmadd231ps %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
-#define DOT(i) __asm__ volatile("vdpbf16ps %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
+#define DOT_BF16(i) __asm__ volatile("vdpbf16ps %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
+#define DOT_INT8(i) __asm__ volatile("vpdpbusd %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
 #define COLLECT(i) a = add(a, sum##i);
 
-/* Sums stay ordinary numbers: each grows by 2e-6 a step. */
+/* Sums stay ordinary numbers: each grows by 2e-6 a step (the same bits read as bytes: sums of integers, which
+ * may wrap). */
 #define FMA(name, isa, type, set1, step, store, repeat)                                                      \
     __attribute__((target(isa))) float name(int64_t rounds) {                                                \
         typedef type vector;                                                                                 \
@@ -60,18 +64,15 @@ FMA(fma_256, "avx2,fma", __m256, _mm256_set1_ps, MULTIPLY_ADD, _mm256_storeu_ps,
 #undef add
 #define add _mm512_add_ps
 FMA(fma_512, "avx512f", __m512, _mm512_set1_ps, MULTIPLY_ADD, _mm512_storeu_ps, TWENTY_FOUR)
-FMA(dot_bf16, "avx512f", __m512, _mm512_set1_ps, DOT, _mm512_storeu_ps, TWENTY_FOUR)
+FMA(dot_bf16, "avx512f", __m512, _mm512_set1_ps, DOT_BF16, _mm512_storeu_ps, TWENTY_FOUR)
+FMA(dot_int8, "avx512f", __m512, _mm512_set1_ps, DOT_INT8, _mm512_storeu_ps, TWENTY_FOUR)
 #undef add
 
-int widest_fma(void) {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f")) {
-        return 512;
-    }
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 256 : 0;
-}
-
-int has_bf16(void) { return __builtin_cpu_supports("avx512bf16") != 0; }
+int has_fma_128(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+int has_fma_256(void) { return has_fma_128(); }
+int has_fma_512(void) { return __builtin_cpu_supports("avx512f") != 0; }
+int has_dot_bf16(void) { return __builtin_cpu_supports("avx512bf16") != 0; }
+int has_dot_int8(void) { return __builtin_cpu_supports("avx512vnni") != 0; }
 
 __attribute__((target("avx2"))) float read_bytes(const float *start, size_t bytes) {
     enum { places = 8, line = 16 };
@@ -100,15 +101,13 @@ __attribute__((target("avx2"))) float read_bytes(const float *start, size_t byte
     float name(int64_t rounds) {                                                                             \
         (void)rounds;                                                                                        \
         return 0;                                                                                            \
-    }
+    }                                                                                                        \
+    int has_##name(void) { return 0; }
 NO_FMA(fma_128)
 NO_FMA(fma_256)
 NO_FMA(fma_512)
 NO_FMA(dot_bf16)
-
-int widest_fma(void) { return 0; }
-
-int has_bf16(void) { return 0; }
+NO_FMA(dot_int8)
 
 float read_bytes(const float *start, size_t bytes) {
     float sums[8] = {0};
@@ -128,20 +127,15 @@ static double now(void) {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* what: 128, 256 or 512 for `size` rounds of multiply-adds of so many bits, 16 for those of bfloat16; 0 for
- * reading `size` bytes from start.
+/* arithmetic: one of the functions above, for `size` rounds of it; NULL for reading `size` bytes from start.
  * begin_end: two numbers of this thread's own, by a clock that all threads share. */
-float work_together(int64_t *arrived, int64_t team, int what, int64_t size, const float *start,
-                    double *begin_end) {
+float work_together(int64_t *arrived, int64_t team, float (*arithmetic)(int64_t), int64_t size,
+                    const float *start, double *begin_end) {
     __atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(arrived, __ATOMIC_ACQUIRE) < team) {
     }
     begin_end[0] = now();
-    float result = what == 512   ? fma_512(size)
-                   : what == 256 ? fma_256(size)
-                   : what == 128 ? fma_128(size)
-                   : what == 16  ? dot_bf16(size)
-                                 : read_bytes(start, (size_t)size);
+    float result = arithmetic ? arithmetic(size) : read_bytes(start, (size_t)size);
     begin_end[1] = now();
     return result;
 }

@@ -1,4 +1,4 @@
-"""What this machine can do at most, measured: multiply-adds a second by vector width, bytes read a second.
+"""What this machine can do at most, measured: multiply-adds a second by kind, bytes read a second.
 
     python benchmarks/peak.py --threads 2
 
@@ -19,30 +19,60 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from machine import description, save
 
-FMA_SECONDS, SLICES = 1e-3, 7
+SLICE_SECONDS, SLICES = 1e-3, 7
 READ_BYTES = 512 << 20  # far above any last-level cache here, and more than RoBERTa-base's 340 MB of weights
-# As in peak.c: independent sums of multiply-adds by width; 16: of bfloat16 at 512 bits, two a lane.
-CHAINS = {128: 12, 256: 12, 512: 24, 16: 24}
-MULTIPLY_ADDS = {128: 4, 256: 8, 512: 16, 16: 32}  # in one instruction
 HUGE_PAGE = 2 << 20
 
 
+class Kind(NamedTuple):
+    """One kind of arithmetic; its name is its function's in peak.c."""
+
+    chains: int  # independent sums
+    multiply_adds: int  # in one instruction
+    words: str
+
+
+KINDS = {
+    "fma_128": Kind(12, 4, "at 128 bits"),
+    "fma_256": Kind(12, 8, "at 256 bits"),
+    "fma_512": Kind(24, 16, "at 512 bits"),
+    "dot_bf16": Kind(24, 32, "in bfloat16"),
+    "dot_int8": Kind(24, 64, "in int8"),
+}
+# What kernels of an instruction set multiply with, the quickest first; bfloat16 is widened to float32 where
+# it cannot be multiplied. int8 at 256 bits is not measured.
+MULTIPLY_WITH = {
+    ("avx512", "float32"): ("fma_512",),
+    ("avx512", "bfloat16"): ("dot_bf16", "fma_512"),
+    ("avx512", "int8"): ("dot_int8",),
+    ("avx2", "float32"): ("fma_256",),
+    ("avx2", "bfloat16"): ("fma_256",),
+}
+
+
+def kind_in_words(kind: str | None) -> str:
+    """Such as "at 512 bits"."""
+    return KINDS[kind].words if kind else "of an unknown kind"
+
+
 class Peak:
-    """Measures with `threads` threads. A rate is None where it cannot be had: no compiler, no x86 FMA."""
+    """Measures with `threads` threads, unless told `kind`: what `isa` (None: the best) multiplies `dtype` by.
+
+    A rate is None where it cannot be had: no compiler, no x86, no such instruction.
+    """
 
     def __init__(self, threads: int, isa: str | None = None, dtype: str = "float32") -> None:
         self.threads = threads
         self._library = compiled()
-        widest = self._library.widest_fma() if self._library else 0
-        self.bits = min(widest, 256) if isa == "avx2" else widest if isa in (None, "avx512") else 0
-        self.widest = widest
-        self.has_bf16 = bool(self._library and self._library.has_bf16())
-        if dtype == "bfloat16" and self.bits == 512 and self.has_bf16:
-            self.bits = 16
+        self._here = {kind for kind in KINDS if self._library and getattr(self._library, f"has_{kind}")()}
+        isas = ("avx512", "avx2") if isa is None else (isa,)
+        wanted = [kind for one in isas for kind in MULTIPLY_WITH.get((one, dtype), ())]
+        self.kind = next((kind for kind in wanted if kind in self._here), None)
         # Each on a CPU of its own: two that were woken on one would measure half.
         pin = None
         if hasattr(os, "sched_setaffinity"):
@@ -52,25 +82,24 @@ class Peak:
                 os.sched_setaffinity(0, {next(cpus)})
 
         self._pool = ThreadPoolExecutor(threads, initializer=pin)
-        self._rounds: dict[int, int] = {}
+        self._rounds: dict[str, int] = {}
         self._memory: np.ndarray | None = None
 
-    def fma(self, bits: int | None = None) -> float | None:
-        """10^9 operations a second, two a multiply-add, at `bits` (a key of CHAINS) or as the measured
-        kernels multiply."""
-        bits = bits or self.bits
-        if not bits or bits > self.widest or (bits == 16 and not self.has_bf16):
+    def arithmetic(self, kind: str | None = None) -> float | None:
+        """10^9 operations a second, two a multiply-add, of a kind of KINDS."""
+        kind = kind or self.kind
+        if kind not in self._here:
             return None
-        operations = 2 * CHAINS[bits] * MULTIPLY_ADDS[bits] * self.threads
-        if bits not in self._rounds:
-            self._rounds[bits] = 1000
+        operations = 2 * KINDS[kind].chains * KINDS[kind].multiply_adds * self.threads
+        if kind not in self._rounds:
+            self._rounds[kind] = 1000
             for _ in range(3):  # the first calls wake threads and raise clocks
-                seconds = self._seconds(bits, [self._rounds[bits]] * self.threads)
-                self._rounds[bits] = max(1000, int(self._rounds[bits] * FMA_SECONDS / seconds))
-        rounds = [self._rounds[bits]] * self.threads
+                seconds = self._seconds(kind, [self._rounds[kind]] * self.threads)
+                self._rounds[kind] = max(1000, int(self._rounds[kind] * SLICE_SECONDS / seconds))
+        rounds = [self._rounds[kind]] * self.threads
         # Their median: a slice in which another program had a core for a moment would flatter whoever is
         # divided by it, and the best is what the machine gives for a millisecond, not for a forward pass.
-        seconds = statistics.median(self._seconds(bits, rounds) for _ in range(SLICES))
+        seconds = statistics.median(self._seconds(kind, rounds) for _ in range(SLICES))
         return operations * rounds[0] / seconds / 1e9
 
     def read(self) -> float | None:
@@ -81,19 +110,16 @@ class Peak:
             self._memory = self._large_buffer()
         share = READ_BYTES // self.threads // 4096 * 4096
         starts = [self._memory.ctypes.data + index * share for index in range(self.threads)]
-        return share * self.threads / self._seconds(0, [share] * self.threads, starts) / 1e9
+        return share * self.threads / self._seconds(None, [share] * self.threads, starts) / 1e9
 
     def described(self) -> str:
         """Both rates as they are now, for a heading."""
-        fma, read = self.fma(), self.read()
-        kind = "in bfloat16" if self.bits == 16 else f"at {self.bits} bits"
-        return (
-            f"peak {'unknown' if fma is None else f'{fma:.0f} GF/s {kind}'}, "
-            f"memory {'unknown' if read is None else f'{read:.0f} GB/s'}"
-        )
+        arithmetic, read = self.arithmetic(), self.read()
+        known = arithmetic is not None and f"{arithmetic:.0f} GF/s {kind_in_words(self.kind)}"
+        return f"peak {known or 'unknown'}, memory {'unknown' if read is None else f'{read:.0f} GB/s'}"
 
-    def _seconds(self, bits: int, sizes: list[int], starts: list[int] | None = None) -> float:
-        """From the first thread's start to the last one's end."""
+    def _seconds(self, kind: str | None, sizes: list[int], starts: list[int] | None = None) -> float:
+        """From the first thread's start to the last one's end; without a kind, of reading."""
         arrived = ctypes.c_int64(0)
         times = np.zeros((self.threads, 2))
         waiting = [
@@ -101,7 +127,7 @@ class Peak:
                 self._library.work_together,
                 ctypes.byref(arrived),
                 self.threads,
-                bits,
+                getattr(self._library, kind) if kind else None,
                 size,
                 starts[index] if starts else None,
                 times[index].ctypes.data,
@@ -137,7 +163,7 @@ def compiled() -> ctypes.CDLL | None:
     library.work_together.argtypes = [
         ctypes.c_void_p,
         ctypes.c_int64,
-        ctypes.c_int,
+        ctypes.c_void_p,
         ctypes.c_int64,
         ctypes.c_void_p,
         ctypes.c_void_p,
@@ -163,9 +189,8 @@ def main() -> None:
         peak = Peak(threads)
         found: dict[str, list[float | None]] = {}
         for _ in range(options.rounds):
-            for bits in CHAINS:
-                name = "dot_bf16_gflops" if bits == 16 else f"fma_{bits}_gflops"
-                found.setdefault(name, []).append(peak.fma(bits))
+            for kind in KINDS:
+                found.setdefault(f"{kind}_gflops", []).append(peak.arithmetic(kind))
             found.setdefault("read_gb_per_s", []).append(peak.read())
         medians = {
             name: None if None in of else round(statistics.median(of), 1) for name, of in found.items()

@@ -16,6 +16,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import PercentFormatter
+from peak import kind_in_words
 
 HERE = Path(__file__).parent
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ as well.
@@ -79,7 +80,7 @@ def linear(result: dict) -> plt.Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_xlabel("rows M")
-    axes.set_ylabel(f"share of the peak\n({result['fma_bits']} bits, {result['threads']} threads)")
+    axes.set_ylabel(f"share of the peak\n({kind_in_words(result['peak_kind'])}, {result['threads']} threads)")
     axes.legend(loc="upper left")
     return figure
 

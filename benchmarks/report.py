@@ -13,6 +13,7 @@ from pathlib import Path
 
 import startup as startup_benchmark
 import targets
+from peak import kind_in_words
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -82,9 +83,10 @@ def speed(result: dict) -> list[str]:
 def encoder_avx2(result: dict) -> list[str]:
     rows = []
     for name, row in result["work"].items():
-        peak = f"{row['fma_peak_gflops']:.0f}" if "fma_peak_gflops" in row else "unknown"
+        peak = f"{row['peak_gflops']:.0f}" if "peak_gflops" in row else "unknown"
         rows.append([name, f"{row['ms']['roberta_c']:,.1f}", f"{row['gflops']:.0f}", peak, share(row)])
-    return table(["", "ms", "useful GF/s", f"peak at {result['fma_bits']} bits, GF/s", "share"], rows)
+    peak = f"peak {kind_in_words(result['peak_kind'])}, GF/s"
+    return table(["", "ms", "useful GF/s", peak, "share"], rows)
 
 
 def linear(result: dict) -> list[str]:
@@ -99,7 +101,7 @@ def linear(result: dict) -> list[str]:
         floors = [f"{cell['over_memory_floor']:.2f}" if "over_memory_floor" in cell else "" for cell in cells]
         pairs = zip(map(share, cells), floors, strict=True)
         rows.append([str(m), *(one for pair in pairs for one in pair)])
-    return [f"Share of the peak at {result['fma_bits']} bits:", "", *table(head, rows)]
+    return [f"Share of the peak {kind_in_words(result['peak_kind'])}:", "", *table(head, rows)]
 
 
 def threads(result: dict) -> list[str]:
