@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 HIDDEN, FEED_FORWARD, HEADS, LAYERS = 768, 3072, 12, 12
 VOCABULARY = 50265
 
-# What every short text must read at least once: float32 weights and biases of the encoder's linear layers.
-ENCODER_WEIGHT_BYTES = (
-    4 * LAYERS * (4 * HIDDEN * (HIDDEN + 1) + 2 * HIDDEN * FEED_FORWARD + HIDDEN + FEED_FORWARD)
-)
+# What every short text must read at least once: weights and biases of the encoder's linear layers.
+ENCODER_WEIGHTS = LAYERS * (4 * HIDDEN * (HIDDEN + 1) + 2 * HIDDEN * FEED_FORWARD + HIDDEN + FEED_FORWARD)
 
 
 def save_random_base_model(

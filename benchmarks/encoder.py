@@ -2,6 +2,7 @@
 
     python benchmarks/encoder.py --threads 2 --output benchmarks/results/encoder.json
     python benchmarks/encoder.py --dtype bfloat16 --output benchmarks/results/encoder_bfloat16.json
+    python benchmarks/encoder.py --dtype int8 --output benchmarks/results/encoder_int8.json
 
 All engines hold the same random weights in one process and take turns on the same ids, in one type, with the
 same threads; medians over rounds. Each one's logits are first compared with torch's in float32. In every
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from base_model import ENCODER_WEIGHT_BYTES, save_random_base_model, useful_flops
+from base_model import ENCODER_WEIGHTS, save_random_base_model, useful_flops
 from engines import (
     CTranslate2,
     Engine,
@@ -30,9 +31,11 @@ from engines import (
     export_onnx,
     installed,
     optimize_onnx,
+    typed,
 )
 from machine import description, save
 from peak import Peak, mean_of
+from quantization import calibration_samples, quantize_onnx, quantize_openvino
 from turns import rest, seconds_of_one
 from workloads import NAMES, workloads
 
@@ -44,35 +47,47 @@ NEEDS = {
     "openvino": ("openvino", "onnx"),
     "ctranslate2": ("ctranslate2",),
 }
-IN_BFLOAT16 = ("torch", "openvino")  # who can
+# Who can, by type; what else it then needs.
+PEERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "float32": dict.fromkeys(NEEDS, ()),
+    "bfloat16": {"torch": (), "openvino": ()},
+    "int8": {"onnxruntime": (), "onnxruntime fused": (), "openvino": ("nncf",), "ctranslate2": ()},
+}
 # Logits here are of order 1. Twelve layers of float32 rounding in different orders move them by some 2e-6;
-# bfloat16 anywhere, a wrong mask or a wrong position by 1e-3 and more. bfloat16 moves them by some 1e-2, on
-# purpose: then only gross errors can be told from it.
-TOLERANCE = {"float32": 1e-4, "bfloat16": 0.2}
+# bfloat16 anywhere, a wrong mask or a wrong position by 1e-3 and more. bfloat16 moves them by some 1e-2 and
+# int8 by some 1e-1, on purpose: then only gross errors can be told from it.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.2, "int8": 0.5}
+WEIGHT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 
 
 def load(
     names: list[str], data: Path, folder: Path, threads: int, isa: str | None, dtype: str
 ) -> tuple[list[Engine], Engine]:
-    """The engines by name, ours first; ours and torch always. And who is right: torch in float32."""
+    """The engines by name, ours first; ours always, torch where it has the type. And who is right: torch in
+    float32."""
     checkpoint = folder / "checkpoint"
     reference = save_random_base_model(checkpoint)
     judge = Torch(reference, threads)
     engines: list[Engine] = [Ours(checkpoint, threads, isa, dtype)]
-    engines.append(judge if dtype == "float32" else Torch(reference, threads, dtype))
+    if "torch" in PEERS[dtype]:
+        engines.append(judge if dtype == "float32" else Torch(reference, threads, dtype))
     plain, fused = folder / "plain.onnx", folder / "fused.onnx"
     if {"onnxruntime", "onnxruntime fused", "openvino"} & set(names):
         export_onnx(reference, plain)
-    if "onnxruntime" in names:
-        engines.append(OnnxRuntime("onnxruntime", plain, threads))
     if "onnxruntime fused" in names:
         print("onnxruntime fused:", optimize_onnx(plain, fused))
-        engines.append(OnnxRuntime("onnxruntime fused", fused, threads))
+    for name, graph in (("onnxruntime", plain), ("onnxruntime fused", fused)):
+        if name in names:
+            if dtype == "int8":
+                graph, exact = graph.with_suffix(".int8.onnx"), graph
+                quantize_onnx(exact, graph)
+            engines.append(OnnxRuntime(typed(name, dtype), graph, threads))
     if "openvino" in names:
-        engines.append(OpenVino(plain, threads, dtype))
+        model = quantize_openvino(plain, calibration_samples()) if dtype == "int8" else plain
+        engines.append(OpenVino(model, threads, dtype))
     if "ctranslate2" in names:
         convert_to_ctranslate2(checkpoint, data / "data/roberta", folder / "ctranslate2")
-        engines.append(CTranslate2(folder / "ctranslate2", reference, threads))
+        engines.append(CTranslate2(folder / "ctranslate2", reference, threads, dtype))
     return engines, judge
 
 
@@ -164,19 +179,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7, help="1: small shapes only, to see that all runs")
     parser.add_argument("--work", help=f"some of {', '.join(NAMES)}, separated by commas")
-    parser.add_argument("--engines", help=f"peers: some of {', '.join(NEEDS)}; torch is always there")
-    parser.add_argument("--dtype", choices=TOLERANCE, default="float32", help="of all engines that can")
+    parser.add_argument("--engines", help=f"peers: some of {', '.join(NEEDS)}; torch always, but for int8")
+    parser.add_argument("--dtype", choices=PEERS, default="float32", help="of all engines that can")
     parser.add_argument("--isa", help="force our instruction set; the peak is then of its width")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
 
     data = options.data.resolve()
-    wanted = chosen(options.engines, tuple(NEEDS) if options.dtype == "float32" else IN_BFLOAT16)
-    left_out = [f"{name} (not installed)" for name in wanted if not all(map(installed, NEEDS[name]))]
+    peers = PEERS[options.dtype]
+    wanted = chosen(options.engines, tuple(peers))
+    left_out = [
+        f"{name} (not installed)" for name in wanted if not all(map(installed, (*NEEDS[name], *peers[name])))
+    ]
     if "ctranslate2" in wanted and not (data / "data/roberta/vocab.json").exists():
         left_out.append("ctranslate2 (no data/roberta, whose vocabulary its converter wants; set --data)")
     wanted = [name for name in wanted if not any(one.startswith(f"{name} (") for one in left_out)]
+    if not wanted and "torch" not in peers:
+        raise SystemExit(f"nobody to compare with: {', '.join(left_out)}")
     names = chosen(options.work or ("1x8,1x32" if options.rounds == 1 else None), NAMES)
     work, missing = workloads(data, names)
     left_out += missing
@@ -185,9 +205,10 @@ def main() -> None:
         engines, judge = load(wanted, data, Path(folder), options.threads, options.isa, options.dtype)
         kernels = engines[0].model.kernels
         peak = Peak(options.threads, kernels.isa, options.dtype)
-        weight_bytes = ENCODER_WEIGHT_BYTES / (1 if options.dtype == "float32" else 2)
-        packages = ("roberta_c", "torch", "transformers", "onnxruntime", "openvino", "ctranslate2", "numpy")
-        result = description(packages)
+        weight_bytes = ENCODER_WEIGHTS * WEIGHT_BYTES[options.dtype]
+        packages = ["roberta_c", "torch", "transformers", "onnxruntime", "openvino", "ctranslate2", "numpy"]
+        packages += ["nncf"] if options.dtype == "int8" else []
+        result = description(tuple(packages))
         result |= {
             "isa": kernels.isa,
             "dtype": options.dtype,
