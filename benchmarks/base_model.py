@@ -16,6 +16,12 @@ VOCABULARY = 50265
 # What every short text must read at least once: weights and biases of the encoder's linear layers.
 ENCODER_WEIGHTS = LAYERS * (4 * HIDDEN * (HIDDEN + 1) + 2 * HIDDEN * FEED_FORWARD + HIDDEN + FEED_FORWARD)
 
+# How far apart two engines' logits may be, which are of order 1 here. Twelve layers of float32 rounding in
+# different orders move them by some 2e-6; bfloat16 anywhere, a wrong mask or a wrong position by 1e-3 and
+# more. bfloat16 moves them by some 1e-2 and int8 by some 1e-1, on purpose: then only gross errors can be told
+# from it.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.2, "int8": 0.5}
+
 
 def save_random_base_model(
     folder: Path, layers: int = LAYERS

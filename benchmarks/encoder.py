@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from base_model import ENCODER_WEIGHTS, save_random_base_model, useful_flops
+from base_model import ENCODER_WEIGHTS, TOLERANCE, save_random_base_model, useful_flops
 from engines import (
     CTranslate2,
     Engine,
@@ -53,10 +53,6 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
     "bfloat16": {"torch": (), "openvino": ()},
     "int8": {"onnxruntime": (), "onnxruntime fused": (), "openvino": ("nncf",), "ctranslate2": ()},
 }
-# Logits here are of order 1. Twelve layers of float32 rounding in different orders move them by some 2e-6;
-# bfloat16 anywhere, a wrong mask or a wrong position by 1e-3 and more. bfloat16 moves them by some 1e-2 and
-# int8 by some 1e-1, on purpose: then only gross errors can be told from it.
-TOLERANCE = {"float32": 1e-4, "bfloat16": 0.2, "int8": 0.5}
 WEIGHT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 
 

@@ -2,12 +2,17 @@
 
     python benchmarks/linear.py --threads 2 --output benchmarks/results/linear.json
     python benchmarks/linear.py --threads 2 --isa avx2 --output benchmarks/results/linear_avx2.json
+    python benchmarks/linear.py --threads 2 --dtype int8 --output benchmarks/results/linear_int8.json
 
 The three shapes of RoBERTa-base that take nearly all of its time, each with what is done while its results
 are in registers or in the first-level cache. Every call uses another copy of the weights, together far
 larger than the last-level cache: in a model, too, a layer's weights come from memory. The peak (peak.py) is
 measured between the pieces. For few rows, time is compared with what reading the weights takes at the
 measured rate.
+
+In bfloat16 and int8, times are longer than a product's in a model: `Kernels.linear` takes float32 rows, and
+narrowing these to the type, into memory that it allocates, is in every call. In a model what is before a
+product gives narrow rows. So only many rows are measured.
 """
 
 from __future__ import annotations
@@ -25,8 +30,10 @@ from peak import Peak, mean_of
 from turns import rest, seconds_of_one
 
 from roberta_c._kernels import Kernels, PackedLinear, aligned_empty
+from roberta_c.model import DTYPES
 
 ROWS = (1, 4, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
+MANY_ROWS = (128, 256, 512, 1024)
 FEW_ROWS = 32  # up to here reading the weights is what limits; above, arithmetic
 WEIGHTS_BYTES = 192 << 20
 # name → sections, columns of each, depth, epilogue
@@ -37,17 +44,15 @@ SHAPES = {
 }
 
 
-def packed_copies(kernels: Kernels, name: str, threads: int) -> list[PackedLinear]:
+def packed_copies(kernels: Kernels, name: str, threads: int, dtype: str) -> list[PackedLinear]:
     """One layer after another, so many that no cache holds them."""
     sections, n, k, _ = SHAPES[name]
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal((n, k), dtype=np.float32) / k**0.5 for _ in range(sections)]
     biases = [rng.standard_normal(n, dtype=np.float32) for _ in range(sections)]
-    first = kernels.pack_linear(weights, biases, threads)
-    return [
-        first,
-        *(kernels.pack_linear(weights, biases, threads) for _ in range(WEIGHTS_BYTES // first.nbytes)),
-    ]
+    first = kernels.pack_linear(weights, biases, threads, dtype)
+    others = range(WEIGHTS_BYTES // first.nbytes)
+    return [first, *(kernels.pack_linear(weights, biases, threads, dtype) for _ in others)]
 
 
 def call_of(
@@ -70,15 +75,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9, help="1: a few M only, to see that all runs")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the products")
     parser.add_argument("--isa", help="an instruction set to force; the peak is then of its width")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
 
     kernels = Kernels(options.isa)
-    peak = Peak(options.threads, kernels.isa)
-    rows = (1, 32, 128) if options.rounds == 1 else ROWS
+    peak = Peak(options.threads, kernels.isa, options.dtype)
+    rows = ROWS if options.dtype == "float32" else MANY_ROWS
+    if options.rounds == 1:
+        rows = tuple(m for m in rows if m in (1, 32, 128))
     threads = options.threads
-    packed = {name: packed_copies(kernels, name, threads) for name in SHAPES}
+    packed = {name: packed_copies(kernels, name, threads, options.dtype) for name in SHAPES}
     calls = {
         (name, m): call_of(kernels, name, itertools.cycle(packed[name]), m, threads)
         for name, m in itertools.product(SHAPES, rows)
@@ -102,6 +110,7 @@ def main() -> None:
     result = description(("roberta_c", "numpy"))
     result |= {
         "isa": kernels.isa,
+        "dtype": options.dtype,
         "tile": list(kernels.tile),
         "peak_kind": peak.kind,
         "threads": threads,
@@ -110,7 +119,7 @@ def main() -> None:
         "shapes": {},
     }
     print(
-        f"{result['cpu']}, {threads} threads, {kernels.isa}; {peak.described()}; "
+        f"{result['cpu']}, {threads} threads, {kernels.isa}, {options.dtype}; {peak.described()}; "
         "share of the peak, in brackets time over the memory floor"
     )
     print(f"{'M':>5} " + "".join(f"{name + ' (' + SHAPES[name][3] + ')':>24}" for name in SHAPES))

@@ -1,6 +1,7 @@
 """How much memory does a model take, and does it take more and more?
 
     python benchmarks/memory.py --output benchmarks/results/memory.json
+    python benchmarks/memory.py --dtype int8 --output benchmarks/results/memory_int8.json
 
 Peak: a process that loads RoBERTa-base (random weights) from its files and computes one batch of 8 × 128;
 the most that was resident, mapped files included.
@@ -20,22 +21,26 @@ from pathlib import Path
 from base_model import save_random_base_model
 from machine import description, save
 
+from roberta_c.model import DTYPES
+
 SMALL_LAYERS = 2
 BATCHES_BEFORE = 100  # after which the allocators of Python and C have what these shapes need
 ALLOWANCE_MB = 60  # for the interpreter, numpy, this package and the word embeddings in use
-PROGRAM = r"""
+MODEL = r"""
 import json, re, sys
 import numpy as np
 import roberta_c
+
+folder, threads, dtype = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+model = roberta_c.RobertaForSequenceClassification.from_pretrained(folder, num_threads=threads, dtype=dtype)
 
 def resident(field):
     return int(re.search(field + r":\s+(\d+) kB", open("/proc/self/status").read())[1]) * 1024
 
 """
 PEAK = (
-    PROGRAM
+    MODEL
     + r"""
-model = roberta_c.RobertaForSequenceClassification.from_pretrained(sys.argv[1], num_threads=int(sys.argv[2]))
 loaded = resident("VmHWM")
 model(np.random.default_rng(0).integers(3, 50000, (8, 128)))
 layers = [layer.packed for layer in model.roberta.encoder.layer]
@@ -45,10 +50,9 @@ print(json.dumps({"peak_bytes": resident("VmHWM"), "loaded_bytes": loaded, "pack
 """
 )
 GROWTH = (
-    PROGRAM
+    MODEL
     + r"""
-model = roberta_c.RobertaForSequenceClassification.from_pretrained(sys.argv[1], num_threads=int(sys.argv[2]))
-batches, before = int(sys.argv[3]), int(sys.argv[4])
+batches, before = int(sys.argv[4]), int(sys.argv[5])
 rng = np.random.default_rng(0)
 def run(sizes):
     model([rng.integers(3, 2003, size).tolist() for size in sizes])
@@ -79,6 +83,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=3, help="starts whose peak is measured; the largest counts"
     )
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--batches", type=int, help="default: 10,000, or 200 if --rounds is 1")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -88,14 +93,15 @@ def main() -> None:
         base, small = Path(folder) / "base", Path(folder) / "small"
         save_random_base_model(base)
         save_random_base_model(small, SMALL_LAYERS)
-        peaks = [in_a_process(PEAK, base, options.threads) for _ in range(options.rounds)]
-        growth = in_a_process(GROWTH, small, options.threads, batches, BATCHES_BEFORE)
+        peaks = [in_a_process(PEAK, base, options.threads, options.dtype) for _ in range(options.rounds)]
+        growth = in_a_process(GROWTH, small, options.threads, options.dtype, batches, BATCHES_BEFORE)
     resident, anonymous = growth["resident_bytes"], growth["anonymous_bytes"]
 
     peak = max(peaks, key=lambda one: one["peak_bytes"])
     allowed = peak["packed_bytes"] + ALLOWANCE_MB * 1_000_000
     result = description(("roberta_c", "numpy", "safetensors"))
     result |= {
+        "dtype": options.dtype,
         "threads": options.threads,
         "rounds": options.rounds,
         "peak_mb": round(peak["peak_bytes"] / 1e6, 1),

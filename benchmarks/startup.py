@@ -1,6 +1,7 @@
 """What does it cost to get the first answer: disk, time and memory, against torch with transformers?
 
     python benchmarks/startup.py --output benchmarks/results/startup.json
+    python benchmarks/startup.py --dtype int8 --output benchmarks/results/startup_int8.json
 
 Each start is a process of its own, timed from the interpreter's first line: import, tokenizer, weights, first
 answer, second answer. Just before it the same program runs once untimed, so that all files are in the page
@@ -11,6 +12,9 @@ in this environment, by their own lists of files: torch's here is its smaller bu
 `from_outside` is timed from before the process is started to its first logits, by a clock that both
 processes share: it counts the interpreter's own start too. There ONNX Runtime, if installed, starts from its
 .onnx file and tokenizer.json, and what `import roberta_c` alone and an empty program take is shown beside.
+
+In bfloat16 and int8 only ours starts, from the same float32 files, and in int8, from outside, ONNX Runtime
+from a graph that was quantized before.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from base_model import save_random_base_model
+from base_model import TOLERANCE, save_random_base_model
 from machine import description, save
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -37,7 +41,7 @@ from packaging.utils import canonicalize_name
 PHASES = ("import", "load the tokenizer", "load the weights", "first answer", "second answer")
 TEXT = "I love using the Transformers library!"
 
-# What a user writes, with a clock between the lines. %s: the imports, how ids are asked for.
+# What a user writes, with a clock between the lines. %s: the imports, how weights and ids are asked for.
 PROGRAM = r"""
 import json, re, sys, time
 marks = [time.perf_counter()]
@@ -45,7 +49,7 @@ marks = [time.perf_counter()]
 marks.append(time.perf_counter())
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
 marks.append(time.perf_counter())
-model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1]%s)
 marks.append(time.perf_counter())
 for _ in range(2):
     logits = model(**tokenizer([sys.argv[2]], return_tensors="%s")).logits
@@ -63,18 +67,24 @@ print(time.monotonic(), *logits[0].tolist())
 """
 USUAL = """
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1]%s)
 logits = model(**tokenizer([sys.argv[2]], return_tensors="%s")).logits"""
+OURS = (
+    "from roberta_c import AutoModelForSequenceClassification, AutoTokenizer",
+    ", dtype=sys.argv[3]",
+    "np",
+)
+TORCH = (
+    "import torch\ntorch.set_grad_enabled(False)\n"
+    "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+    "",
+    "pt",
+)
 FROM_OUTSIDE = {
     "an empty program": "import time; print(time.monotonic())",
     "import roberta_c": "import roberta_c, time; print(time.monotonic())",
-    "roberta_c": FIRST_LOGITS
-    % ("from roberta_c import AutoModelForSequenceClassification, AutoTokenizer" + USUAL % "np"),
-    "torch, transformers": FIRST_LOGITS
-    % (
-        "import torch\ntorch.set_grad_enabled(False)\n"
-        "from transformers import AutoModelForSequenceClassification, AutoTokenizer" + USUAL % "pt"
-    ),
+    "roberta_c": FIRST_LOGITS % (OURS[0] + USUAL % OURS[1:]),
+    "torch, transformers": FIRST_LOGITS % (TORCH[0] + USUAL % TORCH[1:]),
     "onnxruntime, tokenizers": FIRST_LOGITS
     % """
 import numpy, onnxruntime, tokenizers
@@ -86,25 +96,23 @@ session = onnxruntime.InferenceSession(
 ids = numpy.array([tokenizer.encode(sys.argv[2]).ids])
 logits = session.run(None, {"input_ids": ids, "attention_mask": numpy.ones_like(ids)})[0]""",
 }
-PROGRAMS = {
-    "roberta_c": PROGRAM % ("from roberta_c import AutoModelForSequenceClassification, AutoTokenizer", "np"),
-    "torch": PROGRAM
-    % (
-        "import torch\ntorch.set_grad_enabled(False)\n"
-        "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
-        "pt",
-    ),
+PROGRAMS = {"roberta_c": PROGRAM % OURS, "torch": PROGRAM % TORCH}
+# Who starts, from outside, in a type.
+CASES_IN = {
+    "float32": tuple(FROM_OUTSIDE),
+    "bfloat16": ("roberta_c",),
+    "int8": ("roberta_c", "onnxruntime, tokenizers"),
 }
 
 
-def second_run(program: str, model: Path) -> tuple[float, str]:
+def second_run(program: str, model: Path, dtype: str) -> tuple[float, str]:
     """When the second of two processes was started, one after the other, and the last line that it printed.
 
     The first may not find its files in the page cache, where a kernel reclaims memory ahead of need, nor free
     memory behind the pages it is given, where a virtual machine's host takes back what lies idle: here (a
     shared AMD EPYC, 2026-11-22) that took 0.3 to 0.5 s in one start of four.
     """
-    command = [sys.executable, "-W", "ignore", "-c", program, str(model), TEXT]
+    command = [sys.executable, "-W", "ignore", "-c", program, str(model), TEXT, dtype]
     offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
     for _ in range(2):
         begin = time.monotonic()
@@ -112,42 +120,66 @@ def second_run(program: str, model: Path) -> tuple[float, str]:
     return begin, done.stdout.splitlines()[-1]
 
 
-def start(engine: str, model: Path) -> dict:
+def start(engine: str, model: Path, dtype: str) -> dict:
     """One process from its first line to its second answer."""
-    return json.loads(second_run(PROGRAMS[engine], model)[1])
+    return json.loads(second_run(PROGRAMS[engine], model, dtype)[1])
 
 
-def first_logits(case: str, model: Path) -> tuple[float, list[float]]:
+def first_logits(case: str, model: Path, dtype: str) -> tuple[float, list[float]]:
     """Milliseconds from before the process is started to its first logits, and these."""
-    begin, printed = second_run(FROM_OUTSIDE[case], model)
+    begin, printed = second_run(FROM_OUTSIDE[case], model, dtype)
     end, *logits = map(float, printed.split())
     return 1e3 * (end - begin), logits
 
 
-def from_outside(folders: dict[str, Path], rounds: int) -> dict[str, float]:
+def from_outside(
+    folders: dict[str, Path], rounds: int, dtype: str, expected: list[float]
+) -> dict[str, float]:
     """Medians by case, in turns."""
     times: dict[str, list[float]] = {case: [] for case in folders}
     answers: dict[str, list[float]] = {}
     for _ in range(rounds):
         for case, folder in folders.items():
-            ms, answers[case] = first_logits(case, folder)
+            ms, answers[case] = first_logits(case, folder, dtype)
             times[case].append(ms)
-    expected = answers["torch, transformers"]
     for case, logits in answers.items():
-        assert not logits or max(abs(a - b) for a, b in zip(logits, expected, strict=True)) < 1e-4, case
+        assert not logits or near(logits, expected, dtype), case
     return {case: round(statistics.median(of), 1) for case, of in times.items()}
 
 
-def make_onnx_folder(reference: Any, vocabulary: Path, folder: Path) -> None:
+def near(logits: list[float], expected: list[float], dtype: str) -> bool:
+    return max(abs(a - b) for a, b in zip(logits, expected, strict=True)) < TOLERANCE[dtype]
+
+
+def logits_of(reference: Any, vocabulary: Path) -> list[float]:
+    """torch's in float32."""
+    import torch
+    from transformers import AutoTokenizer
+
+    with torch.inference_mode():
+        return (
+            reference(**AutoTokenizer.from_pretrained(vocabulary)([TEXT], return_tensors="pt"))
+            .logits[0]
+            .tolist()
+        )
+
+
+def make_onnx_folder(reference: Any, vocabulary: Path, folder: Path, dtype: str) -> None:
     """What a program without torch and transformers would be given: a graph and a tokenizer.json."""
     from engines import export_onnx, optimize_onnx
+    from quantization import quantize_onnx
     from transformers import AutoTokenizer
 
     folder.mkdir()
-    plain = folder / "plain.onnx"
+    plain, fused, model = folder / "plain.onnx", folder / "fused.onnx", folder / "model.onnx"
     export_onnx(reference, plain)
-    optimize_onnx(plain, folder / "model.onnx")
+    optimize_onnx(plain, fused)
     plain.unlink()
+    if dtype == "int8":
+        quantize_onnx(fused, model)
+        fused.unlink()
+    else:
+        fused.rename(model)
     AutoTokenizer.from_pretrained(vocabulary).save_pretrained(folder)
 
 
@@ -211,6 +243,7 @@ def table(rows: list[dict]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--dtype", choices=CASES_IN, default="float32")
     parser.add_argument(
         "--data",
         type=Path,
@@ -228,27 +261,28 @@ def main() -> None:
         reference = save_random_base_model(base)
         for name in ("vocab.json", "merges.txt"):
             shutil.copyfile(options.data / "data/roberta" / name, base / name)
-        cases = {
-            "torch, transformers": ("torch", base),
-            "roberta_c": ("roberta_c", base),
-            "roberta_c, bundled model": ("roberta_c", roberta_c.bundled_model_path()),
-        }
+        expected = logits_of(reference, base)
+        cases = {"roberta_c": ("roberta_c", base)}
+        if options.dtype == "float32":
+            bundled = ("roberta_c", roberta_c.bundled_model_path())
+            cases = {"torch, transformers": ("torch", base), **cases, "roberta_c, bundled model": bundled}
         runs: dict[str, list[dict]] = {case: [] for case in cases}
         for _ in range(options.rounds):
             for case, what in cases.items():
-                runs[case].append(start(*what))
-        ours, theirs = (runs[case][0]["logits"] for case in ("roberta_c", "torch, transformers"))
-        assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) < 1e-4, "the engines disagree"
+                runs[case].append(start(*what, options.dtype))
+        for case, (_, model) in cases.items():
+            assert model != base or near(runs[case][0]["logits"], expected, options.dtype), case
 
-        outside = dict.fromkeys(FROM_OUTSIDE, base)
+        outside = dict.fromkeys(CASES_IN[options.dtype], base)
         left_out = []
-        if all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnx")):
-            outside["onnxruntime, tokenizers"] = Path(folder) / "onnx"
-            make_onnx_folder(reference, base, Path(folder) / "onnx")
-        else:
-            del outside["onnxruntime, tokenizers"]
-            left_out.append("onnxruntime (not installed)")
-        outside_ms = from_outside(outside, options.rounds)
+        if "onnxruntime, tokenizers" in outside:
+            if all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnx")):
+                outside["onnxruntime, tokenizers"] = Path(folder) / "onnx"
+                make_onnx_folder(reference, base, Path(folder) / "onnx", options.dtype)
+            else:
+                del outside["onnxruntime, tokenizers"]
+                left_out.append("onnxruntime (not installed)")
+        outside_ms = from_outside(outside, options.rounds, options.dtype, expected)
 
     sizes = disk()
     rows = []
@@ -271,8 +305,16 @@ def main() -> None:
         print(f"left out: {one}")
     if options.output:
         packages = ("numpy", "tokenizers", "torch", "transformers", "onnxruntime")
-        result = {**description(packages), "threads": default_num_threads(), "rounds": options.rounds}
-        save(options.output, {**result, "left_out": left_out, "rows": rows, "from_outside_ms": outside_ms})
+        result = {
+            **description(packages),
+            "dtype": options.dtype,
+            "threads": default_num_threads(),
+            "rounds": options.rounds,
+            "left_out": left_out,
+            "rows": rows,
+            "from_outside_ms": outside_ms,
+        }
+        save(options.output, result)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How much faster is a forward pass on more threads?
 
     python benchmarks/threads.py --output benchmarks/results/threads.json
+    python benchmarks/threads.py --dtype int8 --output benchmarks/results/threads_int8.json
 
 RoBERTa-base with random weights, loaded once for every number of threads in one process; they take turns.
 """
@@ -19,6 +20,7 @@ from machine import description, save
 from turns import rest, seconds_of_one
 from workloads import random_batch
 
+from roberta_c.model import DTYPES
 from roberta_c.threads import chosen_num_threads
 
 SHAPES = ((8, 128), (1, 32), (1, 8))
@@ -33,21 +35,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, help="the most; default: what this process may use")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
 
     numbers = numbers_of_threads(options.threads or chosen_num_threads(None)[0])
     with tempfile.TemporaryDirectory() as folder:
         save_random_base_model(Path(folder))
-        models = {number: Ours(Path(folder), number) for number in numbers}
+        models = {number: Ours(Path(folder), number, dtype=options.dtype) for number in numbers}
         result = description(("roberta_c", "numpy"))
         result |= {
             "isa": models[1].model.kernels.isa,
+            "dtype": options.dtype,
             "rounds": options.rounds,
             "threads": numbers,
             "work": {},
         }
-        print(f"{result['cpu']}, {result['isa']}; ms, in brackets times faster than on one thread")
+        facts = f"{result['cpu']}, {result['isa']}, {options.dtype}"
+        print(f"{facts}; ms, in brackets times faster than on one thread")
         for size, length in SHAPES:
             batch = random_batch(size, length)
             logits = {number: model.logits(batch) for number, model in models.items()}
