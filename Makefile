@@ -20,7 +20,7 @@ lint:
 	for file in csrc/*; do \
 	    $(dir $(PYTHON))clang-format --assume-filename=x.c < $$file | diff -u $$file - || exit 1; done
 
-# Figures for README and benchmarks/README.md; needs an otherwise idle machine.
+# Figures for README and benchmarks/README.md; needs an otherwise idle machine and half an hour of it.
 bench:
 	$(PYTHON) -m pip install --quiet --editable '.[bench]'
 	mkdir -p benchmarks/results
@@ -28,12 +28,17 @@ bench:
 	$(PYTHON) benchmarks/linear.py --output benchmarks/results/linear.json
 	$(PYTHON) benchmarks/linear.py --isa avx2 --output benchmarks/results/linear_avx2.json
 	$(PYTHON) benchmarks/encoder.py --output benchmarks/results/encoder.json
-	$(PYTHON) benchmarks/encoder.py --dtype bfloat16 --output benchmarks/results/encoder_bfloat16.json
 	$(PYTHON) benchmarks/encoder.py --isa avx2 --engines torch --work 8x128 \
 	    --output benchmarks/results/encoder_avx2.json
 	$(PYTHON) benchmarks/threads.py --output benchmarks/results/threads.json
 	$(PYTHON) benchmarks/memory.py --output benchmarks/results/memory.json
 	$(PYTHON) benchmarks/startup.py --output benchmarks/results/startup.json
+	for dtype in bfloat16 int8; do \
+	    for script in encoder linear threads memory startup; do \
+	        $(PYTHON) benchmarks/$$script.py --dtype $$dtype \
+	            --output benchmarks/results/$${script}_$$dtype.json || exit 1; \
+	    done; \
+	done
 	$(PYTHON) benchmarks/targets.py
 	$(PYTHON) benchmarks/plot.py
 	$(PYTHON) benchmarks/report.py

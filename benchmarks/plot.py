@@ -48,8 +48,9 @@ def encoder(result: dict) -> plt.Figure:
     work = result["work"]
     figure, axes = plt.subplots(figsize=(6.4, 0.9 + 0.33 * len(work)), layout="constrained")
     places = range(len(work), 0, -1)
+    dtype = result.get("dtype", "float32")
     for engine in result["engines"]:
-        colour, marker = STYLES[engine]
+        colour, marker = STYLES[engine.removesuffix(f" {dtype}")]
         ratios = [row["ms"][engine] / row["ms"]["roberta_c"] for row in work.values()]
         axes.plot(ratios, places, marker, color=colour, label=engine, markersize=6)
     axes.axvline(1, color="#000000", linewidth=0.8)
@@ -58,7 +59,7 @@ def encoder(result: dict) -> plt.Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_xlabel(f"time over roberta_c's, {result['threads']} threads, float32 (further right: slower)")
+    axes.set_xlabel(f"time over roberta_c's, {result['threads']} threads, {dtype} (further right: slower)")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
@@ -101,6 +102,8 @@ def startup(result: dict) -> plt.Figure:
 # picture → result file, what must be in it, how it is drawn
 PICTURES = {
     "encoder": ("encoder", "engines", encoder),
+    "encoder_bfloat16": ("encoder_bfloat16", "engines", encoder),
+    "encoder_int8": ("encoder_int8", "engines", encoder),
     "linear": ("linear", "shapes", linear),
     "linear_avx2": ("linear_avx2", "shapes", linear),
     "startup": ("startup", "from_outside_ms", startup),

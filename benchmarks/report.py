@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import startup as startup_benchmark
 import targets
@@ -40,6 +41,10 @@ def origin(result: dict) -> str:
     return f"{', '.join(facts)}. {packages}.{left_out}"
 
 
+def dtype_of(result: dict) -> str:
+    return result.get("dtype", "float32")
+
+
 def share(row: dict) -> str:
     return f"{row['share_of_peak']:.1%}" if "share_of_peak" in row else "unknown"
 
@@ -68,16 +73,28 @@ def encoder(result: dict) -> list[str]:
     ]
 
 
-def speed(result: dict) -> list[str]:
-    """The encoder's table in short, for who has not chosen an engine yet."""
-    head = [f"RoBERTa-base, float32, {result['threads']} threads", "ours, ms"]
+def speed(float32: dict, *lower: dict) -> list[str]:
+    """The encoder's tables in short, for who has not chosen an engine yet."""
+    head = [f"RoBERTa-base, {float32['threads']} threads, ms", "ours", "torch", "best other engine"]
     rows = []
-    for name, row in result["work"].items():
-        ms, best = row["ms"], row["best_peer"]
-        cells = [f"{ms['torch']:,.1f} ({ms['torch'] / ms['roberta_c']:.1f}×)"]
-        cells.append(f"{ms[best]:,.1f} ({row['best_peer_over_ours']:.2f}×, {best})")
+    for name, row in float32["work"].items():
+        ms = row["ms"]
+        cells = [f"{ms['torch']:,.1f} ({ms['torch'] / ms['roberta_c']:.1f}×)", best_of(row, "float32")]
         rows.append([name, f"**{ms['roberta_c']:,.1f}**", *cells])
-    return table([*head, "torch, ms", "best other engine, ms"], rows)
+    for result in lower:
+        head += [f"ours, {dtype_of(result)}", "best other engine"]
+        for cells in rows:
+            row = result["work"].get(cells[0])
+            ours = row and f"**{row['ms']['roberta_c']:,.1f}**"
+            cells += [ours, best_of(row, dtype_of(result))] if row else ["", ""]
+    return table(head, rows)
+
+
+def best_of(row: dict, dtype: str) -> str:
+    """The quickest of the other engines; of which type is said elsewhere."""
+    best = row["best_peer"]
+    name = best.removesuffix(f" {dtype}")
+    return f"{row['ms'][best]:,.1f} ({row['best_peer_over_ours']:.2f}×, {name})"
 
 
 def encoder_avx2(result: dict) -> list[str]:
@@ -104,69 +121,121 @@ def linear(result: dict) -> list[str]:
     return [f"Share of the peak {kind_in_words(result['peak_kind'])}:", "", *table(head, rows)]
 
 
-def threads(result: dict) -> list[str]:
-    numbers = [str(number) for number in result["threads"]]
+def linear_lower(*results: dict) -> list[str]:
+    """The lower types' shares side by side."""
+    head, rows = ["share of the peak, M"], [[str(m)] for m in results[0]["rows"]]
+    for result in results:
+        head += [f"{name}, {dtype_of(result)}" for name in result["shapes"]]
+        for row in rows:
+            cells = [shape["by_rows"].get(row[0], {}) for shape in result["shapes"].values()]
+            row += map(share, cells)
+    return table(head, rows)
+
+
+def threads(*results: dict) -> list[str]:
+    numbers = [str(number) for number in results[0]["threads"]]
     rows = [
-        [name, *(f"{row['ms'][one]:,.1f} ({row['times_faster'][one]:.2f}×)" for one in numbers)]
+        [
+            f"{name}, {dtype_of(result)}",
+            *(f"{row['ms'][one]:,.1f} ({row['times_faster'][one]:.2f}×)" for one in numbers),
+        ]
+        for result in results
+        if result["threads"] == results[0]["threads"]
         for name, row in result["work"].items()
     ]
     return table(["ms, by threads", *numbers], rows)
 
 
-def memory(result: dict) -> list[str]:
-    resident, own = result["resident_mb"], result["anonymous_mb"]
+def memory(*results: dict) -> list[str]:
+    first = results[0]
+
+    def by_dtype(title: str, cell: Callable[[dict], str]) -> list[str]:
+        return [title, *map(cell, results)]
+
+    def growth(of: str, by: str) -> Callable[[dict], str]:
+        return lambda result: f"{result[of][0]:.1f} to {result[of][-1]:.1f} ({result[by]:+.2%})"
+
     return table(
-        ["", "MB"],
+        ["MB", *map(dtype_of, results)],
         [
-            ["most resident, loading and 8 x 128", f"{result['peak_mb']:.0f}"],
-            ["the same, loading alone", f"{result['peak_after_loading_mb']:.0f}"],
-            ["packed encoder weights", f"{result['packed_encoder_mb']:.0f}"],
-            [
-                f"most resident over (packed + {result['allowance_mb']} MB)",
-                f"{result['peak_over_packed_and_allowance']:.2f}×",
-            ],
-            [
-                f"resident over {result['batches']:,} batches",
-                f"{resident[0]:.1f} to {resident[-1]:.1f} ({result['growth']:+.2%})",
-            ],
-            [
-                "the same without mapped files",
-                f"{own[0]:.1f} to {own[-1]:.1f} ({result['growth_of_anonymous']:+.2%})",
-            ],
+            by_dtype("most resident, loading and 8 x 128", lambda result: f"{result['peak_mb']:.0f}"),
+            by_dtype("the same, loading alone", lambda result: f"{result['peak_after_loading_mb']:.0f}"),
+            by_dtype("packed encoder weights", lambda result: f"{result['packed_encoder_mb']:.0f}"),
+            by_dtype(
+                f"most resident over (packed + {first['allowance_mb']} MB)",
+                lambda result: f"{result['peak_over_packed_and_allowance']:.2f}×",
+            ),
+            by_dtype(f"resident over {first['batches']:,} batches", growth("resident_mb", "growth")),
+            by_dtype("the same without mapped files", growth("anonymous_mb", "growth_of_anonymous")),
         ],
     )
 
 
-def startup(result: dict) -> list[str]:
-    lines = startup_benchmark.table(result["rows"])
-    if "from_outside_ms" not in result:
-        return lines
+def startup(*results: dict) -> list[str]:
+    """The lower types' rows are beside float32's, whose names say no type."""
+    phases = [{**row, "case": typed(row["case"], result)} for result in results for row in result["rows"]]
     head = ["process start to first logits, or to the end of the program, from outside", "ms"]
-    outside = [[case, f"{ms:,.0f}"] for case, ms in result["from_outside_ms"].items()]
-    return [*lines, "", *table(head, outside)]
+    outside = [
+        [typed(case, result), f"{ms:,.0f}"]
+        for result in results
+        for case, ms in result.get("from_outside_ms", {}).items()
+    ]
+    return [*startup_benchmark.table(phases), "", *table(head, outside)]
+
+
+def typed(case: str, result: dict) -> str:
+    return case if dtype_of(result) == "float32" else f"{case}, {dtype_of(result)}"
 
 
 def targets_section(results: Path) -> list[str]:
-    found = [list(row) for row in targets.rows(results) if row[-1] != "not measured"]
-    return ["### Targets", "", *table(["target", "wanted", "measured", ""], found)] if found else []
+    found: dict[str, dict[str, str]] = {}
+    for one in targets.findings(results):
+        if one.verdict != "not measured":
+            found.setdefault(one.what, {})[one.dtype] = f"{one.figure} ({one.wanted}) {one.verdict}"
+    dtypes = [dtype for dtype in targets.DTYPES if any(dtype in cells for cells in found.values())]
+    rows = [[what, *(cells.get(dtype, "") for dtype in dtypes)] for what, cells in found.items()]
+    return ["### Targets", "", *table(["target", *dtypes], rows)] if found else []
 
 
-# section → heading, what must be in its result file, how it is written
-SECTIONS: dict[str, tuple[str, str, Callable[[dict], list[str]]]] = {
-    "encoder": ("A whole forward pass", "engines", encoder),
-    "encoder_bfloat16": ("A whole forward pass in bfloat16", "engines", encoder),
-    "encoder_avx2": ("A whole forward pass with AVX2 forced", "engines", encoder_avx2),
-    "linear": ("Linear layers", "shapes", linear),
-    "linear_avx2": ("Linear layers with AVX2 forced", "shapes", linear),
-    "threads": ("Threads", "work", threads),
-    "memory": ("Memory", "growth", memory),
-    "startup": ("Startup", "rows", startup),
+class Section(NamedTuple):
+    """`write` takes the files that exist and have in them what is needed; without the first there is none."""
+
+    heading: str  # in benchmarks/README.md; README.md's are written by hand
+    files: tuple[str, ...]
+    needed: str
+    write: Callable[..., list[str]]
+
+
+def in_types(file: str) -> tuple[str, ...]:
+    """A benchmark's result files: float32's, and the lower types'."""
+    return (file, f"{file}_bfloat16", f"{file}_int8")
+
+
+def saving(result: dict) -> list[str]:
+    return startup_benchmark.table(result["rows"])
+
+
+SECTIONS = {
+    "encoder": Section("A whole forward pass", ("encoder",), "engines", encoder),
+    "encoder_bfloat16": Section(
+        "A whole forward pass in bfloat16", ("encoder_bfloat16",), "engines", encoder
+    ),
+    "encoder_int8": Section("A whole forward pass in int8", ("encoder_int8",), "engines", encoder),
+    "encoder_avx2": Section(
+        "A whole forward pass with AVX2 forced", ("encoder_avx2",), "engines", encoder_avx2
+    ),
+    "linear": Section("Linear layers", ("linear",), "shapes", linear),
+    "linear_lower": Section(
+        "Linear layers in bfloat16 and int8", in_types("linear")[1:], "shapes", linear_lower
+    ),
+    "linear_avx2": Section("Linear layers with AVX2 forced", ("linear_avx2",), "shapes", linear),
+    "threads": Section("Threads", in_types("threads"), "work", threads),
+    "memory": Section("Memory", in_types("memory"), "growth", memory),
+    "startup": Section("Startup", in_types("startup"), "rows", startup),
 }
-# The same of README.md, where the headings are written by hand: section → its result file, what must be in
-# it, how it is written.
-SHORT_SECTIONS: dict[str, tuple[str, str, Callable[[dict], list[str]]]] = {
-    "speed": ("encoder", "engines", speed),
-    "saving": ("startup", "rows", lambda result: startup_benchmark.table(result["rows"])),
+SHORT_SECTIONS = {
+    "speed": Section("", in_types("encoder"), "engines", speed),
+    "saving": Section("", ("startup",), "rows", saving),
 }
 
 
@@ -180,17 +249,19 @@ def section(name: str, results: Path) -> list[str]:
     """The lines between a section's markers; none without figures."""
     if name == "targets":
         return targets_section(results)
-    if name in SHORT_SECTIONS:
-        file, needed, write_short = SHORT_SECTIONS[name]
-        result = result_with(needed, results / f"{file}.json")
-        return [*write_short(result), "", origin(result)] if result else []
-    heading, needed, write = SECTIONS[name]
-    result = result_with(needed, results / f"{name}.json")
-    if result is None:
+    of = SECTIONS.get(name) or SHORT_SECTIONS[name]
+    read = {file: result_with(of.needed, results / f"{file}.json") for file in of.files}
+    found = {file: result for file, result in read.items() if result}
+    if of.files[0] not in found:
         return []
+    lines = of.write(*found.values())
+    if name in SHORT_SECTIONS:
+        first, *others = found.values()
+        return [*lines, "", origin(first), *(f"{dtype_of(other)}: {origin(other)}" for other in others)]
+    origins = [f"`results/{file}.json`: {origin(result)}" for file, result in found.items()]
     picture = HERE / f"plots/{name}.svg"
-    shown = ["", f"![{heading}](plots/{name}.svg)"] if picture.exists() else []
-    return [f"### {heading}", f"`results/{name}.json`: {origin(result)}", "", *write(result), *shown]
+    shown = ["", f"![{of.heading}](plots/{name}.svg)"] if picture.exists() else []
+    return [f"### {of.heading}", *origins, "", *lines, *shown]
 
 
 def filled(text: str, results: Path) -> str:
