@@ -39,6 +39,7 @@ bench:
 	            --output benchmarks/results/$${script}_$$dtype.json || exit 1; \
 	    done; \
 	done
+	$(PYTHON) benchmarks/accuracy.py --output benchmarks/results/accuracy.json
 	$(PYTHON) benchmarks/targets.py
 	$(PYTHON) benchmarks/plot.py
 	$(PYTHON) benchmarks/report.py

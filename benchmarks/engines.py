@@ -94,12 +94,18 @@ class Torch(Engine):
             return self.model(*prepared).logits.float().numpy()
 
 
-def export_onnx(reference: transformers.PreTrainedModel, path: Path) -> None:
-    """The model with its plain attention, in the form whose pattern ONNX Runtime's optimizer knows."""
+def export_onnx(reference: transformers.PreTrainedModel, path: Path, hidden_states: bool = False) -> None:
+    """The model with its plain attention, in the form whose pattern ONNX Runtime's optimizer knows.
+
+    Its outputs are the logits and, if wanted, every hidden state.
+    """
     example = torch.tensor([[0, 100, 200, 2], [0, 300, 2, PAD]])
     names = {0: "batch", 1: "length"}
+    states = [f"hidden_state_{index}" for index in range(reference.config.num_hidden_layers + 1)]
+    states = states if hidden_states else []
     chosen = reference.config._attn_implementation
     reference.set_attn_implementation("eager")
+    reference.config.output_hidden_states = hidden_states
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -107,12 +113,16 @@ def export_onnx(reference: transformers.PreTrainedModel, path: Path) -> None:
             (example, (example != PAD).long()),
             str(path),
             input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_axes={"input_ids": names, "attention_mask": names, "logits": {0: "batch"}},
+            output_names=["logits", *states],
+            dynamic_axes={
+                **dict.fromkeys(("input_ids", "attention_mask", *states), names),
+                "logits": {0: "batch"},
+            },
             opset_version=17,
             dynamo=False,
         )
     reference.set_attn_implementation(chosen)
+    reference.config.output_hidden_states = False
 
 
 def optimize_onnx(plain: Path, optimized: Path) -> dict[str, int]:

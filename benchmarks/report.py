@@ -32,7 +32,7 @@ def origin(result: dict) -> str:
         facts.append(f"{result['threads']} threads")
     if "isa" in result:
         facts.append(result["isa"])
-    if "batches" not in result:
+    if "rounds" in result and "batches" not in result:
         facts.append(f"medians of {result['rounds']} rounds" if result["rounds"] > 1 else "one round")
     versions = {name: of for name, of in result["versions"].items() if of and name != "roberta_c"}
     facts += [f"commit {result['commit']}", result["date"]]
@@ -183,6 +183,22 @@ def startup(*results: dict) -> list[str]:
     return [*startup_benchmark.table(phases), "", *table(head, outside)]
 
 
+def accuracy(result: dict) -> list[str]:
+    """Some hidden states and the logits; the outliers' model without its outlier dimensions."""
+    lines = []
+    for title, rows in result["models"].items():
+        first = next(iter(rows.values()))
+        kind = "ordinary_states" if "ordinary_states" in first else "states"
+        layers = range(0, len(first[kind]), 2)
+        head = [f"{title}; hidden state", *map(str, layers), "logits"]
+        body = []
+        for name, row in rows.items():
+            values = [*(row[kind][layer] for layer in layers), row["logits"]]
+            body.append([name, *("" if value is None else f"{value:.1e}" for value in values)])
+        lines += ["", *table(head, body)]
+    return lines[1:]
+
+
 def typed(case: str, result: dict) -> str:
     return case if dtype_of(result) == "float32" else f"{case}, {dtype_of(result)}"
 
@@ -232,6 +248,7 @@ SECTIONS = {
     "threads": Section("Threads", in_types("threads"), "work", threads),
     "memory": Section("Memory", in_types("memory"), "growth", memory),
     "startup": Section("Startup", in_types("startup"), "rows", startup),
+    "accuracy": Section("Accuracy", ("accuracy",), "models", accuracy),
 }
 SHORT_SECTIONS = {
     "speed": Section("", in_types("encoder"), "engines", speed),
