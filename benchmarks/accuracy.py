@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
@@ -92,12 +93,9 @@ def by_torch(model: transformers.PreTrainedModel, batches: list[Batch]) -> Answe
 
 def by_ours(folder: Path, threads: int, name: str, batches: list[Batch]) -> Answers:
     dtype, environment = OURS[name]
-    before = dict(os.environ)
-    os.environ.update(environment)
-    model = Ours(folder, threads, dtype=dtype).model
-    outputs = [model(batch, output_hidden_states=True) for batch in batches]
-    os.environ.clear()
-    os.environ.update(before)
+    with mock.patch.dict(os.environ, environment):
+        model = Ours(folder, threads, dtype=dtype).model
+        outputs = [model(batch, output_hidden_states=True) for batch in batches]
     return joined(([np.concatenate(state) for state in one.hidden_states], one.logits) for one in outputs)
 
 
