@@ -41,6 +41,7 @@ _HOMES = {
     "XLMRobertaTokenizerFast": "tokenizer",
     "bundled_model_path": "bundled",
     "pipeline": "tasks",
+    "quantize_report": "quantization_report",
 }
 __all__ = [*_HOMES, "errors"]
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         XLMRobertaForSequenceClassification,
         XLMRobertaModel,
     )
+    from .quantization_report import quantize_report
     from .tasks import pipeline
     from .tokenizer import (
         AutoTokenizer,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -128,6 +129,7 @@ def program(ctx: click.Context, debug: bool) -> None:
       roberta-c classify --model org/name --file texts.txt --format jsonl > results.jsonl
       roberta-c describe org/name
       roberta-c doctor --model org/name
+      roberta-c quantize-report --model org/name --file texts.txt --dtype bfloat16
 
     Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
     2 misused.
@@ -174,6 +176,53 @@ _offline_option = click.option(
 )
 
 
+_model_option = click.option(
+    "--model",
+    metavar="PATH_OR_ID",
+    envvar="ROBERTA_C_MODEL",
+    show_envvar=True,
+    help="Folder or Hub repository of the model. Without it, a small one for English tweets answers.",
+)
+_threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that this process may use."
+)
+_max_length_option = click.option(
+    "--max-length",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Truncate to N tokens, not to the model's limit.",
+)
+
+
+def _texts_options(command: Command) -> Command:
+    texts = click.argument("texts", nargs=-1, metavar="[TEXT]...")
+    path = click.option(
+        "--file", "-f", "path", metavar="FILE", help="Read texts from FILE, one a line (-: standard input)."
+    )
+    pairs = click.option(
+        "--pairs", is_flag=True, help="Each text is a pair: two texts with a tab between them."
+    )
+    return texts(path(pairs(command)))
+
+
+def _check_texts(texts: tuple[str, ...], path: str | None) -> None:
+    if texts and path is not None:
+        raise click.UsageError("found texts both as arguments and in --file, expected one of them")
+    if not texts and path is None and (sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError("found no texts, expected arguments, --file, or lines piped in")
+
+
+def _check_revision(model: str | None, where: dict[str, Any]) -> None:
+    if model is None and where["revision"] is not None:
+        raise click.UsageError("found --revision without --model, expected both")
+
+
+def _note_bundled_model() -> None:
+    from .bundled import BUNDLED_MODEL
+
+    _report("note", f"{BUNDLED_MODEL} answers; --model names another")
+
+
 def _format_option(formats: tuple[str, ...], text: str) -> Callable[[Command], Command]:
     choice = click.Choice(formats)
     return click.option("--format", "form", type=choice, default=formats[0], show_default=True, help=text)
@@ -195,18 +244,8 @@ def _is_terminal(stream: Any) -> bool:
 
 
 @program.command(short_help="Label texts with a model.")
-@click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option(
-    "--model",
-    metavar="PATH_OR_ID",
-    envvar="ROBERTA_C_MODEL",
-    show_envvar=True,
-    help="Folder or Hub repository of the model. Without it, a small one for English tweets answers.",
-)
-@click.option(
-    "--file", "-f", "path", metavar="FILE", help="Read texts from FILE, one a line (-: standard input)."
-)
-@click.option("--pairs", is_flag=True, help="Each text is a pair: two texts with a tab between them.")
+@_model_option
+@_texts_options
 @_format_option(
     ("auto", "human", "json", "jsonl"),
     "human: for reading. jsonl: an object a line. json: an array. auto: human on a terminal, else jsonl.",
@@ -224,12 +263,7 @@ def _is_terminal(stream: Any) -> bool:
     default="default",
     help="Turns the model's outputs into scores; default: what its config calls for.",
 )
-@click.option(
-    "--max-length",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Truncate to N tokens, not to the model's limit.",
-)
+@_max_length_option
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -245,9 +279,7 @@ def _is_terminal(stream: Any) -> bool:
     metavar="TYPE",
     help="The arithmetic: float32 or bfloat16.",
 )
-@click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that this process may use."
-)
+@_threads_option
 @_hub_options
 @_offline_option
 @_debug_option
@@ -280,14 +312,10 @@ def classify(
     score; with --all or --top-k also scores; and truncated: true for a text longer than the model takes,
     which was cut.
     """
-    if texts and path is not None:
-        raise click.UsageError("found texts both as arguments and in --file, expected one of them")
+    _check_texts(texts, path)
+    _check_revision(model, where)
     if all_labels and top_k is not None:
         raise click.UsageError("found both --all and --top-k, expected one of them")
-    if not texts and path is None and (sys.stdin is None or sys.stdin.isatty()):
-        raise click.UsageError("found no texts, expected arguments, --file, or lines piped in")
-    if model is None and where["revision"] is not None:
-        raise click.UsageError("found --revision without --model, expected both")
     if form == "auto":
         form = "human" if _is_terminal(sys.stdout) else "jsonl"
     has_progress = not texts and _is_terminal(sys.stderr)
@@ -306,9 +334,7 @@ def classify(
             "text-classification", model, dtype=dtype, num_threads=threads, **options, **where
         )
         if model is None:
-            from .bundled import BUNDLED_MODEL
-
-            _report("note", f"{BUNDLED_MODEL} answers; --model names another")
+            _note_bundled_model()
         # One text alone has room for all its labels.
         every_score = all_labels or top_k is not None or (form == "human" and len(texts) == 1)
         are_parts = classifier.score_function != "none"  # of a whole, which bars can show
@@ -411,9 +437,7 @@ def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
     "--model", metavar="PATH_OR_ID", help="Folder or Hub repository of a model to load and check as well."
 )
 @_format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
-@click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Default: all that this process may use."
-)
+@_threads_option
 @_hub_options
 @_offline_option
 @_debug_option
@@ -432,8 +456,7 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
     texts, compared with the plain kernels that all others answer to (seconds for a base model). The digests
     are the same for any number of threads. Exit code 1 if something is wrong: one line of error for each.
     """
-    if model is None and where["revision"] is not None:
-        raise click.UsageError("found --revision without --model, expected both")
+    _check_revision(model, where)
 
     from .cli_doctor import machine_lines, model_lines, verdict_lines
     from .doctor import Diagnosis
@@ -458,6 +481,100 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
         _report_error(error, ctx.find_root().params["debug"])
     if diagnosis.errors:
         ctx.exit(FAILURE)
+
+
+# ---- quantize-report ---------------------------------------------------------------------------------
+
+
+@program.command("quantize-report", short_help="Compare a lower precision with float32 on your texts.")
+@_model_option
+@_texts_options
+@click.option(
+    "--dtype",
+    default="int8",
+    show_default=True,
+    metavar="TYPE",
+    help="The arithmetic to compare with float32, as for classify.",
+)
+@click.option(
+    "--labels",
+    "labels_path",
+    metavar="FILE",
+    help="Right labels, one a line, names or ids: accuracy and macro recall of both (-: standard input).",
+)
+@_format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
+@_max_length_option
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Texts at a time; choose what you will use, as times depend on it.",
+)
+@_threads_option
+@_hub_options
+@_offline_option
+@_debug_option
+def quantize_report(
+    texts: tuple[str, ...],
+    model: str | None,
+    path: str | None,
+    pairs: bool,
+    dtype: str,
+    labels_path: str | None,
+    form: str,
+    threads: int | None,
+    max_length: int | None,
+    batch_size: int,
+    **where: Any,
+) -> None:
+    """Compare a lower precision with float32 on your own texts, before switching it on.
+
+    \b
+    Examples:
+      roberta-c quantize-report --model org/name --file texts.txt --dtype bfloat16
+      roberta-c quantize-report --model org/name --file texts.txt --labels labels.txt
+      roberta-c quantize-report --file texts.txt --format json > report.json
+
+    Shows on how many texts the best label is the same, by how much scores and the vectors below the
+    classifier differ, the ten texts whose scores differ most, the error after each layer (of the first 512
+    texts), and both one's time and memory. Texts go through both in turns; tokenizing them is not timed, and
+    a few texts are timed up to five times. Texts are lines as in classify.
+    """
+    _check_texts(texts, path)
+    _check_revision(model, where)
+    if labels_path == "-" and not texts and path in (None, "-"):
+        raise click.UsageError("found both texts and --labels on standard input, expected one of them")
+
+    from .cli_input import open_source
+    from .cli_quantization_report import ProgressBar, report_lines
+    from .quantization_report import Comparison, check_label_count
+    from .tasks.text_rows import as_row
+
+    with open_source(texts, path, count_lines=False) as source:
+        rows = [as_row(text, source.name) for text in (source.pairs() if pairs else source.texts)]
+    if not rows:
+        raise InputError(f"{source.name}: found no texts, expected at least one")
+    labels, right = None, None
+    if labels_path is not None:
+        with open_source((), labels_path, count_lines=False, option="--labels") as labels_source:
+            labels = [line.strip() for line in labels_source.texts]
+        check_label_count(labels, rows, labels_source.name)
+
+    comparison = Comparison(
+        model, dtype, batch_size=batch_size, max_length=max_length, num_threads=threads, **where
+    )
+    if labels is not None:
+        right = comparison.label_ids(labels, lambda index: f"{labels_source.name}: line {index + 1}")
+    if model is None:
+        _note_bundled_model()
+    with ProgressBar() if _is_terminal(sys.stderr) else contextlib.nullcontext() as progress:
+        facts = comparison.facts(rows, right, *([] if progress is None else [progress]))
+    if form == "json":
+        _output().document(facts)
+    else:
+        _output().text(report_lines(facts, shutil.get_terminal_size((100, 24)).columns))
 
 
 def main() -> None:

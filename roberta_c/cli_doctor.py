@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .cli_output import load_report_rows, model_rows, printable, table
+from .cli_output import byte_size, load_report_rows, model_rows, printable, table
 
 _UNKNOWN = "unknown"
 _LOGITS_SHOWN = 6
@@ -80,10 +80,10 @@ def _memory_rows(memory: dict[str, Any]) -> dict[str, str]:
         return {}
     limit = memory["cgroup_limit_bytes"]
     return {
-        "total": _size(memory["total_bytes"]),
-        "available": _size(memory["available_bytes"]),
-        "cgroup limit": "no limit" if limit is None else _size(limit),
-        "peak so far": _size(memory["peak_bytes"]),
+        "total": byte_size(memory["total_bytes"]),
+        "available": byte_size(memory["available_bytes"]),
+        "cgroup limit": "no limit" if limit is None else byte_size(limit),
+        "peak so far": byte_size(memory["peak_bytes"]),
     }
 
 
@@ -110,9 +110,10 @@ def _model_rows(model: dict[str, Any]) -> dict[str, Any]:
     for name, found in load_report_rows(model).items():
         rows[f"{name} tensors"] = found
     for file in model["files"]:
-        rows[f"{file['part']}: {file['path'].rpartition('/')[2]}"] = f"{_size(file['bytes'])}  {file['path']}"
+        name = file["path"].rpartition("/")[2]
+        rows[f"{file['part']}: {name}"] = f"{byte_size(file['bytes'])}  {file['path']}"
     rows["load time"] = f"{load_ms['model']:.0f} ms, tokenizer {load_ms['tokenizer']:.0f} ms"
-    rows["peak memory so far"] = _size(model["peak_bytes"])
+    rows["peak memory so far"] = byte_size(model["peak_bytes"])
     return rows
 
 
@@ -143,13 +144,3 @@ def _logit_lines(check: dict[str, Any]) -> str:
         more = f" and {len(row) - _LOGITS_SHOWN} more" if len(row) > _LOGITS_SHOWN else ""
         lines.append(f"  {values}{more}  {printable(text) or '(an empty text)'}")
     return "\n".join(lines)
-
-
-def _size(count: int | None) -> str:
-    """Bytes as people read them."""
-    if count is None:
-        return _UNKNOWN
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"

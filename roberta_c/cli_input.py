@@ -1,4 +1,4 @@
-"""Where `roberta-c classify` gets its texts: arguments, or the lines of a file or of standard input."""
+"""Where commands get their texts: arguments, or the lines of a file or of standard input."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ class TextSource:
 
 
 @contextmanager
-def open_source(arguments: tuple[str, ...], path: str | None, count_lines: bool) -> Iterator[TextSource]:
+def open_source(
+    arguments: tuple[str, ...], path: str | None, count_lines: bool, option: str = "--file"
+) -> Iterator[TextSource]:
     """The texts of the command line, or of the file at `path`, or with neither of standard input.
 
     `path` may be "-" for standard input. With `count_lines` a regular file is read once ahead, so that its
-    total is known. Raises InputError for a file that cannot be read.
+    total is known. Raises InputError for a file that cannot be read, naming the `option` that named it.
     """
     if path is None and arguments:
         yield TextSource("arguments", "text", _decodable(arguments), len(arguments))
@@ -54,7 +56,7 @@ def open_source(arguments: tuple[str, ...], path: str | None, count_lines: bool)
             file = open(path, "rb")  # noqa: SIM115  (closed below; errors while it is in use are not its own)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"--file: {shown(path, 200)}: cannot be read: {reason}") from error
+            raise InputError(f"{option}: {shown(path, 200)}: cannot be read: {reason}") from error
         with file:
             total = (
                 _line_count(file) if count_lines and stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None

@@ -245,5 +245,15 @@ def table(values: Mapping[str, Any]) -> str:
     return aligned(rows)
 
 
+def byte_size(count: int | None) -> str:
+    """Bytes as people read them."""
+    if count is None:
+        return "unknown"
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
 def _printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))

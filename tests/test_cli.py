@@ -27,6 +27,7 @@ from roberta_c.errors import InputError, ModelFileError
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
 COMMAND = [sys.executable, "-m", "roberta_c"]
+COMMANDS = ("classify", "describe", "keys", "download", "doctor", "quantize-report")
 TWEETS = "data/tweeteval/sentiment/test_text.txt"
 
 
@@ -359,9 +360,9 @@ def test_help_and_version(run):
     for words in (["-h"], ["--help"]):
         result = run(*words)
         assert (result.exit_code, result.stderr) == (0, "")
-        for name in ("classify", "describe", "keys", "download", "doctor", "Examples:"):
+        for name in (*COMMANDS, "Examples:"):
             assert name in result.stdout
-    for name in ("classify", "describe", "keys", "download", "doctor"):
+    for name in COMMANDS:
         result = run(name, "--help")
         assert result.exit_code == 0
         assert f"roberta-c {name} " in result.stdout.split("xample")[1]

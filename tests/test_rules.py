@@ -30,10 +30,10 @@ RANKS = [
     ["model"],
     ["auto"],
     ["tasks"],
-    ["description", "parity_check"],
+    ["description", "parity_check", "quantization_report"],
     ["doctor"],
     ["cli_input", "cli_output"],
-    ["cli_doctor"],
+    ["cli_doctor", "cli_quantization_report"],
     ["cli"],
     ["__main__"],
 ]

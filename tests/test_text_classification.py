@@ -237,6 +237,7 @@ def test_batches_are_bounded_in_tokens():
         [2, 3],
         [0],
     ]
+    assert list(batches_by_length([1, 5, 3, 3], 3, 6)) == [[1], [2, 3], [0]]
     assert list(batches_by_length([], 3)) == []
 
 

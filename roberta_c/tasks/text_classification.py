@@ -274,6 +274,11 @@ class TextClassificationPipeline:
             return choose_function(self.model.config)
         return str(options.function_to_apply)
 
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens a text may have, special ones included, unless a call says otherwise."""
+        return self._max_tokens(self.options)
+
     def _max_tokens(self, options: ClassifyOptions) -> int:
         """How many tokens a row may have: what the model's positions, the tokenizer and the caller allow."""
         usable = self.model.config.max_tokens

@@ -184,15 +184,17 @@ def _token_ids(
     return tokenizer(texts, [row.text_pair for row in rows], **arguments)["input_ids"]
 
 
-def batches_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Indexes into `lengths`, longest first, in lists of at most `batch_size` and BATCH_TOKENS.
+def batches_by_length(
+    lengths: Sequence[int], batch_size: int, max_tokens: int = BATCH_TOKENS
+) -> Iterator[list[int]]:
+    """Indexes into `lengths`, longest first, in lists of at most `batch_size` and `max_tokens`.
 
     A row longer than that makes a batch of its own.
     """
     batch: list[int] = []
     tokens = 0
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if batch and (len(batch) == batch_size or tokens + lengths[index] > BATCH_TOKENS):
+        if batch and (len(batch) == batch_size or tokens + lengths[index] > max_tokens):
             yield batch
             batch, tokens = [], 0
         batch.append(index)
