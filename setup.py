@@ -26,10 +26,16 @@ ISA_FLAGS = {
     # prefetchw (tile.inc calls the output by it) is older than AVX-512, and no such CPU lacks it; some with
     # AVX2 alone do, and the output is called for reading there.
     "csrc/isa_avx512_bf16.c": ["-mavx512f", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
+    "csrc/isa_avx_vnni.c": ["-mavx2", "-mfma", "-mavxvnni"] if X86 else [],
+    "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
 # Files that are stubs without their flags, for compilers older than the instructions.
-OPTIONAL = {"csrc/isa_avx512_bf16.c": "AVX512-BF16"}
+OPTIONAL = {
+    "csrc/isa_avx512_bf16.c": "AVX512-BF16",
+    "csrc/isa_avx512_vnni.c": "AVX512-VNNI",
+    "csrc/isa_avx_vnni.c": "AVX-VNNI",
+}
 PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "team")]
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)

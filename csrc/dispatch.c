@@ -38,8 +38,39 @@ static int has_fast_bfloat16(void) {
 #endif
 }
 
+/* VPDPBUSD by the kernels of either width; GCC knows AVX-VNNI's name since version 11. */
+static int has_avx512_vnni(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("avx512vnni") && rc_isa_avx512_vnni() != NULL;
+#else
+    return 0;
+#endif
+}
+static int has_avx_vnni(void) {
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__clang__) || __GNUC__ >= 11)
+    return __builtin_cpu_supports("avxvnni") && rc_isa_avx_vnni() != NULL;
+#else
+    return 0;
+#endif
+}
+
+int rc_can_multiply(const rc_kernels *kernels, rc_arithmetic arithmetic) {
+    const int is_avx512 = strcmp(kernels->name, "avx512") == 0, is_avx2 = strcmp(kernels->name, "avx2") == 0;
+    switch (arithmetic) {
+    case RC_BF16: return is_avx512 && has_fast_bfloat16();
+    case RC_INT8: return (is_avx512 && has_avx512_vnni()) || (is_avx2 && has_avx_vnni());
+    case RC_INT8_PAIRS: return is_avx2;
+    default: return 1;
+    }
+}
+
 rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *kernels) {
-    return strcmp(kernels->name, "avx512") == 0 && has_fast_bfloat16() ? RC_BF16 : RC_BF16_WEIGHTS;
+    return rc_can_multiply(kernels, RC_BF16) ? RC_BF16 : RC_BF16_WEIGHTS;
+}
+
+rc_arithmetic rc_int8_arithmetic(const rc_kernels *kernels) {
+    if (rc_can_multiply(kernels, RC_INT8)) return RC_INT8;
+    return rc_can_multiply(kernels, RC_INT8_PAIRS) ? RC_INT8_PAIRS : RC_INT8_WEIGHTS;
 }
 
 size_t rc_isa_count(void) { return sizeof isas / sizeof isas[0]; }

@@ -5,6 +5,7 @@
 #include "vec_avx512.h"
 
 #define ISA_NAME "avx512"
+#define PANEL_INT8 rc_isa_avx512_vnni()
 #define PANEL_BF16 rc_isa_avx512_bf16()->panel
 #define ATTENTION_TILE_BF16 rc_isa_avx512_bf16()->attention_tile
 #include "kernels.inc"

@@ -8,11 +8,43 @@
 
 #include "float16.h"
 
-static void pack_linear(rc_arithmetic arithmetic, const float *w_nk, size_t n, size_t k, rc_word *panels_pkn,
-                        size_t ith, size_t nth) {
+/* The k-th value of a row of int8 or, `over`, of weights, before it is rounded. */
+static float smoothed(const float *x_k, const float *smooth_k, int over, size_t i) {
+    if (!smooth_k) return x_k[i];
+    return over ? x_k[i] / smooth_k[i] : x_k[i] * smooth_k[i];
+}
+
+/* The largest size over 127; NaN where a value is not finite. */
+static float scale_of(const float *x_k, const float *smooth_k, int over, size_t k) {
+    float largest = 0x1p-100f;
+    for (size_t i = 0; i < k; i++) {
+        const float size = fabsf(smoothed(x_k, smooth_k, over, i));
+        if (!isfinite(size)) return NAN;
+        if (size > largest) largest = size;
+    }
+    return largest / 127.0f;
+}
+
+/* One column: words of bytes, a row that is used elsewhere, and the scale. */
+static void pack_quantized(const float *w_k, const float *smooth_k, size_t k, rc_word *column_k) {
+    const size_t words = rc_words(RC_INT8_WEIGHTS, k);
+    const float scale = scale_of(w_k, smooth_k, 1, k), inverse = 1.0f / scale;
+    int8_t *bytes_k = (int8_t *)column_k;
+    memset(column_k, 0, (words + 1) * sizeof *column_k);
+    for (size_t i = 0; i < k && scale == scale; i++)
+        bytes_k[i] = (int8_t)nearbyintf(smoothed(w_k, smooth_k, 1, i) * inverse);
+    column_k[words + 1] = scale;
+}
+
+static void pack_linear(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n,
+                        size_t k, rc_word *panels_pkn, size_t ith, size_t nth) {
     for (size_t p = n * ith / nth; p < n * (ith + 1) / nth; p++) {
         if (arithmetic == RC_FP32) {
             memcpy(panels_pkn + p * k, w_nk + p * k, k * sizeof(float));
+            continue;
+        }
+        if (rc_is_int8(arithmetic)) {
+            pack_quantized(w_nk + p * k, smooth_k, k, panels_pkn + p * rc_panel_rows(arithmetic, k));
             continue;
         }
         unsigned char *halves_k = (unsigned char *)(panels_pkn + p * ((k + 1) / 2));
@@ -34,15 +66,26 @@ static double activated(rc_activation activation, double x) {
     }
 }
 
-static void linear(const rc_linear *w, const rc_word *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
-                   float *y_mn, size_t ldy, rc_team *team, size_t ith, size_t nth) {
+/* What whole rows of int8 (RC_INT8_WEIGHTS) give with a column. */
+static double quantized_product(const rc_linear *w, size_t column, const rc_rows *x, size_t row) {
+    const rc_word *column_k = w->panels_pkn + column * w->panel_rows;
+    const int8_t *bytes_k = (const int8_t *)column_k;
+    int64_t sum = 0;
+    for (size_t i = 0; i < w->k; i++) sum += (int64_t)x->rows[row * x->ld + i] * bytes_k[i];
+    return (double)((float)sum * column_k[w->words + 1] * x->scale_m[row]);
+}
+
+static void linear(const rc_linear *w, const rc_rows *x, size_t m, const rc_epilogue *epilogue, float *y_mn,
+                   size_t ldy, rc_team *team, size_t ith, size_t nth) {
     (void)team;
-    const size_t n = w->sections * w->n, k = w->k;
+    const size_t n = w->sections * w->n, k = w->k, ldx = x->ld;
+    const rc_word *x_mk = x->rows;
     const rc_dtype stored = w->arithmetic == RC_FP32 ? RC_FLOAT32 : RC_BFLOAT16;
     for (size_t row = m * ith / nth; row < m * (ith + 1) / nth; row++) {
         for (size_t column = 0; column < n; column++) {
             double y = w->bias_n ? w->bias_n[column] : 0.0;
-            for (size_t i = 0; i < k; i++)
+            if (rc_is_int8(w->arithmetic)) y += quantized_product(w, column, x, row);
+            for (size_t i = 0; i < k && !rc_is_int8(w->arithmetic); i++)
                 y += (double)x_mk[row * ldx + i] *
                      (double)widened(w->panels_pkn + column * w->words, stored, i);
             y = activated(epilogue->activation, y);
@@ -85,9 +128,20 @@ static void attention(const rc_attention *a, float *scratch, rc_team *team, size
     }
 }
 
+/* Whole float32 and their scale (RC_INT8_WEIGHTS); nothing else is asked for here. */
+static void narrow_row(const float *x_k, size_t k, const rc_narrow *to, size_t row) {
+    const float scale = scale_of(x_k, to->smooth_k, 0, k), inverse = 1.0f / scale;
+    rc_word *whole_k = to->rows + row * to->ld;
+    for (size_t i = 0; i < k; i++)
+        whole_k[i] = scale == scale ? nearbyintf(smoothed(x_k, to->smooth_k, 0, i) * inverse) : 0.0f;
+    memset(whole_k + k, 0, (rc_row_words(to->arithmetic, k) - k) * sizeof *whole_k);
+    to->scale_m[row] = scale;
+}
+
 static void narrow(const float *x_mn, size_t ldx, size_t m, size_t n, const rc_narrow *to, size_t ith,
                    size_t nth) {
-    (void)x_mn, (void)ldx, (void)m, (void)n, (void)to, (void)ith, (void)nth; /* never asked for */
+    for (size_t row = m * ith / nth; row < m * (ith + 1) / nth; row++)
+        narrow_row(x_mn + row * ldx, n, to, row);
 }
 
 static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, float *y_h) {
@@ -100,10 +154,11 @@ static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, floa
 }
 
 static void layer_norm(const rc_norm *norm, const float *x_th, size_t ldx, size_t t, size_t h, float *y_th,
-                       size_t ldy, const rc_narrow *narrow, size_t ith, size_t nth) {
-    (void)narrow;
-    for (size_t row = t * ith / nth; row < t * (ith + 1) / nth; row++)
+                       size_t ldy, const rc_narrow *to, size_t ith, size_t nth) {
+    for (size_t row = t * ith / nth; row < t * (ith + 1) / nth; row++) {
         layer_norm_row(norm, x_th + row * ldx, h, y_th + row * ldy);
+        if (to->rows) narrow_row(y_th + row * ldy, h, to, row);
+    }
 }
 
 static void activate(rc_activation activation, const float *x_n, size_t n, float *y_n, size_t ith,

@@ -23,32 +23,77 @@ typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH } rc_act
 /* How the rows of an embedding table lie in the file. */
 typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
 
-/* How a linear layer multiplies; sums are float32 in all. */
+/* How a linear layer multiplies.  Sums are float32, and those of int8 whole numbers of 32 bits: rows and
+ * weights are whole numbers from -127 to 127, times a scale for each row and one for each column. */
 typedef enum {
     RC_FP32,         /* float32 rows by float32 weights */
     RC_BF16,         /* both rounded to bfloat16, two multiply-adds a word by the CPU's own instruction */
     RC_BF16_WEIGHTS, /* float32 rows by bfloat16 weights widened in registers: half the memory to read */
+    RC_INT8,         /* rows plus 128, as bytes, by int8 weights: four multiply-adds a word by an instruction */
+    RC_INT8_PAIRS,   /* the same operands in 16-bit pairs: for AVX2, exact where its own bytes saturate */
+    RC_INT8_WEIGHTS, /* the same sums, exact in float32: rows of whole float32, weights widened in registers */
 } rc_arithmetic;
 
-/* 32 bits of an operand: one float32, or two bfloat16 that follow each other in K, the lower half first; of
- * an odd K the last upper half is zero. */
+/* 32 bits of an operand: one float32, or two bfloat16 or four bytes that follow each other in K, the lowest
+ * bits first; where K ends within a word, the rest of it is zero. */
 typedef float __attribute__((may_alias)) rc_word;
+
+static inline int rc_is_int8(rc_arithmetic arithmetic) { return arithmetic >= RC_INT8; }
+
+/* Whether rows become something else than float32 before they are multiplied. */
+static inline int rc_narrows_rows(rc_arithmetic arithmetic) {
+    return arithmetic == RC_BF16 || rc_is_int8(arithmetic);
+}
+
+/* Words that k weights fill. */
+static inline size_t rc_words(rc_arithmetic arithmetic, size_t k) {
+    const size_t values = rc_is_int8(arithmetic) ? 4 : arithmetic == RC_FP32 ? 1 : 2;
+    return (k + values - 1) / values;
+}
+
+/* And k values of a row. */
+static inline size_t rc_row_words(rc_arithmetic arithmetic, size_t k) {
+    if (arithmetic == RC_INT8_WEIGHTS) return 4 * rc_words(arithmetic, k);
+    return rc_narrows_rows(arithmetic) ? rc_words(arithmetic, k) : k;
+}
+
+/* Rows of NR words in a panel of weights: with int8 two more than words, with what its columns' sums begin
+ * at, -128 times the sum of the weights (RC_INT8, RC_INT8_PAIRS), and with their scales. */
+static inline size_t rc_panel_rows(rc_arithmetic arithmetic, size_t k) {
+    return rc_words(arithmetic, k) + (rc_is_int8(arithmetic) ? 2 : 0);
+}
+
+/* Sums of more products of 127 by 127 would not fit 32 bits. */
+enum { RC_LONGEST_INT8 = 133144 };
 
 /* A linear layer whose weights W (sections * N, K) are packed in panels of NR columns.  Each section
  * starts a new panel (so that query, key and value of one product can also be used alone); the last
  * panel of a section is filled with zeros. */
 typedef struct {
-    const rc_word *panels_pkn; /* (sections * ceil(N / NR), words, NR); starts a 64-byte line when whole */
+    const rc_word *panels_pkn; /* (sections * ceil(N / NR), panel_rows, NR); starts a 64-byte line when whole */
     const float *bias_n;       /* (sections * N) or NULL */
+    const float *smooth_k;     /* int8: what rows are multiplied by before they are rounded, and weights were
+                                  divided by, so that no column is much larger than the rest; or NULL */
     size_t sections, n, k;
-    size_t words; /* K, or half of it rounded up */
+    size_t words, panel_rows;
     rc_arithmetic arithmetic;
 } rc_linear;
 
-/* Rows of bfloat16 that a product will read; of an odd width one more value, a zero, follows. */
+/* Rows as a product reads them; with int8 each has a scale. */
 typedef struct {
-    uint16_t *rows; /* or NULL: none wanted */
-    size_t ld;      /* in values, an even number */
+    const rc_word *rows;
+    size_t ld; /* words */
+    const float *scale_m;
+} rc_rows;
+
+/* And where they are made: rounded to bfloat16, or to whole numbers.  The last word is filled up with zeros.
+ */
+typedef struct {
+    rc_arithmetic arithmetic;
+    rc_word *rows; /* or NULL: none wanted */
+    size_t ld;     /* words */
+    float *scale_m;
+    const float *smooth_k;
 } rc_narrow;
 
 /* What happens to a product before it is out of the caches: y := activation(y + bias), or y := residual +
@@ -58,7 +103,7 @@ typedef struct {
     const float *residual_mn; /* or NULL; may be the output itself */
     size_t ld_residual;
     const rc_linear *then; /* the product whose weights are read after these, or NULL */
-    rc_narrow narrow;      /* where the result goes instead, if anywhere: not with a residual */
+    rc_narrow narrow;      /* where the result goes instead, in bfloat16, if anywhere: not with a residual */
 } rc_epilogue;
 
 typedef struct {
@@ -76,16 +121,18 @@ typedef struct {
     rc_norm output_norm;
     size_t heads;
     rc_activation activation;
-    const rc_linear *then; /* the next layer's qkv, or NULL */
+    rc_arithmetic attention; /* RC_FP32, or RC_BF16 where D is even */
+    const rc_linear *then;   /* the next layer's qkv, or NULL */
 } rc_encoder_layer;
 
 /* Where one call's intermediates lie; contents are garbage on entry.  up_tf may share the memory of qkv_t3h
  * and context_th, which are done with when it is written. */
 typedef struct {
-    float *qkv_t3h, *context_th, *attended_th, *up_tf; /* qkv: words with RC_BF16 and even D */
+    float *qkv_t3h, *context_th, *attended_th, *up_tf; /* qkv: words where attention is in bfloat16 */
     size_t ld_qkv, ld_hidden, ld_up;                   /* ld_hidden: of context and attended */
-    /* With RC_BF16: x's rows, which hold those of the layer's input on entry and of its output after, and the
-     * rows of context, of attended and of up, which may lie where the float32 ones would. */
+    /* Where rows are narrowed: x's, which hold those of the layer's input on entry and of its output after,
+     * and the rows of context, of attended and of up, which may lie where the float32 ones would; with int8
+     * those of context and up lie just there. */
     rc_narrow narrow_x, narrow_context, narrow_attended, narrow_up;
     float *scratch; /* nth * scratch_per_thread floats, 64-byte aligned */
     size_t scratch_per_thread;
@@ -103,7 +150,7 @@ typedef struct {
     int first_tokens_only;
     float *context_th;
     size_t ld_context;
-    rc_narrow narrow; /* where the context goes too, if anywhere */
+    rc_narrow narrow; /* where the context goes too, in bfloat16, if anywhere */
 } rc_attention;
 
 typedef struct {
@@ -126,19 +173,21 @@ typedef struct {
 /* Keys of a sequence whose scores stand in memory at a time; a multiple of every attention_nr. */
 enum { RC_KEY_BLOCK = 512 };
 
-/* What becomes of a tile's sums: residual + scale of its row * (sums + bias). */
+/* What becomes of a tile's sums: residual + scale of its row * (sums + bias); before, those of int8 are
+ * multiplied by the column's scale and by the operand row's. */
 typedef struct {
     const float *bias_n; /* or NULL, as are the next two */
     const float *residual_mn;
     const float *scale_m;
     size_t ld_residual;
+    const float *operand_scale_m;
 } rc_tile_epilogue;
 
 /* One product, its tiles and panels: what a unit of it is cut from. */
 typedef struct {
     const rc_linear *w;
-    const rc_word *x_mk;
-    size_t ldx, m, tiles, per_section;
+    rc_rows x;
+    size_t m, tiles, per_section;
     const rc_epilogue *epilogue;
     float *y_mn;
     size_t ldy;
@@ -149,16 +198,16 @@ typedef struct rc_kernels {
     size_t mr, nr;                     /* rows and columns of linear's register tile */
     size_t attention_mr, attention_nr; /* and of attention's */
 
-    /* panels_pkn := one section of packed W, from row-major w_nk. */
-    void (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, size_t n, size_t k, rc_word *panels_pkn,
-                        size_t ith, size_t nth);
+    /* panels_pkn := one section of packed W, from row-major w_nk; smooth_k as in rc_linear. */
+    void (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n,
+                        size_t k, rc_word *panels_pkn, size_t ith, size_t nth);
 
     /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n; y may be the residual, not
-     * x.  The rows of x are float32, or with RC_BF16 words; ldx counts 32 bits. */
-    void (*linear)(const rc_linear *w, const rc_word *x_mk, size_t ldx, size_t m, const rc_epilogue *epilogue,
-                   float *y_mn, size_t ldy, rc_team *team, size_t ith, size_t nth);
+     * x, whose rows are float32 or as `narrow` makes them. */
+    void (*linear)(const rc_linear *w, const rc_rows *x, size_t m, const rc_epilogue *epilogue, float *y_mn,
+                   size_t ldy, rc_team *team, size_t ith, size_t nth);
 
-    /* to := x_mn rounded to bfloat16. */
+    /* to := x_mn, rounded; to whole numbers also in place: to->rows may be x_mn. */
     void (*narrow)(const float *x_mn, size_t ldx, size_t m, size_t n, const rc_narrow *to, size_t ith,
                    size_t nth);
 
@@ -191,11 +240,12 @@ typedef struct rc_kernels {
 
 typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;
 
-/* What multiplies bfloat16 by an instruction that not all CPUs of an instruction set have: a unit of linear's
- * work (arguments as in panel.inc), a tile of attention's products (attention_tile.inc). */
+/* What multiplies by an instruction that not all CPUs of an instruction set have: a unit of linear's work
+ * (arguments as in panel.inc), with bfloat16 a tile of attention's products (attention_tile.inc), too. */
+typedef void rc_panel(const rc_product *of, size_t panel, size_t t0, size_t t1, int new_rows,
+                      const rc_word *soon);
 typedef struct {
-    void (*panel)(const rc_product *of, size_t panel, size_t t0, size_t t1, int new_rows,
-                  const rc_word *soon);
+    rc_panel *panel;
     void (*attention_tile)(size_t rows, const rc_word *a_mk, size_t lda, const rc_word *panel_kn, size_t k,
                            size_t columns, const rc_tile_epilogue *e, float *c_mn, size_t ldc);
 } rc_bf16_kernels;
@@ -207,6 +257,8 @@ const rc_kernels *rc_isa_neon(void);
 const rc_kernels *rc_isa_avx2(void);
 const rc_kernels *rc_isa_avx512(void);
 const rc_bf16_kernels *rc_isa_avx512_bf16(void);
+rc_panel *rc_isa_avx512_vnni(void);
+rc_panel *rc_isa_avx_vnni(void);
 
 /* dispatch.c */
 size_t rc_isa_count(void);
@@ -214,8 +266,11 @@ const char *rc_isa_name(size_t index); /* best first; the last is "reference", n
 int rc_isa_available(size_t index);
 rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels);
 
-/* The best way to multiply in bfloat16 that these kernels have on this CPU. */
+/* The best way to multiply in bfloat16, or in int8, that these kernels have on this CPU; and whether they have
+ * a way at all. */
 rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *kernels);
+rc_arithmetic rc_int8_arithmetic(const rc_kernels *kernels);
+int rc_can_multiply(const rc_kernels *kernels, rc_arithmetic arithmetic);
 
 /* Floats of scratch that attention needs per thread for sequences of up to longest tokens. */
 rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats);

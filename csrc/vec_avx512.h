@@ -64,10 +64,32 @@ static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
     vf_store_bfloat16(all, v);
     memcpy(p, all, n * sizeof *p);
 }
+static inline vf vf_of_integers(vf v) { return _mm512_cvtepi32_ps(_mm512_castps_si512(v)); }
+static inline vf vf_to_integers(vf v) { return _mm512_castsi512_ps(_mm512_cvtps_epi32(v)); }
+static inline vf vf_add_integers(vf a, vf b) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+static inline vf vf_byte(vf words, int byte) {
+    const __m512i high = _mm512_sll_epi32(_mm512_castps_si512(words), _mm_cvtsi32_si128(24 - 8 * byte));
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(high, 24));
+}
+static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));
+    _mm_storeu_si128((__m128i *)p, _mm_xor_si128(bytes, _mm_set1_epi8((char)flip)));
+}
 /* c + the products of both halves of a's and b's words (VDPBF16PS: the upper ones first, denormals as 0). */
 #if defined(__AVX512BF16__)
 #define vf_has_dot2
 static inline vf vf_dot2(vf a, vf b, vf c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
+#endif
+/* c + the products of a's bytes, without sign, and b's, with one (VPDPBUSD).  By hand: GCC 12 keeps the sums of
+ * its intrinsic in memory where they are also used as float32. */
+#if defined(__AVX512VNNI__)
+#define vf_has_dot4
+static inline vf vf_dot4(vf a, vf b, vf c) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
+    return c;
+}
 #endif
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
 static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {

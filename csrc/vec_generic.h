@@ -73,6 +73,21 @@ static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
     memcpy(p, all, n * sizeof *p);
 }
 static inline void vf_store_bfloat16(uint16_t *p, vf v) { vf_store_bfloat16_n(p, v, VL); }
+/* Lanes may hold whole numbers of 32 bits: as float32, rounded, and back, for those that have some. */
+static inline vf vf_of_integers(vf v) { return __builtin_convertvector((vi)v, vf); }
+static inline vf vf_to_integers(vf v) { return (vf)__builtin_convertvector(v, vi); }
+static inline vf vf_add_integers(vf a, vf b) { /* modulo 2^32 */
+    typedef uint32_t vu __attribute__((vector_size(16)));
+    return (vf)((vu)a + (vu)b);
+}
+/* A byte of each word, with its sign, as float32; byte 0 is the lowest. */
+static inline vf vf_byte(vf words, int byte) {
+    return __builtin_convertvector((vi)words << (24 - 8 * byte) >> 24, vf);
+}
+/* p[i] := v[i], which is whole and from -128 to 127, as a byte, some bits flipped. */
+static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
+    for (size_t i = 0; i < VL; i++) p[i] = (uint8_t)((int32_t)v[i] ^ flip);
+}
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
 static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
     const vf r0 = vf_load(from), r1 = vf_load(from + ld), r2 = vf_load(from + 2 * ld),

@@ -65,6 +65,22 @@ static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
     vf_store_bfloat16(all, v);
     memcpy(p, all, n * sizeof *p);
 }
+static inline vf vf_of_integers(vf v) { return vcvtq_f32_s32(vreinterpretq_s32_f32(v)); }
+static inline vf vf_to_integers(vf v) { return vreinterpretq_f32_s32(vcvtnq_s32_f32(v)); }
+static inline vf vf_add_integers(vf a, vf b) {
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
+}
+static inline vf vf_byte(vf words, int byte) {
+    const int32x4_t high = vshlq_s32(vreinterpretq_s32_f32(words), vdupq_n_s32(24 - 8 * byte));
+    return vcvtq_f32_s32(vshrq_n_s32(high, 24));
+}
+static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
+    const int16x4_t halves = vmovn_s32(vcvtnq_s32_f32(v));
+    const int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
+    uint8_t all[8];
+    vst1_u8(all, veor_u8(vreinterpret_u8_s8(bytes), vdup_n_u8(flip)));
+    memcpy(p, all, VL);
+}
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
 static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {
     const float32x4x2_t low = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + ld));

@@ -28,16 +28,33 @@ cdef rc_activation checked_activation(object name) except *:
 
 cdef rc_arithmetic checked_arithmetic(object dtype, const rc_kernels *table) except *:
     """How these kernels multiply in that type on this CPU."""
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
+    if not isinstance(dtype, str) or dtype not in ARITHMETICS:
+        raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(ARITHMETICS)}")
     if dtype == "bfloat16":
         return rc_bfloat16_arithmetic(table)
-    return RC_FP32 if dtype == "float32" else RC_BF16_WEIGHTS
+    if dtype == "int8":
+        return rc_int8_arithmetic(table)
+    cdef rc_arithmetic arithmetic = ARITHMETICS[dtype]
+    if not rc_can_multiply(table, arithmetic):
+        raise InputError(f"dtype: found {shown(dtype)}, which {table.name.decode()} kernels do not have")
+    return arithmetic
 
 
-cdef Py_ssize_t words_of(rc_arithmetic arithmetic, Py_ssize_t k) noexcept:
-    """The words that k values of an operand fill."""
-    return k if arithmetic == RC_FP32 else (k + 1) // 2
+cdef rc_arithmetic attention_arithmetic(const rc_kernels *table, rc_arithmetic products, size_t d) noexcept:
+    """What attention is computed in between products of narrowed rows: bfloat16 where this CPU is fast at it and
+    heads are whole words."""
+    cdef bint narrow = rc_narrows_rows(products) and rc_can_multiply(table, RC_BF16) and d % 2 == 0
+    return RC_BF16 if narrow else RC_FP32
+
+
+cdef object checked_factors(object smooth, Py_ssize_t k):
+    """`smooth` if it is None or k positive float32."""
+    if smooth is None:
+        return None
+    checked_array(smooth, "smooth", np.float32, (k,))
+    if not (np.isfinite(smooth) & (smooth > 0)).all():
+        raise InputError("smooth: found values that are not finite or not positive, expected factors")
+    return smooth
 
 
 cdef const float *floats(object array) except? NULL:

@@ -1,6 +1,6 @@
 # What _kernels.pyx calls in csrc/: roberta_c.h as Cython sees it; formulas and shapes stand there.
 
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 
 cdef extern from "float_state.h" nogil:
@@ -25,8 +25,20 @@ cdef extern from "roberta_c.h" nogil:
         RC_FP32
         RC_BF16
         RC_BF16_WEIGHTS
+        RC_INT8
+        RC_INT8_PAIRS
+        RC_INT8_WEIGHTS
+
+    ctypedef enum:
+        RC_LONGEST_INT8
 
     ctypedef float rc_word
+
+    bint rc_is_int8(rc_arithmetic)
+    bint rc_narrows_rows(rc_arithmetic)
+    size_t rc_words(rc_arithmetic, size_t)
+    size_t rc_row_words(rc_arithmetic, size_t)
+    size_t rc_panel_rows(rc_arithmetic, size_t)
 
     ctypedef enum rc_status:
         RC_OK
@@ -35,15 +47,25 @@ cdef extern from "roberta_c.h" nogil:
     ctypedef struct rc_linear:
         const rc_word *panels_pkn
         const float *bias_n
+        const float *smooth_k
         size_t sections
         size_t n
         size_t k
         size_t words
+        size_t panel_rows
         rc_arithmetic arithmetic
 
-    ctypedef struct rc_narrow:
-        uint16_t *rows
+    ctypedef struct rc_rows:
+        const rc_word *rows
         size_t ld
+        const float *scale_m
+
+    ctypedef struct rc_narrow:
+        rc_arithmetic arithmetic
+        rc_word *rows
+        size_t ld
+        float *scale_m
+        const float *smooth_k
 
     ctypedef struct rc_epilogue:
         rc_activation activation
@@ -66,6 +88,7 @@ cdef extern from "roberta_c.h" nogil:
         rc_norm output_norm
         size_t heads
         rc_activation activation
+        rc_arithmetic attention
         const rc_linear *then
 
     ctypedef struct rc_workspace:
@@ -111,9 +134,10 @@ cdef extern from "roberta_c.h" nogil:
         const char *name
         size_t mr
         size_t nr
-        void (*pack_linear)(rc_arithmetic, const float *, size_t, size_t, rc_word *, size_t, size_t) noexcept nogil
+        void (*pack_linear)(rc_arithmetic, const float *, const float *, size_t, size_t, rc_word *, size_t,
+                            size_t) noexcept nogil
         void (*narrow)(const float *, size_t, size_t, size_t, const rc_narrow *, size_t, size_t) noexcept nogil
-        void (*linear)(const rc_linear *, const rc_word *, size_t, size_t, const rc_epilogue *, float *, size_t,
+        void (*linear)(const rc_linear *, const rc_rows *, size_t, const rc_epilogue *, float *, size_t,
                        rc_team *, size_t, size_t) noexcept nogil
         void (*attention)(const rc_attention *, float *, rc_team *, size_t, size_t) noexcept nogil
         void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, size_t, float *, size_t,
@@ -133,6 +157,8 @@ cdef extern from "roberta_c.h" nogil:
     bint rc_cpu_has_feature(size_t)
     rc_status rc_select_kernels(const char *, const rc_kernels **)
     rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *)
+    rc_arithmetic rc_int8_arithmetic(const rc_kernels *)
+    bint rc_can_multiply(const rc_kernels *, rc_arithmetic)
     rc_status rc_attention_scratch(const rc_kernels *, size_t, size_t, size_t *)
     const char *rc_status_message(rc_status)
     void rc_team_init(rc_team *)

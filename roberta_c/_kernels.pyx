@@ -52,8 +52,16 @@ cdef dict ACTIVATIONS = {
 }
 cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
 
-# Of linear layers; "bfloat16 weights" leaves rows float32 even where the CPU multiplies bfloat16 itself.
-cdef tuple DTYPES = ("float32", "bfloat16", "bfloat16 weights")
+# How linear layers may be asked to multiply. "bfloat16" and "int8" are what this CPU does best; the others, one
+# way of it, for tests: "bfloat16 weights" leaves rows float32, "int8 weights" multiplies in float32.
+cdef dict ARITHMETICS = {
+    "float32": RC_FP32,
+    "bfloat16": None,
+    "int8": None,
+    "bfloat16 weights": RC_BF16_WEIGHTS,
+    "int8 weights": RC_INT8_WEIGHTS,
+    "int8 pairs": RC_INT8_PAIRS,
+}
 
 HAS_OPENMP = bool(RC_HAS_OPENMP)
 HUGE_FROM = 4 << 20  # bytes: two huge pages
@@ -206,38 +214,44 @@ cdef class Kernels:
         """Rows and columns of the register tile (MR, NR)."""
         return self.table.mr, self.table.nr
 
-    def pack_linear(self, weights, biases=None, num_threads=1, dtype="float32") -> PackedLinear:
+    def pack_linear(self, weights, biases=None, num_threads=1, dtype="float32", smooth=None) -> PackedLinear:
         """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none.
 
-        dtype: what the product is computed in, "float32" or "bfloat16", to which weights are rounded and, where
-        this CPU multiplies it at full rate, `linear` rounds its rows; sums are float32.
+        dtype: what the product is computed in. "bfloat16": weights are rounded to it and, where this CPU
+        multiplies it at full rate, so are `linear`'s rows; sums are float32. "int8": weights become whole numbers
+        from -127 to 127 times a scale for each output, rows the same with a scale each; sums are exact. `smooth`,
+        float32 (k), multiplies rows and divides weights before they are rounded to int8 (Xiao et al. 2022).
         """
-        return self.pack_linears([(weights, biases)], num_threads, dtype)[0]
+        return self.pack_linears([(weights, biases, smooth)], num_threads, dtype)[0]
 
     def pack_linears(self, stacks, num_threads=1, dtype="float32") -> list:
-        """Packs several `(weights, biases)`, as `pack_linear` does each, in one parallel region and one
+        """Packs several `(weights, biases, smooth)`, as `pack_linear` does each, in one parallel region and one
         piece of memory, so that the system can give large pages."""
         shapes, sources = [], []
         cdef rc_arithmetic arithmetic = checked_arithmetic(dtype, self.table)
-        cdef Py_ssize_t nr = self.table.nr, n, k, words, total = 0
-        for weights, biases in stacks:
+        cdef Py_ssize_t nr = self.table.nr, n, k, rows, total = 0
+        for weights, biases, smooth in stacks:
             if not len(weights):
                 raise InputError("weights: found none, expected at least one matrix")
             checked_array(weights[0], "weight", np.float32, (None, None))
             n, k = weights[0].shape
             if n < 1 or k < 1:
                 raise InputError(f"weight: found shape {(n, k)}, expected positive sizes")
+            if rc_is_int8(arithmetic) and k > RC_LONGEST_INT8:
+                raise InputError(f"weight: found shape {(n, k)}, expected at most {RC_LONGEST_INT8} columns in int8")
+            checked_factors(smooth, k)
             for weight in weights:
-                sources.append((checked_array(weight, "weight", np.float32, (n, k)), total))
-                total += (n + nr - 1) // nr * nr * words_of(arithmetic, k)
+                sources.append((checked_array(weight, "weight", np.float32, (n, k)), smooth, total))
+                total += (n + nr - 1) // nr * nr * rc_panel_rows(arithmetic, k)
             shapes.append((len(weights), n, k))
         # A slab starts a line; so does every panel whose columns fill whole lines.
         slab = large_empty(total)
-        cdef size_t[:, ::1] jobs = np.zeros((len(sources), 4), np.uintp)
+        cdef size_t[:, ::1] jobs = np.zeros((len(sources), 5), np.uintp)
         cdef size_t job, unit, units = len(sources) * UNITS_PER_MATRIX
-        for job, (weight, begin) in enumerate(sources):
+        for job, (weight, smooth, begin) in enumerate(sources):
             jobs[job, 0], jobs[job, 1] = <size_t>floats(weight), <size_t>writable_floats(slab[begin:])
             jobs[job, 2], jobs[job, 3] = weight.shape
+            jobs[job, 4] = 0 if smooth is None else <size_t>floats(smooth)
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
@@ -247,21 +261,23 @@ cdef class Kernels:
             unit = rc_next_unit(&meeting)
             while unit < units:
                 job = unit // UNITS_PER_MATRIX
-                self.table.pack_linear(arithmetic, <const float *>jobs[job, 0], jobs[job, 2], jobs[job, 3],
-                                       <rc_word *>jobs[job, 1], unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
+                self.table.pack_linear(arithmetic, <const float *>jobs[job, 0], <const float *>jobs[job, 4],
+                                       jobs[job, 2], jobs[job, 3], <rc_word *>jobs[job, 1],
+                                       unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
                 unit = rc_next_unit(&meeting)
             rc_float_state_leave(state)
             rc_team_wait(&meeting, rc_team_size())
         packed, begin = [], 0
-        for (sections, n, k), (_, biases) in zip(shapes, stacks):
-            words = words_of(arithmetic, k)
-            panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * words * nr].reshape(-1, words, nr)
+        for (sections, n, k), (_, biases, smooth) in zip(shapes, stacks):
+            rows = rc_panel_rows(arithmetic, k)
+            panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * rows * nr].reshape(-1, rows, nr)
             begin += panels.size
             bias = None
             if biases is not None:
                 bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
                 checked_array(bias, "biases", np.float32, (sections * n,))
-            packed.append(PackedLinear(self, panels, bias, sections, n, k, dtype))
+            packed.append(PackedLinear(self, panels, bias, sections, n, k, dtype,
+                                       smooth if rc_is_int8(arithmetic) else None))
         return packed
 
     def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
@@ -281,7 +297,7 @@ cdef class Kernels:
         cdef rc_epilogue epilogue
         epilogue.activation = checked_activation(activation)
         epilogue.residual_mn, epilogue.ld_residual, epilogue.then = NULL, n, NULL
-        epilogue.narrow.rows, epilogue.narrow.ld = NULL, 0
+        epilogue.narrow.rows = NULL
         if residual is not None:
             if activation != "none":
                 raise InputError("residual: found one beside an activation, expected either")
@@ -291,16 +307,17 @@ cdef class Kernels:
         if m == 0:
             return out
         cdef const float *x_mk = floats(x)
-        cdef const rc_word *words_mk = x_mk
-        cdef size_t ld_words = packed.c.k
         cdef float *y_mn = writable_floats(out)
+        cdef rc_rows rows
+        rows.rows, rows.ld, rows.scale_m = x_mk, packed.c.k, NULL
         cdef rc_narrow narrow
-        narrow.rows, narrow.ld = NULL, 0
-        if packed.c.arithmetic == RC_BF16:
-            ld_words, narrow.ld = packed.c.words, 2 * packed.c.words
-            narrowed = aligned_empty((m, packed.c.words))
-            narrow.rows = <uint16_t *>writable_floats(narrowed)
-            words_mk = <const rc_word *>narrow.rows
+        narrow.rows = NULL
+        if rc_narrows_rows(packed.c.arithmetic):
+            rows.ld = narrow.ld = rc_row_words(packed.c.arithmetic, packed.c.k)
+            narrowed, scales = aligned_empty((m, rows.ld)), aligned_empty((m,))
+            narrow.arithmetic, narrow.smooth_k = packed.c.arithmetic, packed.c.smooth_k
+            rows.rows = narrow.rows = <rc_word *>writable_floats(narrowed)
+            rows.scale_m = narrow.scale_m = writable_floats(scales)
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
@@ -310,8 +327,7 @@ cdef class Kernels:
             if narrow.rows != NULL:
                 self.table.narrow(x_mk, packed.c.k, m, packed.c.k, &narrow, threadid(), rc_team_size())
                 rc_team_wait(&meeting, rc_team_size())
-            self.table.linear(&packed.c, words_mk, ld_words, m, &epilogue, y_mn, n, &meeting, threadid(),
-                              rc_team_size())
+            self.table.linear(&packed.c, &rows, m, &epilogue, y_mn, n, &meeting, threadid(), rc_team_size())
             rc_float_state_leave(state)
             rc_team_wait(&meeting, rc_team_size())
         return out
@@ -319,8 +335,8 @@ cdef class Kernels:
     def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1, dtype="float32") -> np.ndarray:
         """softmax(Q K^T / sqrt(D)) V within each sequence: qkv (T, 3H), seq_starts int64 (S + 1) -> (T, H).
 
-        dtype: as of the layer's weights; with "bfloat16", where this CPU multiplies it at full rate and D is
-        even, queries, keys, probabilities and values are rounded to it.
+        dtype: as of the layer's weights; with "bfloat16" or "int8", where this CPU multiplies bfloat16 at full
+        rate and D is even, queries, keys, probabilities and values are rounded to bfloat16.
         """
         checked_array(qkv, "qkv", np.float32, (None, None))
         cdef size_t t = qkv.shape[0], h = qkv.shape[1] // 3, s
@@ -343,14 +359,14 @@ cdef class Kernels:
         what.starts_s, what.s = integers(seq_starts), s
         what.heads, what.h, what.first_tokens_only = heads, h, False
         what.context_th, what.ld_context = writable_floats(out), h
-        what.narrow.rows, what.narrow.ld = NULL, 0
+        what.narrow.rows = NULL
         cdef const float *qkv_t3h = floats(qkv)
         cdef rc_narrow narrow
-        narrow.rows, narrow.ld = NULL, 3 * h
-        if checked_arithmetic(dtype, self.table) == RC_BF16 and h // heads % 2 == 0:
-            narrowed = aligned_empty((t, 3 * h // 2))
-            narrow.rows = <uint16_t *>writable_floats(narrowed)
-            what.arithmetic, what.qkv_t3h, what.ld_qkv = RC_BF16, <const rc_word *>narrow.rows, 3 * h // 2
+        narrow.rows, narrow.arithmetic, narrow.ld = NULL, RC_BF16, 3 * h // 2
+        if attention_arithmetic(self.table, checked_arithmetic(dtype, self.table), h // heads) == RC_BF16:
+            narrowed = aligned_empty((t, narrow.ld))
+            narrow.rows = <rc_word *>writable_floats(narrowed)
+            what.arithmetic, what.qkv_t3h, what.ld_qkv = RC_BF16, narrow.rows, narrow.ld
         cdef rc_team meeting
         rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
@@ -375,7 +391,7 @@ cdef class Kernels:
         cdef const float *x_th = floats(x)
         cdef float *y_th = writable_floats(out)
         cdef rc_narrow none
-        none.rows, none.ld = NULL, 0
+        none.rows = NULL
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
@@ -530,19 +546,32 @@ cdef class Kernels:
         cdef size_t ld = row_distance(h)
         parts.ld_hidden, parts.ld_qkv, parts.ld_up = ld, row_distance(3 * h), row_distance(f)
         cdef size_t shared = t * max(parts.ld_qkv + ld, parts.ld_up)
-        # Rows of words, of half the length; those of up lie where its float32 rows would.
-        cdef bint narrow = chain[0].qkv.arithmetic == RC_BF16
-        cdef size_t ld_words = row_distance(words_of(RC_BF16, h)), words = 3 * t * ld_words if narrow else 0
+        # Rows of words: x's and attended's beside the float32 ones, context's and up's in their place. Attention
+        # still reads what would lie below context's, so that those of bfloat16 are apart, too.
+        cdef rc_arithmetic arithmetic = chain[0].qkv.arithmetic
+        cdef bint narrow = rc_narrows_rows(arithmetic), quantized = rc_is_int8(arithmetic)
+        cdef size_t ld_words = row_distance(rc_row_words(arithmetic, h)), ld_up_words
+        cdef size_t words = 0
+        if narrow:
+            words = 2 * t * ld_words + (4 * whole_lines(t) if quantized else t * ld_words)
         cdef float *x_th = workspace.reserve(2 * t * ld + shared + words + team * per_thread)
         parts.attended_th = x_th + t * ld
         parts.qkv_t3h = parts.attended_th + t * ld
         parts.context_th = parts.qkv_t3h + t * parts.ld_qkv
         parts.up_tf = parts.qkv_t3h
-        parts.narrow_x.rows = <uint16_t *>(parts.qkv_t3h + shared)
-        parts.narrow_context.rows = parts.narrow_x.rows + 2 * t * ld_words
-        parts.narrow_attended.rows = parts.narrow_context.rows + 2 * t * ld_words
-        parts.narrow_up.rows, parts.narrow_up.ld = <uint16_t *>parts.up_tf, 2 * row_distance(words_of(RC_BF16, f))
-        parts.narrow_x.ld = parts.narrow_context.ld = parts.narrow_attended.ld = 2 * ld_words
+        parts.narrow_x.rows = parts.qkv_t3h + shared
+        parts.narrow_attended.rows = parts.narrow_x.rows + t * ld_words
+        parts.narrow_context.rows = parts.narrow_attended.rows + t * ld_words
+        parts.narrow_x.ld = parts.narrow_context.ld = parts.narrow_attended.ld = ld_words
+        parts.narrow_up.rows, parts.narrow_up.ld = parts.up_tf, row_distance(rc_row_words(arithmetic, f))
+        if quantized:
+            parts.narrow_context.rows, parts.narrow_context.ld = parts.context_th, ld
+            parts.narrow_up.ld = parts.ld_up
+            parts.narrow_x.scale_m = parts.narrow_x.rows + 2 * t * ld_words
+            parts.narrow_attended.scale_m = parts.narrow_x.scale_m + whole_lines(t)
+            parts.narrow_context.scale_m = parts.narrow_attended.scale_m + whole_lines(t)
+            parts.narrow_up.scale_m = parts.narrow_context.scale_m + whole_lines(t)
+        parts.narrow_x.arithmetic, parts.narrow_x.smooth_k = arithmetic, chain[0].qkv.smooth_k
         parts.scratch = parts.qkv_t3h + shared + words
         parts.scratch_per_thread = per_thread
         cdef const float *given_th = floats(x)

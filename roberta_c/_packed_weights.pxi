@@ -8,19 +8,19 @@ cdef class PackedLinear:
     """
     cdef rc_linear c
     cdef readonly Kernels kernels
-    cdef readonly object panels, bias
+    cdef readonly object panels, bias, smooth
     cdef readonly Py_ssize_t sections, n, k
     cdef readonly str dtype
 
     def __cinit__(self, Kernels kernels not None, panels, bias, Py_ssize_t sections, Py_ssize_t n, Py_ssize_t k,
-                  str dtype="float32"):
+                  str dtype="float32", smooth=None):
         rows, columns = kernels.tile
         if sections < 1 or n < 1 or k < 1:
             raise InputError(f"packed: found {sections} sections of {(n, k)}, expected positive sizes")
         self.c.arithmetic = checked_arithmetic(dtype, kernels.table)
-        self.c.words = words_of(self.c.arithmetic, k)
+        self.c.words, self.c.panel_rows = rc_words(self.c.arithmetic, k), rc_panel_rows(self.c.arithmetic, k)
         checked_array(panels, "panels", np.float32,
-                      (sections * ((n + columns - 1) // columns), self.c.words, columns))
+                      (sections * ((n + columns - 1) // columns), self.c.panel_rows, columns))
         if bias is not None:
             checked_array(bias, "bias", np.float32, (sections * n,))
         self.kernels, self.panels, self.bias = kernels, panels, bias
@@ -28,6 +28,9 @@ cdef class PackedLinear:
         self.c.panels_pkn = floats(panels)
         if bias is not None:
             self.c.bias_n = floats(bias)
+        self.smooth = checked_factors(smooth, k)
+        if smooth is not None:
+            self.c.smooth_k = floats(smooth)
         self.c.sections, self.c.n, self.c.k = sections, n, k
 
     def section(self, Py_ssize_t index) -> PackedLinear:
@@ -37,7 +40,7 @@ cdef class PackedLinear:
         cdef Py_ssize_t panels = len(self.panels) // self.sections
         bias = None if self.bias is None else self.bias[index * self.n:(index + 1) * self.n]
         return PackedLinear(self.kernels, self.panels[index * panels:(index + 1) * panels], bias, 1, self.n,
-                            self.k, self.dtype)
+                            self.k, self.dtype, self.smooth)
 
     @property
     def nbytes(self) -> int:
@@ -121,3 +124,4 @@ cdef class PackedLayer:
         self.c.qkv, self.c.attention_output, self.c.up, self.c.down = (qkv.c, attention_output.c, up.c, down.c)
         self.c.attention_norm, self.c.output_norm = attention_norm.c, output_norm.c
         self.c.heads, self.c.activation = heads, checked_activation(activation)
+        self.c.attention = attention_arithmetic(qkv.kernels.table, self.c.qkv.arithmetic, h // heads)

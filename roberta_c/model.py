@@ -26,7 +26,7 @@ from .weights import LoadReport, WeightSource
 
 logger = logging.getLogger(__name__)
 
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "int8")
 
 Model = TypeVar("Model", bound="PreTrainedModel")
 

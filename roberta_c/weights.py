@@ -106,7 +106,7 @@ class WeightSource:
             [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
             for prefixes in stacks
         ]
-        stacked = [(weights, biases) for weights, biases in sources]
+        stacked = [(weights, biases, None) for weights, biases in sources]
         packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
         # What was packed is not looked at again, and would stay in this process's resident memory: 345 of 707
         # MiB for RoBERTa-base. At once, as the peak counts (AMD Zen 5 server core, 2026-11-22).
