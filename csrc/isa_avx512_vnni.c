@@ -1,5 +1,5 @@
-/* isa_avx512_vnni.c: VPDPBUSD, for those CPUs with AVX-512 that have it: a word of four bytes takes the place of a
- * float32, and four times the work is done at a step. */
+/* isa_avx512_vnni.c: VPDPBUSD, for those CPUs with AVX-512 that have it: a word of four bytes takes the place
+ * of a float32, and four times the work is done at a step. */
 #include "roberta_c.h"
 
 #if defined(__AVX512VNNI__)

@@ -29,9 +29,10 @@ typedef enum {
     RC_FP32,         /* float32 rows by float32 weights */
     RC_BF16,         /* both rounded to bfloat16, two multiply-adds a word by the CPU's own instruction */
     RC_BF16_WEIGHTS, /* float32 rows by bfloat16 weights widened in registers: half the memory to read */
-    RC_INT8,         /* rows plus 128, as bytes, by int8 weights: four multiply-adds a word by an instruction */
-    RC_INT8_PAIRS,   /* the same operands in 16-bit pairs: for AVX2, exact where its own bytes saturate */
-    RC_INT8_WEIGHTS, /* the same sums, exact in float32: rows of whole float32, weights widened in registers */
+    RC_INT8,       /* rows plus 128, as bytes, by int8 weights: four multiply-adds a word by an instruction */
+    RC_INT8_PAIRS, /* the same operands in 16-bit pairs: for AVX2, exact where its own bytes saturate */
+    RC_INT8_WEIGHTS, /* the same sums, exact in float32: rows of whole float32, weights widened in registers
+                      */
 } rc_arithmetic;
 
 /* 32 bits of an operand: one float32, or two bfloat16 or four bytes that follow each other in K, the lowest
@@ -70,10 +71,11 @@ enum { RC_LONGEST_INT8 = 133144 };
  * starts a new panel (so that query, key and value of one product can also be used alone); the last
  * panel of a section is filled with zeros. */
 typedef struct {
-    const rc_word *panels_pkn; /* (sections * ceil(N / NR), panel_rows, NR); starts a 64-byte line when whole */
-    const float *bias_n;       /* (sections * N) or NULL */
-    const float *smooth_k;     /* int8: what rows are multiplied by before they are rounded, and weights were
-                                  divided by, so that no column is much larger than the rest; or NULL */
+    const rc_word
+        *panels_pkn;       /* (sections * ceil(N / NR), panel_rows, NR); starts a 64-byte line when whole */
+    const float *bias_n;   /* (sections * N) or NULL */
+    const float *smooth_k; /* int8: what rows are multiplied by before they are rounded, and weights were
+                              divided by, so that no column is much larger than the rest; or NULL */
     size_t sections, n, k;
     size_t words, panel_rows;
     rc_arithmetic arithmetic;
@@ -266,8 +268,8 @@ const char *rc_isa_name(size_t index); /* best first; the last is "reference", n
 int rc_isa_available(size_t index);
 rc_status rc_select_kernels(const char *isa, const rc_kernels **kernels);
 
-/* The best way to multiply in bfloat16, or in int8, that these kernels have on this CPU; and whether they have
- * a way at all. */
+/* The best way to multiply in bfloat16, or in int8, that these kernels have on this CPU; and whether they
+ * have a way at all. */
 rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *kernels);
 rc_arithmetic rc_int8_arithmetic(const rc_kernels *kernels);
 int rc_can_multiply(const rc_kernels *kernels, rc_arithmetic arithmetic);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #define VL 8
-/* The tiles: 12 accumulators + 2 of B + 1 of A in 16 registers; 4 x 24 ran alike within noise (AMD Zen 5 server
- * core, 2026-11-22). */
+/* The tiles: 12 accumulators + 2 of B + 1 of A in 16 registers; 4 x 24 ran alike within noise (AMD Zen 5
+ * server core, 2026-11-22). */
 #define MR 6
 #define NR 16
 #define ATTENTION_MR 6
@@ -92,8 +92,8 @@ static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
     const __m256i joined = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));
     _mm_storel_epi64((__m128i *)p, _mm_xor_si128(_mm256_castsi256_si128(joined), _mm_set1_epi8((char)flip)));
 }
-/* Bytes as pairs of 16 bits: the even ones or the odd ones, with sign or without; and c + the products of such
- * pairs. */
+/* Bytes as pairs of 16 bits: the even ones or the odd ones, with sign or without; and c + the products of
+ * such pairs. */
 #define vf_has_pairs
 static inline __attribute__((always_inline)) vf vf_signed_pairs(vf words, const int odd) {
     const __m256i bytes = _mm256_castps_si256(words);

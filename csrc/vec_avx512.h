@@ -82,8 +82,8 @@ static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
 #define vf_has_dot2
 static inline vf vf_dot2(vf a, vf b, vf c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
 #endif
-/* c + the products of a's bytes, without sign, and b's, with one (VPDPBUSD).  By hand: GCC 12 keeps the sums of
- * its intrinsic in memory where they are also used as float32. */
+/* c + the products of a's bytes, without sign, and b's, with one (VPDPBUSD).  By hand: GCC 12 keeps the sums
+ * of its intrinsic in memory where they are also used as float32. */
 #if defined(__AVX512VNNI__)
 #define vf_has_dot4
 static inline vf vf_dot4(vf a, vf b, vf c) {

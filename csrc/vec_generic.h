@@ -75,7 +75,7 @@ static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
 static inline void vf_store_bfloat16(uint16_t *p, vf v) { vf_store_bfloat16_n(p, v, VL); }
 /* Lanes may hold whole numbers of 32 bits: as float32, rounded, and back, for those that have some. */
 static inline vf vf_of_integers(vf v) { return __builtin_convertvector((vi)v, vf); }
-static inline vf vf_to_integers(vf v) { return (vf)__builtin_convertvector(v, vi); }
+static inline vf vf_to_integers(vf v) { return (vf) __builtin_convertvector(v, vi); }
 static inline vf vf_add_integers(vf a, vf b) { /* modulo 2^32 */
     typedef uint32_t vu __attribute__((vector_size(16)));
     return (vf)((vu)a + (vu)b);

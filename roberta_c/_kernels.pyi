@@ -28,7 +28,10 @@ class PackedLinear:
         n: int,
         k: int,
         dtype: str = "float32",
+        smooth: _Floats | None = None,
     ) -> None: ...
+    @property
+    def smooth(self) -> _Floats | None: ...
     @property
     def kernels(self) -> Kernels: ...
     @property
@@ -125,10 +128,11 @@ class Kernels:
         biases: Sequence[_Floats] | None = None,
         num_threads: int = 1,
         dtype: str = "float32",
+        smooth: _Floats | None = None,
     ) -> PackedLinear: ...
     def pack_linears(
         self,
-        stacks: Sequence[tuple[Sequence[_Floats], Sequence[_Floats] | None]],
+        stacks: Sequence[tuple[Sequence[_Floats], Sequence[_Floats] | None, _Floats | None]],
         num_threads: int = 1,
         dtype: str = "float32",
     ) -> list[PackedLinear]: ...

@@ -56,7 +56,7 @@ class GuardedNumpy:
         return beside_guard_page(np.concatenate(arrays), self.at_end)
 
 
-DTYPES = ("float32", "bfloat16", "bfloat16 weights")
+DTYPES = ("float32", "bfloat16", "bfloat16 weights", "int8", "int8 weights")
 
 
 def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -> None:

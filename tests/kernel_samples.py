@@ -31,6 +31,17 @@ def _isa_case(isa: str):
 each_isa = pytest.mark.parametrize("kernels", [_isa_case(isa) for isa in (*known_isas(), "reference")])
 each_fast_isa = pytest.mark.parametrize("kernels", [_isa_case(isa) for isa in known_isas()])
 
+# Every way to multiply in less than float32, on every instruction set ("int8 pairs": AVX2 alone has it).
+LOWER = ("bfloat16", "bfloat16 weights", "int8", "int8 weights")
+each_lower = pytest.mark.parametrize(
+    ("kernels", "dtype"),
+    [
+        pytest.param(*_isa_case(isa).values, dtype, id=f"{isa}-{dtype}", marks=_isa_case(isa).marks)
+        for isa in known_isas()
+        for dtype in (*LOWER, *(["int8 pairs"] if isa == "avx2" else []))
+    ],
+)
+
 
 def lanes(kernels: Kernels) -> int:
     """Floats in a vector."""
@@ -58,12 +69,13 @@ def random_layer(
     activation: str = "gelu",
     dtype: str = "float32",
 ) -> PackedLayer:
-    """An encoder layer of random weights, scaled so that attention is far from uniform."""
+    """An encoder layer of random weights, scaled so that attention is far from uniform; of int8, smoothed."""
 
     def linear(n: int, k: int, sections: int = 1) -> PackedLinear:
         weights = [normal(rng, n, k, scale=1.5 / np.sqrt(k)) for _ in range(sections)]
         biases = [normal(rng, n, scale=0.1) for _ in range(sections)]
-        return kernels.pack_linear(weights, biases, dtype=dtype)
+        smooth = np.exp2(rng.integers(-2, 3, k)).astype(np.float32) if dtype.startswith("int8") else None
+        return kernels.pack_linear(weights, biases, dtype=dtype, smooth=smooth)
 
     def norm() -> Norm:
         return Norm(1 + normal(rng, hidden, scale=0.1), normal(rng, hidden, scale=0.1), 1e-5)

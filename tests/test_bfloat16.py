@@ -1,6 +1,6 @@
-"""Products in bfloat16: rounding against torch's, products of rounded operands against float64, layers
-against their parts, and the same bits in any company. "bfloat16" is what this CPU does best, rounding rows
-too where it multiplies the type itself; "bfloat16 weights" leaves rows float32 on every CPU."""
+"""Products in bfloat16: rounding against torch's, products of rounded operands against float64. "bfloat16" is
+what this CPU does best, rounding rows too where it multiplies the type itself; "bfloat16 weights" leaves rows
+float32 on every CPU. What holds of int8, too, is in test_lower_dtypes.py."""
 
 from __future__ import annotations
 
@@ -11,27 +11,20 @@ import pytest
 from kernel_samples import (
     THREADS,
     U,
-    assert_canaries,
     each_fast_isa,
     each_isa,
-    each_place,
-    guarded,
-    guarded_outputs,
     lanes,
     normal,
     random_layer,
     same_bits,
     starts_of,
 )
-from test_encoder_layer import SHAPES, in_parts, run
-from test_linear import ACTIVATIONS, tile_edges
+from test_encoder_layer import run
+from test_linear import tile_edges
 
-from roberta_c._kernels import Kernels, Workspace, available_isas, cpu_features
-from roberta_c.errors import InputError
+from roberta_c._kernels import Kernels, available_isas, cpu_features
 
 CHAIN = 2 * 192  # values in one chain of csrc/tile.inc, two a word
-# Rows of several chains and parts of K, of odd width, and heads that share a word, besides those of float32.
-LAYERS = [*SHAPES, (15, 3, 101), (1030, 2, 99)]
 each_dtype = pytest.mark.parametrize("dtype", ["bfloat16", "bfloat16 weights"])
 
 
@@ -150,47 +143,6 @@ def test_error_is_within_the_bound_of_its_sums(kernels, dtype, m, n, k):
 
 
 @each_fast_isa
-@each_dtype
-def test_rows_are_the_same_bits_in_any_company(kernels, dtype):
-    rng = np.random.default_rng(6)
-    mr, nr = kernels.tile
-    for case in range(40):
-        n, k = int(rng.integers(1, 3 * nr)), int(rng.integers(1, 2 * CHAIN + 40))
-        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))
-        packed = kernels.pack_linear([normal(rng, n, k)], [normal(rng, n)], dtype=dtype)
-        x = normal(rng, m, k)
-        whole = kernels.linear(x, packed, "gelu")
-        alone = np.concatenate([kernels.linear(x[i : i + 1], packed, "gelu") for i in range(m)])
-        assert same_bits(whole, alone)
-        chosen = rng.permutation(m)[: rng.integers(1, m + 1)]
-        threads = THREADS[case % len(THREADS)]
-        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), whole[chosen])
-
-
-@each_fast_isa
-@each_dtype
-@pytest.mark.parametrize(("hidden", "heads", "up"), LAYERS)
-def test_a_layer_equals_its_parts_bit_for_bit(kernels, dtype, hidden, heads, up):
-    """Rows rounded where they are made, by LayerNorm, attention and activation, are rows rounded before a
-    product."""
-    rng = np.random.default_rng(hidden)
-    for activation in ("gelu", "relu") if hidden < 1000 else ("gelu",):
-        layers = [random_layer(kernels, rng, hidden, heads, up, activation, dtype) for _ in range(2)]
-        for lengths in ([1], [5, 1, 18], [2, 33, 1, 60]):
-            x, starts = normal(rng, sum(lengths), hidden), starts_of(lengths)
-            one = in_parts(kernels, layers[0], x, lengths)
-            expected = in_parts(kernels, layers[1], one, lengths)
-            for threads in THREADS:
-                assert same_bits(run(kernels, layers[0], x, lengths, threads), one)
-                last = kernels.encoder(layers, x, starts, Workspace(), num_threads=threads)
-                assert same_bits(last, expected)
-                first = kernels.encoder(
-                    layers, x, starts, Workspace(), first_tokens_only=True, num_threads=threads
-                )
-                assert same_bits(first, np.ascontiguousarray(expected[starts[:-1]]))
-
-
-@each_fast_isa
 @pytest.mark.parametrize("size", [64, 6, 5])
 def test_attention_is_that_of_rounded_operands(kernels, size):
     """Against float64 on rounded queries, keys and values. A probability is rounded by 2^-8 of itself at
@@ -228,58 +180,6 @@ def test_a_layer_of_rounded_weights_agrees_with_the_reference(kernels):
         np.testing.assert_allclose(found, expected, rtol=0, atol=3e-5)
 
 
-@each_isa
-@each_dtype
-@each_place
-def test_touches_nothing_around_its_arrays(kernels, dtype, first_byte, monkeypatch):
-    rng = np.random.default_rng(8)
-    heights, widths = tile_edges(kernels)
-    for n in widths:
-        for k in (28, 29):
-            x, w, b = normal(rng, heights[-1], k), normal(rng, n, k), normal(rng, n)
-            for m in heights[:: max(1, len(heights) // 6)]:
-                expected = kernels.linear(x[:m], kernels.pack_linear([w], [b], dtype=dtype))
-                inputs = [guarded(a, first_byte) for a in (x[:m], w, b)]
-                with guarded_outputs(monkeypatch, first_byte):
-                    packed = kernels.pack_linear([inputs[1]], [inputs[2]], 2, dtype)
-                    y = kernels.linear(inputs[0], packed, num_threads=2)
-                assert same_bits(y, expected)
-                for array in inputs:
-                    assert_canaries(array)
-
-
-@each_isa
-@each_dtype
-@each_place
-def test_a_layer_touches_nothing_around_its_arrays(kernels, dtype, first_byte, monkeypatch):
-    rng = np.random.default_rng(9)
-    for hidden, heads, up in LAYERS[:-1]:
-        layer = random_layer(kernels, rng, hidden, heads, up, dtype=dtype)
-        x = normal(rng, 24, hidden)
-        expected = run(kernels, layer, x, [5, 1, 18])
-        with guarded_outputs(monkeypatch, first_byte):
-            found = run(kernels, layer, guarded(x, first_byte), [5, 1, 18], 2)
-        assert same_bits(found, expected)
-
-
-@each_fast_isa
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_fused_activation_equals_the_activation_of_the_product(kernels, activation):
-    rng = np.random.default_rng(5)
-    packed, x = kernels.pack_linear([normal(rng, 70, 20)], dtype="bfloat16"), normal(rng, 20, 20)
-    product = kernels.linear(x, packed)
-    assert same_bits(kernels.linear(x, packed, activation), kernels.activate(product, activation))
-
-
 def test_memory_is_half():
     kernels, weights = Kernels(), [np.ones((96, 96), np.float32)]
     assert 2 * kernels.pack_linear(weights, dtype="bfloat16").nbytes == kernels.pack_linear(weights).nbytes
-
-
-def test_layers_of_different_types_are_an_error():
-    kernels, rng = Kernels(), np.random.default_rng(0)
-    layers = [random_layer(kernels, rng, 12, 2, 20, dtype=dtype) for dtype in ("float32", "bfloat16")]
-    with pytest.raises(InputError, match="layer: found bfloat16 weights, expected float32 as the first's"):
-        kernels.encoder(layers, np.zeros((3, 12), np.float32), starts_of([3]), Workspace())
-    with pytest.raises(InputError, match="dtype: found 'float16', expected one of float32, bfloat16"):
-        kernels.pack_linear([np.ones((2, 2), np.float32)], dtype="float16")

@@ -214,11 +214,11 @@ def test_layers_packed_together_are_those_packed_alone(kernels):
     rng = np.random.default_rng(10)
     nr = kernels.tile[1]
     stacks = [
-        ([normal(rng, n, k) for _ in range(sections)], [normal(rng, n) for _ in range(sections)])
+        ([normal(rng, n, k) for _ in range(sections)], [normal(rng, n) for _ in range(sections)], None)
         for sections, n, k in ((3, nr + 1, 9), (1, 2 * nr, 5), (2, 3, 33))
     ]
     for threads in THREADS:
-        for together, (weights, biases) in zip(kernels.pack_linears(stacks, threads), stacks, strict=True):
+        for together, (weights, biases, _) in zip(kernels.pack_linears(stacks, threads), stacks, strict=True):
             alone = kernels.pack_linear(weights, biases)
             assert same_bits(together.panels, alone.panels)
             assert same_bits(together.bias, alone.bias)

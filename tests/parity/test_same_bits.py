@@ -8,6 +8,7 @@ import pytest
 import roberta_c
 from roberta_c import threads
 from roberta_c._kernels import available_isas
+from roberta_c.model import DTYPES
 
 from .conftest import make_random_model
 
@@ -55,7 +56,7 @@ def check_same_bits(folder, rows, isa, sizes=(2, 3, 5, 8, 13, 32, 64), dtype="fl
             assert np.array_equal(found.logits, alone[batch]), (isa, size)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("isa", available_isas())
 def test_trained_model(isa, dtype, tweet_sentiment_small, tweets):
     check_same_bits(tweet_sentiment_small, tweets, isa, dtype=dtype)
