@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -63,22 +64,27 @@ class BuildKernels(build_ext):
         ):
             print("warning: the C compiler has no OpenMP: building for one thread", file=sys.stderr)
             openmp = []
-        objects = []
-        for source, flags in [*ISA_FLAGS.items(), *((source, []) for source in PLAIN_SOURCES)]:
+
+        def compiled(source, flags):
             if source in OPTIONAL and not self.links("int main(void) { return 0; }\n", flags):
                 print(
                     f"warning: the C compiler does not know {OPTIONAL[source]}: building without",
                     file=sys.stderr,
                 )
                 flags = []
-            objects += self.compiler.compile(
+            return self.compiler.compile(
                 [source],
                 output_dir=self.build_temp,
                 include_dirs=ext.include_dirs,
                 extra_postargs=[*COMPILE_FLAGS, "-Wall", "-Wextra", *flags],
                 depends=ext.depends,
             )
-        ext.extra_objects = objects
+
+        sources = ISA_FLAGS | {source: [] for source in PLAIN_SOURCES}
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            ext.extra_objects = [
+                one for found in pool.map(compiled, *zip(*sources.items(), strict=True)) for one in found
+            ]
         ext.extra_compile_args = [*COMPILE_FLAGS, *openmp]
         ext.extra_link_args = [*LINK_FLAGS, *openmp]
         super().build_extension(ext)
