@@ -79,30 +79,36 @@ static int report(const char *kernel, double worst, double bound) {
 
 static rc_linear pack(const rc_kernels *kernels, rc_arithmetic arithmetic, const float *w_nk,
                       const float *bias_n, size_t sections, size_t n, size_t k) {
-    const size_t words = arithmetic == RC_FP32 ? k : (k + 1) / 2;
-    const size_t panels = (n + kernels->nr - 1) / kernels->nr, section_words = panels * kernels->nr * words;
+    const size_t panels = (n + kernels->nr - 1) / kernels->nr;
+    const size_t section_words = panels * kernels->nr * rc_panel_rows(arithmetic, k);
     float *panels_pkn = buffer(sections * section_words);
     for (size_t section = 0; section < sections; section++)
         for (size_t ith = 0; ith < THREADS; ith++)
-            kernels->pack_linear(arithmetic, w_nk + section * n * k, n, k,
+            kernels->pack_linear(arithmetic, w_nk + section * n * k, NULL, n, k,
                                  panels_pkn + section * section_words, ith, THREADS);
-    return (rc_linear){panels_pkn, bias_n, sections, n, k, words, arithmetic};
+    return (rc_linear){.panels_pkn = panels_pkn,
+                       .bias_n = bias_n,
+                       .sections = sections,
+                       .n = n,
+                       .k = k,
+                       .words = rc_words(arithmetic, k),
+                       .panel_rows = rc_panel_rows(arithmetic, k),
+                       .arithmetic = arithmetic};
 }
 static void run_linear(const rc_kernels *kernels, const rc_linear *w, const float *x_mk, size_t m,
                        const rc_epilogue *epilogue, float *y_mn) {
     rc_team team;
     rc_team_init(&team);
-    const rc_word *words_mk = x_mk;
-    size_t ld = w->k;
-    if (w->arithmetic == RC_BF16) {
-        ld = w->words;
-        const rc_narrow narrow = {(uint16_t *)buffer(m * ld), 2 * ld};
+    rc_rows x = {x_mk, w->k, NULL};
+    if (rc_narrows_rows(w->arithmetic)) {
+        const size_t ld = rc_row_words(w->arithmetic, w->k);
+        const rc_narrow narrow = {w->arithmetic, buffer(m * ld), ld, buffer(m), NULL};
         for (size_t ith = 0; ith < THREADS; ith++)
             kernels->narrow(x_mk, w->k, m, w->k, &narrow, ith, THREADS);
-        words_mk = (const rc_word *)narrow.rows;
+        x = (rc_rows){narrow.rows, ld, narrow.scale_m};
     }
     for (size_t ith = 0; ith < THREADS; ith++)
-        kernels->linear(w, words_mk, ld, m, epilogue, y_mn, w->sections * w->n, &team, ith, THREADS);
+        kernels->linear(w, &x, m, epilogue, y_mn, w->sections * w->n, &team, ith, THREADS);
 }
 static void run_attention(const rc_kernels *kernels, const float *qkv_t3h, const batch *batch, size_t heads,
                           size_t h, float *context_th) {
@@ -182,6 +188,22 @@ static double bfloat16_error(size_t round) {
     run_linear(fast, &of_fast, x_mk, m, &plain, found_mn);
     run_linear(oracle, &of_oracle, arithmetic == RC_BF16 ? all_rounded(x_mk, m * k) : x_mk, m, &plain,
                expected_mn);
+    return difference(found_mn, expected_mn, m * n);
+}
+
+/* Whole numbers and their sums are the oracle's, whatever multiplies. */
+static double int8_error(size_t round) {
+    const rc_arithmetic ways[] = {rc_int8_arithmetic(fast), RC_INT8_WEIGHTS, RC_INT8_PAIRS};
+    const rc_arithmetic arithmetic = ways[rc_can_multiply(fast, ways[round % 3]) ? round % 3 : 0];
+    const size_t m = random_size(1, round % 8 == 3 ? 250 : 40), n = random_size(1, 70);
+    const size_t k = random_size(1, round % 8 == 5 ? 3000 : 900);
+    const float *w_nk = random_floats(n * k, 1.0f), *x_mk = random_floats(m * k, 1.0f);
+    const rc_epilogue plain = {.activation = RC_NO_ACTIVATION};
+    const rc_linear of_fast = pack(fast, arithmetic, w_nk, NULL, 1, n, k);
+    const rc_linear of_oracle = pack(oracle, RC_INT8_WEIGHTS, w_nk, NULL, 1, n, k);
+    float *found_mn = buffer(m * n), *expected_mn = buffer(m * n);
+    run_linear(fast, &of_fast, x_mk, m, &plain, found_mn);
+    run_linear(oracle, &of_oracle, x_mk, m, &plain, expected_mn);
     return difference(found_mn, expected_mn, m * n);
 }
 
@@ -281,9 +303,13 @@ static const struct {
     const char *kernel;
     double (*error)(size_t round);
     double bound;
-} checks[] = {{"linear", linear_error, 4e-6},       {"bfloat16", bfloat16_error, 4e-6},
-              {"attention", attention_error, 1e-5}, {"layer_norm", layer_norm_error, 4e-6},
-              {"embed", embed_error, 4e-6},         {"encoder_layer", encoder_layer_error, 2e-5}};
+} checks[] = {{"linear", linear_error, 4e-6},
+              {"bfloat16", bfloat16_error, 4e-6},
+              {"int8", int8_error, 0.0},
+              {"attention", attention_error, 1e-5},
+              {"layer_norm", layer_norm_error, 4e-6},
+              {"embed", embed_error, 4e-6},
+              {"encoder_layer", encoder_layer_error, 2e-5}};
 static const char *const functions[] = {"none", "gelu", "gelu_new", "relu", "tanh", "exponentiate"};
 static const double function_bounds[] = {0.0, 4.0, 4.0, 0.0, 2.0, 2.0};
 

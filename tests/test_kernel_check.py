@@ -15,6 +15,8 @@ from roberta_c._kernels import available_isas
 CSRC = TESTS.parent / "csrc"
 FLAGS = {"isa_avx2": ["-mavx2", "-mfma"], "isa_avx512": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"]}
 FLAGS["isa_avx512_bf16"] = ["-mavx512bf16", *FLAGS["isa_avx512"]]
+FLAGS["isa_avx512_vnni"] = ["-mavx512vnni", *FLAGS["isa_avx512"]]
+FLAGS["isa_avx_vnni"] = ["-mavxvnni", *FLAGS["isa_avx2"]]
 ALWAYS = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{CSRC}"]
 
 
