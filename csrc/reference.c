@@ -8,27 +8,30 @@
 
 #include "float16.h"
 
-/* The k-th value of a row of int8 or, `over`, of weights, before it is rounded. */
+/* The i-th value of a row of int8 or, `over`, of weights, before it is rounded. */
 static float smoothed(const float *x_k, const float *smooth_k, int over, size_t i) {
     if (!smooth_k) return x_k[i];
     return over ? x_k[i] / smooth_k[i] : x_k[i] * smooth_k[i];
 }
 
-/* The largest size over 127; NaN where a value is not finite. */
-static float scale_of(const float *x_k, const float *smooth_k, int over, size_t k) {
-    float largest = 0x1p-100f;
+/* How far values reach above and below zero; NaN where one is not finite. */
+static void reach(const float *x_k, const float *smooth_k, int over, size_t k, float *above, float *below) {
+    *above = 0x1p-100f;
+    *below = 0.0f;
     for (size_t i = 0; i < k; i++) {
-        const float size = fabsf(smoothed(x_k, smooth_k, over, i));
-        if (!isfinite(size)) return NAN;
-        if (size > largest) largest = size;
+        const float x = smoothed(x_k, smooth_k, over, i);
+        if (!isfinite(x)) *above = *below = NAN;
+        if (x > *above) *above = x;
+        if (-x > *below) *below = -x;
     }
-    return largest / 127.0f;
 }
 
 /* One column: words of bytes, a row that is used elsewhere, and the scale. */
 static void pack_quantized(const float *w_k, const float *smooth_k, size_t k, rc_word *column_k) {
     const size_t words = rc_words(RC_INT8_WEIGHTS, k);
-    const float scale = scale_of(w_k, smooth_k, 1, k), inverse = 1.0f / scale;
+    float above, below;
+    reach(w_k, smooth_k, 1, k, &above, &below);
+    const float scale = (above > below || isnan(above) ? above : below) / 127.0f, inverse = 1.0f / scale;
     int8_t *bytes_k = (int8_t *)column_k;
     memset(column_k, 0, (words + 1) * sizeof *column_k);
     for (size_t i = 0; i < k && scale == scale; i++)
@@ -72,7 +75,7 @@ static double quantized_product(const rc_linear *w, size_t column, const rc_rows
     const int8_t *bytes_k = (const int8_t *)column_k;
     int64_t sum = 0;
     for (size_t i = 0; i < w->k; i++) sum += (int64_t)x->rows[row * x->ld + i] * bytes_k[i];
-    return (double)((float)sum * column_k[w->words + 1] * x->scale_m[row]);
+    return (double)((float)sum * column_k[w->words + 1] * x->scale_m[row].scale);
 }
 
 static void linear(const rc_linear *w, const rc_rows *x, size_t m, const rc_epilogue *epilogue, float *y_mn,
@@ -130,12 +133,14 @@ static void attention(const rc_attention *a, float *scratch, rc_team *team, size
 
 /* Whole float32 and their scale (RC_INT8_WEIGHTS); nothing else is asked for here. */
 static void narrow_row(const float *x_k, size_t k, const rc_narrow *to, size_t row) {
-    const float scale = scale_of(x_k, to->smooth_k, 0, k), inverse = 1.0f / scale;
+    float above, below;
+    reach(x_k, to->smooth_k, 0, k, &above, &below);
+    const float scale = above / 254.0f + below / 254.0f, inverse = 1.0f / scale;
     rc_word *whole_k = to->rows + row * to->ld;
     for (size_t i = 0; i < k; i++)
         whole_k[i] = scale == scale ? nearbyintf(smoothed(x_k, to->smooth_k, 0, i) * inverse) : 0.0f;
     memset(whole_k + k, 0, (rc_row_words(to->arithmetic, k) - k) * sizeof *whole_k);
-    to->scale_m[row] = scale;
+    to->scale_m[row] = (rc_scale){scale, 0};
 }
 
 static void narrow(const float *x_mn, size_t ldx, size_t m, size_t n, const rc_narrow *to, size_t ith,

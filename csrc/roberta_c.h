@@ -23,14 +23,16 @@ typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH } rc_act
 /* How the rows of an embedding table lie in the file. */
 typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
 
-/* How a linear layer multiplies.  Sums are float32, and those of int8 whole numbers of 32 bits: rows and
- * weights are whole numbers from -127 to 127, times a scale for each row and one for each column. */
+/* How a linear layer multiplies.  Sums are float32, and those of int8 whole numbers of 32 bits: weights are
+ * whole numbers from -127 to 127 times a scale for each column, rows 255 whole numbers around zero times a
+ * scale each.
+ */
 typedef enum {
     RC_FP32,         /* float32 rows by float32 weights */
     RC_BF16,         /* both rounded to bfloat16, two multiply-adds a word by the CPU's own instruction */
     RC_BF16_WEIGHTS, /* float32 rows by bfloat16 weights widened in registers: half the memory to read */
-    RC_INT8,       /* rows plus 128, as bytes, by int8 weights: four multiply-adds a word by an instruction */
-    RC_INT8_PAIRS, /* the same operands in 16-bit pairs: for AVX2, exact where its own bytes saturate */
+    RC_INT8,         /* rows as bytes by int8 weights: four multiply-adds a word by one instruction */
+    RC_INT8_PAIRS,   /* the same operands in 16-bit pairs: for AVX2, exact where its own bytes saturate */
     RC_INT8_WEIGHTS, /* the same sums, exact in float32: rows of whole float32, weights widened in registers
                       */
 } rc_arithmetic;
@@ -58,14 +60,14 @@ static inline size_t rc_row_words(rc_arithmetic arithmetic, size_t k) {
     return rc_narrows_rows(arithmetic) ? rc_words(arithmetic, k) : k;
 }
 
-/* Rows of NR words in a panel of weights: with int8 two more than words, with what its columns' sums begin
- * at, -128 times the sum of the weights (RC_INT8, RC_INT8_PAIRS), and with their scales. */
+/* Rows of NR words in a panel of weights: with int8 two more than words, with the sum of each column's
+ * weights, negative, and with the columns' scales. */
 static inline size_t rc_panel_rows(rc_arithmetic arithmetic, size_t k) {
     return rc_words(arithmetic, k) + (rc_is_int8(arithmetic) ? 2 : 0);
 }
 
-/* Sums of more products of 127 by 127 would not fit 32 bits. */
-enum { RC_LONGEST_INT8 = 133144 };
+/* Sums of more products of 255 by 127 would not fit 32 bits. */
+enum { RC_LONGEST_INT8 = 66311 };
 
 /* A linear layer whose weights W (sections * N, K) are packed in panels of NR columns.  Each section
  * starts a new panel (so that query, key and value of one product can also be used alone); the last
@@ -81,11 +83,17 @@ typedef struct {
     rc_arithmetic arithmetic;
 } rc_linear;
 
+/* What a row's whole numbers are times; bytes are more by the one that zero became. */
+typedef struct {
+    float scale;
+    int32_t zero;
+} rc_scale;
+
 /* Rows as a product reads them; with int8 each has a scale. */
 typedef struct {
     const rc_word *rows;
     size_t ld; /* words */
-    const float *scale_m;
+    const rc_scale *scale_m;
 } rc_rows;
 
 /* And where they are made: rounded to bfloat16, or to whole numbers.  The last word is filled up with zeros.
@@ -94,7 +102,7 @@ typedef struct {
     rc_arithmetic arithmetic;
     rc_word *rows; /* or NULL: none wanted */
     size_t ld;     /* words */
-    float *scale_m;
+    rc_scale *scale_m;
     const float *smooth_k;
 } rc_narrow;
 
@@ -182,7 +190,7 @@ typedef struct {
     const float *residual_mn;
     const float *scale_m;
     size_t ld_residual;
-    const float *operand_scale_m;
+    const rc_scale *operand_m;
 } rc_tile_epilogue;
 
 /* One product, its tiles and panels: what a unit of it is cut from. */

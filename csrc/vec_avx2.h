@@ -86,11 +86,14 @@ static inline vf vf_byte(vf words, int byte) {
     const __m256i high = _mm256_sll_epi32(_mm256_castps_si256(words), _mm_cvtsi32_si128(24 - 8 * byte));
     return _mm256_cvtepi32_ps(_mm256_srai_epi32(high, 24));
 }
-static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
+static inline vf vf_mul_integers(vf a, vf b) {
+    return _mm256_castsi256_ps(_mm256_mullo_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+static inline void vf_store_bytes(uint8_t *p, vf v) {
     const __m256i whole = _mm256_cvtps_epi32(v), halves = _mm256_packs_epi32(whole, whole);
-    const __m256i bytes = _mm256_packs_epi16(halves, halves); /* four in each 128-bit lane */
+    const __m256i bytes = _mm256_packus_epi16(halves, halves); /* four in each 128-bit lane */
     const __m256i joined = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));
-    _mm_storel_epi64((__m128i *)p, _mm_xor_si128(_mm256_castsi256_si128(joined), _mm_set1_epi8((char)flip)));
+    _mm_storel_epi64((__m128i *)p, _mm256_castsi256_si128(joined));
 }
 /* Bytes as pairs of 16 bits: the even ones or the odd ones, with sign or without; and c + the products of
  * such pairs. */

@@ -73,9 +73,11 @@ static inline vf vf_byte(vf words, int byte) {
     const __m512i high = _mm512_sll_epi32(_mm512_castps_si512(words), _mm_cvtsi32_si128(24 - 8 * byte));
     return _mm512_cvtepi32_ps(_mm512_srai_epi32(high, 24));
 }
-static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
-    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));
-    _mm_storeu_si128((__m128i *)p, _mm_xor_si128(bytes, _mm_set1_epi8((char)flip)));
+static inline vf vf_mul_integers(vf a, vf b) {
+    return _mm512_castsi512_ps(_mm512_mullo_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+static inline void vf_store_bytes(uint8_t *p, vf v) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 /* c + the products of both halves of a's and b's words (VDPBF16PS: the upper ones first, denormals as 0). */
 #if defined(__AVX512BF16__)

@@ -84,9 +84,9 @@ static inline vf vf_add_integers(vf a, vf b) { /* modulo 2^32 */
 static inline vf vf_byte(vf words, int byte) {
     return __builtin_convertvector((vi)words << (24 - 8 * byte) >> 24, vf);
 }
-/* p[i] := v[i], which is whole and from -128 to 127, as a byte, some bits flipped. */
-static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
-    for (size_t i = 0; i < VL; i++) p[i] = (uint8_t)((int32_t)v[i] ^ flip);
+/* p[i] := v[i], which is whole and from 0 to 255. */
+static inline void vf_store_bytes(uint8_t *p, vf v) {
+    for (size_t i = 0; i < VL; i++) p[i] = (uint8_t)(int32_t)v[i];
 }
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */
 static inline void vf_transpose(const float *from, size_t ld, float *to, size_t ld_to) {

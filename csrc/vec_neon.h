@@ -74,11 +74,10 @@ static inline vf vf_byte(vf words, int byte) {
     const int32x4_t high = vshlq_s32(vreinterpretq_s32_f32(words), vdupq_n_s32(24 - 8 * byte));
     return vcvtq_f32_s32(vshrq_n_s32(high, 24));
 }
-static inline void vf_store_bytes(uint8_t *p, vf v, uint8_t flip) {
-    const int16x4_t halves = vmovn_s32(vcvtnq_s32_f32(v));
-    const int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
+static inline void vf_store_bytes(uint8_t *p, vf v) {
+    const uint16x4_t halves = vmovn_u32(vcvtq_u32_f32(v));
     uint8_t all[8];
-    vst1_u8(all, veor_u8(vreinterpret_u8_s8(bytes), vdup_n_u8(flip)));
+    vst1_u8(all, vmovn_u16(vcombine_u16(halves, halves)));
     memcpy(p, all, VL);
 }
 /* to[j * ld_to + i] := from[i * ld + j], VL by VL. */

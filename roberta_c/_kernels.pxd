@@ -1,6 +1,6 @@
 # What _kernels.pyx calls in csrc/: roberta_c.h as Cython sees it; formulas and shapes stand there.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
 cdef extern from "float_state.h" nogil:
@@ -55,16 +55,20 @@ cdef extern from "roberta_c.h" nogil:
         size_t panel_rows
         rc_arithmetic arithmetic
 
+    ctypedef struct rc_scale:
+        float scale
+        int32_t zero
+
     ctypedef struct rc_rows:
         const rc_word *rows
         size_t ld
-        const float *scale_m
+        const rc_scale *scale_m
 
     ctypedef struct rc_narrow:
         rc_arithmetic arithmetic
         rc_word *rows
         size_t ld
-        float *scale_m
+        rc_scale *scale_m
         const float *smooth_k
 
     ctypedef struct rc_epilogue:

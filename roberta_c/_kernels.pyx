@@ -219,7 +219,8 @@ cdef class Kernels:
 
         dtype: what the product is computed in. "bfloat16": weights are rounded to it and, where this CPU
         multiplies it at full rate, so are `linear`'s rows; sums are float32. "int8": weights become whole numbers
-        from -127 to 127 times a scale for each output, rows the same with a scale each; sums are exact. `smooth`,
+        from -127 to 127 times a scale for each output, rows 255 whole numbers around zero times a scale each; sums
+        are exact. `smooth`,
         float32 (k), multiplies rows and divides weights before they are rounded to int8 (Xiao et al. 2022).
         """
         return self.pack_linears([(weights, biases, smooth)], num_threads, dtype)[0]
@@ -314,10 +315,10 @@ cdef class Kernels:
         narrow.rows = NULL
         if rc_narrows_rows(packed.c.arithmetic):
             rows.ld = narrow.ld = rc_row_words(packed.c.arithmetic, packed.c.k)
-            narrowed, scales = aligned_empty((m, rows.ld)), aligned_empty((m,))
+            narrowed, scales = aligned_empty((m, rows.ld)), aligned_empty((m, 2))
             narrow.arithmetic, narrow.smooth_k = packed.c.arithmetic, packed.c.smooth_k
             rows.rows = narrow.rows = <rc_word *>writable_floats(narrowed)
-            rows.scale_m = narrow.scale_m = writable_floats(scales)
+            rows.scale_m = narrow.scale_m = <rc_scale *>writable_floats(scales)
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
@@ -553,7 +554,7 @@ cdef class Kernels:
         cdef size_t ld_words = row_distance(rc_row_words(arithmetic, h)), ld_up_words
         cdef size_t words = 0
         if narrow:
-            words = 2 * t * ld_words + (4 * whole_lines(t) if quantized else t * ld_words)
+            words = 2 * t * ld_words + (4 * whole_lines(2 * t) if quantized else t * ld_words)
         cdef float *x_th = workspace.reserve(2 * t * ld + shared + words + team * per_thread)
         parts.attended_th = x_th + t * ld
         parts.qkv_t3h = parts.attended_th + t * ld
@@ -567,10 +568,10 @@ cdef class Kernels:
         if quantized:
             parts.narrow_context.rows, parts.narrow_context.ld = parts.context_th, ld
             parts.narrow_up.ld = parts.ld_up
-            parts.narrow_x.scale_m = parts.narrow_x.rows + 2 * t * ld_words
-            parts.narrow_attended.scale_m = parts.narrow_x.scale_m + whole_lines(t)
-            parts.narrow_context.scale_m = parts.narrow_attended.scale_m + whole_lines(t)
-            parts.narrow_up.scale_m = parts.narrow_context.scale_m + whole_lines(t)
+            parts.narrow_x.scale_m = <rc_scale *>(parts.narrow_x.rows + 2 * t * ld_words)
+            parts.narrow_attended.scale_m = parts.narrow_x.scale_m + whole_lines(2 * t) // 2
+            parts.narrow_context.scale_m = parts.narrow_attended.scale_m + whole_lines(2 * t) // 2
+            parts.narrow_up.scale_m = parts.narrow_context.scale_m + whole_lines(2 * t) // 2
         parts.narrow_x.arithmetic, parts.narrow_x.smooth_k = arithmetic, chain[0].qkv.smooth_k
         parts.scratch = parts.qkv_t3h + shared + words
         parts.scratch_per_thread = per_thread

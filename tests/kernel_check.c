@@ -102,7 +102,7 @@ static void run_linear(const rc_kernels *kernels, const rc_linear *w, const floa
     rc_rows x = {x_mk, w->k, NULL};
     if (rc_narrows_rows(w->arithmetic)) {
         const size_t ld = rc_row_words(w->arithmetic, w->k);
-        const rc_narrow narrow = {w->arithmetic, buffer(m * ld), ld, buffer(m), NULL};
+        const rc_narrow narrow = {w->arithmetic, buffer(m * ld), ld, (rc_scale *)buffer(2 * m), NULL};
         for (size_t ith = 0; ith < THREADS; ith++)
             kernels->narrow(x_mk, w->k, m, w->k, &narrow, ith, THREADS);
         x = (rc_rows){narrow.rows, ld, narrow.scale_m};

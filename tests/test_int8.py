@@ -22,8 +22,8 @@ from test_linear import tile_edges
 from roberta_c._kernels import Kernels, PackedLinear, Workspace, available_isas
 from roberta_c.errors import InputError
 
-CHAIN = 4 * 192  # values in one chain of csrc/tile.inc, four a word
-LONGEST = (2**31 - 1) // 127**2  # the most products of 127 by 127 that fit a sum of 32 bits
+CHAIN, SHORT_CHAIN = 4 * 192, 4 * 128  # values in a chain of csrc/tile.inc, four a word
+LONGEST = (2**31 - 1) // (255 * 127)  # the most products of 255 by 127 that fit a sum of 32 bits
 
 
 def ways(kernels: Kernels) -> list[str]:
@@ -31,16 +31,24 @@ def ways(kernels: Kernels) -> list[str]:
 
 
 def quantized(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whole numbers and scales of rows, every step in float32: the scale is the largest size over 127."""
-    scales = (np.maximum(np.abs(x).max(axis=1), np.float32(2.0**-100)) / np.float32(127)).astype(np.float32)
-    inverse = np.float32(1) / scales
-    return np.rint(x * inverse[:, None]).astype(np.int64), scales
+    """Rows as whole numbers and scales, every step in float32: 254 steps from the smallest to the largest value,
+    zero among them."""
+    largest = np.maximum(x.max(axis=1), np.float32(2.0**-100)) / np.float32(254)
+    smallest = np.maximum(-x.min(axis=1), np.float32(0)) / np.float32(254)
+    scales = largest + smallest
+    return np.rint(x * (np.float32(1) / scales)[:, None]).astype(np.int64), scales
+
+
+def quantized_weights(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns: the largest size is 127 times the scale."""
+    scales = np.maximum(np.abs(w).max(axis=1), np.float32(2.0**-100)) / np.float32(127)
+    return np.rint(w * (np.float32(1) / scales)[:, None]).astype(np.int64), scales
 
 
 def product(x, w, b=None, residual=None, smooth=None) -> np.ndarray:
     """The exact sums times the column's scale and the row's, then bias and residual, each step in float32."""
     x_whole, x_scales = quantized(x if smooth is None else x * smooth)
-    w_whole, w_scales = quantized(w if smooth is None else w / smooth)
+    w_whole, w_scales = quantized_weights(w if smooth is None else w / smooth)
     # Of a float64 product each sum is exact: below 2^53.
     sums = x_whole.astype(np.float64) @ w_whole.T.astype(np.float64)
     with np.errstate(over="ignore"):
@@ -51,15 +59,17 @@ def product(x, w, b=None, residual=None, smooth=None) -> np.ndarray:
 
 
 @each_isa
-@pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 31, CHAIN - 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3])
+@pytest.mark.parametrize(
+    "k", [1, 2, 3, 4, 5, 31, SHORT_CHAIN, SHORT_CHAIN + 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3]
+)
 def test_every_bit_is_known_on_every_tile_edge(kernels, k):
     rng = np.random.default_rng(k)
     heights, widths = tile_edges(kernels)
-    for n in widths[:: 1 if k < CHAIN else 3]:
+    for n in widths[:: 1 if k < SHORT_CHAIN else 3]:
         w, b = normal(rng, n, k), normal(rng, n)
         for dtype in ways(kernels):
             with_bias, without = (kernels.pack_linear([w], of, dtype=dtype) for of in ([b], None))
-            for m in heights[:: 1 if k < CHAIN else 4]:
+            for m in heights[:: 1 if k < SHORT_CHAIN else 4]:
                 x, residual = normal(rng, m, k), normal(rng, m, n)
                 np.testing.assert_array_equal(kernels.linear(x, with_bias), product(x, w, b))
                 found = kernels.linear(x, without, residual=residual)
@@ -87,33 +97,34 @@ def test_every_bit_of_large_products_is_known(kernels, m, n, k):
 def test_rounding_in_every_lane(kernels):
     """Ties to even, both signs, the largest, zeros, in every lane and in the rest behind whole vectors, of
     rows whose scale is 1, their largest being 127."""
-    width = 2 * lanes(kernels) + 4
+    width = 2 * lanes(kernels) + 5
     values = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 126.5, -126.5, 126.4999, -127, 0.0, -0.0, 3.25], np.float32)
-    x = np.zeros((len(values) * (width - 1), width), np.float32)
+    x = np.zeros((len(values) * (width - 2), width), np.float32)
     for index, value in enumerate(values):
-        x[index * (width - 1) : (index + 1) * (width - 1)][np.diag_indices(width - 1)] = value
-    x[:, -1] = 127
-    identity = 127 * np.eye(width, dtype=np.float32)
+        x[index * (width - 2) : (index + 1) * (width - 2)][np.diag_indices(width - 2)] = value
+    x[:, -2:] = 127, -127
+    identity = np.eye(width, dtype=np.float32)
     for dtype in ways(kernels):
-        as_rows = kernels.linear(x, kernels.pack_linear([identity], dtype=dtype))
+        as_rows = kernels.linear(x, kernels.pack_linear([127 * identity], dtype=dtype))
         np.testing.assert_array_equal(as_rows, 127 * np.rint(x))
-        as_weights = kernels.linear(identity, kernels.pack_linear([x], dtype=dtype))
-        np.testing.assert_array_equal(as_weights.T, 127 * np.rint(x))
+        as_weights = kernels.linear(254 * identity, kernels.pack_linear([x], dtype=dtype))
+        np.testing.assert_array_equal(as_weights.T, 254 * np.rint(x))
 
 
 @each_isa
 def test_the_largest_sums_are_exact(kernels):
     """Where sums pass 2^24, which float32 does not count through, and the longest that fits 32 bits; both
-    signs, and weights whose sum times 128 wraps around."""
-    for k in (CHAIN, 3072, LONGEST):
-        x = np.full((2, k), 127, np.float32)
-        x[1] *= -1
-        w = np.concatenate([np.full((1, k), 127, np.float32), np.full((1, k), -127, np.float32)])
-        w = np.concatenate([w, w[:1] * np.where(np.arange(k) % 2, 1, -1).astype(np.float32)])
-        exact = x.astype(np.float64) @ w.T.astype(np.float64)
+    signs, and products with the number that zero becomes that wrap around."""
+    for k in (SHORT_CHAIN, CHAIN, 3072, LONGEST):
+        x = np.ones((3, k), np.float32)
+        x[1] = -1
+        x[2, ::2] = -0.999
+        w = np.ones((3, k), np.float32)
+        w[1] = -1
+        w[2, ::2] = -1
         for dtype in ways(kernels):
             found = kernels.linear(x, kernels.pack_linear([w], dtype=dtype))
-            np.testing.assert_array_equal(found, exact.astype(np.float32))
+            np.testing.assert_array_equal(found, product(x, w))
 
 
 def test_longer_sums_are_an_error():

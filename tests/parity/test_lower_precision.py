@@ -1,4 +1,5 @@
-"""bfloat16 arithmetic: its error against float64 beside torch's own, and what it costs on labelled tweets."""
+"""bfloat16 and int8: their errors against float64 beside those of torch, and what they cost on labelled
+tweets."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import copy
 
 import numpy as np
 import pytest
+import torch
 
 import roberta_c
+from roberta_c import weights
 from roberta_c._kernels import available_isas
 
 from .conftest import make_model_of_shape, padded_batch
@@ -29,7 +32,7 @@ def distance(found, expected, mask=None) -> float:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_closer_to_float64_than_torch(shape, model_folder):
+def test_bfloat16_is_closer_to_float64_than_torchs(shape, model_folder):
     """torch in bfloat16 rounds the residual stream, LayerNorm and softmax too; ours keeps them in float32."""
     made = make_model_of_shape(model_folder / shape, SHAPES[shape])
     ids, mask = padded_batch(np.random.default_rng(1), SHAPES[shape][-1], 997)
@@ -54,6 +57,105 @@ def test_closer_to_float64_than_torch(shape, model_folder):
         assert np.mean(ratios) < 1, isa
 
 
+def in_whole_numbers(model: torch.nn.Module, scales: str) -> torch.nn.Module:
+    """The model in float64, its layers' products between whole numbers: a scale for every output's weights,
+    and for every row ("rows", as ours) or one for all ("tensor", as dynamic quantization elsewhere is)."""
+
+    class Quantized(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            reach = x.clamp_min(0).amax(-1, keepdim=True) - x.clamp_max(0).amin(-1, keepdim=True)
+            row = (reach if scales == "rows" else x.clamp_min(0).max() - x.clamp_max(0).min()) / 254
+            column = self.weight.abs().amax(1, keepdim=True) / 127
+            x, w = torch.round(x / row) * row, torch.round(self.weight / column) * column
+            return torch.nn.functional.linear(x, w, self.bias)
+
+    quantized = copy.deepcopy(model).double()
+    for module in quantized.roberta.encoder.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.__class__ = Quantized
+    return quantized
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_int8_is_the_same_arithmetic_in_torch(shape, model_folder):
+    """As close to its simulation in float64 as whole numbers allow that the last bit of float32, or bfloat16
+    in attention, tips over; and closer to the exact model than one scale for all rows is."""
+    made = make_model_of_shape(model_folder / f"int8 {shape}", SHAPES[shape])
+    ids, mask = padded_batch(np.random.default_rng(1), SHAPES[shape][-1], 997)
+    double = run_transformers(copy.deepcopy(made.model).double(), ids, mask)
+    same, coarser = (
+        run_transformers(in_whole_numbers(made.model, scales), ids, mask) for scales in ("rows", "tensor")
+    )
+    for isa in available_isas():
+        ours = roberta_c.AutoModelForSequenceClassification.from_pretrained(
+            made.folder, dtype="int8", isa=isa, num_threads=2
+        )
+        found = ours(ids, attention_mask=mask, output_hidden_states=True).hidden_states[1:]
+        errors, apart, worse = (
+            np.array(
+                [
+                    distance(one, other.numpy(), mask)
+                    for one, other in zip(hidden, states.hidden_states[1:], strict=True)
+                ]
+            )
+            for hidden, states in (
+                (found, double),
+                (found, same),
+                ([state.numpy() for state in coarser.hidden_states[1:]], double),
+            )
+        )
+        print(f"{isa}: {errors.round(4)} {(apart / errors).round(2)} {(errors / worse).round(2)}")
+        assert errors[0] > 1e-3, "the arithmetic is not int8's"
+        assert apart[0] < (0.9 if isa == "avx512" else 0.4) * errors[0], isa
+        assert errors[0] < worse[0], isa
+        # Deep random networks amplify the first layers' rounding by chance: of these 12, a mean of 1.05.
+        assert np.mean(errors / worse) < 1.15, isa
+
+
+def with_outliers(folder, gain: float) -> torch.nn.Module:
+    """A random model two dimensions of which are some 250 and 100 times the rest, by their LayerNorm weights
+    and biases; what reads them is smaller there. Saved in `folder`."""
+    made = make_model_of_shape(folder, (192, 3, 6, 768, 130))
+    with torch.no_grad():
+        for name, values in made.model.named_parameters():
+            if "LayerNorm.weight" in name:
+                values[OUTLIERS] *= gain
+            elif "LayerNorm.bias" in name:
+                values[OUTLIERS] += gain * torch.tensor([-0.3, 0.2])
+            elif any(part in name for part in ("query.w", "key.w", "value.w", "intermediate.dense.w")):
+                values[:, OUTLIERS] /= gain**0.5
+    torch.save(made.model.state_dict(), folder / "pytorch_model.bin")
+    return made.model
+
+
+OUTLIERS = [33, 120]
+
+
+def test_outliers_do_not_drown_the_rest(model_folder, monkeypatch):
+    """What smoothing is for, in all other dimensions; without it the test's own rows are rounded away."""
+    folder = model_folder / "outliers"
+    model = with_outliers(folder, 10.0)
+    ids, mask = padded_batch(np.random.default_rng(1), [100, 30, 60, 5], 997)
+    double = run_transformers(copy.deepcopy(model).double(), ids, mask)
+    rest = np.setdiff1d(np.arange(192), OUTLIERS)
+
+    def errors() -> np.ndarray:
+        ours = roberta_c.AutoModelForSequenceClassification.from_pretrained(folder, dtype="int8")
+        states = ours(ids, attention_mask=mask, output_hidden_states=True).hidden_states[1:]
+        return np.array(
+            [
+                distance(found[..., rest], state.numpy()[..., rest], mask)
+                for found, state in zip(states, double.hidden_states[1:], strict=True)
+            ]
+        )
+
+    smoothed = errors()
+    monkeypatch.setattr(weights, "smoothing", lambda norm: None)
+    plain = errors()
+    print(f"{smoothed.round(4)} smoothed, {plain.round(4)} without")
+    assert (smoothed < 0.5 * plain).all()
+
+
 @pytest.fixture(scope="module")
 def labelled(test_data, tweet_sentiment_small):
     """All labelled tweets as ids, in order of length, with their labels."""
@@ -70,15 +172,20 @@ def labels_of(folder, ids, **options) -> np.ndarray:
     return np.concatenate([model(ids[i : i + 256]).logits.argmax(axis=1) for i in range(0, len(ids), 256)])
 
 
-@pytest.mark.parametrize("isa", available_isas()[:1])
-def test_labels_and_macro_recall(isa, labelled, tweet_sentiment_small):
-    """The issue's: at least 99.5 % of float32's labels, macro recall within 0.3 points."""
+@pytest.fixture(scope="module")
+def full(labelled, tweet_sentiment_small):
+    """float32's labels."""
+    return labels_of(tweet_sentiment_small, labelled[0])
+
+
+@pytest.mark.parametrize(("dtype", "share"), [("bfloat16", 0.995), ("int8", 0.99)])
+def test_labels_and_macro_recall(dtype, share, labelled, full, tweet_sentiment_small):
+    """The project's promise: so many of float32's labels, macro recall within 0.3 points."""
     ids, labels = labelled
-    full = labels_of(tweet_sentiment_small, ids, isa=isa)
-    half = labels_of(tweet_sentiment_small, ids, isa=isa, dtype="bfloat16")
-    assert (full == half).mean() >= 0.995
-    assert abs(macro_recall(full, labels) - macro_recall(half, labels)) <= 0.003
+    lower = labels_of(tweet_sentiment_small, ids, dtype=dtype)
     print(
-        f"{isa}: {(full == half).mean():.2%} of labels, macro recall {macro_recall(full, labels):.4f} and "
-        f"{macro_recall(half, labels):.4f}"
+        f"{dtype}: {(full == lower).mean():.2%} of labels, macro recall {macro_recall(full, labels):.4f} and "
+        f"{macro_recall(lower, labels):.4f}"
     )
+    assert (full == lower).mean() >= share
+    assert abs(macro_recall(full, labels) - macro_recall(lower, labels)) <= 0.003
