@@ -31,8 +31,8 @@ def ways(kernels: Kernels) -> list[str]:
 
 
 def quantized(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows as whole numbers and scales, every step in float32: 254 steps from the smallest to the largest value,
-    zero among them."""
+    """Rows as whole numbers and scales, every step in float32: 254 steps from the smallest to the largest
+    value, zero among them."""
     largest = np.maximum(x.max(axis=1), np.float32(2.0**-100)) / np.float32(254)
     smallest = np.maximum(-x.min(axis=1), np.float32(0)) / np.float32(254)
     scales = largest + smallest
