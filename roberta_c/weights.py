@@ -24,11 +24,9 @@ logger = logging.getLogger(__name__)
 READ_ROWS_FROM = 32 << 20
 
 
-# How much of an outlier goes from rows into weights: its size to this power. On a random model of six layers
-# with two dimensions 250 and 100 times the rest, hidden states of the others were off by 0.06 to 0.11 with 0,
-# 0.02 to 0.05 with 0.5, 0.016 to 0.027 with 0.75, 0.015 to 0.018 with 1, which leaves weights of the outliers
-# coarse where they are not small; without outliers all are alike (2026-11-22).
-SMOOTHING = 0.75
+# A dimension of int8 rows that is so many times the typical one is smoothed; what that does, on a model of base
+# size, is in benchmarks/accuracy.py.
+OUTLIER = 2.0
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,32 @@ class LoadReport:
         return "\n".join(f"{title}: {', '.join(found) if found else 'none'}" for title, found in rows)
 
 
-def smoothing(norm: Norm) -> np.ndarray | None:
-    """What int8 rows that a LayerNorm makes are multiplied by before they are rounded, float32 (H); or None.
+def smoothing(norm: Norm, weights: Sequence[np.ndarray]) -> np.ndarray | None:
+    """What int8 rows that a LayerNorm makes are multiplied by before these weights (n, H) read them, and the
+    weights divided by: float32 (H), or None for nothing.
 
     Trained checkpoints have a few dimensions tens of times larger than the rest (Kovaleva et al. 2021), by
-    which the others would be rounded to nothing. Weights take over what rows give up (SmoothQuant, Xiao et
-    al. 2022). How large a dimension gets is known without any text: what a LayerNorm gives has its weight as
-    deviation and its bias as mean. Powers of two, so that multiplying rounds nothing.
+    which the others would be rounded to nothing. The weights that read them take over a part, so that both
+    exceed the rest by as much (SmoothQuant, Xiao et al. 2022). How large a dimension gets is known without
+    any text: what a LayerNorm gives goes by its weight and its bias. Powers of two: multiplying rounds nothing.
     """
-    size = np.hypot(norm.weight, norm.bias).astype(np.float64)
+    size = np.hypot(norm.weight.astype(np.float64), norm.bias)
     typical = np.median(size)
-    if not (np.isfinite(size).all() and typical > 0):
+    outliers, others = np.flatnonzero(size > OUTLIER * typical), np.flatnonzero(size <= OUTLIER * typical)
+    if not (len(outliers) and len(others) and np.isfinite(size).all() and typical > 0):
         return None
-    factors = np.exp2(-np.round(SMOOTHING * np.log2(np.maximum(size / typical, 1))))
-    return None if (factors == 1).all() else np.maximum(factors, 2.0**-60).astype(np.float32)
+
+    def largest(columns: np.ndarray) -> np.ndarray:
+        return np.max([np.abs(weight[:, columns]).max(axis=0) for weight in weights], axis=0)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beside_weights = largest(outliers) / np.median(largest(others[:: -(-len(others) // 64)]))
+        ratio = size[outliers] / typical / beside_weights
+    if np.isnan(ratio).any():
+        return None
+    smooth = np.ones(len(size), np.float32)
+    smooth[outliers] = np.exp2(-np.round(0.5 * np.log2(np.clip(ratio, 1, 2.0**40))))
+    return smooth
 
 
 class WeightSource:
@@ -124,16 +134,17 @@ class WeightSource:
         return self.linears([(prefixes, None)])[0]
 
     def linears(
-        self, stacks: Sequence[tuple[Sequence[str], np.ndarray | None]], dtype: str = "float32"
+        self, stacks: Sequence[tuple[Sequence[str], Norm | None]], dtype: str = "float32"
     ) -> list[PackedLinear]:
-        """Several of them, each with its smoothing, packed together: fewer parallel regions, and memory in
-        larger pages."""
+        """Several of them, each with the LayerNorm whose rows it reads, packed together: fewer parallel
+        regions, and memory in larger pages."""
         sources = [
             [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
             for prefixes, _ in stacks
         ]
         stacked = [
-            (weights, biases, smooth) for (weights, biases), (_, smooth) in zip(sources, stacks, strict=True)
+            (weights, biases, None if norm is None or dtype != "int8" else smoothing(norm, weights))
+            for (weights, biases), (_, norm) in zip(sources, stacks, strict=True)
         ]
         packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
         # What was packed is not looked at again, and would stay in this process's resident memory: 345 of 707
@@ -185,10 +196,10 @@ class WeightSource:
             [
                 (
                     (prefix("query"), prefix("key"), prefix("value")),
-                    smoothing(self.norm(before.removesuffix(".weight"))),
+                    self.norm(before.removesuffix(".weight")),
                 ),
                 ((prefix("attention_output"),), None),
-                ((prefix("up"),), smoothing(attention_norm)),
+                ((prefix("up"),), attention_norm),
                 ((prefix("down"),), None),
             ],
             self.dtype,
