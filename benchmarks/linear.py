@@ -10,9 +10,8 @@ larger than the last-level cache: in a model, too, a layer's weights come from m
 measured between the pieces. For few rows, time is compared with what reading the weights takes at the
 measured rate.
 
-In bfloat16 and int8, times are longer than a product's in a model: `Kernels.linear` takes float32 rows, and
-narrowing these to the type, into memory that it allocates, is in every call. In a model what is before a
-product gives narrow rows. So only many rows are measured.
+In bfloat16 and int8, rows come as the product reads them, as a model's layers make them; making them is not
+in the time. Only many rows are measured.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +55,7 @@ def packed_copies(kernels: Kernels, name: str, threads: int, dtype: str) -> list
 
 
 def call_of(
-    kernels: Kernels, name: str, copies: Iterator[PackedLinear], m: int, threads: int
+    kernels: Kernels, name: str, packed: list[PackedLinear], m: int, threads: int
 ) -> Callable[[], object]:
     """One product of `m` rows by the next copy."""
     sections, n, k, _ = SHAPES[name]
@@ -64,9 +63,11 @@ def call_of(
     x, out = rng.standard_normal((m, k), dtype=np.float32), aligned_empty((m, sections * n))
     activation = "gelu" if name == "up" else "none"
     residual = rng.standard_normal((m, n), dtype=np.float32) if name == "down" else None
+    rows = x if packed[0].dtype == "float32" else kernels.narrow(x, packed[0])
+    copies = itertools.cycle(packed)
 
     def call() -> None:
-        kernels.linear(x, next(copies), activation, residual, num_threads=threads, out=out)
+        kernels.linear(rows, next(copies), activation, residual, num_threads=threads, out=out)
 
     return call
 
@@ -88,7 +89,7 @@ def main() -> None:
     threads = options.threads
     packed = {name: packed_copies(kernels, name, threads, options.dtype) for name in SHAPES}
     calls = {
-        (name, m): call_of(kernels, name, itertools.cycle(packed[name]), m, threads)
+        (name, m): call_of(kernels, name, packed[name], m, threads)
         for name, m in itertools.product(SHAPES, rows)
     }
 

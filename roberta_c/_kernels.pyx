@@ -281,15 +281,50 @@ cdef class Kernels:
                                        smooth if rc_is_int8(arithmetic) else None))
         return packed
 
+    def narrow(self, x, PackedLinear packed not None, num_threads=1) -> NarrowedRows:
+        """The rows of x, float32 (M, k), as `packed`, which is not float32, reads them: what `linear` does first."""
+        self.check_packed(packed)
+        checked_array(x, "x", np.float32, (None, packed.k))
+        if not rc_narrows_rows(packed.c.arithmetic):
+            raise InputError(f"packed: found {packed.dtype} weights, which read rows as they are")
+        cdef size_t m = x.shape[0]
+        cdef NarrowedRows narrowed = NarrowedRows(packed, m)
+        if m == 0:
+            return narrowed
+        cdef const float *x_mk = floats(x)
+        cdef int team = team_for(num_threads)
+        cdef uint64_t state
+        cdef rc_team meeting
+        rc_team_init(&meeting)
+        with nogil, parallel(num_threads=team):
+            state = rc_float_state_enter()
+            self.table.narrow(x_mk, packed.c.k, m, packed.c.k, &narrowed.c, threadid(), rc_team_size())
+            rc_float_state_leave(state)
+            rc_team_wait(&meeting, rc_team_size())
+        return narrowed
+
     def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
                out=None) -> np.ndarray:
         """activation(x W^T + b), or residual + x W^T + b: x (M, k), residual and result (M, sections * n).
 
-        `out` receives the result where given; it may be the residual, not x.
+        x may be what `narrow` made of it for these weights, or for others of their k, dtype and smooth. `out` receives the result where given; it may be the
+        residual, not x.
         """
-        if packed.kernels is not self:
-            raise InputError(f"packed: found weights packed for {packed.kernels.isa} kernels, expected this one's")
-        checked_array(x, "x", np.float32, (None, packed.k))
+        self.check_packed(packed)
+        cdef rc_rows rows
+        cdef NarrowedRows narrowed
+        if not isinstance(x, NarrowedRows) and rc_narrows_rows(packed.c.arithmetic):
+            x = self.narrow(x, packed, num_threads)
+        if isinstance(x, NarrowedRows):
+            narrowed = x
+            if not (narrowed.packed.kernels is self and narrowed.packed.k == packed.k
+                    and narrowed.c.arithmetic == packed.c.arithmetic and narrowed.packed.smooth is packed.smooth):
+                raise InputError("x: found rows made for other weights, expected them to be made for such as these")
+            x = narrowed.rows
+            rows.rows, rows.ld, rows.scale_m = narrowed.c.rows, narrowed.c.ld, narrowed.c.scale_m
+        else:
+            checked_array(x, "x", np.float32, (None, packed.k))
+            rows.rows, rows.ld, rows.scale_m = floats(x), packed.c.k, NULL
         cdef size_t m = x.shape[0], n = packed.sections * packed.n
         if out is None:
             out = aligned_empty((m, n))
@@ -307,31 +342,22 @@ cdef class Kernels:
                 raise InputError("residual: found it to overlap out, expected the same array or another")
         if m == 0:
             return out
-        cdef const float *x_mk = floats(x)
         cdef float *y_mn = writable_floats(out)
-        cdef rc_rows rows
-        rows.rows, rows.ld, rows.scale_m = x_mk, packed.c.k, NULL
-        cdef rc_narrow narrow
-        narrow.rows = NULL
-        if rc_narrows_rows(packed.c.arithmetic):
-            rows.ld = narrow.ld = rc_row_words(packed.c.arithmetic, packed.c.k)
-            narrowed, scales = aligned_empty((m, rows.ld)), aligned_empty((m, 2))
-            narrow.arithmetic, narrow.smooth_k = packed.c.arithmetic, packed.c.smooth_k
-            rows.rows = narrow.rows = <rc_word *>writable_floats(narrowed)
-            rows.scale_m = narrow.scale_m = <rc_scale *>writable_floats(scales)
         cdef int team = team_for(num_threads)
         cdef uint64_t state
         cdef rc_team meeting
         rc_team_init(&meeting)
         with nogil, parallel(num_threads=team):
             state = rc_float_state_enter()
-            if narrow.rows != NULL:
-                self.table.narrow(x_mk, packed.c.k, m, packed.c.k, &narrow, threadid(), rc_team_size())
-                rc_team_wait(&meeting, rc_team_size())
             self.table.linear(&packed.c, &rows, m, &epilogue, y_mn, n, &meeting, threadid(), rc_team_size())
             rc_float_state_leave(state)
             rc_team_wait(&meeting, rc_team_size())
         return out
+
+    cdef int check_packed(self, PackedLinear packed) except -1:
+        if packed.kernels is not self:
+            raise InputError(f"packed: found weights packed for {packed.kernels.isa} kernels, expected this one's")
+        return 0
 
     def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1, dtype="float32") -> np.ndarray:
         """softmax(Q K^T / sqrt(D)) V within each sequence: qkv (T, 3H), seq_starts int64 (S + 1) -> (T, H).

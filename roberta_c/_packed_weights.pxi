@@ -48,6 +48,24 @@ cdef class PackedLinear:
         return self.panels.nbytes + (0 if self.bias is None else self.bias.nbytes)
 
 
+cdef class NarrowedRows:
+    """Rows as a product reads that is not in float32: made by `Kernels.narrow` for one `PackedLinear`.
+
+    `rows`: float32 (M, words), whose bits are bfloat16 or bytes, or whole numbers. `scales`: of int8, (M, 2), a
+    row's scale and, as bits, the int32 that zero became.
+    """
+    cdef readonly PackedLinear packed
+    cdef readonly object rows, scales
+    cdef rc_narrow c
+
+    def __cinit__(self, PackedLinear packed not None, Py_ssize_t count):
+        self.packed, self.c.arithmetic = packed, packed.c.arithmetic
+        self.c.smooth_k, self.c.ld = packed.c.smooth_k, rc_row_words(packed.c.arithmetic, packed.c.k)
+        self.rows, self.scales = aligned_empty((count, self.c.ld)), aligned_empty((count, 2))
+        self.c.rows = <rc_word *>writable_floats(self.rows)
+        self.c.scale_m = <rc_scale *>writable_floats(self.scales)
+
+
 cdef class Norm:
     """LayerNorm's weight and bias, float32 (H), and its eps."""
     cdef rc_norm c

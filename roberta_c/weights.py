@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 READ_ROWS_FROM = 32 << 20
 
 
-# A dimension of int8 rows that is so many times the typical one is smoothed; what that does, on a model of base
-# size, is in benchmarks/accuracy.py.
+# A dimension of int8 rows that is so many times the typical one is smoothed; benchmarks/accuracy.py has what
+# that does to a model of base size.
 OUTLIER = 2.0
 
 
@@ -51,7 +51,8 @@ def smoothing(norm: Norm, weights: Sequence[np.ndarray]) -> np.ndarray | None:
     Trained checkpoints have a few dimensions tens of times larger than the rest (Kovaleva et al. 2021), by
     which the others would be rounded to nothing. The weights that read them take over a part, so that both
     exceed the rest by as much (SmoothQuant, Xiao et al. 2022). How large a dimension gets is known without
-    any text: what a LayerNorm gives goes by its weight and its bias. Powers of two: multiplying rounds nothing.
+    any text: what a LayerNorm gives goes by its weight and its bias. Powers of two, by which multiplying is
+    exact.
     """
     size = np.hypot(norm.weight.astype(np.float64), norm.bias)
     typical = np.median(size)

@@ -77,6 +77,55 @@ def test_every_bit_is_known_on_every_tile_edge(kernels, k):
 
 
 @each_isa
+@pytest.mark.parametrize("k", [1, 6, 7, 33, 770])
+def test_whole_numbers_and_scales_are_the_same_on_every_isa(kernels, k):
+    """Of rows and of weights, which an identity shows; the last word ends with zeros."""
+    rng = np.random.default_rng(k)
+    x, w, smooth = normal(rng, 9, k), normal(rng, 5, k), np.exp2(rng.integers(-3, 1, k)).astype(np.float32)
+    expected, scales = quantized(x * smooth)
+    for dtype in ways(kernels):
+        packed = kernels.pack_linear([w], dtype=dtype, smooth=smooth)
+        for threads in THREADS:
+            narrowed = kernels.narrow(x, packed, threads)
+            zeros = narrowed.scales[:, 1:].copy().view(np.int32)
+            if zeros.any():
+                numbers = narrowed.rows.view(np.uint8).astype(np.int64)
+                assert (numbers[:, k:] == 0).all()
+                numbers = numbers[:, :k] - zeros
+            else:
+                numbers = narrowed.rows
+                assert (numbers[:, k:] == 0).all()
+                numbers = numbers[:, :k]
+            np.testing.assert_array_equal(numbers, expected)
+            np.testing.assert_array_equal(narrowed.scales[:, 0], scales)
+            assert same_bits(kernels.linear(narrowed, packed), kernels.linear(x, packed))
+        whole, column_scales = quantized_weights(w / smooth)
+        packed = kernels.pack_linear([w / smooth], dtype=dtype)
+        found = kernels.linear(254 * np.eye(k, dtype=np.float32), packed).T
+        np.testing.assert_array_equal(found, (254 * whole).astype(np.float32) * column_scales[:, None])
+
+
+def test_rows_made_for_other_weights_are_an_error():
+    kernels, x = Kernels(), np.ones((2, 3), np.float32)
+    w, smooth = [np.ones((4, 3), np.float32)], np.full(3, 2, np.float32)
+    one, same = (kernels.pack_linear(w, dtype="int8") for _ in range(2))
+    rows = kernels.narrow(x, one)
+    assert same_bits(kernels.linear(rows, same), kernels.linear(x, one))
+    others = [
+        kernels.pack_linear(w, dtype="int8", smooth=smooth),
+        kernels.pack_linear(w, dtype="int8 weights"),
+        kernels.pack_linear(w),
+        kernels.pack_linear([np.ones((4, 4), np.float32)], dtype="int8"),
+        Kernels("generic").pack_linear(w, dtype="int8"),
+    ]
+    for other in others[: 5 if kernels.isa != "generic" else 1]:
+        with pytest.raises(InputError, match="x: found rows made for other weights"):
+            other.kernels.linear(rows, other)
+    with pytest.raises(InputError, match="packed: found float32 weights, which read rows as they are"):
+        kernels.narrow(x, kernels.pack_linear([np.ones((4, 3), np.float32)]))
+
+
+@each_isa
 @pytest.mark.parametrize(("m", "n", "k"), [(3, 768, 768), (170, 100, 300), (25, 130, 3072), (70, 49, 7001)])
 def test_every_bit_of_large_products_is_known(kernels, m, n, k):
     """In several units of work and parts of K, with sections, smoothing and outliers."""
