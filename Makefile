@@ -60,4 +60,4 @@ asan:
 	    PYTHONPATH=build/asan:tests \
 	    $(PYTHON) -P -m pytest -p no:cacheprovider --import-mode=importlib tests/test_linear.py \
 	    tests/test_attention.py tests/test_layer_norm.py tests/test_activation.py tests/test_embedding.py \
-	    tests/test_encoder_layer.py tests/test_bfloat16.py
+	    tests/test_encoder_layer.py tests/test_bfloat16.py tests/test_int8.py tests/test_lower_dtypes.py

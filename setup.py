@@ -31,11 +31,11 @@ ISA_FLAGS = {
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
-# Files that are stubs without their flags, for compilers older than the instructions.
+# Files that are stubs without their flags, for compilers or assemblers older than the instructions.
 OPTIONAL = {
-    "csrc/isa_avx512_bf16.c": "AVX512-BF16",
-    "csrc/isa_avx512_vnni.c": "AVX512-VNNI",
-    "csrc/isa_avx_vnni.c": "AVX-VNNI",
+    "csrc/isa_avx512_bf16.c": ("AVX512-BF16", "vdpbf16ps %zmm0, %zmm1, %zmm2"),
+    "csrc/isa_avx512_vnni.c": ("AVX512-VNNI", "vpdpbusd %zmm0, %zmm1, %zmm2"),
+    "csrc/isa_avx_vnni.c": ("AVX-VNNI", "{vex} vpdpbusd %ymm0, %ymm1, %ymm2"),
 }
 PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "team")]
 SOURCES_AND_HEADERS = sorted(
@@ -66,12 +66,11 @@ class BuildKernels(build_ext):
             openmp = []
 
         def compiled(source, flags):
-            if source in OPTIONAL and not self.links("int main(void) { return 0; }\n", flags):
-                print(
-                    f"warning: the C compiler does not know {OPTIONAL[source]}: building without",
-                    file=sys.stderr,
-                )
-                flags = []
+            if source in OPTIONAL and flags:
+                name, instruction = OPTIONAL[source]
+                if not self.links(f'int main(void) {{ __asm__("{instruction}"); return 0; }}\n', flags):
+                    print(f"warning: the C compiler does not know {name}: building without", file=sys.stderr)
+                    flags = []
             return self.compiler.compile(
                 [source],
                 output_dir=self.build_temp,

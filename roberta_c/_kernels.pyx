@@ -15,7 +15,7 @@ import numpy as np
 
 from cython.parallel cimport parallel, threadid
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
@@ -64,7 +64,6 @@ cdef dict ARITHMETICS = {
 }
 
 HAS_OPENMP = bool(RC_HAS_OPENMP)
-HUGE_FROM = 4 << 20  # bytes: two huge pages
 
 
 # ---- which kernels -------------------------------------------------------------------------------------
@@ -93,34 +92,6 @@ cdef int check(rc_status status, str argument) except -1:
 
 
 include "_arguments.pxi"       # checked_…: an argument, or InputError; addresses of checked arrays
-
-
-# ---- memory -------------------------------------------------------------------------------------------
-
-def aligned_empty(shape) -> np.ndarray:
-    """An uninitialised float32 array whose first value lies on a 64-byte line. ResourceError without memory."""
-    count = math.prod(shape)
-    try:
-        buffer = np.empty(count + 16, dtype=np.float32)
-    except (MemoryError, ValueError, OverflowError):  # the last two: more than numpy can count
-        raise ResourceError(f"memory: found less than {count * 4:,} bytes free, needed for {shape}") from None
-    first = -buffer.ctypes.data % 64 // 4
-    return buffer[first:first + count].reshape(shape)
-
-
-def large_empty(Py_ssize_t count) -> np.ndarray:
-    """An uninitialised float32 array of `count` for packed weights or intermediates: from some MiB on, memory
-    that is new to the process, in huge pages where the system gives them. What an allocator hands out again
-    may lie in small ones, which cost a look-up every 4 KiB that are read."""
-    if count * 4 < HUGE_FROM or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return aligned_empty((count,))
-    try:
-        memory = mmap.mmap(-1, count * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except (OSError, ValueError, OverflowError):
-        raise ResourceError(f"memory: found less than {count * 4:,} bytes free, expected so many") from None
-    with contextlib.suppress(OSError):
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, np.float32, count)
 
 
 # ---- threads -------------------------------------------------------------------------------------------
@@ -177,7 +148,7 @@ cdef int team_for(object num_threads) except -1:
 
 
 include "_packed_weights.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
-include "_memory.pxi"          # Workspace; distances between rows, rows copied and read
+include "_memory.pxi"          # arrays and Workspace; distances between rows, rows copied and read
 
 
 # ---- the kernels ---------------------------------------------------------------------------------------
@@ -220,8 +191,8 @@ cdef class Kernels:
         dtype: what the product is computed in. "bfloat16": weights are rounded to it and, where this CPU
         multiplies it at full rate, so are `linear`'s rows; sums are float32. "int8": weights become whole numbers
         from -127 to 127 times a scale for each output, rows 255 whole numbers around zero times a scale each; sums
-        are exact. `smooth`,
-        float32 (k), multiplies rows and divides weights before they are rounded to int8 (Xiao et al. 2022).
+        are exact. `smooth`, float32 (k), multiplies rows and divides weights before they are rounded to int8 (Xiao
+        et al. 2022).
         """
         return self.pack_linears([(weights, biases, smooth)], num_threads, dtype)[0]
 
@@ -282,7 +253,7 @@ cdef class Kernels:
         return packed
 
     def narrow(self, x, PackedLinear packed not None, num_threads=1) -> NarrowedRows:
-        """The rows of x, float32 (M, k), as `packed`, which is not float32, reads them: what `linear` does first."""
+        """The rows of x, float32 (M, k), as `packed` reads them, which is not float32: what `linear` does first."""
         self.check_packed(packed)
         checked_array(x, "x", np.float32, (None, packed.k))
         if not rc_narrows_rows(packed.c.arithmetic):
@@ -307,12 +278,14 @@ cdef class Kernels:
                out=None) -> np.ndarray:
         """activation(x W^T + b), or residual + x W^T + b: x (M, k), residual and result (M, sections * n).
 
-        x may be what `narrow` made of it for these weights, or for others of their k, dtype and smooth. `out` receives the result where given; it may be the
+        x may be what `narrow` made of it for these weights, or for others of their k, dtype and smooth. GELU of
+        products of rounded rows is itself right to 3.5e-5. `out` receives the result where given; it may be the
         residual, not x.
         """
         self.check_packed(packed)
         cdef rc_rows rows
         cdef NarrowedRows narrowed
+        given = x
         if not isinstance(x, NarrowedRows) and rc_narrows_rows(packed.c.arithmetic):
             x = self.narrow(x, packed, num_threads)
         if isinstance(x, NarrowedRows):
@@ -328,7 +301,8 @@ cdef class Kernels:
         cdef size_t m = x.shape[0], n = packed.sections * packed.n
         if out is None:
             out = aligned_empty((m, n))
-        elif not checked_array(out, "out", np.float32, (m, n)).flags.writeable or np.may_share_memory(out, x):
+        elif (not checked_array(out, "out", np.float32, (m, n)).flags.writeable or np.may_share_memory(out, x)
+              or np.may_share_memory(out, given)):
             raise InputError("out: found a read-only array or x itself, expected a writable array beside x")
         cdef rc_epilogue epilogue
         epilogue.activation = checked_activation(activation)
@@ -571,36 +545,8 @@ cdef class Kernels:
         cdef int team = team_for(num_threads)
         cdef rc_workspace parts
         cdef size_t ld = row_distance(h)
-        parts.ld_hidden, parts.ld_qkv, parts.ld_up = ld, row_distance(3 * h), row_distance(f)
-        cdef size_t shared = t * max(parts.ld_qkv + ld, parts.ld_up)
-        # Rows of words: x's and attended's beside the float32 ones, context's and up's in their place. Attention
-        # still reads what would lie below context's, so that those of bfloat16 are apart, too.
-        cdef rc_arithmetic arithmetic = chain[0].qkv.arithmetic
-        cdef bint narrow = rc_narrows_rows(arithmetic), quantized = rc_is_int8(arithmetic)
-        cdef size_t ld_words = row_distance(rc_row_words(arithmetic, h)), ld_up_words
-        cdef size_t words = 0
-        if narrow:
-            words = 2 * t * ld_words + (4 * whole_lines(2 * t) if quantized else t * ld_words)
-        cdef float *x_th = workspace.reserve(2 * t * ld + shared + words + team * per_thread)
-        parts.attended_th = x_th + t * ld
-        parts.qkv_t3h = parts.attended_th + t * ld
-        parts.context_th = parts.qkv_t3h + t * parts.ld_qkv
-        parts.up_tf = parts.qkv_t3h
-        parts.narrow_x.rows = parts.qkv_t3h + shared
-        parts.narrow_attended.rows = parts.narrow_x.rows + t * ld_words
-        parts.narrow_context.rows = parts.narrow_attended.rows + t * ld_words
-        parts.narrow_x.ld = parts.narrow_context.ld = parts.narrow_attended.ld = ld_words
-        parts.narrow_up.rows, parts.narrow_up.ld = parts.up_tf, row_distance(rc_row_words(arithmetic, f))
-        if quantized:
-            parts.narrow_context.rows, parts.narrow_context.ld = parts.context_th, ld
-            parts.narrow_up.ld = parts.ld_up
-            parts.narrow_x.scale_m = <rc_scale *>(parts.narrow_x.rows + 2 * t * ld_words)
-            parts.narrow_attended.scale_m = parts.narrow_x.scale_m + whole_lines(2 * t) // 2
-            parts.narrow_context.scale_m = parts.narrow_attended.scale_m + whole_lines(2 * t) // 2
-            parts.narrow_up.scale_m = parts.narrow_context.scale_m + whole_lines(2 * t) // 2
-        parts.narrow_x.arithmetic, parts.narrow_x.smooth_k = arithmetic, chain[0].qkv.smooth_k
-        parts.scratch = parts.qkv_t3h + shared + words
-        parts.scratch_per_thread = per_thread
+        cdef bint narrow = rc_narrows_rows(chain[0].qkv.arithmetic)
+        cdef float *x_th = laid_out(workspace, &parts, &chain[0].qkv, t, f, team, per_thread)
         cdef const float *given_th = floats(x)
         cdef float *out_th = writable_floats(out)
         cdef const int64_t *starts_s = integers(seq_starts)

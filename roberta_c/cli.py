@@ -129,7 +129,7 @@ def program(ctx: click.Context, debug: bool) -> None:
       roberta-c classify --model org/name --file texts.txt --format jsonl > results.jsonl
       roberta-c describe org/name
       roberta-c doctor --model org/name
-      roberta-c quantize-report --model org/name --file texts.txt --dtype bfloat16
+      roberta-c quantize-report --model org/name --file texts.txt --dtype int8
 
     Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
     2 misused.
@@ -277,7 +277,7 @@ def _is_terminal(stream: Any) -> bool:
     default="float32",
     show_default=True,
     metavar="TYPE",
-    help="The arithmetic: float32 or bfloat16.",
+    help="The arithmetic: float32, bfloat16 or int8.",
 )
 @_threads_option
 @_hub_options
@@ -533,7 +533,7 @@ def quantize_report(
 
     \b
     Examples:
-      roberta-c quantize-report --model org/name --file texts.txt --dtype bfloat16
+      roberta-c quantize-report --model org/name --file texts.txt --dtype int8
       roberta-c quantize-report --model org/name --file texts.txt --labels labels.txt
       roberta-c quantize-report --file texts.txt --format json > report.json
 

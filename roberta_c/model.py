@@ -68,8 +68,8 @@ class PreTrainedModel(Module):
     ) -> Model:
         """Loads a model from a folder or a Hub repository, as published: safetensors or torch's .bin.
 
-        dtype: the arithmetic, whatever type the file holds: "float32", or "bfloat16" for the layers'
-        products. num_threads: None for what this process may use. isa: None for the best this CPU has. Other
+        dtype: the arithmetic, whatever type the file holds: "float32", or in layers' products "bfloat16" or
+        "int8". num_threads: None for what this process may use. isa: None for the best this CPU has. Other
         keywords replace fields of config.json. Raises ModelFileError, UnsafeFileError, HubError, InputError.
         """
         if not isinstance(dtype, str) or dtype not in DTYPES:

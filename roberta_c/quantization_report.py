@@ -59,7 +59,7 @@ def quantize_report(
     model: a folder or a Hub repository's name; None for the bundled one.
     texts: as `pipeline` takes them: str, or dicts of text and text_pair.
     dtype: the arithmetic to compare, as for from_pretrained.
-    labels: what is right, a label's name or id for each text; adds accuracy and macro recall of both.
+    labels: what is right, a label's name or else id for each text; adds accuracy and macro recall of both.
     batch_size, max_length, num_threads and the rest: as for `pipeline`.
 
     >>> facts = quantize_report(None, ["I love this!", "so so", "I hate it"], dtype="bfloat16")
@@ -325,13 +325,13 @@ def _cosines(one_sh: np.ndarray, other_sh: np.ndarray) -> np.ndarray:
 
 
 def _label_id(label: Any, names: list[str], place: str) -> int:
-    ids = [index for index, name in enumerate(names) if name == label]
+    ids = [index for index, name in enumerate(names) if isinstance(label, str) and name == label]
     if len(ids) == 1:
         return ids[0]
     if isinstance(label, str) and label.isdecimal() and len(label) < 10:
         label = int(label)
-    if hasattr(label, "__index__") and not isinstance(label, bool) and 0 <= label.__index__() < len(names):
-        return label.__index__()
+    if isinstance(label, (int, np.integer)) and not isinstance(label, bool) and 0 <= label < len(names):
+        return int(label)
     listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     raise InputError(f"{place}: found {shown(label)}, expected one of {listed}, or 0 to {len(names) - 1}")
 

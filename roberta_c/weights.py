@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 # made 150 MB resident: it comes in stretches of up to 2 MiB (Linux 6.18, 2026-11-22).
 READ_ROWS_FROM = 32 << 20
 
-
 # A dimension of int8 rows that is so many times the typical one is smoothed; benchmarks/accuracy.py has what
 # that does to a model of base size.
 OUTLIER = 2.0

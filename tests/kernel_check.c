@@ -77,23 +77,29 @@ static int report(const char *kernel, double worst, double bound) {
 
 /* ---- one wrapper a kernel: all of its threads' shares ---- */
 
-static rc_linear pack(const rc_kernels *kernels, rc_arithmetic arithmetic, const float *w_nk,
-                      const float *bias_n, size_t sections, size_t n, size_t k) {
+static rc_linear pack_smoothed(const rc_kernels *kernels, rc_arithmetic arithmetic, const float *w_nk,
+                               const float *bias_n, const float *smooth_k, size_t sections, size_t n,
+                               size_t k) {
     const size_t panels = (n + kernels->nr - 1) / kernels->nr;
     const size_t section_words = panels * kernels->nr * rc_panel_rows(arithmetic, k);
     float *panels_pkn = buffer(sections * section_words);
     for (size_t section = 0; section < sections; section++)
         for (size_t ith = 0; ith < THREADS; ith++)
-            kernels->pack_linear(arithmetic, w_nk + section * n * k, NULL, n, k,
+            kernels->pack_linear(arithmetic, w_nk + section * n * k, smooth_k, n, k,
                                  panels_pkn + section * section_words, ith, THREADS);
     return (rc_linear){.panels_pkn = panels_pkn,
                        .bias_n = bias_n,
+                       .smooth_k = smooth_k,
                        .sections = sections,
                        .n = n,
                        .k = k,
                        .words = rc_words(arithmetic, k),
                        .panel_rows = rc_panel_rows(arithmetic, k),
                        .arithmetic = arithmetic};
+}
+static rc_linear pack(const rc_kernels *kernels, rc_arithmetic arithmetic, const float *w_nk,
+                      const float *bias_n, size_t sections, size_t n, size_t k) {
+    return pack_smoothed(kernels, arithmetic, w_nk, bias_n, NULL, sections, n, k);
 }
 static void run_linear(const rc_kernels *kernels, const rc_linear *w, const float *x_mk, size_t m,
                        const rc_epilogue *epilogue, float *y_mn) {
@@ -102,7 +108,7 @@ static void run_linear(const rc_kernels *kernels, const rc_linear *w, const floa
     rc_rows x = {x_mk, w->k, NULL};
     if (rc_narrows_rows(w->arithmetic)) {
         const size_t ld = rc_row_words(w->arithmetic, w->k);
-        const rc_narrow narrow = {w->arithmetic, buffer(m * ld), ld, (rc_scale *)buffer(2 * m), NULL};
+        const rc_narrow narrow = {w->arithmetic, buffer(m * ld), ld, (rc_scale *)buffer(2 * m), w->smooth_k};
         for (size_t ith = 0; ith < THREADS; ith++)
             kernels->narrow(x_mk, w->k, m, w->k, &narrow, ith, THREADS);
         x = (rc_rows){narrow.rows, ld, narrow.scale_m};
@@ -199,8 +205,10 @@ static double int8_error(size_t round) {
     const size_t k = random_size(1, round % 8 == 5 ? 3000 : 900);
     const float *w_nk = random_floats(n * k, 1.0f), *x_mk = random_floats(m * k, 1.0f);
     const rc_epilogue plain = {.activation = RC_NO_ACTIVATION};
-    const rc_linear of_fast = pack(fast, arithmetic, w_nk, NULL, 1, n, k);
-    const rc_linear of_oracle = pack(oracle, RC_INT8_WEIGHTS, w_nk, NULL, 1, n, k);
+    float *factors_k = buffer(k), *smooth_k = round % 4 < 2 ? factors_k : NULL;
+    for (size_t i = 0; i < k; i++) factors_k[i] = i % 3 ? 1.0f : 0.25f;
+    const rc_linear of_fast = pack_smoothed(fast, arithmetic, w_nk, NULL, smooth_k, 1, n, k);
+    const rc_linear of_oracle = pack_smoothed(oracle, RC_INT8_WEIGHTS, w_nk, NULL, smooth_k, 1, n, k);
     float *found_mn = buffer(m * n), *expected_mn = buffer(m * n);
     run_linear(fast, &of_fast, x_mk, m, &plain, found_mn);
     run_linear(oracle, &of_oracle, x_mk, m, &plain, expected_mn);

@@ -212,6 +212,7 @@ def test_what_is_not_finite_spoils_its_row_or_column_and_nothing_else(kernels, v
         y = kernels.linear(spoilt, kernels.pack_linear([w], dtype=dtype))
         assert np.isnan(y[:k]).all()
         np.testing.assert_array_equal(y[k:], expected[k:])
+        assert np.isnan(kernels.linear(spoilt, kernels.pack_linear([w], dtype=dtype), "gelu")[:k]).all()
         spoilt = w.copy()
         spoilt[np.arange(k), np.arange(k)] = value
         y = kernels.linear(x, kernels.pack_linear([spoilt], dtype=dtype))

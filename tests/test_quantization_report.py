@@ -349,6 +349,7 @@ def test_memory_is_that_of_the_weights(dtype):
         ((["a"], "bfloat16", [1.0]), {}, r"labels\[0\]: found 1.0"),
         ((["a"], "bfloat16", [None]), {}, r"labels\[0\]: found None"),
         ((["a"], "bfloat16", ["9" * 5000]), {}, r"labels\[0\]: found '9999"),
+        ((["a"], "bfloat16", np.zeros((1, 2), int)), {}, r"labels\[0\]: found "),
         ((["a"], "bfloat16"), {"batch_size": 0}, "batch_size: found 0, expected an integer of at least 1"),
         ((["a"], "bfloat16"), {"max_length": 513}, "max_length: found 513, expected at most 512"),
         ((["a"], "bfloat16"), {"num_threads": 0}, "num_threads: found 0"),
