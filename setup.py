@@ -46,7 +46,8 @@ DEBUG = os.environ.get("ROBERTA_C_DEBUG") == "1"
 SANITIZE = os.environ.get("ROBERTA_C_SANITIZE", "")
 # -ffp-contract=off: a*b+c is fused where a body says so and nowhere else, on every compiler.
 COMPILE_FLAGS = ["-std=c11", "-O1" if DEBUG else "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
-COMPILE_FLAGS += ["-g", "-UNDEBUG"] if DEBUG else ["-DNDEBUG"]
+# -g0: many Pythons bring -g of their own, and what it adds is more than all the code.
+COMPILE_FLAGS += ["-g", "-UNDEBUG"] if DEBUG else ["-DNDEBUG", "-g0"]
 LINK_FLAGS = []
 if SANITIZE:
     COMPILE_FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
