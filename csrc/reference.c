@@ -71,11 +71,11 @@ static double activated(rc_activation activation, double x) {
 
 /* What whole rows of int8 (RC_INT8_WEIGHTS) give with a column. */
 static double quantized_product(const rc_linear *w, size_t column, const rc_rows *x, size_t row) {
-    const rc_word *column_k = w->panels_pkn + column * w->panel_rows;
+    const rc_word *column_k = w->panels_pkn + column * rc_panel_words(w, 1);
     const int8_t *bytes_k = (const int8_t *)column_k;
     int64_t sum = 0;
     for (size_t i = 0; i < w->k; i++) sum += (int64_t)x->rows[row * x->ld + i] * bytes_k[i];
-    return (double)((float)sum * column_k[w->words + 1] * x->scale_m[row].scale);
+    return (double)((float)sum * column_k[rc_words(w->arithmetic, w->k) + 1] * x->scale_m[row].scale);
 }
 
 static void linear(const rc_linear *w, const rc_rows *x, size_t m, const rc_epilogue *epilogue, float *y_mn,
@@ -90,7 +90,7 @@ static void linear(const rc_linear *w, const rc_rows *x, size_t m, const rc_epil
             if (rc_is_int8(w->arithmetic)) y += quantized_product(w, column, x, row);
             for (size_t i = 0; i < k && !rc_is_int8(w->arithmetic); i++)
                 y += (double)x_mk[row * ldx + i] *
-                     (double)widened(w->panels_pkn + column * w->words, stored, i);
+                     (double)widened(w->panels_pkn + column * rc_panel_words(w, 1), stored, i);
             y = activated(epilogue->activation, y);
             if (epilogue->residual_mn) y += epilogue->residual_mn[row * epilogue->ld_residual + column];
             y_mn[row * ldy + column] = (float)y;

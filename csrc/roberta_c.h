@@ -79,9 +79,13 @@ typedef struct {
     const float *smooth_k; /* int8: what rows are multiplied by before they are rounded, and weights were
                               divided by, so that no column is much larger than the rest; or NULL */
     size_t sections, n, k;
-    size_t words, panel_rows;
     rc_arithmetic arithmetic;
 } rc_linear;
+
+/* Words of a panel of its weights. */
+static inline size_t rc_panel_words(const rc_linear *w, size_t nr) {
+    return rc_panel_rows(w->arithmetic, w->k) * nr;
+}
 
 /* What a row's whole numbers are times; bytes are more by the one that zero became. */
 typedef struct {

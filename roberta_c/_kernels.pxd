@@ -36,7 +36,6 @@ cdef extern from "roberta_c.h" nogil:
 
     bint rc_is_int8(rc_arithmetic)
     bint rc_narrows_rows(rc_arithmetic)
-    size_t rc_words(rc_arithmetic, size_t)
     size_t rc_row_words(rc_arithmetic, size_t)
     size_t rc_panel_rows(rc_arithmetic, size_t)
 
@@ -51,8 +50,6 @@ cdef extern from "roberta_c.h" nogil:
         size_t sections
         size_t n
         size_t k
-        size_t words
-        size_t panel_rows
         rc_arithmetic arithmetic
 
     ctypedef struct rc_scale:

@@ -18,9 +18,8 @@ cdef class PackedLinear:
         if sections < 1 or n < 1 or k < 1:
             raise InputError(f"packed: found {sections} sections of {(n, k)}, expected positive sizes")
         self.c.arithmetic = checked_arithmetic(dtype, kernels.table)
-        self.c.words, self.c.panel_rows = rc_words(self.c.arithmetic, k), rc_panel_rows(self.c.arithmetic, k)
         checked_array(panels, "panels", np.float32,
-                      (sections * ((n + columns - 1) // columns), self.c.panel_rows, columns))
+                      (sections * ((n + columns - 1) // columns), rc_panel_rows(self.c.arithmetic, k), columns))
         if bias is not None:
             checked_array(bias, "bias", np.float32, (sections * n,))
         self.kernels, self.panels, self.bias = kernels, panels, bias

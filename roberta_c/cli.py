@@ -194,6 +194,15 @@ _max_length_option = click.option(
 )
 
 
+def _batch_size_option(text: str) -> Callable[[Command], Command]:
+    kind = click.IntRange(min=1)
+    return click.option("--batch-size", type=kind, default=32, show_default=True, metavar="N", help=text)
+
+
+def _dtype_option(default: str, text: str) -> Callable[[Command], Command]:
+    return click.option("--dtype", default=default, show_default=True, metavar="TYPE", help=text)
+
+
 def _texts_options(command: Command) -> Command:
     texts = click.argument("texts", nargs=-1, metavar="[TEXT]...")
     path = click.option(
@@ -264,21 +273,8 @@ def _is_terminal(stream: Any) -> bool:
     help="Turns the model's outputs into scores; default: what its config calls for.",
 )
 @_max_length_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    metavar="N",
-    help="Texts at a time; with 1, each is answered before the next is read.",
-)
-@click.option(
-    "--dtype",
-    default="float32",
-    show_default=True,
-    metavar="TYPE",
-    help="The arithmetic: float32, bfloat16 or int8.",
-)
+@_batch_size_option("Texts at a time; with 1, each is answered before the next is read.")
+@_dtype_option("float32", "The arithmetic: float32, bfloat16 or int8.")
 @_threads_option
 @_hub_options
 @_offline_option
@@ -489,13 +485,7 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
 @program.command("quantize-report", short_help="Compare a lower precision with float32 on your texts.")
 @_model_option
 @_texts_options
-@click.option(
-    "--dtype",
-    default="int8",
-    show_default=True,
-    metavar="TYPE",
-    help="The arithmetic to compare with float32, as for classify.",
-)
+@_dtype_option("int8", "The arithmetic to compare with float32, as for classify.")
 @click.option(
     "--labels",
     "labels_path",
@@ -504,14 +494,7 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
 )
 @_format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @_max_length_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    metavar="N",
-    help="Texts at a time; choose what you will use, as times depend on it.",
-)
+@_batch_size_option("Texts at a time; choose what you will use, as times depend on it.")
 @_threads_option
 @_hub_options
 @_offline_option

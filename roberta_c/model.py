@@ -31,6 +31,12 @@ DTYPES = ("float32", "bfloat16", "int8")
 Model = TypeVar("Model", bound="PreTrainedModel")
 
 
+def check_dtype(dtype: Any) -> None:
+    """InputError unless it is one of DTYPES."""
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
+
+
 class PreTrainedModel(Module):
     """What all models share: loading from files, the base model's forward, printing.
 
@@ -72,8 +78,7 @@ class PreTrainedModel(Module):
         "int8". num_threads: None for what this process may use. isa: None for the best this CPU has. Other
         keywords replace fields of config.json. Raises ModelFileError, UnsafeFileError, HubError, InputError.
         """
-        if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
+        check_dtype(dtype)
         threads, _ = chosen_num_threads(num_threads)
         if threads > 1 and not HAS_OPENMP:
             if num_threads is not None:

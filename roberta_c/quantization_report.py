@@ -23,7 +23,7 @@ from .batch import pack_batch
 from .bundled import bundled_model_path
 from .encoder import CHUNK_TOKENS
 from .errors import InputError, ModelFileError, shown
-from .model import DTYPES, RobertaForSequenceClassification
+from .model import RobertaForSequenceClassification, check_dtype
 from .tasks import pipeline
 from .tasks.text_classification import TextClassificationPipeline, apply_function
 from .tasks.text_rows import TextRow, as_row, batches_by_length, encode_rows, windows
@@ -117,8 +117,7 @@ class Comparison:
         num_threads: int | None,
         **where: Any,
     ) -> None:
-        if not isinstance(dtype, str) or dtype not in DTYPES:  # before a model is fetched
-            raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
+        check_dtype(dtype)  # before a model is fetched
         if not isinstance(model, (str, os.PathLike, type(None))):
             raise InputError(
                 f"model: found {type(model).__name__}, expected a folder, a Hub repository's name or None"

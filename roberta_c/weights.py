@@ -136,14 +136,14 @@ class WeightSource:
     def linears(
         self, stacks: Sequence[tuple[Sequence[str], Norm | None]], dtype: str = "float32"
     ) -> list[PackedLinear]:
-        """Several of them, each with the LayerNorm whose rows it reads, packed together: fewer parallel
-        regions, and memory in larger pages."""
+        """Several of them, each with the LayerNorm by which its rows are smoothed or None, packed together:
+        fewer parallel regions, and memory in larger pages."""
         sources = [
             [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
             for prefixes, _ in stacks
         ]
         stacked = [
-            (weights, biases, None if norm is None or dtype != "int8" else smoothing(norm, weights))
+            (weights, biases, None if norm is None else smoothing(norm, weights))
             for (weights, biases), (_, norm) in zip(sources, stacks, strict=True)
         ]
         packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
@@ -188,18 +188,19 @@ class WeightSource:
         def prefix(part: str) -> str:
             return names.layer_name(index, f"{part}_weight").removesuffix(".weight")
 
-        before = names.EMBEDDINGS["norm_weight"]
-        if index:
-            before = names.layer_name(index - 1, "output_norm_weight")
         attention_norm = self.norm(prefix("attention_norm"))
+        before = (
+            names.layer_name(index - 1, "output_norm_weight") if index else names.EMBEDDINGS["norm_weight"]
+        )
+        smooths = self.dtype == "int8"
         qkv, attention_output, up, down = self.linears(
             [
                 (
                     (prefix("query"), prefix("key"), prefix("value")),
-                    self.norm(before.removesuffix(".weight")),
+                    self.norm(before.removesuffix(".weight")) if smooths else None,
                 ),
                 ((prefix("attention_output"),), None),
-                ((prefix("up"),), attention_norm),
+                ((prefix("up"),), attention_norm if smooths else None),
                 ((prefix("down"),), None),
             ],
             self.dtype,

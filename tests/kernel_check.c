@@ -93,8 +93,6 @@ static rc_linear pack_smoothed(const rc_kernels *kernels, rc_arithmetic arithmet
                        .sections = sections,
                        .n = n,
                        .k = k,
-                       .words = rc_words(arithmetic, k),
-                       .panel_rows = rc_panel_rows(arithmetic, k),
                        .arithmetic = arithmetic};
 }
 static rc_linear pack(const rc_kernels *kernels, rc_arithmetic arithmetic, const float *w_nk,

@@ -18,31 +18,18 @@ from kernel_samples import (
     starts_of,
 )
 from test_encoder_layer import SHAPES, in_parts, run
-from test_linear import ACTIVATIONS, tile_edges
+from test_linear import ACTIVATIONS, KC, check_any_company, tile_edges
 
 from roberta_c._kernels import Kernels, Workspace
 from roberta_c.errors import InputError
 
-CHAIN = 2 * 192  # values in one chain of csrc/tile.inc, two a word
 # Rows of several chains and parts of K, of odd width, and heads that share a word, besides those of float32.
 LAYERS = [*SHAPES, (15, 3, 101), (1030, 2, 99)]
 
 
 @each_lower
 def test_rows_are_the_same_bits_in_any_company(kernels, dtype):
-    rng = np.random.default_rng(6)
-    mr, nr = kernels.tile
-    for case in range(40):
-        n, k = int(rng.integers(1, 3 * nr)), int(rng.integers(1, 4 * CHAIN + 40))
-        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))
-        packed = kernels.pack_linear([normal(rng, n, k)], [normal(rng, n)], dtype=dtype)
-        x = normal(rng, m, k)
-        whole = kernels.linear(x, packed, "gelu")
-        alone = np.concatenate([kernels.linear(x[i : i + 1], packed, "gelu") for i in range(m)])
-        assert same_bits(whole, alone)
-        chosen = rng.permutation(m)[: rng.integers(1, m + 1)]
-        threads = THREADS[case % len(THREADS)]
-        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), whole[chosen])
+    check_any_company(kernels, dtype, 4 * 2 * KC + 40)
 
 
 @each_lower
