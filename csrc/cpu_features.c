@@ -1,5 +1,5 @@
 /* cpu_features.c: what a report on this CPU lists; nothing is chosen by it (dispatch.c does that). */
-#include "roberta_c.h"
+#include "internal.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 /* A compiler refuses names that it does not know: clang 14 and gcc 12 both know the first row, of these two

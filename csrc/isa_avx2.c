@@ -1,15 +1,13 @@
-/* isa_avx2.c: AVX2 with FMA; the tiles are in vec_avx2.h. */
-#include "roberta_c.h"
+/* isa_avx2.c: AVX2 with FMA; the tile sizes are in vec_avx2.h. */
+#include "internal.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
 #include "vec_avx2.h"
 
 #define ISA_NAME "avx2"
-#define PANEL_INT8 rc_isa_avx_vnni()
-#define PANEL_INT8_PAIRS panel_int8_pairs
 #include "kernels.inc"
 
-const rc_kernels *rc_isa_avx2(void) { return &kernels; }
+int rc_isa_avx2(rc_kernels *kernels) { return fill_kernels(kernels); }
 #else
-const rc_kernels *rc_isa_avx2(void) { return NULL; }
+int rc_isa_avx2(rc_kernels *kernels) { return (void)kernels, 0; }
 #endif

@@ -1,16 +1,13 @@
-/* isa_avx512.c: AVX-512F; the tiles are in vec_avx512.h. */
-#include "roberta_c.h"
+/* isa_avx512.c: AVX-512F; the tile sizes are in vec_avx512.h. */
+#include "internal.h"
 
 #if defined(__AVX512F__)
 #include "vec_avx512.h"
 
 #define ISA_NAME "avx512"
-#define PANEL_INT8 rc_isa_avx512_vnni()
-#define PANEL_BF16 rc_isa_avx512_bf16()->panel
-#define ATTENTION_TILE_BF16 rc_isa_avx512_bf16()->attention_tile
 #include "kernels.inc"
 
-const rc_kernels *rc_isa_avx512(void) { return &kernels; }
+int rc_isa_avx512(rc_kernels *kernels) { return fill_kernels(kernels); }
 #else
-const rc_kernels *rc_isa_avx512(void) { return NULL; }
+int rc_isa_avx512(rc_kernels *kernels) { return (void)kernels, 0; }
 #endif

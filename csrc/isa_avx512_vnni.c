@@ -1,18 +1,17 @@
-/* isa_avx512_vnni.c: VPDPBUSD, for those CPUs with AVX-512 that have it: a word of four bytes takes the place
- * of a float32, and four times the work is done at a step. */
-#include "roberta_c.h"
+/* isa_avx512_vnni.c: an extension of avx512, VPDPBUSD: four int8 multiply-adds in each 32-bit lane. */
+#include "internal.h"
 
 #if defined(__AVX512VNNI__)
 #include "vec_avx512.h"
 
-#include "basics.inc"
+#include "multiply.inc"
 
-static void panel_int8(const rc_product *of, size_t panel, size_t t0, size_t t1, int new_rows,
-                       const rc_word *soon) {
-    panel_by_tiles(RC_INT8, of, panel, t0, t1, new_rows, soon);
+static void panel_int8(const rc_panel_unit *unit) { multiply_panel(RC_INT8, unit); }
+
+int rc_isa_avx512_vnni(rc_kernels *kernels) {
+    kernels->panel[RC_INT8] = panel_int8;
+    return 1;
 }
-
-rc_panel *rc_isa_avx512_vnni(void) { return panel_int8; }
 #else
-rc_panel *rc_isa_avx512_vnni(void) { return NULL; }
+int rc_isa_avx512_vnni(rc_kernels *kernels) { return (void)kernels, 0; }
 #endif

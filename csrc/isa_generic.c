@@ -1,5 +1,5 @@
-/* isa_generic.c: any CPU, 128-bit vectors without FMA. 8 accumulators of 16 registers: SSE2 has no
- * three-operand form, so copies need some too. */
+/* isa_generic.c: any CPU, 128-bit vectors without FMA.  8 accumulators of 16 registers: SSE2 instructions
+ * overwrite an operand, so copies need registers too. */
 #include "vec_generic.h"
 
 #define ISA_NAME "generic"
@@ -9,4 +9,4 @@
 #define ATTENTION_NR 8
 #include "kernels.inc"
 
-const rc_kernels *rc_isa_generic(void) { return &kernels; }
+int rc_isa_generic(rc_kernels *kernels) { return fill_kernels(kernels); }

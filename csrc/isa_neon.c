@@ -1,6 +1,6 @@
-/* isa_neon.c: AArch64's Advanced SIMD, part of its baseline. 24 accumulators + 4 of B + 1 of A in 32
+/* isa_neon.c: AArch64's Advanced SIMD, part of its baseline.  24 accumulators + 4 of B + 1 of A in 32
  * registers; by reasoning, never timed on such a CPU. */
-#include "roberta_c.h"
+#include "internal.h"
 
 #if defined(__aarch64__)
 #include "vec_neon.h"
@@ -12,7 +12,7 @@
 #define ATTENTION_NR 16
 #include "kernels.inc"
 
-const rc_kernels *rc_isa_neon(void) { return &kernels; }
+int rc_isa_neon(rc_kernels *kernels) { return fill_kernels(kernels); }
 #else
-const rc_kernels *rc_isa_neon(void) { return NULL; }
+int rc_isa_neon(rc_kernels *kernels) { return (void)kernels, 0; }
 #endif

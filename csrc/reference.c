@@ -1,41 +1,43 @@
-/* reference.c: the oracle. Every kernel of the table in plain loops and float64 inside, one output element
- * at a time, never optimised and never deleted: what the fast bodies must agree with. Its name as an ISA
- * is "reference"; nothing chooses it but a test or a person. Panels of one column make packing a copy. */
-#include "roberta_c.h"
+/* reference.c: the oracle that the fast bodies must agree with.  Every kernel of the table in plain loops,
+ * with float64 sums, one output element at a time; never optimized, never deleted.  Its name as an
+ * instruction set is "reference"; only a test or a person asks for it.  A panel is one column of B. */
+#include "internal.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "float16.h"
 
-/* The i-th value of a row of int8 or, `over`, of weights, before it is rounded. */
-static float smoothed(const float *x_k, const float *smooth_k, int over, size_t i) {
+/* Smoothing factors multiply activations and divide weights (rc_linear). */
+typedef enum { TIMES_SMOOTH, OVER_SMOOTH } smoothing;
+static float smoothed(const float *x_k, const float *smooth_k, smoothing how, size_t i) {
     if (!smooth_k) return x_k[i];
-    return over ? x_k[i] / smooth_k[i] : x_k[i] * smooth_k[i];
+    return how == OVER_SMOOTH ? x_k[i] / smooth_k[i] : x_k[i] * smooth_k[i];
 }
 
-/* How far values reach above and below zero; NaN where one is not finite. */
-static void reach(const float *x_k, const float *smooth_k, int over, size_t k, float *above, float *below) {
+/* above := max(x, 0), below := max(-x, 0); both NaN if a value is not finite. */
+static void find_range(const float *x_k, const float *smooth_k, smoothing how, size_t k, float *above,
+                       float *below) {
     *above = 0x1p-100f;
     *below = 0.0f;
     for (size_t i = 0; i < k; i++) {
-        const float x = smoothed(x_k, smooth_k, over, i);
+        const float x = smoothed(x_k, smooth_k, how, i);
         if (!isfinite(x)) *above = *below = NAN;
         if (x > *above) *above = x;
         if (-x > *below) *below = -x;
     }
 }
 
-/* One column: words of bytes, a row that is used elsewhere, and the scale. */
+/* One column: words of int8, the word of -ΣW (which only uint8 rows need: 0), and the scale. */
 static void pack_quantized(const float *w_k, const float *smooth_k, size_t k, rc_word *column_k) {
-    const size_t words = rc_words(RC_INT8_WEIGHTS, k);
+    const size_t words = rc_weight_words(RC_INT8_WEIGHTS, k);
     float above, below;
-    reach(w_k, smooth_k, 1, k, &above, &below);
+    find_range(w_k, smooth_k, OVER_SMOOTH, k, &above, &below);
     const float scale = (above > below || isnan(above) ? above : below) / 127.0f, inverse = 1.0f / scale;
     int8_t *bytes_k = (int8_t *)column_k;
     memset(column_k, 0, (words + 1) * sizeof *column_k);
     for (size_t i = 0; i < k && scale == scale; i++)
-        bytes_k[i] = (int8_t)nearbyintf(smoothed(w_k, smooth_k, 1, i) * inverse);
+        bytes_k[i] = (int8_t)nearbyintf(smoothed(w_k, smooth_k, OVER_SMOOTH, i) * inverse);
     column_k[words + 1] = scale;
 }
 
@@ -69,45 +71,74 @@ static double activated(rc_activation activation, double x) {
     }
 }
 
-/* What whole rows of int8 (RC_INT8_WEIGHTS) give with a column. */
-static double quantized_product(const rc_linear *w, size_t column, const rc_rows *x, size_t row) {
-    const rc_word *column_k = w->panels_pkn + column * rc_panel_words(w, 1);
-    const int8_t *bytes_k = (const int8_t *)column_k;
-    int64_t sum = 0;
-    for (size_t i = 0; i < w->k; i++) sum += (int64_t)x->rows[row * x->ld + i] * bytes_k[i];
-    return (double)((float)sum * column_k[rc_words(w->arithmetic, w->k) + 1] * x->scale_m[row].scale);
+/* The bias of the unit's column. */
+static double bias_of(const rc_panel_unit *unit) {
+    const float *bias_n = unit->product->w->bias_n;
+    return bias_n ? bias_n[unit->panel] : 0.0;
 }
 
-static void linear(const rc_linear *w, const rc_rows *x, size_t m, const rc_epilogue *epilogue, float *y_mn,
-                   size_t ldy, rc_team *team, size_t ith, size_t nth) {
-    (void)team;
-    const size_t n = w->sections * w->n, k = w->k, ldx = x->ld;
-    const rc_word *x_mk = x->rows;
+/* Stores the element of one row: activation(y), or residual + y. */
+static void store(const rc_panel_unit *unit, size_t row, double y) {
+    const rc_product *of = unit->product;
+    const rc_epilogue *epilogue = of->epilogue;
+    const size_t column = unit->panel;
+    y = activated(epilogue->activation, y);
+    if (epilogue->residual_mn) y += epilogue->residual_mn[row * epilogue->ld_residual + column];
+    of->y_mn[row * of->ldy + column] = (float)y;
+}
+
+/* One column by rows [first_tile, end_tile), float32 rows by float32 or bfloat16 weights. */
+static void panel_float(const rc_panel_unit *unit) {
+    const rc_linear *w = unit->product->w;
+    const rc_input_rows *x = &unit->product->x;
+    const rc_word *column_k = w->panels_pkn + unit->panel * rc_panel_words(w, 1);
     const rc_dtype stored = w->arithmetic == RC_FP32 ? RC_FLOAT32 : RC_BFLOAT16;
-    for (size_t row = m * ith / nth; row < m * (ith + 1) / nth; row++) {
-        for (size_t column = 0; column < n; column++) {
-            double y = w->bias_n ? w->bias_n[column] : 0.0;
-            if (rc_is_int8(w->arithmetic)) y += quantized_product(w, column, x, row);
-            for (size_t i = 0; i < k && !rc_is_int8(w->arithmetic); i++)
-                y += (double)x_mk[row * ldx + i] *
-                     (double)widened(w->panels_pkn + column * rc_panel_words(w, 1), stored, i);
-            y = activated(epilogue->activation, y);
-            if (epilogue->residual_mn) y += epilogue->residual_mn[row * epilogue->ld_residual + column];
-            y_mn[row * ldy + column] = (float)y;
-        }
+    for (size_t row = unit->first_tile; row < unit->end_tile; row++) {
+        double y = bias_of(unit);
+        for (size_t i = 0; i < w->k; i++)
+            y += (double)x->rows[row * x->ld + i] * (double)widened(column_k, stored, i);
+        store(unit, row, y);
     }
 }
 
-static void attention(const rc_attention *a, float *scratch, rc_team *team, size_t ith, size_t nth) {
-    const size_t d = a->h / a->heads, jobs = a->s * a->heads, ld = a->ld_qkv; /* always RC_FP32 */
-    (void)scratch, (void)team;
+/* The same for RC_INT8_WEIGHTS: an integer sum, dequantized. */
+static void panel_int8(const rc_panel_unit *unit) {
+    const rc_linear *w = unit->product->w;
+    const rc_input_rows *x = &unit->product->x;
+    const rc_word *column_k = w->panels_pkn + unit->panel * rc_panel_words(w, 1);
+    const int8_t *bytes_k = (const int8_t *)column_k;
+    const float column_scale = column_k[rc_weight_words(w->arithmetic, w->k) + 1];
+    for (size_t row = unit->first_tile; row < unit->end_tile; row++) {
+        int64_t sum = 0;
+        for (size_t i = 0; i < w->k; i++) sum += (int64_t)x->rows[row * x->ld + i] * bytes_k[i];
+        store(unit, row,
+              bias_of(unit) + (double)((float)sum * column_scale * x->quantization_m[row].scale));
+    }
+}
+
+static void linear(const rc_kernels *kernels, const rc_linear *w, const rc_input_rows *x, size_t m,
+                   const rc_epilogue *epilogue, float *y_mn, size_t ldy, rc_team *team, size_t ith,
+                   size_t nth) {
+    (void)team;
+    const rc_product product = {.w = w, .x = *x, .m = m, .epilogue = epilogue, .y_mn = y_mn, .ldy = ldy};
+    rc_panel_unit unit = {
+        .product = &product, .first_tile = m * ith / nth, .end_tile = m * (ith + 1) / nth};
+    for (; unit.panel < w->sections * w->n; unit.panel++) kernels->panel[w->arithmetic](&unit);
+}
+
+static void attention(const rc_kernels *kernels, const rc_attention *a, float *scratch, rc_team *team,
+                      size_t ith, size_t nth) {
+    const rc_sequences *sequences = a->sequences;
+    const size_t d = a->h / a->heads, jobs = sequences->s * a->heads, ld = a->ld_qkv; /* always RC_FP32 */
+    (void)kernels, (void)scratch, (void)team;
     for (size_t job = jobs * ith / nth; job < jobs * (ith + 1) / nth; job++) {
         const size_t sequence = job / a->heads, first = job % a->heads * d;
-        const size_t begin = (size_t)a->starts_s[sequence], end = (size_t)a->starts_s[sequence + 1];
-        const size_t query = a->first_tokens_only ? sequence : begin;
-        const size_t queries = a->first_tokens_only && begin < end ? 1 : end - begin;
+        const size_t begin = (size_t)sequences->starts_s[sequence];
+        const size_t end = (size_t)sequences->starts_s[sequence + 1];
+        const size_t first_query = (size_t)sequences->wanted_starts_s[sequence];
+        const size_t end_query = (size_t)sequences->wanted_starts_s[sequence + 1];
         const rc_word *k = a->qkv_t3h + a->h + first, *v = k + a->h;
-        for (size_t i = query; i < query + queries; i++) {
+        for (size_t i = first_query; i < end_query; i++) {
             const rc_word *q_d = a->qkv_t3h + i * ld + first;
             for (size_t c = 0; c < d; c++) {
                 double largest = -INFINITY, sum = 0.0, weighted = 0.0;
@@ -131,22 +162,22 @@ static void attention(const rc_attention *a, float *scratch, rc_team *team, size
     }
 }
 
-/* Whole float32 and their scale (RC_INT8_WEIGHTS); nothing else is asked for here. */
-static void narrow_row(const float *x_k, size_t k, const rc_narrow *to, size_t row) {
+/* Integers held as float32 and their scale: the only format that the arithmetics of this table read. */
+static void convert_row(const float *x_k, size_t k, const rc_output_rows *to, size_t row) {
     float above, below;
-    reach(x_k, to->smooth_k, 0, k, &above, &below);
+    find_range(x_k, to->smooth_k, TIMES_SMOOTH, k, &above, &below);
     const float scale = above / 254.0f + below / 254.0f, inverse = 1.0f / scale;
-    rc_word *whole_k = to->rows + row * to->ld;
+    rc_word *row_k = to->rows + row * to->ld;
     for (size_t i = 0; i < k; i++)
-        whole_k[i] = scale == scale ? nearbyintf(smoothed(x_k, to->smooth_k, 0, i) * inverse) : 0.0f;
-    memset(whole_k + k, 0, (rc_row_words(to->arithmetic, k) - k) * sizeof *whole_k);
-    to->scale_m[row] = (rc_scale){scale, 0};
+        row_k[i] = scale == scale ? nearbyintf(smoothed(x_k, to->smooth_k, TIMES_SMOOTH, i) * inverse) : 0.0f;
+    memset(row_k + k, 0, (rc_row_words(RC_INT8_WEIGHTS, k) - k) * sizeof *row_k);
+    to->quantization_m[row] = (rc_quantization){scale, 0};
 }
 
-static void narrow(const float *x_mn, size_t ldx, size_t m, size_t n, const rc_narrow *to, size_t ith,
-                   size_t nth) {
+static void convert_rows(const float *x_mk, size_t ldx, size_t m, size_t k, const rc_output_rows *to,
+                         size_t ith, size_t nth) {
     for (size_t row = m * ith / nth; row < m * (ith + 1) / nth; row++)
-        narrow_row(x_mn + row * ldx, n, to, row);
+        convert_row(x_mk + row * ldx, k, to, row);
 }
 
 static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, float *y_h) {
@@ -159,10 +190,10 @@ static void layer_norm_row(const rc_norm *norm, const float *x_h, size_t h, floa
 }
 
 static void layer_norm(const rc_norm *norm, const float *x_th, size_t ldx, size_t t, size_t h, float *y_th,
-                       size_t ldy, const rc_narrow *to, size_t ith, size_t nth) {
+                       size_t ldy, const rc_output_rows *converted, size_t ith, size_t nth) {
     for (size_t row = t * ith / nth; row < t * (ith + 1) / nth; row++) {
         layer_norm_row(norm, x_th + row * ldx, h, y_th + row * ldy);
-        if (to->rows) narrow_row(y_th + row * ldy, h, to, row);
+        if (converted->rows) convert_row(y_th + row * ldy, h, converted, row);
     }
 }
 
@@ -177,37 +208,42 @@ static void exponentiate(const float *x_n, size_t n, float *y_n) {
 }
 
 static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t,
-                  const int64_t *types_t, size_t t, float *x_th, size_t ith, size_t nth) {
+                  const int64_t *types_t, size_t t, float *x_th, size_t ldx, const rc_output_rows *converted,
+                  size_t ith, size_t nth) {
     const size_t h = tables->h;
     for (size_t token = t * ith / nth; token < t * (ith + 1) / nth; token++) {
+        float *x_h = x_th + token * ldx;
         for (size_t i = 0; i < h; i++) {
             const float word = widened(tables->word_vh, tables->word_dtype, (size_t)ids_t[token] * h + i);
             const float position = tables->position_ph[(size_t)positions_t[token] * h + i];
             const size_t type = types_t ? (size_t)types_t[token] : 0;
-            x_th[token * h + i] = word + tables->token_type_gh[type * h + i] + position;
+            x_h[i] = word + tables->token_type_gh[type * h + i] + position;
         }
-        layer_norm_row(&tables->norm, x_th + token * h, h, x_th + token * h);
+        layer_norm_row(&tables->norm, x_h, h, x_h);
+        if (converted->rows) convert_row(x_h, h, converted, token);
     }
 }
 
 #define NR 1
 #include "encoder_layer.inc"
 
-static const rc_kernels kernels = {
-    .name = "reference",
-    .mr = 1,
-    .nr = 1,
-    .attention_mr = 1,
-    .attention_nr = 1,
-    .pack_linear = pack_linear,
-    .linear = linear,
-    .narrow = narrow,
-    .attention = attention,
-    .layer_norm = layer_norm,
-    .activate = activate,
-    .exponentiate = exponentiate,
-    .embed = embed,
-    .encoder_layer = encoder_layer,
-};
-
-const rc_kernels *rc_isa_reference(void) { return &kernels; }
+int rc_isa_reference(rc_kernels *kernels) {
+    *kernels = (rc_kernels){
+        .name = "reference",
+        .mr = 1,
+        .nr = 1,
+        .attention_mr = 1,
+        .attention_nr = 1,
+        .pack_linear = pack_linear,
+        .linear = linear,
+        .convert_rows = convert_rows,
+        .attention = attention,
+        .layer_norm = layer_norm,
+        .activate = activate,
+        .exponentiate = exponentiate,
+        .embed = embed,
+        .encoder_layer = encoder_layer,
+        .panel = {[RC_FP32] = panel_float, [RC_BF16_WEIGHTS] = panel_float, [RC_INT8_WEIGHTS] = panel_int8},
+    };
+    return 1;
+}

@@ -1,5 +1,5 @@
 /* status.c: what each rc_status says to a person; _kernels.pyx puts the argument in front. */
-#include "roberta_c.h"
+#include "internal.h"
 
 const char *rc_status_message(rc_status status) {
     switch (status) {

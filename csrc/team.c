@@ -2,7 +2,7 @@
  * The last to arrive puts the count of units back to 0 and opens the next generation.  A waiter spins for a
  * moment, which is what a balanced step needs, then yields: on a busy machine the missing thread
  * may need this very core. */
-#include "roberta_c.h"
+#include "internal.h"
 
 #include <sched.h>
 

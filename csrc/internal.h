@@ -1,0 +1,65 @@
+/* internal.h: what the files of csrc/ share among themselves. */
+#ifndef RC_INTERNAL_H
+#define RC_INTERNAL_H
+
+#include "roberta_c.h"
+
+/* Keys of a sequence whose scores are held at a time; a multiple of every attention_nr. */
+enum { RC_KEY_BLOCK = 512 };
+
+/* Words of one panel of a linear layer's weights. */
+static inline size_t rc_panel_words(const rc_linear *w, size_t nr) {
+    return rc_panel_rows(w->arithmetic, w->k) * nr;
+}
+
+/* What is done to the sums of a tile, in this order; all pointers may be NULL:
+ *   int8: dequantize by the column's and the row's scale
+ *   c := residual + scale_m * (sums + bias) */
+struct rc_tile_epilogue {
+    const float *bias_n;
+    const float *residual_mn;
+    const float *scale_m;
+    size_t ld_residual;
+    /* of the tile's rows, for int8 */
+    const rc_quantization *quantization_m;
+};
+
+/* One call of linear: what its work units have in common. */
+typedef struct {
+    const rc_linear *w;
+    rc_input_rows x;
+    size_t m;
+    size_t tiles;          /* that the M rows are cut into */
+    size_t section_panels; /* panels of one section of w */
+    const rc_epilogue *epilogue;
+    float *y_mn;
+    size_t ldy;
+} rc_product;
+
+/* A work unit of linear: tiles [first_tile, end_tile) of the rows by one panel. */
+struct rc_panel_unit {
+    const rc_product *product;
+    size_t panel;
+    size_t first_tile, end_tile;
+    /* whether this thread reads the rows for the first time: then they are prefetched */
+    int new_rows;
+    /* the panel that this thread reads next; prefetched */
+    const rc_word *next_panel;
+};
+
+/* Takes the next free work unit of a step; the count restarts at 0 at every barrier. */
+size_t rc_next_unit(rc_team *team);
+
+/* One function for each isa_*.c file.  A base set (generic, avx2, …) fills the table.  An extension of a set
+ * (avx512_vnni, …) replaces the entries that its instructions compute faster.  Where a file was compiled
+ * without the instructions, its function changes nothing and returns 0, else 1. */
+int rc_isa_reference(rc_kernels *kernels);
+int rc_isa_generic(rc_kernels *kernels);
+int rc_isa_neon(rc_kernels *kernels);
+int rc_isa_avx2(rc_kernels *kernels);
+int rc_isa_avx_vnni(rc_kernels *kernels);
+int rc_isa_avx512(rc_kernels *kernels);
+int rc_isa_avx512_vnni(rc_kernels *kernels);
+int rc_isa_avx512_bf16(rc_kernels *kernels);
+
+#endif
