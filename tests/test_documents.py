@@ -32,7 +32,7 @@ OTHER_DOCUMENTS = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "benchmarks/README.md",
-    "roberta_c/bundled_model/README.md",
+    "roberta_c/files/bundled_model/README.md",
     "training/README.md",
 ]
 HUB_NAMES = [

@@ -1,13 +1,78 @@
-"""What `roberta-c doctor` shows people: the facts of doctor.py as aligned sections."""
+"""`roberta-c doctor`: the facts of diagnose/doctor.py, for people as aligned sections."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from .cli_output import byte_size, load_report_rows, model_rows, printable, table
+import click
+
+from .messages import FAILURE, report_error
+from .options import (
+    check_revision,
+    debug_option,
+    format_option,
+    hub_options,
+    offline_option,
+    threads_option,
+)
+from .outputs import byte_size, load_report_rows, model_rows, open_output, printable, table
 
 _UNKNOWN = "unknown"
 _LOGITS_SHOWN = 6
+
+
+@click.command(short_help="Check this machine, and a model on it.")
+@click.option(
+    "--model", metavar="PATH_OR_ID", help="Folder or Hub repository of a model to load and check as well."
+)
+@format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
+@threads_option
+@hub_options
+@offline_option
+@debug_option
+@click.pass_context
+def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None, **where: Any) -> None:
+    """Check this machine: its CPU and which kernels it gets, threads and why that many, memory, versions,
+    caches, environment variables; and a model on it.
+
+    \b
+    Examples:
+      roberta-c doctor
+      roberta-c doctor --model path/to/model
+      roberta-c doctor --model org/name --format json > report.json
+
+    With --model: the files it is loaded from, what loading finds, its limits, and what it computes for a few
+    texts, compared with the plain kernels that all others answer to (seconds for a base model). The digests
+    are the same for any number of threads. Exit code 1 if something is wrong: one line of error for each.
+    """
+    check_revision(model, where)
+
+    from ..diagnose.doctor import Diagnosis
+
+    output, diagnosis = open_output(), Diagnosis()
+
+    def tell(lines: Callable[[dict[str, Any]], str], end: str = "\n") -> None:
+        if form != "json":
+            output.text(lines(diagnosis.facts) + end)
+
+    # Each part is told before the next is tried, which may take time, or memory that is not there.
+    diagnosis.examine_machine(threads, **where)
+    tell(machine_lines)
+    if model is not None:
+        diagnosis.examine_model(model, threads, **where)
+    tell(model_lines)
+    diagnosis.check_model(**where)
+    tell(verdict_lines, end="")
+    if form == "json":
+        output.document(diagnosis.facts)
+    for error in diagnosis.errors:
+        report_error(error, ctx.find_root().params["debug"])
+    if diagnosis.errors:
+        ctx.exit(FAILURE)
+
+
+# ---- for people ----------------------------------------------------------------------------------------
 
 
 def machine_lines(facts: dict[str, Any]) -> str:

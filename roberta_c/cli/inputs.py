@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import BinaryIO
 
-from .errors import InputError, shown
+from ..errors import InputError, shown
 
 # A longer line is not text but some other kind of file.
 MAX_LINE_BYTES = 1 << 27

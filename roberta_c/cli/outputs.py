@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .errors import ModelFileError, shown
+from ..errors import InputError, ModelFileError, shown
 
 if TYPE_CHECKING:
-    from .checkpoint import Checkpoint
-    from .tasks.text_classification import Prediction
+    from ..checkpoint import Checkpoint
+    from ..pipelines.text_classification import Prediction
 
 # Some readers of lines break them at these too; inside JSON they may as well be spelled out.
 _JSON_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -62,6 +63,18 @@ class Output:
             while data:  # an unbuffered stream (python -u) may take only a part
                 data = data[self._stream.write(data) or 0 :]
             self._stream.flush()
+
+
+def open_output(aside: Callable[[], Any] = nullcontext) -> Output:
+    """Standard output; InputError where it is closed."""
+    if sys.stdout is None:
+        raise InputError("standard output: found it closed, expected it open")
+    return Output(sys.stdout.buffer, sys.stdout.encoding or "utf-8", aside)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a person sees what is written there."""
+    return stream is not None and stream.isatty()
 
 
 def _json_text(value: Any, indent: int | None = None) -> str:

@@ -1,14 +1,115 @@
-"""What `roberta-c quantize-report` shows people: the facts of quantization_report.py, and its progress."""
+"""`roberta-c quantize-report`: the facts of diagnose/quantization.py as sections, and progress."""
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sys
 import unicodedata
 from typing import Any
 
-from .cli_output import aligned, byte_size, printable, table
+import click
+
+from ..errors import InputError
+from .inputs import open_source
+from .messages import note_bundled_model
+from .options import (
+    batch_size_option,
+    check_revision,
+    check_texts,
+    debug_option,
+    dtype_option,
+    format_option,
+    hub_options,
+    max_length_option,
+    model_option,
+    offline_option,
+    texts_options,
+    threads_option,
+)
+from .outputs import aligned, byte_size, is_terminal, open_output, printable, table
 
 _LABEL_COLUMNS, _MIN_TEXT_COLUMNS = 16, 20
 _LAYERS_A_LINE = 6
+
+
+@click.command("quantize-report", short_help="Compare a lower precision with float32 on your texts.")
+@model_option
+@texts_options
+@dtype_option("int8", "The arithmetic to compare with float32, as for classify.")
+@click.option(
+    "--labels",
+    "labels_path",
+    metavar="FILE",
+    help="Right labels, one a line, names or ids: accuracy and macro recall of both (-: standard input).",
+)
+@format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
+@max_length_option
+@batch_size_option("Texts at a time; choose what you will use, as times depend on it.")
+@threads_option
+@hub_options
+@offline_option
+@debug_option
+def quantize_report(
+    texts: tuple[str, ...],
+    model: str | None,
+    path: str | None,
+    pairs: bool,
+    dtype: str,
+    labels_path: str | None,
+    form: str,
+    threads: int | None,
+    max_length: int | None,
+    batch_size: int,
+    **where: Any,
+) -> None:
+    """Compare a lower precision with float32 on your own texts, before switching it on.
+
+    \b
+    Examples:
+      roberta-c quantize-report --model org/name --file texts.txt --dtype int8
+      roberta-c quantize-report --model org/name --file texts.txt --labels labels.txt
+      roberta-c quantize-report --file texts.txt --format json > report.json
+
+    Shows on how many texts the best label is the same, by how much scores and the vectors below the
+    classifier differ, the ten texts whose scores differ most, the error after each layer (of the first 512
+    texts), and both one's time and memory. Texts go through both in turns; tokenizing them is not timed, and
+    a few texts are timed up to five times. Texts are lines as in classify.
+    """
+    check_texts(texts, path)
+    check_revision(model, where)
+    if labels_path == "-" and not texts and path in (None, "-"):
+        raise click.UsageError("found both texts and --labels on standard input, expected one of them")
+
+    from ..diagnose.quantization import Comparison, check_label_count
+    from ..pipelines.texts import as_row
+
+    with open_source(texts, path, count_lines=False) as source:
+        rows = [as_row(text, source.name) for text in (source.pairs() if pairs else source.texts)]
+    if not rows:
+        raise InputError(f"{source.name}: found no texts, expected at least one")
+    labels, right = None, None
+    if labels_path is not None:
+        with open_source((), labels_path, count_lines=False, option="--labels") as labels_source:
+            labels = [line.strip() for line in labels_source.texts]
+        check_label_count(labels, rows, labels_source.name)
+
+    comparison = Comparison(
+        model, dtype, batch_size=batch_size, max_length=max_length, num_threads=threads, **where
+    )
+    if labels is not None:
+        right = comparison.label_ids(labels, lambda index: f"{labels_source.name}: line {index + 1}")
+    if model is None:
+        note_bundled_model()
+    with ProgressBar() if is_terminal(sys.stderr) else contextlib.nullcontext() as progress:
+        facts = comparison.facts(rows, right, *([] if progress is None else [progress]))
+    if form == "json":
+        open_output().document(facts)
+    else:
+        open_output().text(report_lines(facts, shutil.get_terminal_size((100, 24)).columns))
+
+
+# ---- for people ----------------------------------------------------------------------------------------
 
 
 def report_lines(facts: dict[str, Any], columns: int) -> str:

@@ -8,12 +8,12 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import HubError, TokenizerFileError
+from ..errors import HubError, TokenizerFileError
 
 if TYPE_CHECKING:
-    from .checkpoint import Checkpoint
-    from .model import PreTrainedModel
-    from .tokenizer.pretrained import PreTrainedTokenizerFast
+    from ..checkpoint import Checkpoint
+    from ..model import PreTrainedModel
+    from ..tokenizer.pretrained import PreTrainedTokenizerFast
 
 _SIZES = (
     "vocab_size",
@@ -43,10 +43,10 @@ class OpenedModel:
 
 def open_model(path_or_id: str | Path, *, num_threads: int | None = None, **where: Any) -> OpenedModel:
     """Loads all there is of a folder or Hub repository; `where`: from_pretrained's options for the Hub."""
-    from . import hub
-    from .auto import AutoModel, AutoModelForSequenceClassification
-    from .checkpoint import names, open_checkpoint
-    from .tokenizer import AutoTokenizer
+    from ..checkpoint import names, open_checkpoint
+    from ..files import hub
+    from ..model.auto import AutoModel, AutoModelForSequenceClassification
+    from ..tokenizer import AutoTokenizer
 
     checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, **where))
     stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))

@@ -12,27 +12,17 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import __version__
-from .control_groups import cgroup_memory_limit
-from .errors import RobertaCError
+from ..errors import RobertaCError
+from ..machine.facts import cpu_model, environment_facts, memory_facts, peak_bytes, version_facts
 
 if TYPE_CHECKING:
-    from .description import OpenedModel
+    from .describe import OpenedModel
 
 _Fact = TypeVar("_Fact")
-
-PACKAGES = ("numpy", "tokenizers", "huggingface_hub", "safetensors", "click")
-
-# Variables by which this package, OpenMP or the Hub's client are told what to do.
-_VARIABLES = re.compile(
-    r"(ROBERTA_C|OMP|GOMP|KMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOME|TRANSFORMERS_OFFLINE"
-)
-_SECRETS = re.compile(r".*(TOKEN|SECRET|KEY|PASSWORD|CREDENTIAL)(?!_PATH$).*")
 
 
 def diagnose(
@@ -97,7 +87,7 @@ class Diagnosis:
         name = self.facts["examined"]
         self.facts["check"] = self._attempt(lambda: _check(opened, name, where))
         if self.facts["check"] is not None:
-            from .parity_check import complaint
+            from .parity import complaint
 
             error = complaint(self.facts["check"], name)
             if error is not None:
@@ -119,7 +109,7 @@ class Diagnosis:
             self.facts["problems"].append(problem)
 
     def _threads(self, num_threads: int | None) -> dict[str, Any]:
-        from .threads import chosen_num_threads, thread_limits
+        from ..machine.threads import chosen_num_threads, thread_limits
 
         limits = thread_limits()
         number, chosen_by = self._attempt(lambda: chosen_num_threads(num_threads)) or (None, None)
@@ -146,124 +136,41 @@ def _problem(error: Exception) -> str:
 # ---- the machine -------------------------------------------------------------------------------------
 
 
-def cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
-    """The CPU's name as the system knows it, or its architecture where it has none."""
-    try:
-        text = path.read_text(errors="replace")
-    except OSError:  # not Linux
-        text = ""
-    found = re.search(r"^(?:model name|Model|cpu model)\s*:\s*(\S.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.processor() or platform.machine()
-
-
 def _cpu_features() -> dict[str, bool]:
-    from ._kernels import cpu_features
+    from ..kernels import cpu_features
 
     return cpu_features()
 
 
 def _available_isas() -> list[str]:
-    from ._kernels import available_isas
+    from ..kernels import available_isas
 
     return list(available_isas())
 
 
 def _chosen_isa() -> str:
-    from ._kernels import Kernels
+    from ..kernels import Kernels
 
     return Kernels().isa
 
 
 def _has_openmp() -> bool:
-    from ._kernels import HAS_OPENMP
+    from ..kernels import HAS_OPENMP
 
     return HAS_OPENMP
 
 
-def memory_facts(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> dict[str, int | None]:
-    """Bytes of memory: the machine's, what is available of it, the container's limit, this process's peak."""
-    total = _kilobytes(proc / "meminfo", "MemTotal")
-    if total is None and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "total_bytes": total,
-        "available_bytes": _kilobytes(proc / "meminfo", "MemAvailable"),
-        "cgroup_limit_bytes": cgroup_memory_limit(cgroups, proc / "self/cgroup"),
-        "peak_bytes": peak_bytes(proc),
-    }
-
-
-def _kilobytes(path: Path, name: str) -> int | None:
-    """The bytes that a line "name: 123 kB" of the file tells."""
-    try:
-        found = re.search(rf"^{name}:\s*(\d+) kB$", path.read_text(errors="replace"), re.MULTILINE)
-    except OSError:
-        return None
-    return int(found[1]) * 1024 if found else None
-
-
-def peak_bytes(proc: Path = Path("/proc")) -> int | None:
-    """The most memory that this process has had so far.
-
-    On Linux getrusage would do for a fallback only: it counts what the parent had before it started us.
-    """
-    peak = _kilobytes(proc / "self/status", "VmHWM")
-    if peak is not None:
-        return peak
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def package_versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """Installed versions; None for a missing package."""
-    import importlib.metadata
-
-    versions: dict[str, str | None] = {}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions
-
-
-def version_facts() -> dict[str, str | None]:
-    """Versions of this package, of what it stands on and of the system; None for a missing package."""
-    return {
-        "roberta_c": __version__,
-        "python": f"{platform.python_version()} ({platform.python_implementation()})",
-        **package_versions(PACKAGES),
-        "platform": platform.platform(),
-        "libc": " ".join(platform.libc_ver()).strip() or None,
-    }
-
-
 def _cache_facts(where: Mapping[str, Any]) -> dict[str, Any]:
-    from . import hub
+    from ..files import hub
 
     offline = bool(where.get("local_files_only"))
     return hub.cache_facts(where.get("cache_dir"), where.get("token"), local_files_only=offline)
 
 
-def environment_facts(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables that matter here and are set, by name; of secrets no more than that."""
-    from . import hub
-
-    return {
-        name: "set, not shown" if _SECRETS.fullmatch(name) else hub.without_credentials(environment[name])
-        for name in sorted(environment)
-        if _VARIABLES.fullmatch(name)
-    }
-
-
 def _bundled_model() -> str | None:
     """The bundled model's folder, or None where the installation lacks it."""
-    from . import bundled
-    from .errors import ModelFileError
+    from ..errors import ModelFileError
+    from ..files import bundled
 
     try:
         return str(bundled.bundled_model_path())
@@ -275,14 +182,14 @@ def _bundled_model() -> str | None:
 
 
 def _open(path_or_id: str | Path, num_threads: int | None, where: dict[str, Any]) -> OpenedModel:
-    from .description import open_model
+    from .describe import open_model
 
     return open_model(path_or_id, num_threads=num_threads, **where)
 
 
 def model_facts(opened: OpenedModel) -> dict[str, Any]:
     """What `describe` tells of a model but for its tree, with its files' sizes, tokenizer and load times."""
-    from .description import description
+    from .describe import description
 
     facts = description(opened)
     del facts["tree"]
@@ -311,7 +218,7 @@ def _size(path: Path) -> int | None:
 
 
 def _check(opened: OpenedModel, path_or_id: str | Path, where: dict[str, Any]) -> dict[str, Any]:
-    from .parity_check import parity_facts
+    from .parity import parity_facts
 
     model, tokenizer = opened.model, opened.tokenizer
     assert tokenizer is not None

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import KernelError, ModelFileError, RobertaCError
+from ..errors import KernelError, ModelFileError, RobertaCError
 
 if TYPE_CHECKING:
-    from .model import PreTrainedModel
-    from .tokenizer.pretrained import PreTrainedTokenizerFast
+    from ..model import PreTrainedModel
+    from ..tokenizer.pretrained import PreTrainedTokenizerFast
 
 # Few and short: the oracle is many times slower than the kernels. These are 76 tokens of RoBERTa's
 # vocabulary, which take it 6 s with a base model (2 threads of a shared AMD EPYC, Zen 5, 2026-11-22).

@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from .auto import AutoModelForSequenceClassification
-from .batch import pack_batch
-from .bundled import bundled_model_path
-from .encoder import CHUNK_TOKENS
-from .errors import InputError, ModelFileError, shown
-from .model import RobertaForSequenceClassification, check_dtype
-from .tasks import pipeline
-from .tasks.text_classification import TextClassificationPipeline, apply_function
-from .tasks.text_rows import TextRow, as_row, batches_by_length, encode_rows, windows
+from ..errors import InputError, ModelFileError, shown
+from ..files.bundled import bundled_model_path
+from ..model import RobertaForSequenceClassification, check_dtype
+from ..model.auto import AutoModelForSequenceClassification
+from ..model.batch import pack_batch
+from ..model.encoder import CHUNK_TOKENS
+from ..pipelines import pipeline
+from ..pipelines.text_classification import TextClassificationPipeline, apply_function
+from ..pipelines.texts import TextRow, as_row, batches_by_length, encode_rows, windows
 
 WORST_TEXTS = 10
 # Hidden states of every layer are looked at for the first so many texts only: they cost more than the

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .errors import ModelFileError
+from ..errors import ModelFileError
 
 # What is said of it where it answers.
 BUNDLED_MODEL = "the bundled model (English tweets: negative, neutral, positive)"

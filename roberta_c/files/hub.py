@@ -16,8 +16,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import HubError, InputError, ModelFileError, shown
-from .json_text import MAX_JSON_BYTES, parse_object
+from ..errors import HubError, InputError, ModelFileError, shown
+from .json_object import MAX_JSON_BYTES, parse_object
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .errors import ModelFileError, RobertaCError, shown
+from ..errors import ModelFileError, RobertaCError, shown
 
 MAX_JSON_BYTES = 8 << 20
 # json recurses in C, and how deep it may go depends on the interpreter's settings: it can crash.

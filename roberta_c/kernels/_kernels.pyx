@@ -19,8 +19,8 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
-from .errors import InputError, ModelFileError, ResourceError, shown
-from . import threads
+from ..errors import InputError, ModelFileError, ResourceError, shown
+from ..machine import threads
 
 
 cdef extern from *:
@@ -91,7 +91,7 @@ cdef int check(rc_status status, str argument) except -1:
     raise raised(f"{argument} {rc_status_message(status).decode()}")
 
 
-include "_arguments.pxi"       # checked_…: an argument, or InputError; addresses of checked arrays
+include "arguments.pxi"       # checked_…: an argument, or InputError; addresses of checked arrays
 
 
 # ---- threads -------------------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ cdef int team_for(object num_threads) except -1:
     return num_threads
 
 
-include "_packed_weights.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
-include "_memory.pxi"          # arrays and Workspace; distances between rows, rows copied and read
+include "packed.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
+include "memory.pxi"          # arrays and Workspace; distances between rows, rows copied and read
 
 
 # ---- the kernels ---------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .control_groups import cgroup_quota
-from .errors import InputError, shown
+from ..errors import InputError, shown
+from .cgroups import cgroup_quota
 
 MAX_THREADS = 1024
 

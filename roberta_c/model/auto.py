@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .config import RobertaConfig, config_from_pretrained
-from .model import (
-    PreTrainedModel,
+from ..config import RobertaConfig, config_from_pretrained
+from .pretrained import PreTrainedModel
+from .roberta import (
     RobertaForSequenceClassification,
     RobertaModel,
     XLMRobertaForSequenceClassification,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError, shown
+from ..errors import InputError, shown
 
 
 @dataclass(frozen=True)

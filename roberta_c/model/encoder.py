@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Workspace
+from ..errors import InputError
+from ..kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Workspace
+from ..machine.threads import threads_for
 from .batch import BatchLimits, PackedBatch, checked_mask, pack_batch
-from .errors import InputError
-from .modules import (
+from .leaves import (
     Activation,
     Dropout,
     Embedding,
@@ -26,10 +27,9 @@ from .modules import (
     as_float32,
     first_tokens,
 )
-from .threads import threads_for
 
 if TYPE_CHECKING:
-    from .config import RobertaConfig
+    from ..config import RobertaConfig
 
 # Tokens per pass: what does not fit goes through the layers in several, so that memory stays bounded, at
 # 20 MB for base size. It hardly mattered for speed: 512 to 4,096 took the same within 3 % (AMD Zen 5 server

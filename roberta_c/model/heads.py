@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._kernels import PackedLinear
-from .modules import Dropout, Linear, Module, first_tokens
+from ..kernels import PackedLinear
+from .leaves import Dropout, Linear, Module, first_tokens
 
 if TYPE_CHECKING:
-    from .config import RobertaConfig
+    from ..config import RobertaConfig
 
 
 class ClassificationHead(Module):

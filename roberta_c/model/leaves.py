@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ._kernels import Kernels, Norm, PackedLinear
-from .errors import InputError
-from .threads import threads_for
+from ..errors import InputError
+from ..kernels import Kernels, Norm, PackedLinear
+from ..machine.threads import threads_for
 
 
 class Module:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError, shown
+from ..errors import InputError, shown
 
 # A padded array (S, width, H) for padded input, a list of S arrays (len, H) for ragged input.
 Hidden = np.ndarray | list[np.ndarray]

@@ -73,13 +73,13 @@ def pipeline(
         if tokenizer is not None or revision is not None:
             given, value = ("tokenizer", tokenizer) if tokenizer is not None else ("revision", revision)
             raise InputError(f"{given}: found {shown(value)} without a model, expected a model too")
-        from ..bundled import BUNDLED_MODEL, bundled_model_path
+        from ..files.bundled import BUNDLED_MODEL, bundled_model_path
 
         logger.info("no model named: using %s", BUNDLED_MODEL)
         model = bundled_model_path()
     if isinstance(model, (str, os.PathLike)):
         model = model if isinstance(model, str) else Path(model)
-        from ..auto import AutoModelForSequenceClassification
+        from ..model.auto import AutoModelForSequenceClassification
 
         tokenizer = _tokenizer(model if tokenizer is None else tokenizer, where)
         model = AutoModelForSequenceClassification.from_pretrained(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError, ModelFileError, shown
-from .text_rows import TextRow, as_row, batches_by_length, encode_rows, windows
+from .texts import TextRow, as_row, batches_by_length, encode_rows, windows
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
