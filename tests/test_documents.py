@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from loopback_hub import LoopbackHub
-from pseudo_terminal import in_terminal
+from samples.loopback_hub import LoopbackHub
+from samples.pseudo_terminal import in_terminal
 
 import roberta_c
 

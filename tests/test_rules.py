@@ -132,7 +132,7 @@ def test_build_never_uses_flags_that_reach_beyond_this_package():
 
 def test_import_is_quick_and_leaves_denormals_alone():
     script = (
-        "import sys, roberta_c, roberta_c._kernels\n"
+        "import sys, roberta_c, roberta_c.kernels\n"
         "assert 1e-323 != 0.0 and 5e-324 * 2 == 1e-323\n"
         "heavy = {'torch', 'transformers', 'tokenizers', 'huggingface_hub', 'click'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

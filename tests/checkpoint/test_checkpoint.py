@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from checkpoint_samples import (
+from huggingface_hub import save_torch_state_dict
+from safetensors.torch import save_file
+from samples.checkpoints import (
     assert_equals_torch,
     is_read,
     make_safetensors,
@@ -25,13 +27,11 @@ from checkpoint_samples import (
     torch_bytes,
     woven_state_dict,
 )
-from huggingface_hub import save_torch_state_dict
-from safetensors.torch import save_file
 
 from roberta_c.checkpoint import WEIGHT_FILES, Checkpoint, TensorInfo, choose_file, open_checkpoint
 from roberta_c.errors import InputError, ModelFileError
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def small(value: float) -> dict[str, torch.Tensor]:
@@ -513,7 +513,7 @@ print(opened_ms, before, resident_kb())
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/smaps is Linux's")
 def test_opening_and_reading_touch_no_data(tweet_sentiment_small):
     command = [sys.executable, "-c", RESIDENT_SCRIPT, str(tweet_sentiment_small)]
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     opened_ms, before_kb, after_kb = (float(word) for word in run.stdout.split())
     assert before_kb == 0
@@ -579,12 +579,12 @@ def test_no_unsafe_reader_is_within_reach():
         "if name in sys.modules and name not in before])"
     )
     script = "import sys, numpy; before = set(sys.modules); " + script
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
     )
     assert run.stdout.strip() == "[]"
-    for source in (HERE.parent / "roberta_c" / "checkpoint").glob("*.py"):
+    for source in (ROOT / "roberta_c" / "checkpoint").glob("*.py"):
         text = source.read_text()
         for module in ("pickle", "_pickle", "torch", "marshal", "zipfile", "tarfile"):
             assert f"import {module}\n" not in text

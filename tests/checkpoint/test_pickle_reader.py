@@ -10,7 +10,7 @@ import tracemalloc
 from collections import OrderedDict
 
 import pytest
-from checkpoint_samples import (
+from samples.checkpoints import (
     PROTO,
     STOP,
     call,

@@ -10,7 +10,9 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from checkpoint_samples import (
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from samples.checkpoints import (
     assert_equals_torch,
     check_every_truncation,
     check_mutations,
@@ -18,12 +20,10 @@ from checkpoint_samples import (
     make_safetensors,
     plain_state_dict,
 )
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from roberta_c.checkpoint import open_checkpoint
 from roberta_c.errors import ModelFileError
-from roberta_c.json_text import MAX_JSON_BYTES, parse_object
+from roberta_c.files.json_object import MAX_JSON_BYTES, parse_object
 
 SIX_FLOATS = np.arange(6, dtype="<f4").tobytes()
 

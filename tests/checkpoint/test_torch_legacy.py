@@ -7,7 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from checkpoint_samples import (
+from samples.checkpoints import (
     LEGACY_HEAD,
     assert_equals_torch,
     call,

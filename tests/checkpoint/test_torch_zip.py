@@ -14,7 +14,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from checkpoint_samples import (
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from samples.checkpoints import (
     Entry,
     assert_equals_torch,
     call,
@@ -37,8 +39,6 @@ from checkpoint_samples import (
     tuple_of,
     woven_state_dict,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from roberta_c.checkpoint import open_checkpoint
 from roberta_c.errors import ModelFileError, UnsafeFileError

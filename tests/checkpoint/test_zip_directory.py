@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-from checkpoint_samples import Entry, check_refused, dict_of, make_zip, pickled, tensor, torch_entries
+from samples.checkpoints import Entry, check_refused, dict_of, make_zip, pickled, tensor, torch_entries
 
 from roberta_c.checkpoint import open_checkpoint
 

@@ -17,12 +17,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from click.testing import CliRunner
-from loopback_hub import LoopbackHub
-from pseudo_terminal import in_terminal
+from samples.loopback_hub import LoopbackHub
+from samples.pseudo_terminal import in_terminal
 
 import roberta_c
-from roberta_c import cli, cli_input
-from roberta_c.cli_output import ResultForm, ScoreBars, printable, score_bars
+from roberta_c.cli import inputs
+from roberta_c.cli.main import BROKEN_PIPE, program
+from roberta_c.cli.outputs import ResultForm, ScoreBars, printable, score_bars
 from roberta_c.errors import InputError, ModelFileError
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
@@ -42,7 +43,7 @@ def run():
 
     def run(*arguments, input=None, **variables):
         words = [os.fspath(argument) for argument in arguments]
-        return CliRunner(env=variables).invoke(cli.program, words, input=input, prog_name="roberta-c")
+        return CliRunner(env=variables).invoke(program, words, input=input, prog_name="roberta-c")
 
     return run
 
@@ -239,7 +240,7 @@ def test_a_line_that_is_not_utf_8(classify, tmp_path):
 
 
 def test_a_line_without_an_end_is_not_read_to_it(classify, monkeypatch):
-    monkeypatch.setattr(cli_input, "MAX_LINE_BYTES", 10)
+    monkeypatch.setattr(inputs, "MAX_LINE_BYTES", 10)
     assert [row["text"] for row in rows_of(classify(input=b"0123456789\r\n0123456789"))] == ["0123456789"] * 2
     result = classify(input=b"a\n0123456789a")
     assert "standard input: line 2: found more than 10 bytes" in result.stderr
@@ -328,7 +329,7 @@ def test_what_nobody_foresaw_is_one_line_too(run, monkeypatch):
     def broken(*arguments, **options):
         raise failures.pop()
 
-    monkeypatch.setattr("roberta_c.tasks.pipeline", broken)
+    monkeypatch.setattr("roberta_c.pipelines.pipeline", broken)
     for failure, part in (
         (ZeroDivisionError("by\nzero"), "unexpected ZeroDivisionError: by zero (--debug shows where)"),
         (MemoryError(), "out of memory"),
@@ -347,7 +348,7 @@ def test_the_same_warning_is_shown_once(run, monkeypatch):
         logging.getLogger("roberta_c.model").info("not shown")
         raise InputError("enough")
 
-    monkeypatch.setattr("roberta_c.tasks.pipeline", warning)
+    monkeypatch.setattr("roberta_c.pipelines.pipeline", warning)
     for _ in range(2):  # and no handler is left behind
         result = run("classify", "--model", "m", "a")
         assert result.stderr == "roberta-c: warning: odd file x\nroberta-c: error: enough\n"
@@ -439,7 +440,7 @@ def test_download_passes_its_options_on(run, monkeypatch, tmp_path):
         asked.append((repo_id, options))
         return tmp_path
 
-    monkeypatch.setattr("roberta_c.hub.download", download)
+    monkeypatch.setattr("roberta_c.files.hub.download", download)
     words = ["--local-dir", "here", "--revision", "v1", "--token", "hf_x", "--cache-dir", "there"]
     assert run("download", "org/name", *words).stdout == f"{tmp_path}\n"
     options = {"local_dir": "here", "revision": "v1", "token": "hf_x", "cache_dir": "there"}
@@ -451,7 +452,7 @@ def test_download_passes_its_options_on(run, monkeypatch, tmp_path):
 
 def test_help_loads_nothing_heavy(environment):
     script = (
-        "import sys; from roberta_c.cli import program\n"
+        "import sys; from roberta_c.cli.main import program\n"
         "assert program.main(['classify', '--help'], standalone_mode=False) == 0\n"
         "heavy = {'numpy', 'tokenizers', 'huggingface_hub', 'tqdm'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -478,7 +479,7 @@ def test_results_come_while_more_is_read_and_a_closed_pipe_ends_it(command, envi
         process.stdin.write(b"more\n" * 50)
         process.stdin.close()
         assert process.stderr.read() == b""
-        assert process.wait(30) == cli.BROKEN_PIPE
+        assert process.wait(30) == BROKEN_PIPE
         watchdog.cancel()
 
 
@@ -550,7 +551,7 @@ def test_terminal(command, environment, tmp_path):
 
 def test_shell_completion(environment):
     """As click gives it: a script for the shell, and the answers that the script asks for."""
-    program = [sys.executable, "-c", "from roberta_c.cli import main; main()"]
+    program = [sys.executable, "-c", "from roberta_c.cli.main import main; main()"]
     for shell in ("bash", "zsh", "fish"):
         variables = {**environment, "_ROBERTA_C_COMPLETE": f"{shell}_source"}
         done = subprocess.run(program, env=variables, capture_output=True, text=True, check=False)

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from pseudo_terminal import in_terminal
-from test_quantization_report import LABELS, LOWER, TEXTS, each_lower
+from samples.pseudo_terminal import in_terminal
+from samples.quantization import LABELS, LOWER, TEXTS, each_lower
 
 import roberta_c
-from roberta_c import bundled_model_path, cli, quantization_report, quantize_report
-from roberta_c.cli_quantization_report import _shortened, report_lines
+from roberta_c import bundled_model_path, quantize_report
+from roberta_c.cli.main import program
+from roberta_c.cli.quantize_report import _shortened, report_lines
+from roberta_c.diagnose import quantization
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
 
@@ -27,7 +29,7 @@ def quick(monkeypatch):
     """No model from outside; one thread, as these texts are few; and one timed round."""
     monkeypatch.delenv("ROBERTA_C_MODEL", raising=False)
     monkeypatch.setenv("ROBERTA_C_NUM_THREADS", "1")
-    monkeypatch.setattr(quantization_report, "TIMED_SECONDS", 0.0)
+    monkeypatch.setattr(quantization, "TIMED_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def run():
 
     def run(*arguments, input=None, **variables):
         words = ["quantize-report", *map(os.fspath, arguments)]
-        return CliRunner(env=variables).invoke(cli.program, words, input=input, prog_name="roberta-c")
+        return CliRunner(env=variables).invoke(program, words, input=input, prog_name="roberta-c")
 
     return run
 

@@ -18,10 +18,13 @@ import torch
 from click.testing import CliRunner
 
 import roberta_c
-from roberta_c import bundled, cli, doctor, threads
-from roberta_c._kernels import Kernels, available_isas, cpu_features
-from roberta_c.doctor import cpu_model, diagnose, environment_facts, memory_facts
+from roberta_c.cli.main import program
+from roberta_c.diagnose import doctor
+from roberta_c.diagnose.doctor import diagnose
 from roberta_c.errors import InputError, ModelFileError
+from roberta_c.files import bundled
+from roberta_c.kernels import Kernels, available_isas, cpu_features
+from roberta_c.machine import threads
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
 OURS = re.compile(r"(ROBERTA_C|OMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOME")
@@ -41,7 +44,7 @@ def run():
 
     def run(*arguments, **variables):
         words = [os.fspath(argument) for argument in arguments]
-        return CliRunner(env=variables).invoke(cli.program, ["doctor", *words], prog_name="roberta-c")
+        return CliRunner(env=variables).invoke(program, ["doctor", *words], prog_name="roberta-c")
 
     return run
 
@@ -139,16 +142,6 @@ def test_the_isa_is_the_variables(facts_of, isa):
     assert (cpu["isa"], cpu["isa_chosen_by"]) == (isa, "ROBERTA_C_ISA")
 
 
-def test_the_cpus_name(tmp_path):
-    file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nmodel\t\t: 2\nmodel name\t: Some CPU @ 3 GHz \n", encoding="utf-8")
-    assert cpu_model(file) == "Some CPU @ 3 GHz"
-    file.write_bytes(b"processor\t: 0\nFeatures\t: fp asimd\n\nModel\t\t: Some Board \xff\n")
-    assert cpu_model(file).startswith("Some Board")
-    file.write_text("processor\t: 0\nmodel name\t:\n", encoding="utf-8")
-    assert cpu_model(file) == cpu_model(tmp_path / "missing") == (platform.processor() or platform.machine())
-
-
 # ---- threads -------------------------------------------------------------------------------------------
 
 
@@ -201,7 +194,7 @@ def test_a_build_without_openmp_has_one_thread(run, facts_of, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity mask")
 def test_affinity_in_a_process(environment):
     script = "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-    script += "from roberta_c.cli import program; program(['doctor', '--format', 'json'])"
+    script += "from roberta_c.cli.main import program; program(['doctor', '--format', 'json'])"
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
     facts = json.loads(done.stdout)["threads"]
     assert (facts["number"], facts["affinity"]) == (1, 1)
@@ -229,25 +222,16 @@ def test_peak_memory_is_our_own_and_grows_with_the_model(environment, tweet_sent
     assert facts["model"]["peak_bytes"] > facts["memory"]["peak_bytes"] + 4_000_000  # its packed layers alone
 
 
-def test_memory_where_the_files_are_missing(tmp_path):
-    facts = memory_facts(tmp_path, tmp_path)
-    assert facts["total_bytes"] == memory_facts()["total_bytes"]
-    assert (facts["available_bytes"], facts["cgroup_limit_bytes"]) == (None, None)
-    assert facts["peak_bytes"] > 1 << 20
-
-
 # ---- versions, caches, environment -----------------------------------------------------------------------
 
 
-def test_versions(facts_of, monkeypatch):
+def test_versions(facts_of):
     versions = facts_of()["versions"]
     assert versions["roberta_c"] == roberta_c.__version__
     assert versions["python"].startswith(platform.python_version())
     assert (versions["numpy"], versions["platform"]) == (np.__version__, platform.platform())
     for name in ("tokenizers", "huggingface_hub", "safetensors", "click"):
         assert versions[name] == importlib.metadata.version(name)
-    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
-    assert doctor.version_facts()["no-such-package"] is None
 
 
 @pytest.mark.parametrize(
@@ -325,22 +309,6 @@ def test_offline(environment):
         assert json.loads(done.stdout)["caches"]["offline"] is offline
 
 
-def test_the_environment():
-    variables = {
-        "ROBERTA_C_ISA": "avx2", "OMP_NUM_THREADS": "2", "OMP_PROC_BIND": "close", "HF_TOKEN": "a",
-        "HF_TOKEN_PATH": "/t", "HF_X_SECRET": "b", "PATH": "/bin", "XDG_CACHE_HOME": "/c", "MY_HF_TOKEN": "d",
-    }  # fmt: skip
-    assert environment_facts(variables) == {
-        "HF_TOKEN": "set, not shown",
-        "HF_TOKEN_PATH": "/t",
-        "HF_X_SECRET": "set, not shown",
-        "OMP_NUM_THREADS": "2",
-        "OMP_PROC_BIND": "close",
-        "ROBERTA_C_ISA": "avx2",
-        "XDG_CACHE_HOME": "/c",
-    }
-
-
 def test_bytes_that_are_no_text(environment, tmp_path):
     home = tmp_path / os.fsdecode(b"caf\xe9")
     done = in_process(environment, "--format", "json", HF_HOME=home)
@@ -388,7 +356,7 @@ def test_what_a_model_is(examined, tweet_sentiment_small, run):
     assert model["load_report"]["unexpected"] == ["roberta.pooler.dense.weight", "roberta.pooler.dense.bias"]
     assert min(model["load_ms"].values()) > 0
     described = json.loads(
-        CliRunner().invoke(cli.program, ["describe", str(tweet_sentiment_small), "--format", "json"]).stdout
+        CliRunner().invoke(program, ["describe", str(tweet_sentiment_small), "--format", "json"]).stdout
     )  # one description, two commands
     for name in ("class", "config", "labels", "load_report", "position_limit", "stored_dtypes"):
         assert model[name] == described[name]
@@ -571,7 +539,7 @@ def test_in_a_process(environment, tweet_sentiment_small, examined):
 
 def test_without_a_model_nothing_heavy_is_loaded(environment):
     script = (
-        "import sys; from roberta_c.cli import program\n"
+        "import sys; from roberta_c.cli.main import program\n"
         "assert program.main(['doctor'], standalone_mode=False) == 0\n"
         "heavy = {'tokenizers', 'torch', 'roberta_c.model'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

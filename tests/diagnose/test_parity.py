@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import roberta_c
-from roberta_c import parity_check
-from roberta_c._kernels import available_isas
-from roberta_c.doctor import diagnose
+from roberta_c.diagnose import parity
+from roberta_c.diagnose.doctor import diagnose
 from roberta_c.errors import KernelError, ModelFileError
+from roberta_c.kernels import available_isas
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def check(tweet_sentiment_small):
 
 
 def test_texts_of_several_scripts():
-    assert "" in parity_check.TEXTS
-    whole = "".join(parity_check.TEXTS)
+    assert "" in parity.TEXTS
+    whole = "".join(parity.TEXTS)
     for first, last in ((0x20, 0x7E), (0xE0, 0xFF), (0x3040, 0x309F), (0x4E00, 0x9FFF), (0x1F600, 0x1F64F)):
         assert any(first <= ord(character) <= last for character in whole)
 
@@ -35,14 +35,14 @@ def test_texts_of_several_scripts():
 def test_what_the_digests_are_of(check, tweet_sentiment_small):
     tokenizer = roberta_c.AutoTokenizer.from_pretrained(tweet_sentiment_small)
     model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small, num_threads=1)
-    ids = [tokenizer(text)["input_ids"] for text in parity_check.TEXTS]
+    ids = [tokenizer(text)["input_ids"] for text in parity.TEXTS]
     logits = np.concatenate([model([row]).logits for row in ids])
     data = b"".join(struct.pack(f"<{len(row) + 1}q", len(row), *row) for row in ids)
     assert check["token_digest"] == hashlib.sha256(data).hexdigest()[:16]
     data = struct.pack(f"<{logits.size}f", *logits.ravel().tolist())
     assert check["output_digest"] == hashlib.sha256(data).hexdigest()[:16]
     assert np.abs(np.array(check["logits"]) - logits).max() < 1e-6
-    assert (check["texts"], check["tokens"]) == (list(parity_check.TEXTS), sum(map(len, ids)))
+    assert (check["texts"], check["tokens"]) == (list(parity.TEXTS), sum(map(len, ids)))
     assert (check["output"], check["agrees"], check["same_bits"]) == ("logits", True, True)
 
 
@@ -95,10 +95,10 @@ def test_a_text_that_is_not_the_same_alone(tweet_sentiment_small):
                 output.logits[:] = np.nextafter(output.logits, np.float32(np.inf))
             return output
 
-    facts = parity_check.parity_facts(Nudged(), model, tokenizer)
+    facts = parity.parity_facts(Nudged(), model, tokenizer)
     json.dumps(facts, allow_nan=False)
     assert (facts["agrees"], facts["largest_difference"], facts["same_bits"]) == (True, 0, False)
-    assert "other bits alone" in str(parity_check.complaint(facts, "m"))
+    assert "other bits alone" in str(parity.complaint(facts, "m"))
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_a_text_that_is_not_the_same_alone(tweet_sentiment_small):
     ],
 )
 def test_complaints(check, changed, expected):
-    complaint = parity_check.complaint({**check, **changed}, "org/name")
+    complaint = parity.complaint({**check, **changed}, "org/name")
     assert type(complaint) is (expected or type(None))
     assert expected is None or str(complaint).startswith("org/name: ")

@@ -9,40 +9,23 @@ import time
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from samples.quantization import LABELS, LOWER, TEXTS, each_lower
 
 import roberta_c
 from roberta_c import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     bundled_model_path,
-    quantization_report,
     quantize_report,
 )
-from roberta_c.cli_quantization_report import report_lines
+from roberta_c.cli.quantize_report import report_lines
+from roberta_c.diagnose import quantization
+from roberta_c.diagnose.quantization import Comparison
 from roberta_c.errors import InputError, ModelFileError, RobertaCError
 from roberta_c.model import DTYPES
-from roberta_c.quantization_report import Comparison
-from roberta_c.tasks.text_rows import as_row
+from roberta_c.pipelines.texts import as_row
 
-LOWER = [dtype for dtype in DTYPES if dtype != "float32"]
 BYTES = {"bfloat16": 2, "int8": 1}  # of a weight
-LABELS = ["negative", "neutral", "positive"]
-TEXTS = [
-    "I love it",
-    "this is the worst service ever, and I will never come back",
-    "The match starts at 9pm.",
-    "",
-    "so so " * 40,
-    "東京は今日も雨です。",
-    "not bad at all!",
-    "what a day",
-    "why would anyone want this?",
-    "a b c d e f g",
-    "see you on Monday",
-    "my cat has eaten the fish",
-    "I love it",
-]
-each_lower = pytest.mark.parametrize("dtype", LOWER)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +33,7 @@ def quick(monkeypatch):
     """No model from outside; one thread, as these texts are few; and one timed round."""
     monkeypatch.delenv("ROBERTA_C_MODEL", raising=False)
     monkeypatch.setenv("ROBERTA_C_NUM_THREADS", "1")
-    monkeypatch.setattr(quantization_report, "TIMED_SECONDS", 0.0)
+    monkeypatch.setattr(quantization, "TIMED_SECONDS", 0.0)
 
 
 def copied(folder, change_weights=lambda weights: None, **config):
@@ -190,16 +173,16 @@ def test_scores_are_by_the_models_own_function(tmp_path, problem_type, function,
 
 
 def test_layers_are_those_of_the_first_texts(monkeypatch):
-    monkeypatch.setattr(quantization_report, "LAYER_TEXTS", 5)
-    monkeypatch.setattr(quantization_report, "CHUNK_TOKENS", 30)  # several batches, one text longer than that
-    batches, states = [], quantization_report._states
+    monkeypatch.setattr(quantization, "LAYER_TEXTS", 5)
+    monkeypatch.setattr(quantization, "CHUNK_TOKENS", 30)  # several batches, one text longer than that
+    batches, states = [], quantization._states
 
     def noted(model, ids):
         batches.append(list(map(len, ids)))
         return states(model, ids)
 
     first = quantize_report(None, TEXTS[:5], LOWER[0])
-    monkeypatch.setattr(quantization_report, "_states", noted)
+    monkeypatch.setattr(quantization, "_states", noted)
     facts = quantize_report(None, TEXTS, LOWER[0])
     assert len(batches) == 2 * 3  # both models, and each batch
     assert all(len(lengths) == 1 or sum(lengths) <= 30 for lengths in batches)
@@ -273,8 +256,8 @@ def test_labels_are_names_or_ids(tmp_path):
 
 def test_models_take_turns_and_what_the_first_call_costs_is_not_counted(monkeypatch):
     """With answers that take a known time."""
-    monkeypatch.setattr(quantization_report, "TIMED_SECONDS", 1e9)
-    compared, calls, answers = comparison(batch_size=5), [], quantization_report._answers
+    monkeypatch.setattr(quantization, "TIMED_SECONDS", 1e9)
+    compared, calls, answers = comparison(batch_size=5), [], quantization._answers
 
     def slow(model, ids):
         which = compared.models.index(model)
@@ -283,7 +266,7 @@ def test_models_take_turns_and_what_the_first_call_costs_is_not_counted(monkeypa
         time.sleep(0.4 if interrupted else (0.008, 0.002)[which])
         return answers(model, ids)
 
-    monkeypatch.setattr(quantization_report, "_answers", slow)
+    monkeypatch.setattr(quantization, "_answers", slow)
     facts = compared.facts([as_row(text, "") for text in TEXTS])["time"]
     assert (facts["rounds"], facts["batch_size"]) == (5, 5)
     assert sorted(calls[:2]) == [(0, 5), (1, 5)]
@@ -300,7 +283,7 @@ def test_models_take_turns_and_what_the_first_call_costs_is_not_counted(monkeypa
 def test_rounds_end_with_the_time_there_is(monkeypatch):
     compared = comparison()
     for seconds, rounds in ((0.0, 1), (1e9, 5)):
-        monkeypatch.setattr(quantization_report, "TIMED_SECONDS", seconds)
+        monkeypatch.setattr(quantization, "TIMED_SECONDS", seconds)
         facts = compared.facts([as_row("a", "")])
         assert facts["time"]["rounds"] == rounds
         assert ("(1 round," if rounds == 1 else "(medians of 5 rounds,") in report_lines(facts, 100)

@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import roberta_c
-from roberta_c import bundled, cli
+from roberta_c.cli.main import program
 from roberta_c.errors import InputError, ModelFileError
+from roberta_c.files import bundled
 
 NOTE = f"roberta-c: note: {bundled.BUNDLED_MODEL} answers; --model names another\n"
 
@@ -74,7 +75,7 @@ def classify():
 @pytest.fixture
 def run(monkeypatch):
     monkeypatch.delenv("ROBERTA_C_MODEL", raising=False)
-    return lambda *words: CliRunner().invoke(cli.program, [*map(os.fspath, words)], prog_name="roberta-c")
+    return lambda *words: CliRunner().invoke(program, [*map(os.fspath, words)], prog_name="roberta-c")
 
 
 def test_forty_plain_sentences(classify):
@@ -90,7 +91,7 @@ def test_forty_plain_sentences(classify):
 
 def test_it_lies_in_the_package_and_is_small():
     folder = roberta_c.bundled_model_path()
-    assert folder.parent == Path(roberta_c.__file__).resolve().parent
+    assert folder.parent == Path(roberta_c.__file__).resolve().parent / "files"
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert set(sizes) == {
         "README.md",

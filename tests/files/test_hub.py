@@ -22,17 +22,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from loopback_hub import LoopbackHub
+from samples.loopback_hub import LoopbackHub
 
 import roberta_c
-from roberta_c import hub as hub_module
 from roberta_c.errors import HubError, InputError
+from roberta_c.files import hub as hub_module
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
 SCRIPT = """
 import json, sys, time
 exec(sys.argv[2])
-from roberta_c import hub
+from roberta_c.files import hub
 from roberta_c.errors import RobertaCError
 for expression in json.loads(sys.argv[1]):
     try:
@@ -419,7 +419,9 @@ def test_a_cache_that_others_filled_is_used_offline(repository, call, calls):
         log = "import logging; logging.basicConfig(level='INFO', format='%(name)s %(message)s')"
         results = calls(hub, ALL_CALLS, before=log, HF_HUB_OFFLINE="1")
         assert {result.folder.name for result in results} == {hub.commit("org/name")}
-        expected = "roberta_c.hub org/name: taken as absent, not being in the cache: tokenizer_config.json"
+        expected = (
+            "roberta_c.files.hub org/name: taken as absent, not being in the cache: tokenizer_config.json"
+        )
         assert expected in results[0].stderr
 
 

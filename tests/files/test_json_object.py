@@ -8,7 +8,7 @@ import random
 import pytest
 
 from roberta_c.errors import ModelFileError
-from roberta_c.json_text import parse_object
+from roberta_c.files.json_object import parse_object
 
 LONG = b"9" * 40
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     assert_canaries,
     each_fast_isa,
@@ -20,7 +20,7 @@ from kernel_samples import (
     same_bits,
 )
 
-from roberta_c._kernels import Kernels, available_isas
+from roberta_c.kernels import Kernels, available_isas
 
 ACTIVATIONS = ("none", "gelu", "gelu_new", "relu", "tanh")
 LEAST_NORMAL, GREATEST = 2.0**-126, float(np.finfo(np.float32).max)

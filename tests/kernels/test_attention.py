@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     U,
     assert_canaries,
@@ -20,7 +20,7 @@ from kernel_samples import (
     starts_of,
 )
 
-from roberta_c._kernels import Kernels
+from roberta_c.kernels import Kernels
 
 KC = 192  # csrc/tile.inc
 KEY_BLOCK = 512  # csrc/attention.inc: keys whose scores stand in memory at a time

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     U,
     each_fast_isa,
@@ -19,10 +19,9 @@ from kernel_samples import (
     same_bits,
     starts_of,
 )
-from test_encoder_layer import run
-from test_linear import tile_edges
+from samples.layers import run, tile_edges
 
-from roberta_c._kernels import Kernels, available_isas, cpu_features
+from roberta_c.kernels import Kernels, available_isas, cpu_features
 
 CHAIN = 2 * 192  # values in one chain of csrc/tile.inc, two a word
 each_dtype = pytest.mark.parametrize("dtype", ["bfloat16", "bfloat16 weights"])

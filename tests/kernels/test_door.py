@@ -11,21 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernel_samples import TESTS, each_isa, in_a_process, normal, random_layer, same_bits, starts_of
+from samples.kernels import each_isa, in_a_process, normal, random_layer, same_bits, starts_of
 
-from roberta_c import _kernels
-from roberta_c._kernels import (
+from roberta_c.errors import InputError, ResourceError
+from roberta_c.kernels import (
     EmbeddingTables,
     Kernels,
     Norm,
     PackedLayer,
     PackedLinear,
     Workspace,
+    _kernels,
     aligned_empty,
     available_isas,
     known_isas,
 )
-from roberta_c.errors import InputError, ResourceError
 
 
 def zeros(*shape: int, dtype: object = np.float32) -> np.ndarray:
@@ -423,10 +423,10 @@ def test_memory_that_no_machine_has_is_a_resource_error(shape):
 
 def test_no_kernel_touches_a_byte_beside_its_arrays():
     """Arrays end, then begin, at pages without access: the process would die of a stray read or write."""
-    done = in_a_process(str(TESTS / "guard_pages.py"))
+    done = in_a_process("-m", "samples.guard_pages")
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split()[0]) > 500
-    assert in_a_process(str(TESTS / "guard_pages.py"), "touch").returncode < 0
+    assert in_a_process("-m", "samples.guard_pages", "touch").returncode < 0
 
 
 # ---- what is left alone --------------------------------------------------------------------------------
@@ -459,10 +459,10 @@ def state():
 
 before = state()
 import roberta_c
-from roberta_c._kernels import Kernels, Workspace, available_isas
+from roberta_c.kernels import Kernels, Workspace, available_isas
 assert state() == before, "changed by import"
 
-from kernel_samples import random_layer, starts_of
+from samples.kernels import random_layer, starts_of
 rng = numpy.random.default_rng(0)
 for isa in available_isas():
     kernels = Kernels(isa)
@@ -480,7 +480,7 @@ for isa in available_isas():
 
 FLUSHING_HOST = """
 import numpy, torch
-from roberta_c._kernels import Kernels, available_isas
+from roberta_c.kernels import Kernels, available_isas
 assert torch.set_flush_denormal(True)
 tiny = numpy.full((64, 1), 2.0**-70, numpy.float32)
 for isa in available_isas():

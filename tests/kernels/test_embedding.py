@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     assert_canaries,
     each_isa,
@@ -18,9 +18,9 @@ from kernel_samples import (
     same_bits,
 )
 
-from roberta_c._kernels import EmbeddingTables, Kernels, Norm
 from roberta_c.checkpoint.mapped_file import MappedFile
 from roberta_c.errors import InputError, ModelFileError
+from roberta_c.kernels import EmbeddingTables, Kernels, Norm
 
 DTYPES = ("float32", "float16", "bfloat16")
 EVERY_HALF = np.arange(2**16, dtype=np.uint16)

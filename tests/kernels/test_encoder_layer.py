@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     assert_canaries,
     each_fast_isa,
@@ -17,29 +17,10 @@ from kernel_samples import (
     same_bits,
     starts_of,
 )
+from samples.layers import SHAPES, in_parts, run
 
-from roberta_c._kernels import Kernels, PackedLayer, Workspace
 from roberta_c.errors import InputError
-
-SHAPES = [(1, 1, 1), (12, 3, 7), (36, 3, 80), (64, 4, 256), (130, 2, 33)]  # hidden, heads, feed-forward
-
-
-def run(
-    kernels: Kernels, layer: PackedLayer, x: np.ndarray, lengths: list[int], threads: int = 1
-) -> np.ndarray:
-    y = x.copy()
-    kernels.encoder_layer(layer, y, starts_of(lengths), Workspace(), num_threads=threads)
-    return y
-
-
-def in_parts(kernels: Kernels, layer: PackedLayer, x: np.ndarray, lengths: list[int]) -> np.ndarray:
-    context = kernels.attention(
-        kernels.linear(x, layer.qkv), starts_of(lengths), layer.heads, dtype=layer.qkv.dtype
-    )
-    attended = kernels.linear(context, layer.attention_output, residual=x)
-    attended = kernels.layer_norm(attended, layer.attention_norm)
-    up = kernels.linear(attended, layer.up, layer.activation)
-    return kernels.layer_norm(kernels.linear(up, layer.down, residual=attended), layer.output_norm)
+from roberta_c.kernels import Kernels, Workspace
 
 
 @each_isa

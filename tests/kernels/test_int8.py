@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     each_fast_isa,
     each_isa,
@@ -16,11 +16,10 @@ from kernel_samples import (
     same_bits,
     starts_of,
 )
-from test_encoder_layer import run
-from test_linear import tile_edges
+from samples.layers import run, tile_edges
 
-from roberta_c._kernels import Kernels, PackedLinear, Workspace, available_isas
 from roberta_c.errors import InputError
+from roberta_c.kernels import Kernels, PackedLinear, Workspace, available_isas
 
 CHAIN, SHORT_CHAIN = 4 * 192, 4 * 128  # values in a chain of csrc/tile.inc, four a word
 LONGEST = (2**31 - 1) // (255 * 127)  # the most products of 255 by 127 that fit a sum of 32 bits

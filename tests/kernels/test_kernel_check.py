@@ -1,4 +1,4 @@
-"""tests/kernel_check.c: all kernels without Python, natively and for AArch64 under an emulator."""
+"""tests/kernels/kernel_check.c: all kernels without Python, natively and for AArch64 under an emulator."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kernel_samples import TESTS
+from samples.kernels import TESTS
 
-from roberta_c._kernels import available_isas
+from roberta_c.kernels import available_isas
 
 CSRC = TESTS.parent / "csrc"
 ALWAYS = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{CSRC}"]
@@ -36,7 +36,7 @@ def found(*programs: str) -> str:
 def built(folder: Path, compiler: str, x86: bool, *link_flags: str) -> Path:
     """kernel_check linked with all of csrc/, each isa_*.c with its own flags as in setup.py."""
     objects, table = [], isa_flags(x86)
-    for source in [*sorted(CSRC.glob("*.c")), TESTS / "kernel_check.c"]:
+    for source in [*sorted(CSRC.glob("*.c")), TESTS / "kernels/kernel_check.c"]:
         objects.append(folder / f"{source.stem}.o")
         flags = table.get(f"csrc/{source.name}", [])
         command = [compiler, *ALWAYS, *flags, "-c", str(source), "-o", str(objects[-1])]

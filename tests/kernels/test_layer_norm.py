@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     U,
     assert_canaries,
@@ -19,7 +19,7 @@ from kernel_samples import (
     same_bits,
 )
 
-from roberta_c._kernels import Norm
+from roberta_c.kernels import Norm
 
 EPS = 1e-5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     U,
     assert_canaries,
@@ -13,25 +13,14 @@ from kernel_samples import (
     each_place,
     guarded,
     guarded_outputs,
-    lanes,
     normal,
     same_bits,
 )
+from samples.layers import ACTIVATIONS, KC, check_any_company, tile_edges
 
-from roberta_c._kernels import Kernels
+from roberta_c.kernels import Kernels
 
-KC = 192  # csrc/tile.inc: the length of one chain of multiply-adds
 INNER = (1, 2, 7, KC - 1, KC, KC + 1, 2 * KC + 1)
-ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh")
-
-
-def tile_edges(kernels: Kernels) -> tuple[list[int], list[int]]:
-    """Heights and widths on and off the register tile."""
-    mr, nr = kernels.tile
-    vl = lanes(kernels)
-    heights = {*range(1, 2 * mr + 2), 37, 61}
-    widths = {1, 2, vl - 1, vl, vl + 1, nr - 1, nr, nr + 1, 2 * nr - 1, 2 * nr + vl + 1, 97}
-    return sorted(heights - {0}), sorted(widths - {0})
 
 
 @each_isa
@@ -167,23 +156,6 @@ def test_panels_hold_the_weights_and_zeros(kernels):
             )
             np.testing.assert_array_equal(flat[:n], expected)
             assert not flat[n:].any()
-
-
-def check_any_company(kernels: Kernels, dtype: str, longest: int) -> None:
-    """A row of less than `longest` values alone, among others, in another order, on any number of threads."""
-    rng = np.random.default_rng(6)
-    mr, nr = kernels.tile
-    for case in range(60):
-        n, k = int(rng.integers(1, 3 * nr)), int(rng.integers(1, longest))
-        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))  # now and then several units of work
-        packed = kernels.pack_linear([normal(rng, n, k)], [normal(rng, n)], dtype=dtype)
-        x = normal(rng, m, k)
-        whole = kernels.linear(x, packed, "gelu")
-        alone = np.concatenate([kernels.linear(x[i : i + 1], packed, "gelu") for i in range(m)])
-        assert same_bits(whole, alone)
-        chosen = rng.permutation(m)[: rng.integers(1, m + 1)]
-        threads = THREADS[case % len(THREADS)]
-        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), whole[chosen])
 
 
 @each_fast_isa

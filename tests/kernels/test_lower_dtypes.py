@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_samples import (
+from samples.kernels import (
     THREADS,
     assert_canaries,
     each_lower,
@@ -17,11 +17,10 @@ from kernel_samples import (
     same_bits,
     starts_of,
 )
-from test_encoder_layer import SHAPES, in_parts, run
-from test_linear import ACTIVATIONS, KC, check_any_company, tile_edges
+from samples.layers import ACTIVATIONS, KC, SHAPES, check_any_company, in_parts, run, tile_edges
 
-from roberta_c._kernels import Kernels, Workspace
 from roberta_c.errors import InputError
+from roberta_c.kernels import Kernels, Workspace
 
 # Rows of several chains and parts of K, of odd width, and heads that share a word, besides those of float32.
 LAYERS = [*SHAPES, (15, 3, 101), (1030, 2, 99)]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from roberta_c.control_groups import cgroup_memory_limit, cgroup_quota
+from roberta_c.machine.cgroups import cgroup_memory_limit, cgroup_quota
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernel_samples import in_a_process, normal, random_layer, same_bits, starts_of
+from samples.kernels import in_a_process, normal, random_layer, same_bits, starts_of
 
-from roberta_c import threads
-from roberta_c._kernels import HAS_OPENMP, Kernels
 from roberta_c.config import RobertaConfig
-from roberta_c.encoder import Encoder, Layer
 from roberta_c.errors import InputError
-from roberta_c.threads import (
+from roberta_c.kernels import HAS_OPENMP, Kernels
+from roberta_c.machine import threads
+from roberta_c.machine.threads import (
     MAX_THREADS,
     SERIAL_WORK,
     affinity_count,
@@ -23,6 +22,7 @@ from roberta_c.threads import (
     default_num_threads,
     threads_for,
 )
+from roberta_c.model.encoder import Encoder, Layer
 
 
 @pytest.fixture
@@ -93,9 +93,10 @@ def test_the_default_is_read_from_this_process(monkeypatch):
 def test_affinity_counts_what_this_process_may_use():
     """In a process of its own, since OpenMP's threads here would keep the mask they were born with."""
     program = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import roberta_c.threads as t; "
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+        "from roberta_c.machine import threads; print(threads.affinity_count())"
     )
-    assert in_a_process("-c", program + "print(t.affinity_count())").stdout == "1\n"
+    assert in_a_process("-c", program).stdout == "1\n"
     assert 1 <= affinity_count() <= (os.cpu_count() or 1)
 
 
@@ -173,8 +174,8 @@ def test_more_threads_than_work_or_cpus():
 FORK = r"""
 import os, signal, threading
 import numpy
-from kernel_samples import random_layer, same_bits, starts_of
-from roberta_c._kernels import Kernels, Workspace
+from samples.kernels import random_layer, same_bits, starts_of
+from roberta_c.kernels import Kernels, Workspace
 
 kernels = Kernels()
 layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
@@ -217,8 +218,8 @@ def test_a_child_forked_after_a_threaded_call_computes_the_same():
 
 LIMITED = """
 import numpy
-from kernel_samples import random_layer, same_bits, starts_of
-from roberta_c._kernels import Kernels, Workspace
+from samples.kernels import random_layer, same_bits, starts_of
+from roberta_c.kernels import Kernels, Workspace
 kernels = Kernels()
 layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
 x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
@@ -243,7 +244,7 @@ def test_openmp_gives_more_than_one_thread():
     if not HAS_OPENMP:
         pytest.skip("built without OpenMP")
     program = (
-        "import os, numpy; from roberta_c._kernels import Kernels; k = Kernels(); "
+        "import os, numpy; from roberta_c.kernels import Kernels; k = Kernels(); "
         "x = numpy.ones((8, 4), numpy.float32); "
         "k.linear(x, k.pack_linear([x]), num_threads=3); print(len(os.listdir('/proc/self/task')))"
     )

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
 
-from roberta_c.batch import BatchLimits, PackedBatch, pack_batch
 from roberta_c.errors import InputError
+from roberta_c.model.batch import BatchLimits, PackedBatch, pack_batch
 
 PAD = 1
 LIMITS = BatchLimits(vocab_size=1000, pad_token_id=PAD, max_position_embeddings=514, type_vocab_size=2)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from kernel_samples import THREADS, each_isa, normal, same_bits
+from samples.kernels import THREADS, each_isa, normal, same_bits
 from transformers.activations import GELUActivation, NewGELUActivation
 
-from roberta_c._kernels import Kernels, Norm
 from roberta_c.errors import InputError
-from roberta_c.modules import (
+from roberta_c.kernels import Kernels, Norm
+from roberta_c.machine.threads import SERIAL_WORK
+from roberta_c.model.leaves import (
     Activation,
     Dropout,
     Embedding,
@@ -22,7 +23,6 @@ from roberta_c.modules import (
     as_rows,
     first_tokens,
 )
-from roberta_c.threads import SERIAL_WORK
 
 K = Kernels()
 RNG = np.random.default_rng(0)

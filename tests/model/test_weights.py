@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from roberta_c import RobertaForSequenceClassification, RobertaModel
-from roberta_c._kernels import Norm
 from roberta_c.checkpoint import open_checkpoint
-from roberta_c.weights import smoothing
+from roberta_c.kernels import Norm
+from roberta_c.model.weights import smoothing
 
 
 def resident_kib(path: Path) -> int:

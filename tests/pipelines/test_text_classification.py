@@ -17,15 +17,15 @@ import pytest
 import roberta_c
 from roberta_c import pipeline
 from roberta_c.errors import HubError, InputError, ModelFileError, TokenizerFileError
-from roberta_c.tasks import text_rows
-from roberta_c.tasks.text_classification import (
+from roberta_c.pipelines import text_rows
+from roberta_c.pipelines.text_classification import (
     ClassifyOptions,
     Prediction,
     TextClassificationPipeline,
     apply_function,
     choose_function,
 )
-from roberta_c.tasks.text_rows import TextRow, batches_by_length, encode_rows, windows
+from roberta_c.pipelines.texts import TextRow, batches_by_length, encode_rows, windows
 
 LABELS = ["negative", "neutral", "positive"]
 

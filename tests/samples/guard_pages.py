@@ -1,6 +1,6 @@
 """A program: every kernel on arrays that touch a page no one may read or write.
 
-A stray access by a single byte ends the process with a signal, so test_kernels_door.py runs this in a process
+A stray access by a single byte ends the process with a signal, so tests/kernels/test_door.py runs this in a process
 of its own. Inputs and whatever the kernels' door allocates end (or, second round, begin) at such a page.
 """
 
@@ -12,10 +12,9 @@ import resource
 import sys
 
 import numpy as np
-from kernel_samples import normal, random_layer, starts_of
 
-from roberta_c import _kernels
-from roberta_c._kernels import EmbeddingTables, Kernels, Norm, Workspace, available_isas
+from roberta_c.kernels import EmbeddingTables, Kernels, Norm, Workspace, _kernels, available_isas
+from samples.kernels import normal, random_layer, starts_of
 
 PAGE = mmap.PAGESIZE
 kept: list[mmap.mmap] = []  # views of a map do not keep it

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 
 import roberta_c
-from roberta_c import _kernels
-from roberta_c._kernels import Kernels, Norm, PackedLayer, PackedLinear, available_isas, known_isas
+from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas, known_isas
 
 U = 2.0**-24  # the unit roundoff of float32
 THREADS = (1, 2, 3, 5, 8)
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parent.parent
 CANARY = np.uint32(0x7FA5A5A5)  # a signalling NaN: read, it spoils a result; overwritten, it is missed
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizer_samples import assert_one_line, make_bpe_folder, write
+from samples.tokenizers import assert_one_line, make_bpe_folder, write
 
 from roberta_c.errors import InputError
 from roberta_c.tokenizer import AutoTokenizer, BatchEncoding, RobertaTokenizerFast

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tokenizer_samples import assert_one_line, make_bpe_folder, make_unigram_folder, write
+from samples.tokenizers import assert_one_line, make_bpe_folder, make_unigram_folder, write
 
-from roberta_c import hub
 from roberta_c.errors import InputError, RobertaCError, TokenizerFileError
+from roberta_c.files import hub
 from roberta_c.tokenizer import (
     AddedToken,
     AutoTokenizer,

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tokenizer_samples import (
+from samples.tokenizers import (
     VOCAB,
     assert_one_line,
     make_bpe_folder,
