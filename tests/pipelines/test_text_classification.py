@@ -17,7 +17,7 @@ import pytest
 import roberta_c
 from roberta_c import pipeline
 from roberta_c.errors import HubError, InputError, ModelFileError, TokenizerFileError
-from roberta_c.pipelines import text_rows
+from roberta_c.pipelines import texts as text_rows
 from roberta_c.pipelines.text_classification import (
     ClassifyOptions,
     Prediction,

@@ -1,7 +1,8 @@
 """A program: every kernel on arrays that touch a page no one may read or write.
 
-A stray access by a single byte ends the process with a signal, so tests/kernels/test_door.py runs this in a process
-of its own. Inputs and whatever the kernels' door allocates end (or, second round, begin) at such a page.
+A stray access by a single byte ends the process with a signal, so tests/kernels/test_door.py runs this in a
+process of its own. Inputs and whatever the kernels' door allocates end (or, second round, begin) at such a
+page.
 """
 
 from __future__ import annotations
