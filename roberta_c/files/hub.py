@@ -121,7 +121,7 @@ def download(
 def read_json_object(path: Path) -> dict[str, Any]:
     """The one JSON object in the file `path`.
 
-    Raises ModelFileError naming the file: missing, not a regular file, or refused by json_text.py.
+    Raises ModelFileError naming the file: missing, not a regular file, or refused by json_object.py.
     """
     if not os.path.isfile(path):  # also keeps open() from waiting on a FIFO
         found = "is not a regular file" if os.path.exists(path) else "no such file"

@@ -17,7 +17,6 @@ import pytest
 import roberta_c
 from roberta_c import pipeline
 from roberta_c.errors import HubError, InputError, ModelFileError, TokenizerFileError
-from roberta_c.pipelines import texts as text_rows
 from roberta_c.pipelines.text_classification import (
     ClassifyOptions,
     Prediction,
@@ -25,7 +24,15 @@ from roberta_c.pipelines.text_classification import (
     apply_function,
     choose_function,
 )
-from roberta_c.pipelines.texts import TextRow, batches_by_length, encode_rows, windows
+from roberta_c.pipelines.texts import (
+    BATCH_TOKENS,
+    WINDOW_BATCHES,
+    WINDOW_CHARACTERS,
+    TextRow,
+    batches_by_length,
+    encode_rows,
+    windows,
+)
 
 LABELS = ["negative", "neutral", "positive"]
 
@@ -210,7 +217,7 @@ def test_an_iterator_is_read_a_window_ahead(classify):
     assert next(taken) == 5
     for _ in range(500):
         next(results)
-    assert next(taken) <= 510 + 4 * text_rows.WINDOW_BATCHES
+    assert next(taken) <= 510 + 4 * WINDOW_BATCHES
 
     taken = itertools.count()
     results = classify((f"text {next(taken)}" for _ in range(2000)), batch_size=1)
@@ -223,13 +230,13 @@ def test_windows_grow_and_end_early_at_long_texts():
     rows = [TextRow("a")] * 1000
     assert [len(window) for window in windows(rows, 8)] == [8, 16, 32, 64] + [128] * 6 + [112]
     assert [len(window) for window in windows(rows[:3], 1)] == [1, 1, 1]
-    book = TextRow("a" * text_rows.WINDOW_CHARACTERS)
+    book = TextRow("a" * WINDOW_CHARACTERS)
     assert [len(window) for window in windows([*rows[:2], book, *rows[:2], book, *rows[:2]], 8)] == [3, 3, 2]
     assert list(windows([], 8)) == []
 
 
 def test_batches_are_bounded_in_tokens():
-    limit = text_rows.BATCH_TOKENS
+    limit = BATCH_TOKENS
     assert list(batches_by_length([1, 5, 3, 3], 3)) == [[1, 2, 3], [0]]
     assert list(batches_by_length([1, limit, limit // 2, limit // 2, limit + 1], 32)) == [
         [4],
