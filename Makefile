@@ -8,7 +8,7 @@ dev:
 	test -x $(PYTHON) || python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --editable '.[test]'
 
-# All tests but the slow ones (-m slow runs those). For one file: .venv/bin/python -m pytest tests/test_linear.py
+# All tests but the slow ones (-m slow runs those). For one file: .venv/bin/python -m pytest tests/kernels/test_linear.py
 test: dev
 	$(PYTHON) -m pytest
 
@@ -54,10 +54,8 @@ asan:
 	rm -rf build/asan && mkdir -p build/asan
 	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build_ext \
 	    --build-lib build/asan --build-temp build/asan/objects
-	cp -r $$(find roberta_c -maxdepth 1 -name '*.py') roberta_c/checkpoint roberta_c/tokenizer roberta_c/tasks \
-	    build/asan/roberta_c/
+	find roberta_c -name '*.py' -exec cp --parents {} build/asan \;
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 \
 	    PYTHONPATH=build/asan:tests \
-	    $(PYTHON) -P -m pytest -p no:cacheprovider --import-mode=importlib tests/test_linear.py \
-	    tests/test_attention.py tests/test_layer_norm.py tests/test_activation.py tests/test_embedding.py \
-	    tests/test_encoder_layer.py tests/test_bfloat16.py tests/test_int8.py tests/test_lower_dtypes.py
+	    $(PYTHON) -P -m pytest -p no:cacheprovider --import-mode=importlib tests/kernels \
+	    --ignore tests/kernels/test_door.py --ignore tests/kernels/test_kernel_check.py

@@ -103,10 +103,10 @@ class BuildKernels(build_ext):
 
 
 kernels = Extension(
-    "roberta_c._kernels",
-    sources=["roberta_c/_kernels.pyx"],
+    "roberta_c.kernels._kernels",
+    sources=["roberta_c/kernels/_kernels.pyx"],
     include_dirs=["csrc"],
-    depends=[*SOURCES_AND_HEADERS, *map(str, sorted(Path("roberta_c").glob("*.px[di]"))), "setup.py"],
+    depends=[*SOURCES_AND_HEADERS, *map(str, sorted(Path("roberta_c/kernels").glob("*.px[di]"))), "setup.py"],
 )
 
 setup(

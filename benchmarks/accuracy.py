@@ -46,7 +46,7 @@ from machine import description, save
 from quantization import CALIBRATION_TEXTS, calibration_samples, quantize_onnx, quantize_openvino
 from workloads import tweets
 
-from roberta_c import weights
+from roberta_c.model import weights
 
 TEXTS, BATCH = 48, 16
 MODELS = {"random": save_random_base_model, "outliers": save_outlier_base_model}

@@ -24,7 +24,7 @@ import transformers
 from base_model import HEADS, HIDDEN
 
 import roberta_c
-from roberta_c._kernels import available_isas
+from roberta_c.kernels import available_isas
 
 if TYPE_CHECKING:
     import openvino

@@ -28,7 +28,7 @@ from machine import description, save
 from peak import Peak, mean_of
 from turns import rest, seconds_of_one
 
-from roberta_c._kernels import Kernels, PackedLinear, aligned_empty
+from roberta_c.kernels import Kernels, PackedLinear, aligned_empty
 from roberta_c.model import DTYPES
 
 ROWS = (1, 4, 8, 12, 16, 32, 64, 128, 256, 512, 1024)

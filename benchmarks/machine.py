@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from roberta_c.doctor import cpu_model, package_versions
+from roberta_c.machine.facts import cpu_model, package_versions
 
 
 def commit() -> str:

@@ -254,7 +254,7 @@ def main() -> None:
     options = parser.parse_args()
 
     import roberta_c
-    from roberta_c.threads import default_num_threads
+    from roberta_c.machine.threads import default_num_threads
 
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"

@@ -20,8 +20,8 @@ from machine import description, save
 from turns import rest, seconds_of_one
 from workloads import random_batch
 
+from roberta_c.machine.threads import chosen_num_threads
 from roberta_c.model import DTYPES
-from roberta_c.threads import chosen_num_threads
 
 SHAPES = ((8, 128), (1, 32), (1, 8))
 

@@ -10,12 +10,12 @@ Names are imported when first used, so that `import roberta_c` costs millisecond
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 from . import errors
 
-if find_spec(f"{__name__}._kernels") is None:
+if PathFinder.find_spec(f"{__name__}.kernels._kernels", [f"{folder}/kernels" for folder in __path__]) is None:
     raise ImportError(
         f"{__path__[0]} holds the sources of roberta_c, not built: start Python in another folder than the "
         "clone's, to find the installed package, or install with pip install --editable"
@@ -24,9 +24,9 @@ if find_spec(f"{__name__}._kernels") is None:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AutoConfig": "auto",
-    "AutoModel": "auto",
-    "AutoModelForSequenceClassification": "auto",
+    "AutoConfig": "model",
+    "AutoModel": "model",
+    "AutoModelForSequenceClassification": "model",
     "AutoTokenizer": "tokenizer",
     "BatchEncoding": "tokenizer",
     "RobertaConfig": "config",
@@ -39,24 +39,26 @@ _HOMES = {
     "XLMRobertaModel": "model",
     "XLMRobertaTokenizer": "tokenizer",
     "XLMRobertaTokenizerFast": "tokenizer",
-    "bundled_model_path": "bundled",
-    "pipeline": "tasks",
-    "quantize_report": "quantization_report",
+    "bundled_model_path": "files.bundled",
+    "pipeline": "pipelines",
+    "quantize_report": "diagnose.quantization",
 }
 __all__ = [*_HOMES, "errors"]
 
 if TYPE_CHECKING:
-    from .auto import AutoConfig, AutoModel, AutoModelForSequenceClassification
-    from .bundled import bundled_model_path
     from .config import RobertaConfig, XLMRobertaConfig
+    from .diagnose.quantization import quantize_report
+    from .files.bundled import bundled_model_path
     from .model import (
+        AutoConfig,
+        AutoModel,
+        AutoModelForSequenceClassification,
         RobertaForSequenceClassification,
         RobertaModel,
         XLMRobertaForSequenceClassification,
         XLMRobertaModel,
     )
-    from .quantization_report import quantize_report
-    from .tasks import pipeline
+    from .pipelines import pipeline
     from .tokenizer import (
         AutoTokenizer,
         BatchEncoding,

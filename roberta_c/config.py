@@ -17,8 +17,8 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from . import hub
 from .errors import InputError, ModelFileError, shown
+from .files import hub
 
 logger = logging.getLogger(__name__)
 

@@ -49,3 +49,14 @@ def shown(value: object, limit: int = 80) -> str:
     except Exception:  # a repr may be anyone's, and Python refuses to print integers of thousands of digits
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def mismatch(place: object, found: object, expected: object) -> str:
+    """`place: found …, expected …`: the message for a value, a shape, a type or a name that does not fit.
+
+    place: the argument or file. found, expected: text for the message; `shown()` makes it of foreign values.
+
+    >>> mismatch("top_k", shown(-1), "an integer of at least 1")
+    'top_k: found -1, expected an integer of at least 1'
+    """
+    return f"{place}: found {found}, expected {expected}"

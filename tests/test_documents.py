@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from loopback_hub import LoopbackHub
-from pseudo_terminal import in_terminal
+from samples.loopback_hub import LoopbackHub
+from samples.pseudo_terminal import in_terminal
 
 import roberta_c
 
@@ -32,7 +32,7 @@ OTHER_DOCUMENTS = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "benchmarks/README.md",
-    "roberta_c/bundled_model/README.md",
+    "roberta_c/files/bundled_model/README.md",
     "training/README.md",
 ]
 HUB_NAMES = [

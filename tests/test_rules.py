@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,30 +15,22 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "roberta_c"
 SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx"))
 
-# A module may import only from rooms that stand before its own.
+# A room (a folder of the package, or a file beside them) may import only from rooms that stand before it.
 RANKS = [
-    ["errors"],
-    ["json_text", "bundled", "control_groups"],
-    ["hub"],
-    ["config"],
-    ["checkpoint"],
-    ["tokenizer"],
-    ["batch", "threads"],
-    ["_kernels"],
-    ["weights"],
-    ["modules", "outputs"],
-    ["encoder", "heads"],
-    ["model"],
-    ["auto"],
-    ["tasks"],
-    ["description", "parity_check", "quantization_report"],
-    ["doctor"],
-    ["cli_input", "cli_output"],
-    ["cli_doctor", "cli_quantization_report"],
-    ["cli"],
-    ["__main__"],
+    "errors",
+    "files",
+    "machine",
+    "config",
+    "checkpoint",
+    "tokenizer",
+    "kernels",
+    "model",
+    "pipelines",
+    "diagnose",
+    "cli",
+    "__main__",
 ]
-RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+RANK_OF = {room: rank for rank, room in enumerate(RANKS)}
 
 
 def room(path: Path) -> str:
@@ -62,7 +55,8 @@ def imported_modules(path: Path) -> list[tuple[str, bool]]:
             base = package[: len(package) + 1 - node.level] if node.level else []
             stem = ".".join([*base, *([node.module] if node.module else [])])
             names = [f"{stem}.{alias.name}" for alias in node.names]
-            found += [(name, id(node) in top) for name in (names if stem == "roberta_c" else [stem])]
+            is_package = (PACKAGE.parent / stem.replace(".", "/")).is_dir()
+            found += [(name, id(node) in top) for name in (names if is_package else [stem])]
     return found
 
 
@@ -81,14 +75,30 @@ def test_imports_follow_the_ranks(path):
         assert RANK_OF[other] < RANK_OF[own], f"{own} imports {other}, which stands after it"
 
 
+@pytest.mark.parametrize("name", [name for name in RANKS if (PACKAGE / name).is_dir()])
+def test_files_of_a_room_import_one_another_one_way(name):
+    files = {path.stem: path for path in SOURCES if room(path) == name}
+    imports: dict[str, set[str]] = {stem: set() for stem in files}
+    for stem, path in files.items():
+        for other, at_top in imported_modules(path):
+            parts = [*other.split("."), "__init__"]
+            if at_top and parts[:2] == ["roberta_c", name]:
+                imports[stem].add(parts[2] if parts[2] in files else "__init__")
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as cycle:
+        pytest.fail(f"a circle of imports: {' ← '.join(cycle.args[1])}")
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_foreign_imports_stay_in_their_rooms(path):
-    homes = {"huggingface_hub": "hub", "tokenizers": "tokenizer", "click": "cli", "tqdm": "cli"}
+    homes = {"huggingface_hub": "files/hub.py", "tokenizers": "tokenizer/", "click": "cli/", "tqdm": "cli/"}
     for name, at_top in imported_modules(path):
         package = name.split(".")[0]
         assert package not in ("torch", "transformers", "pickle", "sentencepiece"), name
         if package in homes:
-            assert room(path).startswith(homes[package]), f"{package} is imported outside {homes[package]}"
+            place = path.relative_to(PACKAGE).as_posix()
+            assert place.startswith(homes[package]), f"{package} is imported outside {homes[package]}"
         assert not (package == "huggingface_hub" and at_top), "only when a download is really needed"
 
 
@@ -99,10 +109,8 @@ def test_no_vague_names_and_no_long_files():
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".pyx", ".pxi", ".pyi", ".c", ".h", ".inc") and path.name != "_kernels.c"
     ]
-    # A benchmark carries the name of what it measures.
-    named = [path for path in tracked if path.parent != ROOT / "benchmarks"]
-    stems = [path.name for path in named if path.name not in ("__init__.py", "conftest.py")]
-    assert sorted(stems) == sorted(set(stems)), "file names are unique across the project"
+    names = [path.name for path in (ROOT / "csrc").rglob("*") if path.is_file()]
+    assert sorted(names) == sorted(set(names)), "file names are unique in csrc/"
     for path in tracked:
         assert path.stem not in ("utils", "common", "helpers", "misc"), path
         text = path.read_text(encoding="utf-8")
@@ -132,7 +140,7 @@ def test_build_never_uses_flags_that_reach_beyond_this_package():
 
 def test_import_is_quick_and_leaves_denormals_alone():
     script = (
-        "import sys, roberta_c, roberta_c._kernels\n"
+        "import sys, roberta_c, roberta_c.kernels\n"
         "assert 1e-323 != 0.0 and 5e-324 * 2 == 1e-323\n"
         "heavy = {'torch', 'transformers', 'tokenizers', 'huggingface_hub', 'click'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

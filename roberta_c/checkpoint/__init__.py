@@ -184,9 +184,12 @@ def _read_single(file: MappedFile, kind: str) -> dict[str, StoredTensor]:
 
 
 def _open_sharded(index: MappedFile) -> Checkpoint:
-    from .shard_index import read_shard_index
+    from ..files.json_object import MAX_JSON_BYTES
+    from ..files.shard_index import parse_shard_index
 
-    shard_of = read_shard_index(index)
+    if index.size > MAX_JSON_BYTES:
+        raise ModelFileError(f"{index.path}: index of {index.size} bytes, expected at most {MAX_JSON_BYTES}")
+    shard_of = parse_shard_index(index.read(0, index.size, "the index"), index.path)
     listed: dict[str, set[str]] = {}
     for name, shard in shard_of.items():
         listed.setdefault(shard, set()).add(name)

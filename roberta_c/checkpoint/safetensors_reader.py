@@ -11,9 +11,10 @@ import math
 from typing import Any
 
 from ..errors import ModelFileError, shown
-from ..json_text import MAX_JSON_BYTES, parse_object
+from ..files.json_object import MAX_JSON_BYTES, parse_object
+from ..files.tensor_names import MAX_TENSORS, name_problem
 from .mapped_file import MappedFile
-from .tensor_view import MAX_TENSORS, StoredTensor, name_problem, shape_problem
+from .tensor_view import StoredTensor, shape_problem
 
 # The header's dtype: the name we give it, and its bits per element.
 _DTYPES = {

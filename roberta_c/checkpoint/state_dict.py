@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ModelFileError, shown
+from ..files.tensor_names import MAX_TENSORS, name_problem
 from .mapped_file import MappedFile
 from .pickle_values import DictContainer, Storage, TensorRecord, Value, kind_of
 from .tensor_view import (
-    MAX_TENSORS,
     NUMPY_DTYPES,
     StoredTensor,
     extent_problem,
     is_c_order,
-    name_problem,
 )
 
 logger = logging.getLogger(__name__)

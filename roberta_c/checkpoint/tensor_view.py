@@ -11,8 +11,6 @@ from ..errors import ModelFileError, shown
 from .mapped_file import MappedFile
 
 MAX_RANK = 8
-MAX_TENSORS = 20_000  # in one checkpoint; 24-layer models have about 400
-MAX_NAME_LENGTH = 1000
 MAX_BYTES = 1 << 62  # so that no product of sizes can overflow a 64-bit integer anywhere downstream
 
 # Files are little-endian. numpy has no bfloat16: its bits are given as they are.
@@ -82,17 +80,6 @@ class StoredTensor:
             copy.flags.writeable = False
             self.file.copies[key] = copy
         return copy
-
-
-def name_problem(name: object) -> str | None:
-    """What is wrong with a tensor's name (it will be shown on terminals), or None."""
-    if type(name) is not str:
-        return f"has a tensor name that is {type(name).__name__}, expected str"
-    if len(name) > MAX_NAME_LENGTH:
-        return f"has a tensor name of {len(name)} characters, expected at most {MAX_NAME_LENGTH}"
-    if not name.isprintable():
-        return f"has the tensor name {shown(name)}, expected printable characters only"
-    return None
 
 
 def shape_problem(shape: tuple[int, ...]) -> str | None:

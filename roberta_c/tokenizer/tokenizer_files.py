@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RobertaCError, TokenizerFileError, shown
-from ..json_text import parse_object
+from ..files.json_object import parse_object
 
 TOKENIZER_JSON = "tokenizer.json"
 VOCAB = "vocab.json"

@@ -39,7 +39,7 @@ def locate_tokenizer(
     local_files_only: bool,
 ) -> tuple[Path, ModelFacts]:
     """The folder of a local path's or Hub repository's tokenizer files, and its model's facts."""
-    from .. import hub
+    from ..files import hub
 
     folder = hub.resolve(
         path_or_id,
@@ -57,7 +57,7 @@ def read_model_facts(folder: Path) -> ModelFacts:
     path = folder / MODEL_CONFIG
     if not path.exists():
         return ModelFacts()
-    from .. import hub
+    from ..files import hub
 
     config = hub.read_json_object(path)
     facts = ModelFacts(

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from samples.models import make_random_model, padded_batch
 
 import roberta_c
-from roberta_c import weights
 from roberta_c.checkpoint import open_checkpoint
-
-from .conftest import make_random_model, padded_batch
+from roberta_c.model import weights
 
 SIZES = {
     "hidden_size": 44,
@@ -156,7 +155,7 @@ def test_safetensors_are_preferred_and_buffers_ignored(made, tmp_path):
     load = roberta_c.RobertaForSequenceClassification.from_pretrained
     ours = load(tmp_path)
     assert np.array_equal(ours(ids, mask).logits, load(made.folder)(ids, mask).logits)
-    assert ours.load_report == roberta_c.weights.LoadReport()
+    assert ours.load_report == roberta_c.model.weights.LoadReport()
 
 
 def test_masked_lm_file_reports_ties_and_names_its_head(tmp_path):

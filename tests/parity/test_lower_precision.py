@@ -8,12 +8,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from samples.models import make_model_of_shape, padded_batch
 
 import roberta_c
-from roberta_c import weights
-from roberta_c._kernels import available_isas, cpu_features
+from roberta_c.kernels import available_isas, cpu_features
+from roberta_c.model import weights
 
-from .conftest import make_model_of_shape, padded_batch
 from .test_model_parity import run_transformers
 from .test_real_tweets import macro_recall
 

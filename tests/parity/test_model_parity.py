@@ -11,11 +11,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from samples.models import make_model_of_shape, make_random_model, padded_batch
 
 import roberta_c
-from roberta_c._kernels import available_isas
-
-from .conftest import make_model_of_shape, make_random_model, padded_batch
+from roberta_c.kernels import available_isas
 
 FLOOR = 1e-5
 

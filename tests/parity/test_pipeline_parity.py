@@ -12,12 +12,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
+from samples.models import make_random_model
 from transformers.pipelines.text_classification import TextClassificationPipeline as TheirPipeline
 
 import roberta_c
-from roberta_c.tasks.text_classification import SCORE_FUNCTIONS, apply_function, choose_function
-
-from .conftest import make_random_model
+from roberta_c.pipelines.text_classification import SCORE_FUNCTIONS, apply_function, choose_function
 
 PROBLEM_TYPES = (None, "regression", "single_label_classification", "multi_label_classification")
 GIVEN_FUNCTIONS = (

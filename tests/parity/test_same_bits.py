@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from samples.models import make_random_model
 
 import roberta_c
-from roberta_c import threads
-from roberta_c._kernels import available_isas
+from roberta_c.kernels import available_isas
+from roberta_c.machine import threads
 from roberta_c.model import DTYPES
-
-from .conftest import make_random_model
 
 PAD = 1
 

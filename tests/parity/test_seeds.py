@@ -18,12 +18,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from samples.models import make_random_model
 
 import roberta_c
 from roberta_c import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, RobertaModel
 from roberta_c.checkpoint import open_checkpoint
-
-from .conftest import make_random_model
 
 ISLAND = "I really want to go to an island. Do you want to go?"
 LOVE = "I love using the Transformers library!"

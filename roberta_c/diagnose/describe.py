@@ -1,0 +1,97 @@
+"""A checkpoint opened to be looked at: its files, the model and the tokenizer made of them, their facts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import HubError, TokenizerFileError
+
+if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint
+    from ..model import PreTrainedModel
+    from ..tokenizer.pretrained import PreTrainedTokenizerFast
+
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "max_position_embeddings",
+    "pad_token_id",
+)
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model, with its classification head if the checkpoint has one, and its tokenizer or why it has none.
+
+    `load_ms`: how long loading took, of "model" and "tokenizer", without the import of the libraries.
+    """
+
+    checkpoint: Checkpoint
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast | None
+    tokenizer_error: TokenizerFileError | HubError | None
+    load_ms: dict[str, float]
+
+
+def open_model(path_or_id: str | Path, *, num_threads: int | None = None, **where: Any) -> OpenedModel:
+    """Loads all there is of a folder or Hub repository; `where`: from_pretrained's options for the Hub."""
+    from ..checkpoint import names, open_checkpoint
+    from ..files import hub
+    from ..model.auto import AutoModel, AutoModelForSequenceClassification
+    from ..tokenizer import AutoTokenizer
+
+    checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, **where))
+    stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))
+    has_head = names.CLASSIFICATION_HEAD["out_proj_weight"] in stored
+    auto_class = AutoModelForSequenceClassification if has_head else AutoModel
+    started = time.perf_counter()
+    model = auto_class.from_pretrained(path_or_id, num_threads=num_threads, **where)
+    loaded = time.perf_counter()
+    tokenizer, tokenizer_error = None, None
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path_or_id, **where)
+    except (TokenizerFileError, HubError) as error:
+        tokenizer_error = error
+    load_ms = {"model": (loaded - started) * 1e3, "tokenizer": (time.perf_counter() - loaded) * 1e3}
+    return OpenedModel(checkpoint, model, tokenizer, tokenizer_error, load_ms)
+
+
+def description(opened: OpenedModel) -> dict[str, Any]:
+    """A loaded model in facts that JSON can hold."""
+    model, checkpoint = opened.model, opened.checkpoint
+    config, report = model.config, model.load_report
+    return {
+        "model": model.name_or_path,
+        "class": type(model).__name__,
+        "model_type": config.model_type,
+        "config": {name: getattr(config, name) for name in _SIZES},
+        "position_limit": config.max_tokens,
+        "problem_type": config.problem_type,
+        "labels": [config.id2label[index] for index in range(config.num_labels)],
+        "files": [str(path) for path in checkpoint.files],
+        "format": checkpoint.format,
+        "stored_dtypes": sorted({info.dtype for info in checkpoint.tensors.values()}),
+        "stored_values": sum(prod(info.shape) for info in checkpoint.tensors.values()),
+        "arithmetic": model.dtype,
+        "isa": model.kernels.isa,
+        "num_threads": model.num_threads,
+        "tree": repr(model),
+        "tokenizer": _tokenizer_text(opened),
+        "load_report": {
+            "missing": list(report.missing),
+            "unexpected": list(report.unexpected),
+            "tied": [list(pair) for pair in report.tied],
+        },
+    }
+
+
+def _tokenizer_text(opened: OpenedModel) -> str:
+    return f"no tokenizer: {opened.tokenizer_error}" if opened.tokenizer is None else repr(opened.tokenizer)

@@ -1,0 +1,35 @@
+"""The only door to C: checks arguments, opens threads, turns a status into an exception."""
+
+from __future__ import annotations
+
+from ._kernels import (
+    HAS_OPENMP,
+    HUGE_FROM,
+    EmbeddingTables,
+    Kernels,
+    Norm,
+    PackedLayer,
+    PackedLinear,
+    Workspace,
+    aligned_empty,
+    available_isas,
+    cpu_features,
+    known_isas,
+    large_empty,
+)
+
+__all__ = [
+    "HAS_OPENMP",
+    "HUGE_FROM",
+    "EmbeddingTables",
+    "Kernels",
+    "Norm",
+    "PackedLayer",
+    "PackedLinear",
+    "Workspace",
+    "aligned_empty",
+    "available_isas",
+    "cpu_features",
+    "known_isas",
+    "large_empty",
+]

@@ -1,0 +1,105 @@
+"""What can be told of the machine: its CPU, memory, installed versions, environment variables.
+
+No token is ever part of a fact.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .. import __version__
+from ..files import hub
+from .cgroups import cgroup_memory_limit
+
+PACKAGES = ("numpy", "tokenizers", "huggingface_hub", "safetensors", "click")
+
+# Variables by which this package, OpenMP or the Hub's client are told what to do.
+_VARIABLES = re.compile(
+    r"(ROBERTA_C|OMP|GOMP|KMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOME|TRANSFORMERS_OFFLINE"
+)
+_SECRETS = re.compile(r".*(TOKEN|SECRET|KEY|PASSWORD|CREDENTIAL)(?!_PATH$).*")
+
+
+def cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
+    """The CPU's name as the system knows it, or its architecture where it has none."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:  # not Linux
+        text = ""
+    found = re.search(r"^(?:model name|Model|cpu model)\s*:\s*(\S.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def memory_facts(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> dict[str, int | None]:
+    """Bytes of memory: the machine's, what is available of it, the container's limit, this process's peak."""
+    total = _kilobytes(proc / "meminfo", "MemTotal")
+    if total is None and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "total_bytes": total,
+        "available_bytes": _kilobytes(proc / "meminfo", "MemAvailable"),
+        "cgroup_limit_bytes": cgroup_memory_limit(cgroups, proc / "self/cgroup"),
+        "peak_bytes": peak_bytes(proc),
+    }
+
+
+def _kilobytes(path: Path, name: str) -> int | None:
+    """The bytes that a line "name: 123 kB" of the file tells."""
+    try:
+        found = re.search(rf"^{name}:\s*(\d+) kB$", path.read_text(errors="replace"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+def peak_bytes(proc: Path = Path("/proc")) -> int | None:
+    """The most memory that this process has had so far.
+
+    On Linux getrusage would do for a fallback only: it counts what the parent had before it started us.
+    """
+    peak = _kilobytes(proc / "self/status", "VmHWM")
+    if peak is not None:
+        return peak
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Installed versions; None for a missing package."""
+    import importlib.metadata
+
+    versions: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def version_facts() -> dict[str, str | None]:
+    """Versions of this package, of what it stands on and of the system; None for a missing package."""
+    return {
+        "roberta_c": __version__,
+        "python": f"{platform.python_version()} ({platform.python_implementation()})",
+        **package_versions(PACKAGES),
+        "platform": platform.platform(),
+        "libc": " ".join(platform.libc_ver()).strip() or None,
+    }
+
+
+def environment_facts(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables that matter here and are set, by name; of secrets no more than that."""
+    return {
+        name: "set, not shown" if _SECRETS.fullmatch(name) else hub.without_credentials(environment[name])
+        for name in sorted(environment)
+        if _VARIABLES.fullmatch(name)
+    }

@@ -1,0 +1,217 @@
+"""Named arrays → packed layers: takes each tensor a model needs, checks it, packs it, reports the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..checkpoint import FLOAT_DTYPES, names
+from ..errors import ModelFileError
+from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
+from .smoothing import smoothing
+
+if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint
+    from ..config import RobertaConfig
+
+logger = logging.getLogger(__name__)
+
+# From this size on, rows of the word table are read as they are needed. Through the map, 1,024 random tokens
+# made 150 MB resident: it comes in stretches of up to 2 MiB (Linux 6.18, 2026-11-22).
+READ_ROWS_FROM = 32 << 20
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a checkpoint held against what the model needed; names as in the file (missing: as expected)."""
+
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    tied: tuple[tuple[str, str], ...] = ()
+    """(name, the name whose values it shares)."""
+
+    def __str__(self) -> str:
+        tied = [f"{name} = {source}" for name, source in self.tied]
+        rows = [("missing", self.missing), ("unexpected", self.unexpected), ("tied", tied)]
+        return "\n".join(f"{title}: {', '.join(found) if found else 'none'}" for title, found in rows)
+
+
+class WeightSource:
+    """The tensors of one checkpoint, taken by canonical name; remembers which were taken."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        config: RobertaConfig,
+        kernels: Kernels,
+        num_threads: int,
+        dtype: str = "float32",
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.config = config
+        self.kernels = kernels
+        self.num_threads = num_threads
+        self.dtype = dtype  # of the encoder layers' products; embeddings and heads are float32
+        self.place = str(checkpoint.files[0])
+        self.stored_names = names.canonical_names(checkpoint.tensors, self.place)
+        self.missing: list[str] = []
+        self.taken: set[str] = set()
+
+    # ---- what is there -------------------------------------------------------------------------------
+
+    def require(self, shapes: dict[str, names.Shape], what: str) -> None:
+        """ModelFileError unless every tensor of `shapes` is there, with that shape and a float type."""
+        absent = [name for name in shapes if name not in self.stored_names]
+        if absent:
+            listed = ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
+            heads = ", ".join(names.heads_present(self.stored_names)) or "none"
+            raise ModelFileError(
+                f"{self.place}: {what}: tensors not found: {listed}; heads found in the file: {heads}"
+            )
+        for name, shape in shapes.items():
+            info = self.checkpoint.tensors[self.stored_names[name]]
+            if info.shape != shape:
+                raise ModelFileError(
+                    f"{info.file}: {info.name}: found shape {info.shape}, expected {shape} by config.json"
+                )
+            if info.dtype not in FLOAT_DTYPES:
+                expected = ", ".join(FLOAT_DTYPES)
+                raise ModelFileError(
+                    f"{info.file}: {info.name}: found dtype {info.dtype}, expected one of {expected}"
+                )
+
+    def has_all(self, shapes: dict[str, names.Shape]) -> bool:
+        """Whether all tensors of an optional part are there; absent ones are reported as missing."""
+        absent = [name for name in shapes if name not in self.stored_names]
+        self.missing += absent
+        return not absent
+
+    def float32(self, name: str) -> np.ndarray:
+        """The tensor as float32, a view of the mapped file where its type allows it."""
+        self.taken.add(name)
+        return self.checkpoint.read_float32(self.stored_names[name])
+
+    # ---- packed parts --------------------------------------------------------------------------------
+
+    def linear(self, *prefixes: str) -> PackedLinear:
+        """One packed linear layer of one or several stacked `<prefix>.weight` and `<prefix>.bias`."""
+        return self.linears([(prefixes, None)])[0]
+
+    def linears(
+        self, stacks: Sequence[tuple[Sequence[str], Norm | None]], dtype: str = "float32"
+    ) -> list[PackedLinear]:
+        """Several of them, each with the LayerNorm by which its rows are smoothed or None, packed together:
+        fewer parallel regions, and memory in larger pages."""
+        sources = [
+            [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
+            for prefixes, _ in stacks
+        ]
+        stacked = [
+            (weights, biases, None if norm is None else smoothing(norm, weights))
+            for (weights, biases), (_, norm) in zip(sources, stacks, strict=True)
+        ]
+        packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
+        # What was packed is not looked at again, and would stay in this process's resident memory: 345 of 707
+        # MiB for RoBERTa-base. At once, as the peak counts (AMD Zen 5 server core, 2026-11-22).
+        del sources, stacked
+        self.checkpoint.drop_pages()
+        return packed
+
+    def norm(self, prefix: str) -> Norm:
+        """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
+        # Copied: kilobytes that every call needs, where touching the map brings in whole stretches of it.
+        weight, bias = (self.float32(f"{prefix}.{part}").copy() for part in ("weight", "bias"))
+        return Norm(weight, bias, self.config.layer_norm_eps)
+
+    def embeddings(self) -> EmbeddingTables:
+        """The embedding tables; the word table stays in the file, in the file's own type."""
+        word_name = names.EMBEDDINGS["word"]
+        stored_name = self.stored_names[word_name]
+        self.taken.add(word_name)
+        word_dtype = self.checkpoint.tensors[stored_name].dtype
+        rows_from = None
+        placed = self.checkpoint.in_place(stored_name)
+        if word_dtype == "float64":  # no kernel reads it, and no published checkpoint has it
+            word, word_dtype = self.checkpoint.read_float32(stored_name), "float32"
+        elif placed is not None and placed[0].nbytes >= READ_ROWS_FROM:
+            word, rows_from = placed[0], placed[1:]
+        else:
+            word = self.checkpoint.read(stored_name)
+        return EmbeddingTables(
+            word,
+            word_dtype,
+            self.float32(names.EMBEDDINGS["position"]).copy(),  # for the reason in `norm`
+            self.float32(names.EMBEDDINGS["token_type"]).copy(),
+            self.norm(names.EMBEDDINGS["norm_weight"].removesuffix(".weight")),
+            rows_from,
+        )
+
+    def layer(self, index: int) -> PackedLayer:
+        """Encoder layer `index`, query, key and value as one product."""
+
+        def prefix(part: str) -> str:
+            return names.layer_name(index, f"{part}_weight").removesuffix(".weight")
+
+        attention_norm = self.norm(prefix("attention_norm"))
+        before = (
+            names.layer_name(index - 1, "output_norm_weight") if index else names.EMBEDDINGS["norm_weight"]
+        )
+        smooths = self.dtype == "int8"
+        qkv, attention_output, up, down = self.linears(
+            [
+                (
+                    (prefix("query"), prefix("key"), prefix("value")),
+                    self.norm(before.removesuffix(".weight")) if smooths else None,
+                ),
+                ((prefix("attention_output"),), None),
+                ((prefix("up"),), attention_norm if smooths else None),
+                ((prefix("down"),), None),
+            ],
+            self.dtype,
+        )
+        return PackedLayer(
+            qkv,
+            attention_output,
+            attention_norm,
+            up,
+            down,
+            self.norm(prefix("output_norm")),
+            self.config.num_attention_heads,
+            self.config.activation,
+        )
+
+    # ---- the rest ------------------------------------------------------------------------------------
+
+    def report(self) -> LoadReport:
+        """What was not used, once all else is taken; one log line where that is worth a look."""
+        self.checkpoint.drop_pages()
+        tied = tuple(
+            (self.stored_names.get(name, name), self.stored_names[source])
+            for name, source in names.TIED.items()
+            if name in self.stored_names and source in self.stored_names and self._same_values(name, source)
+        )
+        tied_names = {name for name, _ in tied}
+        unexpected = tuple(
+            stored
+            for name, stored in self.stored_names.items()
+            if name not in self.taken and name not in names.BUFFERS and stored not in tied_names
+        )
+        # An unused pooler is normal: every checkpoint fine-tuned for classification carries one.
+        unusual = [name for name in unexpected if names.canonical_name(name) not in names.POOLER.values()]
+        if unexpected:
+            logger.log(
+                logging.WARNING if unusual else logging.INFO,
+                "%s: %d tensors not used by this model: %s",
+                self.place,
+                len(unexpected),
+                ", ".join(unexpected[:8]) + (", …" if len(unexpected) > 8 else ""),
+            )
+        return LoadReport(tuple(self.missing), unexpected, tied)
+
+    def _same_values(self, name: str, source: str) -> bool:
+        one, other = (self.checkpoint.read(self.stored_names[n]) for n in (name, source))
+        return one.dtype == other.dtype and one.shape == other.shape and np.shares_memory(one, other)

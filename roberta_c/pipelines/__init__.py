@@ -1,0 +1,127 @@
+"""The pipelines: a task's name and a model → a callable from texts to answers, under transformers' names.
+
+>>> classify = pipeline("text-classification")  # the bundled model
+>>> [result["label"] for result in classify(["I love this!", "this is the worst service ever"])]
+['positive', 'negative']
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, shown
+
+if TYPE_CHECKING:
+    from .text_classification import TextClassificationPipeline
+
+__all__ = ["TASKS", "pipeline"]
+
+logger = logging.getLogger(__name__)
+
+TASKS = ("text-classification",)
+TASK_ALIASES = {"sentiment-analysis": "text-classification"}
+CPU_NAMES = (None, -1, "cpu")
+
+
+def pipeline(
+    task: str,
+    model: Any = None,
+    tokenizer: Any = None,
+    *,
+    dtype: str | None = None,
+    num_threads: int | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    device: Any = None,
+    **options: Any,
+) -> TextClassificationPipeline:
+    """A callable that does `task` with `model`.
+
+    task: "text-classification" (or "sentiment-analysis", the same).
+    model: a folder, a Hub repository's name, or a loaded model; None for the bundled one.
+    tokenizer: a folder, a repository's name or a loaded tokenizer; None takes the model's own files, and so
+        needs a model given by path or name.
+    dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is loaded here.
+    revision, token, cache_dir, local_files_only: where a Hub repository's files come from.
+    device: None, -1 or "cpu"; there is no other.
+    options: the task's own (see TextClassificationPipeline), as defaults for every call.
+
+    Raises InputError for an argument, else what loading raises: ModelFileError, UnsafeFileError,
+    TokenizerFileError, HubError.
+    """
+    if not isinstance(task, str) or TASK_ALIASES.get(task, task) not in TASKS:
+        expected = ", ".join((*TASKS, *TASK_ALIASES))
+        raise InputError(f"task: found {shown(task)}, expected one of {expected}")
+    if not isinstance(device, (str, int, type(None))) or device not in CPU_NAMES:
+        raise InputError(f"device: found {shown(device)}, expected 'cpu', -1 or None")
+
+    from .text_classification import ClassifyOptions, TextClassificationPipeline
+
+    chosen = ClassifyOptions().changed(options)  # before the weights: a mistyped option need not wait
+    where: dict[str, Any] = {
+        "revision": revision,
+        "token": token,
+        "cache_dir": cache_dir,
+        "local_files_only": local_files_only,
+    }
+    if model is None:
+        if tokenizer is not None or revision is not None:
+            given, value = ("tokenizer", tokenizer) if tokenizer is not None else ("revision", revision)
+            raise InputError(f"{given}: found {shown(value)} without a model, expected a model too")
+        from ..files.bundled import BUNDLED_MODEL, bundled_model_path
+
+        logger.info("no model named: using %s", BUNDLED_MODEL)
+        model = bundled_model_path()
+    if isinstance(model, (str, os.PathLike)):
+        model = model if isinstance(model, str) else Path(model)
+        from ..model.auto import AutoModelForSequenceClassification
+
+        tokenizer = _tokenizer(model if tokenizer is None else tokenizer, where)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            model, dtype=dtype or "float32", num_threads=num_threads, **where
+        )
+    else:
+        _check_loaded(model, dtype, num_threads)
+        if tokenizer is None:
+            raise InputError(
+                "tokenizer: found None, expected a folder, a Hub repository's name or a loaded tokenizer, "
+                "as the model is a loaded one"
+            )
+        tokenizer = _tokenizer(tokenizer, where)
+    return TextClassificationPipeline(model, tokenizer, chosen)
+
+
+def _tokenizer(tokenizer: Any, where: dict[str, Any]) -> Any:
+    """The loaded tokenizer that `tokenizer` is or names."""
+    if isinstance(tokenizer, (str, os.PathLike)):
+        from ..tokenizer import AutoTokenizer
+
+        path_or_id = tokenizer if isinstance(tokenizer, str) else Path(tokenizer)
+        return AutoTokenizer.from_pretrained(path_or_id, **where)
+    if not callable(tokenizer):
+        raise InputError(
+            f"tokenizer: found {shown(tokenizer)}, expected a folder, a Hub repository's name or a tokenizer"
+        )
+    return tokenizer
+
+
+def _check_loaded(model: Any, dtype: str | None, num_threads: int | None) -> None:
+    """InputError unless `model` classifies sequences and the options of loading leave it as it is."""
+    from ..model import RobertaForSequenceClassification
+
+    if not isinstance(model, RobertaForSequenceClassification):
+        raise InputError(
+            f"model: found {type(model).__name__}, expected a folder, a Hub repository's name or a "
+            "RobertaForSequenceClassification (or XLMRoberta…)"
+        )
+    if dtype not in (None, model.dtype):
+        raise InputError(f"dtype: found {shown(dtype)}, but the loaded model's is {model.dtype}")
+    if num_threads not in (None, model.num_threads):
+        raise InputError(
+            f"num_threads: found {shown(num_threads)}, but the loaded model has {model.num_threads}"
+        )

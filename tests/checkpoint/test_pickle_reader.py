@@ -1,0 +1,542 @@
+"""The restricted pickle interpreter: what it accepts, everything that it must refuse, and its limits."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import time
+import tracemalloc
+from collections import OrderedDict
+
+import pytest
+from samples.checkpoints import (
+    PROTO,
+    STOP,
+    call,
+    dict_of,
+    integer,
+    integers,
+    is_read,
+    list_of,
+    mutations,
+    name_of,
+    ordered_dict,
+    pickled,
+    storage,
+    tensor,
+    text,
+    tuple_of,
+)
+
+from roberta_c.checkpoint.pickle_reader import (
+    LEGACY_STORAGE_FIELDS,
+    MAX_OPCODES,
+    MAX_PICKLE_BYTES,
+    ZIP_STORAGE_FIELDS,
+    PickleReader,
+)
+from roberta_c.checkpoint.pickle_values import (
+    DictContainer,
+    SequenceContainer,
+    Storage,
+    StorageView,
+    TensorRecord,
+)
+from roberta_c.errors import ModelFileError, UnsafeFileError
+
+SIX_FLOATS = StorageView(Storage("0", "float32", 6), 0, 6)
+
+
+def read(data: bytes, fields: int = ZIP_STORAGE_FIELDS) -> object:
+    return PickleReader(data, "file.bin", fields).read()
+
+
+def plain(value: object) -> object:
+    """Containers as Python's own, to compare with."""
+    if isinstance(value, DictContainer):
+        return {key: plain(item) for key, item in value.items.items()}
+    if isinstance(value, SequenceContainer):
+        items = [plain(item) for item in value.items]
+        return tuple(items) if value.kind == "tuple" else items
+    return value
+
+
+PYTHON_VALUES = [
+    None,
+    True,
+    False,
+    0,
+    255,
+    256,
+    65535,
+    65536,
+    -1,
+    -(1 << 31),
+    1 << 31,
+    (1 << 127) - 1,
+    1.5,
+    float("-inf"),
+    "",
+    "weight",
+    "größe \U0001f642",
+    (),
+    (1,),
+    (1, 2),
+    (1, 2, 3),
+    (1, 2, 3, 4),
+    [],
+    [1],
+    ["a", ["b"], ("c", [])],
+    {},
+    {"a": 1},
+    {"a": {"b": {"c": (1, [2])}}, "d": None},
+    {str(number): number for number in range(2500)},
+    list(range(2500)),
+    ["same", "same", ("same",)],
+    OrderedDict(a=1, b=OrderedDict()),
+    {0: "zero", 1: "one"},
+]
+
+
+@pytest.mark.parametrize("value", PYTHON_VALUES, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(
+    "write", [pickle.dumps, lambda value, protocol: pure_python_dumps(value)], ids=["c", "py"]
+)
+def test_reads_what_python_pickles(value, write):
+    assert plain(read(write(value, protocol=2))) == value
+
+
+def pure_python_dumps(value: object) -> bytes:
+    buffer = io.BytesIO()
+    pickle._Pickler(buffer, 2).dump(value)  # the pure Python one: torch uses it, and it memoises more
+    return buffer.getvalue()
+
+
+def test_reads_short_strings_of_python_2():
+    assert read(pickled(b"U\x06weight")) == "weight"
+
+
+def test_keeps_state_of_an_ordered_dict_out():
+    metadata = dict_of(
+        ("_metadata", ordered_dict() + b"(" + text("") + dict_of(("version", b"K\x01")) + b"u")
+    )
+    value = read(pickled(ordered_dict() + text("w") + b"K\x05s" + metadata + b"b"))
+    assert plain(value) == {"w": 5}
+
+
+def test_describes_a_tensor_and_its_storage():
+    reader = PickleReader(pickled(tensor()), "file.bin", ZIP_STORAGE_FIELDS)
+    assert reader.read() == TensorRecord(SIX_FLOATS, 0, (2, 3), (3, 1))
+    assert reader.storages == {"0": SIX_FLOATS.storage}
+    assert reader.position == len(pickled(tensor()))
+
+
+def test_describes_tensors_of_other_writers():
+    expected = TensorRecord(SIX_FLOATS, 0, (6,), (1,))
+    old = call(name_of("torch._utils", "_rebuild_tensor"), storage(), b"K\x00", integers(6), integers(1))
+    assert read(pickled(old)) == expected
+    new = call(name_of("torch._utils", "_rebuild_tensor_v2"), storage(), b"K\x00", integers(6), integers(1))
+    for metadata in (b"N", b"}"):
+        longer = new[:-2] + b"\x88" + ordered_dict() + metadata + b"tR"
+        assert read(pickled(longer)) == expected
+    parameter = call(name_of("torch._utils", "_rebuild_parameter"), old, b"\x88", ordered_dict())
+    assert read(pickled(parameter)) == expected
+
+
+@pytest.mark.parametrize(
+    ("stem", "dtype"),
+    [
+        ("Float", "float32"),
+        ("Half", "float16"),
+        ("BFloat16", "bfloat16"),
+        ("Double", "float64"),
+        ("Long", "int64"),
+        ("Int", "int32"),
+        ("Short", "int16"),
+        ("Char", "int8"),
+        ("Byte", "uint8"),
+        ("Bool", "bool"),
+    ],
+)
+def test_knows_every_storage_class(stem, dtype):
+    assert read(pickled(storage(stem))).storage.dtype == dtype
+
+
+def test_describes_a_legacy_view():
+    view = tuple_of(text("view"), integer(2), integer(3))
+    value = read(pickled(storage(view=view)), LEGACY_STORAGE_FIELDS)
+    assert value == StorageView(SIX_FLOATS.storage, 2, 3)
+    assert read(pickled(storage(view=b"N")), LEGACY_STORAGE_FIELDS) == SIX_FLOATS
+
+
+V2 = name_of("torch._utils", "_rebuild_tensor_v2")
+PARAMETER = name_of("torch._utils", "_rebuild_parameter")
+REST = b"\x89" + ordered_dict()
+
+FOREIGN = {
+    "os.system": name_of("os", "system") + tuple_of(text("true")) + b"R",
+    "builtins.eval": name_of("builtins", "eval"),
+    "__builtin__.eval": name_of("__builtin__", "eval"),
+    "torch.load": name_of("torch", "load"),
+    "torch.ComplexFloatStorage": name_of("torch", "ComplexFloatStorage"),
+    "torch.QInt8Storage": name_of("torch", "QInt8Storage"),
+    "torch.storage.UntypedStorage": name_of("torch.storage", "UntypedStorage"),
+    "torch._utils._rebuild_tensor_v3": name_of("torch._utils", "_rebuild_tensor_v3"),
+    "torch._utils._rebuild_qtensor": name_of("torch._utils", "_rebuild_qtensor"),
+    "torch.nn.parameter.Parameter": name_of("torch.nn.parameter", "Parameter"),
+    "numpy.core.multiarray._reconstruct": name_of("numpy.core.multiarray", "_reconstruct"),
+    "collections.OrderedDict.fromkeys": name_of("collections.OrderedDict", "fromkeys"),
+    "collections.orderedDict": name_of("collections", "orderedDict"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_refuses_foreign_globals_by_name(name):
+    with pytest.raises(UnsafeFileError) as caught:
+        read(pickled(FOREIGN[name]))
+    assert repr(name) in str(caught.value)
+    assert str(caught.value).startswith("file.bin: refused")
+
+
+def test_splitting_a_global_name_otherwise_names_nothing_new():
+    """`torch` + `_utils._rebuild_tensor` joins to an allowed name: harmless, as names stand for nothing."""
+    assert read(pickled(name_of("torch", "_utils._rebuild_tensor"))).name == "torch._utils._rebuild_tensor"
+
+
+ALLOWED_OPCODES = set(b"().]}NXUGJKMcQRbstuaeqrhj\x85\x86\x87\x88\x89\x8a")
+
+
+@pytest.mark.parametrize("opcode", sorted(set(range(256)) - ALLOWED_OPCODES), ids=lambda code: f"{code:#04x}")
+def test_refuses_every_other_opcode(opcode):
+    with pytest.raises(UnsafeFileError, match="opcode"):
+        read(pickled(b"N" + bytes([opcode]) + b"\x00" * 16))
+
+
+STRUCTURE = {
+    # Protocol and ends.
+    "empty": (b"", "truncated"),
+    "no protocol": (b"N.", "protocol 2"),
+    "protocol 3": (b"\x80\x03N.", "protocol 2"),
+    "protocol 4": (b"\x80\x04N.", "protocol 2"),
+    "no stop": (PROTO + b"N", "truncated"),
+    "nothing to stop with": (pickled(b""), "0 values"),
+    "two values": (pickled(b"NN"), "2 values"),
+    "open mark": (pickled(b"N("), "1 values"),
+    # Truncated arguments.
+    "short string": (PROTO + b"X\x05\x00\x00\x00abc", "truncated"),
+    "huge string": (PROTO + b"X\xff\xff\xff\xffabc", "more than"),
+    "short integer": (PROTO + b"J\x00\x00", "truncated"),
+    "short float": (PROTO + b"G\x00\x00", "truncated"),
+    "short long": (PROTO + b"\x8a\x08\x00", "truncated"),
+    "short global": (PROTO + b"ccollections\nOrderedD", "global name"),
+    "endless global": (PROTO + b"c" + b"a" * 400 + b"\nb\n.", "global name"),
+    "string not utf-8": (pickled(b"X\x02\x00\x00\x00\xff\xfe"), "UTF-8"),
+    "surrogate": (pickled(text(b"\xed\xa0\x80")), "UTF-8"),
+    "long of 17 bytes": (pickled(b"\x8a\x11" + b"\x01" * 17), "17 bytes"),
+    # Stack and memo.
+    "pop from nothing": (pickled(b"\x85"), "stack"),
+    "pop beyond a mark": (pickled(b"NN(\x86t"), "stack"),
+    "no mark": (pickled(b"NNt"), "mark"),
+    "append to nothing": (pickled(b"(e"), "stack"),
+    "dangling memo": (pickled(b"h\x07"), "memo 7"),
+    "dangling large memo": (pickled(b"j\xff\xff\xff\xff"), "memo 4294967295"),
+    "memo of nothing": (pickled(b"q\x00"), "stack"),
+    "memo below a mark": (pickled(b"N(q\x00t"), "stack"),
+    # Containers.
+    "set item of a list": (pickled(b"]K\x01K\x02s"), "sets items of a list"),
+    "set item of a string": (pickled(text("s") + b"K\x01K\x02s"), "sets items of a str"),
+    "set item of a tensor": (pickled(tensor() + b"K\x01K\x02s"), "sets items of a tensor"),
+    "set item of a storage": (pickled(storage() + b"K\x01K\x02s"), "sets items of a storage"),
+    "set item of a global": (pickled(V2 + b"K\x01K\x02s"), "sets items of a global"),
+    "set items of a tuple": (pickled(b")(K\x01K\x02u"), "sets items of a tuple"),
+    "odd set items": (pickled(b"}(" + text("a") + b"K\x01" + text("b") + b"u"), "without a value"),
+    "append to a dict": (pickled(b"}Na"), "appends to a dict"),
+    "append to a tuple": (pickled(b")Na"), "appends to a tuple"),
+    "appends to None": (pickled(b"N(Ne"), "appends to a None"),
+    "duplicate key": (pickled(dict_of(("a", b"N"), ("a", b"N"))), "'a' twice"),
+    "duplicate key later": (pickled(dict_of(("a", b"N")) + text("a") + b"Ns"), "'a' twice"),
+    "None as key": (pickled(b"}NNs"), "key that is None"),
+    "float as key": (pickled(b"}G" + b"\x00" * 8 + b"Ns"), "key that is float"),
+    "bool as key": (pickled(b"}\x88Ns"), "key that is bool"),
+    "tuple as key": (pickled(b"})Ns"), "key that is tuple"),
+    "large integer as key": (pickled(b"}" + integer(1 << 61) + b"Ns"), "key that is int"),
+    "list in itself": (pickled(b"]q\x00h\x00a"), "into itself"),
+    "dict in itself": (pickled(b"}q\x00" + text("a") + b"h\x00s"), "into itself"),
+    "list in itself by a tuple": (pickled(b"]q\x00h\x00\x85a"), "already part"),
+    "dict in itself by a list": (pickled(b"}q\x00" + text("a") + b"]h\x00as"), "already part"),
+    "33 open marks": (pickled(b"(" * 33), "deep"),
+    "33 deep at once": (pickled(b"(" * 33 + b"t" * 33), "deep"),
+    "33 deep step by step": (pickled(b")" + b"\x85" * 32), "deep"),
+    "33 deep by lists": (pickled(b"]" * 33 + b"a" * 32), "deep"),
+    "state of a dict": (pickled(b"}}b"), "state of a dict"),
+    "state of a tensor": (pickled(tensor() + b"}b"), "state of a tensor"),
+    "state of a global": (pickled(V2 + b"}b"), "state of a global"),
+    "state that is a list": (pickled(ordered_dict() + b"]b"), "attributes from a list"),
+    # Calls.
+    "call a string": (pickled(text("os.system") + b")R"), "calls a str"),
+    "call a dict": (pickled(b"})R"), "calls a dict"),
+    "call a storage class": (pickled(name_of("torch", "FloatStorage") + b")R"), "calls torch.FloatStorage"),
+    "arguments are None": (pickled(V2 + b"NR"), "with a None"),
+    "arguments are a string": (pickled(V2 + text("()") + b"R"), "with a str"),
+    "arguments in a list": (pickled(V2 + b"]R"), "with a list"),
+    "OrderedDict of something": (pickled(name_of("collections", "OrderedDict") + b"]\x85R"), "1 arguments"),
+    "tensor of 0": (pickled(V2 + b")R"), "0 arguments"),
+    "tensor of 5": (pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"\x89")), "5 arguments"),
+    "tensor of 8": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), REST, b"NN")),
+        "8 arguments",
+    ),
+    "old tensor of 6": (
+        pickled(call(name_of("torch._utils", "_rebuild_tensor"), storage(), b"K\x00", b"))", REST)),
+        "6 arguments",
+    ),
+    "tensor of a tensor": (pickled(tensor(tensor())), "made of a tensor"),
+    "tensor of None": (pickled(tensor(b"N")), "made of a None"),
+    "offset is a float": (
+        pickled(call(V2, storage(), b"G" + b"\x00" * 8, integers(6), integers(1), REST)),
+        "storage and a float",
+    ),
+    "offset is a bool": (pickled(call(V2, storage(), b"\x89", integers(6), integers(1), REST)), "and a bool"),
+    "shape is a list": (pickled(call(V2, storage(), b"K\x00", b"]", integers(1), REST)), "are a list"),
+    "shape is an integer": (pickled(call(V2, storage(), b"K\x00", b"K\x06", integers(1), REST)), "are a int"),
+    "size is a string": (
+        pickled(call(V2, storage(), b"K\x00", tuple_of(text("6")), integers(1), REST)),
+        "all int",
+    ),
+    "size is a bool": (
+        pickled(call(V2, storage(), b"K\x00", tuple_of(b"\x88"), integers(1), REST)),
+        "all int",
+    ),
+    "stride is None": (pickled(call(V2, storage(), b"K\x00", integers(6), tuple_of(b"N"), REST)), "all int"),
+    "requires_grad is 1": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"K\x01", ordered_dict())),
+        "requires_grad",
+    ),
+    "hooks are None": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"\x89N")),
+        "requires_grad",
+    ),
+    "hooks are not empty": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"\x89", dict_of(("a", b"N")))),
+        "requires_grad",
+    ),
+    "negated tensor": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), REST, dict_of(("neg", b"\x88")))),
+        "metadata",
+    ),
+    "metadata is a list": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), REST, b"]")),
+        "metadata",
+    ),
+    "parameter of 2": (pickled(call(PARAMETER, tensor(), b"\x88")), "parameter"),
+    "parameter of a storage": (pickled(call(PARAMETER, storage(), b"\x88", ordered_dict())), "parameter"),
+    "parameter hooks": (pickled(call(PARAMETER, tensor(), b"\x88", b"N")), "requires_grad"),
+    # Persistent ids.
+    "persistent id is a string": (pickled(text("storage") + b"Q"), "expected a storage"),
+    "persistent id is a module": (
+        pickled(tuple_of(text("module"), text("Net"), text("net.py"), text("import os"), b"N") + b"Q"),
+        "'module'",
+    ),
+    "persistent id too short": (pickled(tuple_of(text("storage")) + b"Q"), "expected a storage"),
+    "legacy id in a zip": (pickled(storage(view=b"N")), "4 fields"),
+    "storage class is a string": (
+        pickled(tuple_of(text("storage"), text("FloatStorage"), text("0"), text("cpu"), b"K\x06") + b"Q"),
+        "class is a str",
+    ),
+    "storage class is a call": (
+        pickled(tuple_of(text("storage"), V2, text("0"), text("cpu"), b"K\x06") + b"Q"),
+        "class is a global",
+    ),
+    "storage key is an integer": (
+        pickled(
+            tuple_of(text("storage"), name_of("torch", "FloatStorage"), b"K\x00", text("cpu"), b"K\x06")
+            + b"Q"
+        ),
+        "wrong type",
+    ),
+    "storage location is None": (
+        pickled(
+            tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), b"N", b"K\x06") + b"Q"
+        ),
+        "wrong type",
+    ),
+    "storage count is a bool": (
+        pickled(
+            tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), text("cpu"), b"\x88")
+            + b"Q"
+        ),
+        "wrong type",
+    ),
+    "negative count": (pickled(storage(count=-1)), "-1 elements"),
+    "endless count": (pickled(storage(count=1 << 62)), "elements"),
+    "same key, other class": (
+        pickled(tuple_of(storage("Float"), storage("Int"))),
+        "float32 and as 6 x int32",
+    ),
+    "same key, other count": (pickled(tuple_of(storage(count=6), storage(count=7))), "as 7 x float32"),
+}
+
+
+@pytest.mark.parametrize("case", STRUCTURE)
+def test_refuses_malformed_pickles(case):
+    data, fragment = STRUCTURE[case]
+    with pytest.raises(ModelFileError) as caught:
+        read(data)
+    message = str(caught.value)
+    assert message.startswith("file.bin: ")
+    assert fragment in message
+    assert "\n" not in message
+
+
+LEGACY_ONLY = {
+    "zip id in a legacy file": (storage(), "5 fields"),
+    "view is a list": (storage(view=list_of(text("v"))), "not (key, offset, size)"),
+    "view of two": (storage(view=tuple_of(text("v"), b"K\x00")), "not (key, offset, size)"),
+    "view offset is None": (storage(view=tuple_of(text("v"), b"N", b"K\x00")), "not (key, offset, size)"),
+    "view key is an integer": (
+        storage(view=tuple_of(b"K\x00", b"K\x00", b"K\x00")),
+        "not (key, offset, size)",
+    ),
+    "view size is None": (storage(view=tuple_of(text("v"), b"K\x00", b"N")), "not (key, offset, size)"),
+    "view below": (storage(view=tuple_of(text("v"), integer(-1), integer(2))), "elements -1 to 1"),
+    "view of negative size": (storage(view=tuple_of(text("v"), integer(2), integer(-1))), "elements 2 to 1"),
+    "view beyond": (storage(view=tuple_of(text("v"), integer(4), integer(3))), "elements 4 to 7"),
+    "view in two ways": (
+        tuple_of(
+            storage(view=tuple_of(text("v"), integer(0), integer(3))),
+            storage(view=tuple_of(text("v"), integer(0), integer(4))),
+        ),
+        "two ways",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEGACY_ONLY)
+def test_refuses_malformed_legacy_storages(case):
+    body, fragment = LEGACY_ONLY[case]
+    with pytest.raises(ModelFileError) as caught:
+        read(pickled(body), LEGACY_STORAGE_FIELDS)
+    assert fragment in str(caught.value)
+
+
+def test_refuses_storages_where_none_belong():
+    with pytest.raises(UnsafeFileError, match="where none belongs"):
+        read(pickled(storage()), 0)
+
+
+def test_depth_32_is_still_read():
+    assert isinstance(read(pickled(b"(" * 32 + b"t" * 32)), SequenceContainer)
+    assert isinstance(read(pickled(b")" + b"\x85" * 31)), SequenceContainer)
+
+
+def test_opcode_limit():
+    many = b"N" * (MAX_OPCODES // 2) + b"t"
+    assert len(read(PROTO + b"(" + many + STOP).items) == MAX_OPCODES // 2
+    with pytest.raises(ModelFileError, match="opcodes"):
+        read(PROTO + b"(" + b"N" * MAX_OPCODES + b"t" + STOP)
+
+
+def test_opcodes_count_over_all_pickles_of_a_stream():
+    one = pickled(b"(" + b"N" * (MAX_OPCODES // 2) + b"t")
+    reader = PickleReader(one * 2, "file.bin", 0)
+    reader.read()
+    with pytest.raises(ModelFileError, match="opcodes"):
+        reader.read()
+
+
+def test_pickles_of_a_stream_do_not_share_memos():
+    reader = PickleReader(pickled(b"Nq\x00") + pickled(b"h\x00"), "file.bin", 0)
+    reader.read()
+    with pytest.raises(ModelFileError, match="memo 0"):
+        reader.read()
+
+
+def repeated(unit: bytes, opcodes: int) -> bytes:
+    """As many of `unit` (of so many opcodes) as the limits allow, inside one tuple."""
+    count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(unit)) - 4
+    return PROTO + b"(" + unit * count + b"t" + STOP
+
+
+def numbered(make: object, opcodes: int) -> bytes:
+    """Like `repeated`, each unit made for its number."""
+    count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(make(70_000))) - 4
+    return PROTO + b"(" + b"".join(make(number) for number in range(count)) + b"t" + STOP
+
+
+GREEDY = {
+    "nothing": lambda: repeated(b"N", 1),
+    "tuples": lambda: repeated(b")", 1),
+    "lists": lambda: repeated(b"]", 1),
+    "dicts": lambda: repeated(b"}", 1),
+    "lists of one": lambda: repeated(b"]Na", 3),
+    "dicts of one": lambda: repeated(b"}K\x01Ns", 4),
+    "nested tuples": lambda: repeated(b")" + b"\x85" * 30, 31),
+    "integers": lambda: repeated(b"J\x00\x00\x00\x7f", 1),
+    "long integers": lambda: repeated(b"\x8a\x10" + b"\x7f" * 16, 1),
+    "floats": lambda: repeated(b"G\x00\x00\x00\x00\x00\x00\x00\x01", 1),
+    "short strings": lambda: repeated(b"U\x03\xe2\x82\xac", 1),
+    "one long string": lambda: pickled(text("\U0001f642" + "a" * (MAX_PICKLE_BYTES - 32))),
+    "memo": lambda: PROTO + b"N" + b"".join(b"r" + struct.pack("<I", n) for n in range(900_000)) + STOP,
+    "dict keys": lambda: numbered(lambda n: b"}" + integer(n) + b"Ns", 4),
+    "one wide dict": lambda: (
+        PROTO + b"}(" + b"".join(text(f"{n:x}") + b"N" for n in range(480_000)) + b"u" + STOP
+    ),
+    "globals": lambda: repeated(name_of("torch", "IntStorage"), 1),
+    "storages": lambda: numbered(lambda n: storage(key=str(n)), 9),
+    "tensors": lambda: (
+        PROTO
+        + tuple_of(storage(), b"K\x00", integers(6), integers(1), REST)
+        + b"q\x00"
+        + V2
+        + b"q\x01("
+        + b"h\x01h\x00R" * 330_000
+        + b"t\x86"
+        + STOP
+    ),
+    "one value again and again": lambda: PROTO + b"()q\x00" + b"h\x00" * 900_000 + b"t" + STOP,
+    "doubling tuples": lambda: PROTO + b"N" + b"q\x00h\x00\x86" * 32 + STOP,
+}
+
+
+@pytest.mark.parametrize("case", GREEDY)
+def test_time_stays_bounded(case):
+    """1 s per megabyte is promised, whatever the pickle (which may be refused or read)."""
+    data = GREEDY[case]()
+    assert len(data) <= MAX_PICKLE_BYTES
+    started = time.process_time()
+    is_read(lambda: read(data))
+    # Three times the promise, for slow machines; a quadratic step would take minutes.
+    assert time.process_time() - started < 3 * max(1, len(data) / 1e6)
+
+
+# Those that take most; the others were measured once, at 27 MiB or less.
+@pytest.mark.parametrize("case", ["one long string", "short strings", "integers", "lists", "one wide dict"])
+def test_memory_stays_bounded(case):
+    """At most 64 MiB, the pickle's own bytes included."""
+    data = GREEDY[case]()
+    tracemalloc.start()
+    try:
+        is_read(lambda: read(data))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak + len(data) <= 64 << 20
+
+
+def test_messages_never_unfold_a_container():
+    doubling = b")" + b"q\x00h\x00\x86" * 30
+    for body in (b"}" + doubling + b"Ns", doubling + b")R", doubling + b"Q", doubling + b"}b"):
+        with pytest.raises(ModelFileError) as caught:
+            read(pickled(body))
+        assert len(str(caught.value)) < 200
+
+
+def test_mutated_pickles_are_read_or_refused():
+    body = dict_of(
+        ("a", tensor()), ("b", tensor(first=1, shape=(2, 2), strides=(2, 1))), ("c", list_of(b"N"))
+    )
+    whole = pickled(ordered_dict() + body[1:] + dict_of(("_metadata", ordered_dict())) + b"b")
+    read(whole)
+    outcomes = [is_read(lambda data=data: read(data)) for data in mutations(whole, 3000, seed=1)]
+    assert 30 < sum(outcomes) < 2970

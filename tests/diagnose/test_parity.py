@@ -1,0 +1,117 @@
+"""The check of a model's outputs against the oracle's: what the digests are of, and what counts as wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+import roberta_c
+from roberta_c.diagnose import parity
+from roberta_c.diagnose.doctor import diagnose
+from roberta_c.errors import KernelError, ModelFileError
+from roberta_c.kernels import available_isas
+
+
+@pytest.fixture(scope="module")
+def check(tweet_sentiment_small):
+    diagnosis = diagnose(tweet_sentiment_small, num_threads=2)
+    assert diagnosis.errors == []
+    return diagnosis.facts["check"]
+
+
+def test_texts_of_several_scripts():
+    assert "" in parity.TEXTS
+    whole = "".join(parity.TEXTS)
+    for first, last in ((0x20, 0x7E), (0xE0, 0xFF), (0x3040, 0x309F), (0x4E00, 0x9FFF), (0x1F600, 0x1F64F)):
+        assert any(first <= ord(character) <= last for character in whole)
+
+
+def test_what_the_digests_are_of(check, tweet_sentiment_small):
+    tokenizer = roberta_c.AutoTokenizer.from_pretrained(tweet_sentiment_small)
+    model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small, num_threads=1)
+    ids = [tokenizer(text)["input_ids"] for text in parity.TEXTS]
+    logits = np.concatenate([model([row]).logits for row in ids])
+    data = b"".join(struct.pack(f"<{len(row) + 1}q", len(row), *row) for row in ids)
+    assert check["token_digest"] == hashlib.sha256(data).hexdigest()[:16]
+    data = struct.pack(f"<{logits.size}f", *logits.ravel().tolist())
+    assert check["output_digest"] == hashlib.sha256(data).hexdigest()[:16]
+    assert np.abs(np.array(check["logits"]) - logits).max() < 1e-6
+    assert (check["texts"], check["tokens"]) == (list(parity.TEXTS), sum(map(len, ids)))
+    assert (check["output"], check["agrees"], check["same_bits"]) == ("logits", True, True)
+
+
+def test_digests_do_not_depend_on_the_threads_and_hardly_on_the_isa(tweet_sentiment_small, monkeypatch):
+    checks = {}
+    for isa in (*available_isas(), "reference"):
+        monkeypatch.setenv("ROBERTA_C_ISA", isa)
+        for threads in (1, 2, 3):
+            facts = diagnose(tweet_sentiment_small, num_threads=threads).facts
+            assert (facts["problems"], facts["model"]["num_threads"]) == ([], facts["threads"]["number"])
+            checks[isa, threads] = facts["check"]
+        assert len({checks[isa, threads]["output_digest"] for threads in (1, 2, 3)}) == 1
+    assert len({check["token_digest"] for check in checks.values()}) == 1
+    assert checks["reference", 1]["largest_difference"] == 0
+    for (isa, _), check in checks.items():
+        assert check["isa"] == isa
+        # Measured on 2026-11-22: at most 1.8e-6, two orders of magnitude below the bound.
+        assert check["largest_difference"] <= 1e-5 < check["bound"]
+        largest = np.abs(np.array(checks["reference", 1]["logits"])).max()
+        assert check["bound"] == pytest.approx(1e-4 * largest, rel=1e-5)
+
+
+def test_a_base_model(tweet_sentiment_small, tmp_path):
+    folder = tmp_path / "base"
+    shutil.copytree(tweet_sentiment_small, folder, copy_function=shutil.copyfile)
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    kept = {name: one for name, one in weights.items() if "classifier" not in name}
+    torch.save(kept, folder / "pytorch_model.bin")
+    facts = diagnose(folder).facts
+    check = facts["check"]
+    assert (facts["problems"], facts["model"]["class"]) == ([], "RobertaModel")
+    assert (check["output"], check["logits"], check["agrees"]) == ("hidden states of <s>", None, True)
+    tokenizer = roberta_c.AutoTokenizer.from_pretrained(folder)
+    model = roberta_c.AutoModel.from_pretrained(folder)
+    states = [model([tokenizer(text)["input_ids"]]).last_hidden_state[0][0] for text in check["texts"]]
+    assert check["output_digest"] == hashlib.sha256(np.stack(states).astype("<f4").tobytes()).hexdigest()[:16]
+
+
+def test_a_text_that_is_not_the_same_alone(tweet_sentiment_small):
+    """A model whose results depend on the batch is caught, however little it does."""
+    model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small)
+    tokenizer = roberta_c.AutoTokenizer.from_pretrained(tweet_sentiment_small)
+
+    class Nudged:
+        kernels = model.kernels
+
+        def __call__(self, ids):
+            output = model(ids)
+            if len(ids) == 1:
+                output.logits[:] = np.nextafter(output.logits, np.float32(np.inf))
+            return output
+
+    facts = parity.parity_facts(Nudged(), model, tokenizer)
+    json.dumps(facts, allow_nan=False)
+    assert (facts["agrees"], facts["largest_difference"], facts["same_bits"]) == (True, 0, False)
+    assert "other bits alone" in str(parity.complaint(facts, "m"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, None),
+        ({"agrees": False, "largest_difference": 0.5}, KernelError),
+        ({"agrees": False, "finite": False, "largest_difference": None}, KernelError),
+        ({"same_bits": False}, KernelError),
+        ({"agrees": False, "finite": False, "oracle_finite": False, "bound": None}, ModelFileError),
+    ],
+)
+def test_complaints(check, changed, expected):
+    complaint = parity.complaint({**check, **changed}, "org/name")
+    assert type(complaint) is (expected or type(None))
+    assert expected is None or str(complaint).startswith("org/name: ")

@@ -1,0 +1,300 @@
+"""Products in int8: the whole numbers that rows and weights become, and their exact sums, are the same on
+every instruction set and however they are multiplied. "int8" is what this CPU does best; "int8 pairs" (AVX2)
+and "int8 weights" (in float32) are what CPUs without its instruction do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from samples.kernels import (
+    THREADS,
+    each_fast_isa,
+    each_isa,
+    lanes,
+    normal,
+    random_layer,
+    same_bits,
+    starts_of,
+)
+from samples.layers import run, tile_edges
+
+from roberta_c.errors import InputError
+from roberta_c.kernels import Kernels, PackedLinear, Workspace, available_isas
+
+CHAIN, SHORT_CHAIN = 4 * 192, 4 * 128  # values in a chain of csrc/tile.inc, four a word
+LONGEST = (2**31 - 1) // (255 * 127)  # the most products of 255 by 127 that fit a sum of 32 bits
+
+
+def ways(kernels: Kernels) -> list[str]:
+    return ["int8", "int8 weights", *(["int8 pairs"] if kernels.isa == "avx2" else [])]
+
+
+def quantized(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as whole numbers and scales, every step in float32: 254 steps from the smallest to the largest
+    value, zero among them."""
+    largest = np.maximum(x.max(axis=1), np.float32(2.0**-100)) / np.float32(254)
+    smallest = np.maximum(-x.min(axis=1), np.float32(0)) / np.float32(254)
+    scales = largest + smallest
+    return np.rint(x * (np.float32(1) / scales)[:, None]).astype(np.int64), scales
+
+
+def quantized_weights(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns: the largest size is 127 times the scale."""
+    scales = np.maximum(np.abs(w).max(axis=1), np.float32(2.0**-100)) / np.float32(127)
+    return np.rint(w * (np.float32(1) / scales)[:, None]).astype(np.int64), scales
+
+
+def product(x, w, b=None, residual=None, smooth=None) -> np.ndarray:
+    """The exact sums times the column's scale and the row's, then bias and residual, each step in float32."""
+    x_whole, x_scales = quantized(x if smooth is None else x * smooth)
+    w_whole, w_scales = quantized_weights(w if smooth is None else w / smooth)
+    # Of a float64 product each sum is exact: below 2^53.
+    sums = x_whole.astype(np.float64) @ w_whole.T.astype(np.float64)
+    with np.errstate(over="ignore"):
+        y = sums.astype(np.float32) * w_scales * x_scales[:, None]
+    if b is not None:
+        y = y + b
+    return y if residual is None else y + residual
+
+
+@each_isa
+@pytest.mark.parametrize(
+    "k", [1, 2, 3, 4, 5, 31, SHORT_CHAIN, SHORT_CHAIN + 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3]
+)
+def test_every_bit_is_known_on_every_tile_edge(kernels, k):
+    rng = np.random.default_rng(k)
+    heights, widths = tile_edges(kernels)
+    for n in widths[:: 1 if k < SHORT_CHAIN else 3]:
+        w, b = normal(rng, n, k), normal(rng, n)
+        for dtype in ways(kernels):
+            with_bias, without = (kernels.pack_linear([w], of, dtype=dtype) for of in ([b], None))
+            for m in heights[:: 1 if k < SHORT_CHAIN else 4]:
+                x, residual = normal(rng, m, k), normal(rng, m, n)
+                np.testing.assert_array_equal(kernels.linear(x, with_bias), product(x, w, b))
+                found = kernels.linear(x, without, residual=residual)
+                np.testing.assert_array_equal(found, product(x, w, residual=residual))
+
+
+@each_isa
+@pytest.mark.parametrize("k", [1, 6, 7, 33, 770])
+def test_whole_numbers_and_scales_are_the_same_on_every_isa(kernels, k):
+    """Of rows and of weights, which an identity shows; the last word ends with zeros."""
+    rng = np.random.default_rng(k)
+    x, w, smooth = normal(rng, 9, k), normal(rng, 5, k), np.exp2(rng.integers(-3, 1, k)).astype(np.float32)
+    expected, scales = quantized(x * smooth)
+    for dtype in ways(kernels):
+        packed = kernels.pack_linear([w], dtype=dtype, smooth=smooth)
+        for threads in THREADS:
+            narrowed = kernels.narrow(x, packed, threads)
+            zeros = narrowed.scales[:, 1:].copy().view(np.int32)
+            if zeros.any():
+                numbers = narrowed.rows.view(np.uint8).astype(np.int64)
+                assert (numbers[:, k:] == 0).all()
+                numbers = numbers[:, :k] - zeros
+            else:
+                numbers = narrowed.rows
+                assert (numbers[:, k:] == 0).all()
+                numbers = numbers[:, :k]
+            np.testing.assert_array_equal(numbers, expected)
+            np.testing.assert_array_equal(narrowed.scales[:, 0], scales)
+            assert same_bits(kernels.linear(narrowed, packed), kernels.linear(x, packed))
+        whole, column_scales = quantized_weights(w / smooth)
+        packed = kernels.pack_linear([w / smooth], dtype=dtype)
+        found = kernels.linear(254 * np.eye(k, dtype=np.float32), packed).T
+        np.testing.assert_array_equal(found, (254 * whole).astype(np.float32) * column_scales[:, None])
+
+
+def test_rows_made_for_other_weights_are_an_error():
+    kernels, x = Kernels(), np.ones((2, 3), np.float32)
+    w, smooth = [np.ones((4, 3), np.float32)], np.full(3, 2, np.float32)
+    one, same = (kernels.pack_linear(w, dtype="int8") for _ in range(2))
+    rows = kernels.narrow(x, one)
+    assert same_bits(kernels.linear(rows, same), kernels.linear(x, one))
+    others = [
+        kernels.pack_linear(w, dtype="int8", smooth=smooth),
+        kernels.pack_linear(w, dtype="int8 weights"),
+        kernels.pack_linear(w),
+        kernels.pack_linear([np.ones((4, 4), np.float32)], dtype="int8"),
+        Kernels("generic").pack_linear(w, dtype="int8"),
+    ]
+    for other in others[: 5 if kernels.isa != "generic" else 1]:
+        with pytest.raises(InputError, match="x: found rows made for other weights"):
+            other.kernels.linear(rows, other)
+    with pytest.raises(InputError, match="packed: found float32 weights, which read rows as they are"):
+        kernels.narrow(x, kernels.pack_linear([np.ones((4, 3), np.float32)]))
+
+
+@each_isa
+@pytest.mark.parametrize(("m", "n", "k"), [(3, 768, 768), (170, 100, 300), (25, 130, 3072), (70, 49, 7001)])
+def test_every_bit_of_large_products_is_known(kernels, m, n, k):
+    """In several units of work and parts of K, with sections, smoothing and outliers."""
+    rng = np.random.default_rng(m)
+    x, w, b = normal(rng, m, k), [normal(rng, n, k) for _ in range(2)], [normal(rng, n) for _ in range(2)]
+    x[:, 5] *= 100
+    smooth = np.exp2(rng.integers(-5, 5, k)).astype(np.float32)
+    expected = np.concatenate([product(x, *of, smooth=smooth) for of in zip(w, b, strict=True)], axis=1)
+    for dtype in ways(kernels):
+        packed = kernels.pack_linear(w, b, dtype=dtype, smooth=smooth)
+        assert packed.smooth is smooth
+        for threads in THREADS:
+            np.testing.assert_array_equal(kernels.linear(x, packed, num_threads=threads), expected)
+        np.testing.assert_array_equal(kernels.linear(x, packed.section(1)), expected[:, n:])
+
+
+@each_isa
+def test_rounding_in_every_lane(kernels):
+    """Ties to even, both signs, the largest, zeros, in every lane and in the rest behind whole vectors, of
+    rows whose scale is 1, their largest being 127."""
+    width = 2 * lanes(kernels) + 5
+    values = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 126.5, -126.5, 126.4999, -127, 0.0, -0.0, 3.25], np.float32)
+    x = np.zeros((len(values) * (width - 2), width), np.float32)
+    for index, value in enumerate(values):
+        x[index * (width - 2) : (index + 1) * (width - 2)][np.diag_indices(width - 2)] = value
+    x[:, -2:] = 127, -127
+    identity = np.eye(width, dtype=np.float32)
+    for dtype in ways(kernels):
+        as_rows = kernels.linear(x, kernels.pack_linear([127 * identity], dtype=dtype))
+        np.testing.assert_array_equal(as_rows, 127 * np.rint(x))
+        as_weights = kernels.linear(254 * identity, kernels.pack_linear([x], dtype=dtype))
+        np.testing.assert_array_equal(as_weights.T, 254 * np.rint(x))
+
+
+@each_isa
+def test_the_largest_sums_are_exact(kernels):
+    """Where sums pass 2^24, which float32 does not count through, and the longest that fits 32 bits; both
+    signs, and products with the number that zero becomes that wrap around."""
+    for k in (SHORT_CHAIN, CHAIN, 3072, LONGEST):
+        x = np.ones((3, k), np.float32)
+        x[1] = -1
+        x[2, ::2] = -0.999
+        w = np.ones((3, k), np.float32)
+        w[1] = -1
+        w[2, ::2] = -1
+        for dtype in ways(kernels):
+            found = kernels.linear(x, kernels.pack_linear([w], dtype=dtype))
+            np.testing.assert_array_equal(found, product(x, w))
+
+
+def test_longer_sums_are_an_error():
+    with pytest.raises(InputError, match=f"expected at most {LONGEST} columns in int8"):
+        Kernels().pack_linear([np.zeros((1, LONGEST + 1), np.float32)], dtype="int8")
+
+
+@each_isa
+def test_zeros_and_the_smallest_and_largest_numbers(kernels):
+    """Zero stays zero; a row below 2^-100 too, at most losing that; the largest do not become infinite."""
+    k = lanes(kernels) + 3
+    rng = np.random.default_rng(0)
+    x = np.stack([np.zeros(k), np.full(k, 1e-38), np.full(k, 3.4e38), normal(rng, k) * 1e-20]).astype(
+        np.float32
+    )
+    w = normal(rng, 5, k)
+    w[3] = 0
+    for dtype in ways(kernels):
+        y = kernels.linear(x, kernels.pack_linear([w], dtype=dtype))
+        np.testing.assert_array_equal(y, product(x, w))
+        assert (y[0] == 0).all()
+        assert (y[:, 3] == 0).all()
+
+
+@each_isa
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_spoils_its_row_or_column_and_nothing_else(kernels, value):
+    """A maximum may lose NaN: in every lane, first, last and between."""
+    k = 2 * lanes(kernels) + 3
+    rng = np.random.default_rng(1)
+    x, w = normal(rng, k + 2, k), normal(rng, k + 2, k)
+    expected = product(x, w)
+    for dtype in ways(kernels):
+        spoilt = x.copy()
+        spoilt[np.arange(k), np.arange(k)] = value
+        y = kernels.linear(spoilt, kernels.pack_linear([w], dtype=dtype))
+        assert np.isnan(y[:k]).all()
+        np.testing.assert_array_equal(y[k:], expected[k:])
+        assert np.isnan(kernels.linear(spoilt, kernels.pack_linear([w], dtype=dtype), "gelu")[:k]).all()
+        spoilt = w.copy()
+        spoilt[np.arange(k), np.arange(k)] = value
+        y = kernels.linear(x, kernels.pack_linear([spoilt], dtype=dtype))
+        assert np.isnan(y[:, :k]).all()
+        np.testing.assert_array_equal(y[:, k:], expected[:, k:])
+
+
+@each_fast_isa
+def test_a_layer_agrees_with_the_reference(kernels):
+    """But for the few whole numbers that float32's last bit tips over, each of which moves what it enters by
+    a 127th of a row's largest times a weight: some 0.02 here. Odd heads: their attention is float32 on every
+    CPU."""
+    for seed in range(10):
+        layers = [
+            random_layer(of, np.random.default_rng(seed), 63, 3, 256, dtype="int8 weights")
+            for of in (kernels, Kernels("reference"))
+        ]
+        x = normal(np.random.default_rng(100 + seed), 50, 63)
+        found, expected = (run(layer.qkv.kernels, layer, x, [1, 9, 40]) for layer in layers)
+        assert np.abs(found - expected).max() < 0.05
+        assert np.abs(found - expected).mean() < 0.001
+
+
+@each_fast_isa
+def test_a_layer_is_the_same_whatever_multiplies(kernels):
+    """Bit for bit, rows being made by the same instructions."""
+    lengths, threads = [5, 1, 18], 2
+    x = normal(np.random.default_rng(3), sum(lengths), 36)
+    found = []
+    for dtype in ways(kernels):
+        layer = random_layer(kernels, np.random.default_rng(2), 36, 3, 80, dtype=dtype)
+        found.append(run(kernels, layer, x, lengths, threads))
+    assert all(same_bits(other, found[0]) for other in found[1:])
+
+
+def test_memory_is_a_quarter():
+    """And two words more for each output."""
+    kernels, weights = Kernels(), [np.ones((96, 768), np.float32)]
+    quarter = kernels.pack_linear(weights).nbytes // 4
+    assert kernels.pack_linear(weights, dtype="int8").nbytes == quarter + 2 * 4 * 96
+
+
+def test_what_a_cpu_lacks_is_an_error():
+    for isa in available_isas():
+        if isa != "avx2":
+            with pytest.raises(InputError, match=f"found 'int8 pairs', which {isa} kernels do not have"):
+                Kernels(isa).pack_linear([np.ones((2, 2), np.float32)], dtype="int8 pairs")
+
+
+@pytest.mark.parametrize("smooth", [[1, 0], [1, -1], [1, np.nan], [1, np.inf]])
+def test_factors_are_positive_and_finite(smooth):
+    with pytest.raises(InputError, match="smooth: found values that are not finite or not positive"):
+        Kernels().pack_linear(
+            [np.ones((2, 2), np.float32)], dtype="int8", smooth=np.array(smooth, dtype=np.float32)
+        )
+
+
+def test_factors_of_another_length_are_an_error():
+    kernels = Kernels()
+    with pytest.raises(InputError, match=r"smooth: found shape \(3,\), expected \(2\)"):
+        kernels.pack_linear([np.ones((2, 2), np.float32)], dtype="int8", smooth=np.ones(3, np.float32))
+    packed = kernels.pack_linear([np.ones((2, 2), np.float32)], dtype="int8")
+    with pytest.raises(InputError, match="smooth: found list, expected a numpy array"):
+        PackedLinear(kernels, packed.panels, None, 1, 2, 2, "int8", [1.0, 1.0])
+
+
+def test_factors_do_nothing_in_other_types():
+    kernels, rng = Kernels(), np.random.default_rng(0)
+    w, x, smooth = normal(rng, 7, 9), normal(rng, 3, 9), np.full(9, 4, np.float32)
+    for dtype in ("float32", "bfloat16"):
+        packed = kernels.pack_linear([w], dtype=dtype, smooth=smooth)
+        assert packed.smooth is None
+        assert same_bits(kernels.linear(x, packed), kernels.linear(x, kernels.pack_linear([w], dtype=dtype)))
+
+
+@each_fast_isa
+def test_layers_smoothed_differently_follow_each_other(kernels):
+    """The end of a layer is rounded with the next one's factors."""
+    rng, lengths = np.random.default_rng(4), [3, 20]
+    layers = [random_layer(kernels, rng, 64, 4, 256, dtype="int8") for _ in range(3)]
+    assert not same_bits(layers[0].qkv.smooth, layers[1].qkv.smooth)
+    x = normal(rng, sum(lengths), 64)
+    expected = x
+    for layer in layers:
+        expected = run(kernels, layer, expected, lengths)
+    assert same_bits(kernels.encoder(layers, x, starts_of(lengths), Workspace(), num_threads=2), expected)

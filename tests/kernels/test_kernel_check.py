@@ -1,0 +1,74 @@
+"""tests/kernels/kernel_check.c: all kernels without Python, natively and for AArch64 under an emulator."""
+
+from __future__ import annotations
+
+import ast
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from samples.kernels import TESTS
+
+from roberta_c.kernels import available_isas
+
+CSRC = TESTS.parent / "csrc"
+ALWAYS = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{CSRC}"]
+
+
+def isa_flags(x86: bool) -> dict[str, list[str]]:
+    """setup.py's table, file → flags, which importing it would not give: it builds."""
+    for node in ast.parse((TESTS.parent / "setup.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "ISA_FLAGS":
+            return eval(compile(ast.Expression(node.value), "setup.py", "eval"), {"X86": x86})
+    raise AssertionError("setup.py has no ISA_FLAGS")
+
+
+def found(*programs: str) -> str:
+    """The first of these programs that is installed; without any, the test is skipped."""
+    for program in programs:
+        if shutil.which(program):
+            return program
+    pytest.skip(f"not installed: {' or '.join(programs)}")
+
+
+def built(folder: Path, compiler: str, x86: bool, *link_flags: str) -> Path:
+    """kernel_check linked with all of csrc/, each isa_*.c with its own flags as in setup.py."""
+    objects, table = [], isa_flags(x86)
+    for source in [*sorted(CSRC.glob("*.c")), TESTS / "kernels/kernel_check.c"]:
+        objects.append(folder / f"{source.stem}.o")
+        flags = table.get(f"csrc/{source.name}", [])
+        command = [compiler, *ALWAYS, *flags, "-c", str(source), "-o", str(objects[-1])]
+        subprocess.run(command, check=True, timeout=300)
+    program = folder / "kernel_check"
+    subprocess.run(
+        [compiler, *link_flags, *map(str, objects), "-lm", "-o", str(program)], check=True, timeout=60
+    )
+    return program
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_on_this_machine(tmp_path):
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    program = built(tmp_path, found("cc", "gcc", "clang"), x86)
+    for isa in (*available_isas(), "reference"):
+        assert "encoder_layer" in run(str(program), isa)
+
+
+@pytest.mark.parametrize("isa", ["neon", "generic"])
+def test_on_an_emulated_aarch64(isa, aarch64_program):
+    emulator = found("qemu-aarch64", "qemu-aarch64-static")
+    assert "encoder_layer" in run(emulator, str(aarch64_program), isa)
+
+
+@pytest.fixture(scope="module")
+def aarch64_program(tmp_path_factory):
+    found("qemu-aarch64", "qemu-aarch64-static")
+    folder = tmp_path_factory.mktemp("aarch64")
+    return built(folder, found("aarch64-linux-gnu-gcc"), False, "-static")

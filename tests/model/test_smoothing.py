@@ -1,0 +1,64 @@
+"""smoothing: what is done against outliers in int8."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from roberta_c.kernels import Norm
+from roberta_c.model.smoothing import smoothing
+
+
+def norm_of(weight, bias=None) -> Norm:
+    weight = np.asarray(weight, np.float32)
+    return Norm(weight, np.zeros_like(weight) if bias is None else np.asarray(bias, np.float32), 1e-5)
+
+
+def test_smoothing_leaves_ordinary_dimensions_alone():
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((8, 96)).astype(np.float32)]
+    assert smoothing(norm_of(rng.uniform(0.6, 1.4, 96)), weights) is None
+    weight = np.ones(96)
+    weight[7] = 64
+    smooth = smoothing(norm_of(weight), weights)
+    assert (np.delete(smooth, 7) == 1).all()
+
+
+def test_smoothing_splits_an_outlier_between_rows_and_weights():
+    """64 times the rest, by its weight or by its bias, on either side of zero: rows keep 8 times; where
+    weights are 16 times smaller there, they take 4 times as much; where they are 64 times larger, they have
+    their share already."""
+    ones = np.ones((4, 96), np.float32)
+    for value in (64.0, -64.0):
+        large = np.ones(96)
+        large[7] = value
+        for norm in (norm_of(large), norm_of(np.ones(96), np.where(large == 1, 0, value))):
+            for factor, expected in ((1, 1 / 8), (1 / 16, 1 / 32), (64, 1), (1000, 1)):
+                weights = [ones.copy(), ones.copy()]
+                for one in weights:
+                    one[:, 7] *= factor
+                smooth = smoothing(norm, weights)
+                assert smooth.dtype == np.float32
+                assert smooth[7] == expected
+    weights[1][:, 7] = 0  # what is zero takes all, and the other matrix's is what counts
+    weights[0][:, 7] = 1
+    assert smoothing(norm_of(large), weights)[7] == 1 / 8
+    weights[0][:, 7] = 0
+    assert smoothing(norm_of(large), weights)[7] == 2.0**-20
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_smoothing_of_what_is_not_finite_is_none(value):
+    weight = np.ones(96)
+    weight[[3, 4]] = 50
+    for norm in (norm_of(np.where(np.arange(96) == 5, value, weight)), norm_of(np.zeros(96))):
+        assert smoothing(norm, [np.ones((4, 96), np.float32)]) is None
+    spoilt = np.ones((4, 96), np.float32)
+    spoilt[2, 3] = value
+    smooth = smoothing(norm_of(weight), [spoilt])
+    if np.isnan(value):
+        assert smooth is None
+    else:  # weights that large take nothing more
+        assert smooth[3] == 1
+        assert smooth[4] < 1
+    assert smoothing(norm_of(np.full(96, 7.0)), [spoilt]) is None

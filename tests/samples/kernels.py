@@ -1,0 +1,177 @@
+"""Shared by the kernel tests: every instruction set as a parameter, and arrays in guarded memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import roberta_c
+from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas, known_isas
+
+U = 2.0**-24  # the unit roundoff of float32
+THREADS = (1, 2, 3, 5, 8)
+TESTS = Path(__file__).parent.parent
+CANARY = np.uint32(0x7FA5A5A5)  # a signalling NaN: read, it spoils a result; overwritten, it is missed
+
+
+def _isa_case(isa: str):
+    if isa == "reference" or isa in available_isas():
+        return pytest.param(Kernels(isa), id=isa)
+    return pytest.param(None, id=isa, marks=pytest.mark.skip(reason=f"this CPU or build lacks {isa}"))
+
+
+each_isa = pytest.mark.parametrize("kernels", [_isa_case(isa) for isa in (*known_isas(), "reference")])
+each_fast_isa = pytest.mark.parametrize("kernels", [_isa_case(isa) for isa in known_isas()])
+
+# Every way to multiply in less than float32, on every instruction set ("int8 pairs": AVX2 alone has it).
+LOWER = ("bfloat16", "bfloat16 weights", "int8", "int8 weights")
+each_lower = pytest.mark.parametrize(
+    ("kernels", "dtype"),
+    [
+        pytest.param(*_isa_case(isa).values, dtype, id=f"{isa}-{dtype}", marks=_isa_case(isa).marks)
+        for isa in known_isas()
+        for dtype in (*LOWER, *(["int8 pairs"] if isa == "avx2" else []))
+    ],
+)
+
+
+def lanes(kernels: Kernels) -> int:
+    """Floats in a vector."""
+    return {"avx512": 16, "avx2": 8, "neon": 4, "generic": 4, "reference": 1}[kernels.isa]
+
+
+def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and bool((one.view(np.uint32) == other.view(np.uint32)).all())
+
+
+def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> np.ndarray:
+    return (rng.standard_normal(shape) * scale).astype(np.float32)
+
+
+def starts_of(lengths: list[int]) -> np.ndarray:
+    return np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+
+
+def random_layer(
+    kernels: Kernels,
+    rng: np.random.Generator,
+    hidden: int,
+    heads: int,
+    up: int,
+    activation: str = "gelu",
+    dtype: str = "float32",
+) -> PackedLayer:
+    """An encoder layer of random weights, scaled so that attention is far from uniform; of int8, smoothed."""
+
+    def linear(n: int, k: int, sections: int = 1) -> PackedLinear:
+        weights = [normal(rng, n, k, scale=1.5 / np.sqrt(k)) for _ in range(sections)]
+        biases = [normal(rng, n, scale=0.1) for _ in range(sections)]
+        smooth = np.exp2(rng.integers(-2, 3, k)).astype(np.float32) if dtype.startswith("int8") else None
+        return kernels.pack_linear(weights, biases, dtype=dtype, smooth=smooth)
+
+    def norm() -> Norm:
+        return Norm(1 + normal(rng, hidden, scale=0.1), normal(rng, hidden, scale=0.1), 1e-5)
+
+    return PackedLayer(
+        linear(hidden, hidden, 3),
+        linear(hidden, hidden),
+        norm(),
+        linear(up, hidden),
+        linear(hidden, up),
+        norm(),
+        heads,
+        activation,
+    )
+
+
+def in_a_process(
+    *arguments: str, timeout: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a Python that finds this package and the tests' modules."""
+    paths = os.pathsep.join([str(Path(roberta_c.__file__).parent.parent), str(TESTS)])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+        check=False,
+    )
+
+
+# ---- guarded memory ------------------------------------------------------------------------------------
+
+MARGIN = 64  # 32-bit words of canary on either side: two tile rows
+
+# Where arrays start behind a 64-byte line. At 0 a workspace starts where its buffer does, so that a write
+# before it shows; at 4 it ends one float before its buffer does, so that a write behind it shows.
+each_place = pytest.mark.parametrize("first_byte", [0, 4])
+
+
+def guarded(array: np.ndarray, first_byte: int = 4) -> np.ndarray:
+    """A copy of `array` amid canaries, `first_byte` (or its dtype's alignment) behind a 64-byte line."""
+    first_byte = -(-first_byte // array.itemsize) * array.itemsize
+    buffer = np.full(array.nbytes // 4 + 2 * MARGIN + 17, CANARY, dtype=np.uint32).view(np.uint8)
+    first = 4 * MARGIN + (first_byte - (buffer.ctypes.data + 4 * MARGIN)) % 64
+    view = buffer[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def assert_canaries(view: np.ndarray) -> None:
+    """Fails unless all bytes around a guarded array still are canaries."""
+    buffer = view
+    while isinstance(buffer.base, np.ndarray):
+        buffer = buffer.base
+    found = buffer.view(np.uint8).copy()
+    first = view.ctypes.data - buffer.ctypes.data
+    assert first >= 4 * MARGIN
+    assert len(found) - first - view.nbytes >= 4 * MARGIN
+    expected = np.full(len(found) // 4, CANARY).view(np.uint8)
+    found[first : first + view.nbytes] = expected[first : first + view.nbytes]
+    assert (found == expected).all(), "a kernel wrote outside its array"
+
+
+class CanaryNumpy:
+    """numpy, but `empty` gives memory full of canaries amid more of them; stands in for `_kernels.np`."""
+
+    def __init__(self, first_byte: int) -> None:
+        self.first_byte = first_byte
+        self.given: list[np.ndarray] = []
+
+    def __getattr__(self, name: str):
+        return getattr(np, name)
+
+    def empty(self, shape, dtype) -> np.ndarray:
+        assert dtype == np.float32
+        view = guarded(np.full(shape, CANARY).view(np.float32), self.first_byte)
+        self.given.append(view)
+        return view
+
+    def empty_like(self, array: np.ndarray) -> np.ndarray:
+        return self.empty(array.shape, array.dtype)
+
+    def concatenate(self, arrays) -> np.ndarray:
+        together = np.concatenate(arrays)
+        placed = self.empty(together.shape, together.dtype)
+        placed[...] = together
+        return placed
+
+
+@contextmanager
+def guarded_outputs(monkeypatch: pytest.MonkeyPatch, first_byte: int) -> Iterator[None]:
+    """While inside, every array that the kernels' door makes lies amid canaries, checked at the end."""
+    canary_numpy = CanaryNumpy(first_byte)
+    with monkeypatch.context() as patch:
+        patch.setattr(_kernels, "np", canary_numpy)
+        yield
+    assert canary_numpy.given
+    for view in canary_numpy.given:
+        assert_canaries(view)

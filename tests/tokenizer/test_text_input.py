@@ -1,0 +1,268 @@
+"""What a tokenizer call accepts as text and arguments, what it refuses, and what it returns."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples.tokenizers import assert_one_line, make_bpe_folder, write
+
+from roberta_c.errors import InputError
+from roberta_c.tokenizer import AutoTokenizer, BatchEncoding, RobertaTokenizerFast
+
+
+@pytest.fixture(scope="module")
+def roberta(tweet_sentiment_small) -> RobertaTokenizerFast:
+    """Shared: tests that change a tokenizer make their own."""
+    return AutoTokenizer.from_pretrained(tweet_sentiment_small)
+
+
+@pytest.fixture
+def bpe_folder(tmp_path) -> Path:
+    return make_bpe_folder(tmp_path / "bpe")
+
+
+# Text
+
+
+BAD_TEXT = {
+    "None": ((None,), "text is NoneType, expected str"),
+    "bytes": ((b"abc",), "text is bytes b'abc', expected str"),
+    "NaN": ((float("nan"),), "text is float nan, expected str"),
+    "int": ((5,), "text is int 5, expected str"),
+    "array": ((np.array(["a"]),), "text is ndarray"),
+    "generator": ((iter("ab"),), "text is str_"),
+    "dict": (({"text": "a"},), "text is dict"),
+    "None in a batch": ((["a", None],), "text[1] is NoneType, expected str"),
+    "NaN in a batch": ((["a", "b", float("nan")],), "text[2] is float nan"),
+    "bytes in a batch": (([b"a"],), "text[0] is bytes"),
+    "empty list in a batch": (([[]],), "text[0] is a list of 0"),
+    "three in a row": (([["a", "b", "c"]],), "text[0] is a list of 3"),
+    "half a pair": (([("a", None)],), "text[0] is a tuple of 2"),
+    "pair among texts": ((["a", ("b", "c")],), "text[1] is a tuple of 2, expected str"),
+    "text among pairs": (([("b", "c"), "a"],), "text[1] is str 'a', expected a pair"),
+    "None as text of a pair": ((None, "b"), "text is NoneType"),
+    "int as text_pair": (("a", 5), "text_pair is int 5, expected str"),
+    "list as text_pair of a text": (("a", ["b"]), "text_pair is a list of 1, expected str"),
+    "text as text_pair of a list": ((["a"], "b"), "text_pair is str 'b', expected a list"),
+    "fewer text_pairs": ((["a", "b"], ["c"]), "text has 2 texts and text_pair 1"),
+    "None in text_pair": ((["a", "b"], ["c", None]), "text_pair[1] is NoneType"),
+    "pairs with text_pair": (([("a", "b")], ["c"]), "text[0] is a tuple of 2"),
+    "surrogate": (("ab\ud800c",), "text holds the lone surrogate U+D800 at position 2"),
+    "surrogate in a batch": ((["a", "\udfff"],), "text[1] holds the lone surrogate U+DFFF at position 0"),
+    "surrogate in a text_pair": (
+        (["a", "b"], ["c", "d\ud8ab"]),
+        "text_pair[1] holds the lone surrogate U+D8AB",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXT)
+def test_bad_text(roberta, name):
+    arguments, fragment = BAD_TEXT[name]
+    for call in (roberta, roberta.encode):
+        with pytest.raises(InputError) as raised:
+            call(*arguments)
+        assert_one_line(raised.value, fragment)
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("not split", "text is str 'not split', expected a list of str"),
+        (["a", 5], "text[0] is str 'a', expected a list of str"),
+        ([["a"], "b"], "text[1] is str 'b'"),
+        ([["a"], ["b", None]], "text[1] is a list of 2"),
+        ([["a"], ["b\ud800"]], "text[1] holds the lone surrogate"),
+    ],
+)
+def test_bad_words(roberta, text, fragment):
+    with pytest.raises(InputError) as raised:
+        roberta(text, is_split_into_words=True)
+    assert_one_line(raised.value, fragment)
+
+
+class Hostile(str):
+    """A str whose every method lies or fails."""
+
+    def __len__(self):
+        raise RuntimeError("len")
+
+    def __str__(self):
+        return "something else"
+
+    def __eq__(self, other):
+        raise RuntimeError("eq")
+
+    def __iter__(self):
+        raise RuntimeError("iter")
+
+    def encode(self, *arguments):
+        raise RuntimeError("encode")
+
+    __hash__ = None
+
+
+def test_accepted_text(roberta):
+    """Empty text, an empty batch, subclasses of str, NUL: each has one result."""
+    assert roberta("").input_ids == [0, 2]
+    assert roberta(["", " "]).input_ids == [[0, 2], [0, 1437, 2]]
+    assert roberta([]).data == {"input_ids": [], "attention_mask": []}
+    assert roberta([], [], padding=True).data == {"input_ids": [], "attention_mask": []}
+    for arguments in ({}, {"padding": True}, {"truncation": True}, {"padding": "max_length"}):
+        empty = roberta([], return_tensors="np", return_offsets_mapping=True, **arguments)
+        assert empty["input_ids"].shape == empty["attention_mask"].shape == (0, 0) or arguments
+        assert empty["input_ids"].dtype == np.int64
+    assert roberta(Hostile("Hello world")).input_ids == roberta("Hello world").input_ids
+    assert roberta([Hostile("a"), "b"]).input_ids == roberta(["a", "b"]).input_ids
+    assert roberta(np.str_("abc")).input_ids == roberta("abc").input_ids
+    assert roberta.decode(roberta("a\x00b").input_ids, skip_special_tokens=True) == "a\x00b"
+    assert roberta(("a", "b")).input_ids == roberta(["a", "b"]).input_ids
+    assert roberta([["a", "b"]]).input_ids == roberta([("a", "b")]).input_ids == [roberta("a", "b").input_ids]
+
+
+def test_an_empty_second_text_is_a_second_text(roberta):
+    """Alone as in a batch (transformers drops it when alone)."""
+    assert roberta("a", "").input_ids == [0, 102, 2, 2, 2]
+    assert roberta(["a"], [""]).input_ids == roberta([("a", "")]).input_ids == [[0, 102, 2, 2, 2]]
+
+
+def test_long_text(roberta):
+    text = "word " * 200_000
+    assert len(roberta(text, truncation=True).input_ids) == 512
+    assert len(roberta("\u0301" * 100_000, truncation=True).input_ids) == 512
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        ({"padding": "longst"}, "padding is 'longst', expected True, False or one of longest"),
+        ({"padding": 1}, "padding is 1"),
+        ({"padding": None}, "padding is None"),
+        ({"truncation": "first"}, "truncation is 'first', expected True, False or one of longest_first"),
+        ({"truncation": 0}, "truncation is 0"),
+        ({"truncation": ""}, "truncation is ''"),
+        ({"max_length": 0}, "max_length is 0, expected an integer from 1 to 2147483647"),
+        ({"max_length": 10**30}, "max_length is 1000000000000000000000000000000, expected an integer"),
+        ({"max_length": -3}, "max_length is -3"),
+        ({"max_length": 7.5}, "max_length is 7.5"),
+        ({"max_length": "7"}, "max_length is '7'"),
+        ({"max_length": True}, "max_length is True"),
+        ({"max_length": 1}, "truncation to 1 tokens leaves -1"),
+        ({"max_length": 6, "stride": 4}, "leaves 4 beside the special tokens, expected more than stride=4"),
+        ({"stride": -1}, "stride is -1"),
+        ({"pad_to_multiple_of": 0}, "pad_to_multiple_of is 0"),
+        ({"padding": True, "truncation": True, "max_length": 9, "pad_to_multiple_of": 8}, "no multiple"),
+        ({"padding_side": "middle"}, "padding_side: expected 'right' or 'left', found 'middle'"),
+        ({"return_tensors": "pt"}, "return_tensors is 'pt', expected 'np'"),
+        ({"return_tensors": "tf"}, "return_tensors is 'tf', expected 'np'"),
+        ({"return_tensors": True}, "return_tensors is True"),
+    ],
+)
+def test_bad_argument(roberta, arguments, fragment):
+    for texts in ("a", ["a", "b"], []):
+        if texts == [] and "leaves" in fragment:
+            continue
+        with pytest.raises(InputError) as raised:
+            roberta(texts, **arguments)
+        assert_one_line(raised.value, fragment)
+
+
+def test_truncation_that_cannot_be(roberta):
+    text = "one two three four five six seven eight"
+    for arguments in (
+        {"truncation": "only_second", "max_length": 5},
+        {"text_pair": text, "truncation": "only_first", "max_length": 5},
+    ):
+        with pytest.raises(InputError) as raised:
+            roberta(text, **arguments)
+        cut = f"(truncation='{arguments['truncation']}' to 5): 'Truncation error: "
+        assert_one_line(raised.value, "the tokenizers library refuses the text", cut)
+
+
+def test_rows_of_different_length(roberta):
+    with pytest.raises(InputError) as raised:
+        roberta(["a", "a b c d"], return_tensors="np")
+    assert_one_line(raised.value, "have 3, 6 tokens", "padding=True")
+    with pytest.raises(InputError) as raised:
+        roberta(["a"] * 20 + ["a b"], return_tensors="np")
+    assert_one_line(raised.value, "3, 3, 3, 3, 3, 3, 3, 3, … tokens")
+    with pytest.raises(InputError):
+        roberta(["a b c d e f", "a"], padding="max_length", max_length=4, return_tensors="np")
+
+
+def test_padding_needs_a_pad_token(bpe_folder, tmp_path):
+    AutoTokenizer.from_pretrained(bpe_folder).save_pretrained(tmp_path)
+    write(tmp_path, "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
+    with pytest.raises(InputError, match="pad_token"):
+        AutoTokenizer.from_pretrained(tmp_path)(["a"], padding=True)
+
+
+def test_decode_arguments(roberta):
+    expected = " the,"
+    for ids in ([5, 6], (5, 6), np.array([5, 6]), {"input_ids": [5, 6]}, [np.int32(5), np.uint8(6)]):
+        assert roberta.decode(ids) == expected
+    assert roberta.decode(5) == roberta.decode(np.int64(5)) == " the"
+    assert roberta.decode([]) == ""
+    rows = [[5, 6], [5]]
+    assert roberta.decode(rows) == roberta.batch_decode(rows) == [" the,", " the"]
+    assert roberta.batch_decode(np.array([[5, 6]])) == roberta.batch_decode([np.array([5, 6])]) == [" the,"]
+    assert roberta.batch_decode([5, 6]) == [" the,"]
+    assert roberta.decode([5, 10**6]) == " the"  # as transformers, which has no text for it either
+    assert roberta.convert_ids_to_tokens(np.int64(5)) == "Ġthe"
+    for bad in (-1, [-100], [5.0], ["5"], "5", None, [None], 2**32, np.array([0.5])):
+        for method in (roberta.decode, roberta.convert_ids_to_tokens):
+            with pytest.raises(InputError) as raised:
+                method(bad)
+            assert_one_line(raised.value)
+    for bad in (5, None, [5], b"a"):
+        with pytest.raises(InputError):
+            roberta.convert_tokens_to_ids(bad)
+        with pytest.raises(InputError):
+            roberta.convert_tokens_to_string(bad if isinstance(bad, list) else "text")
+
+
+# BatchEncoding
+
+
+def test_batch_encoding_is_a_mapping(roberta):
+    encoded = roberta(["a", "b c"], padding=True, return_tensors="np")
+    assert isinstance(encoded, BatchEncoding)
+    assert {**encoded}.keys() == {"input_ids", "attention_mask"}
+    assert encoded.input_ids is encoded["input_ids"]
+    assert encoded.to("cpu") is encoded
+    assert encoded.tokens(0) == ["<s>", "a", "</s>", "<pad>"]
+    assert encoded.encodings[0].attention_mask == [1, 1, 1, 0]
+    assert encoded[1].ids == encoded["input_ids"][1].tolist()
+    assert encoded.token_to_chars(1, -2) == (2, 3)
+    lists = roberta(["a", "b"])
+    assert lists.convert_to_tensors("np")["input_ids"].shape == (2, 3)
+    for wrong in (
+        lambda: encoded.to("cuda"),
+        lambda: encoded.tokens(7),
+        lambda: encoded.token_to_chars(0, 99),
+        lambda: encoded.char_to_token(0, -1),
+        lambda: roberta(["a", "b c"]).convert_to_tensors("np"),
+        lambda: lists.convert_to_tensors("pt"),
+        lambda: BatchEncoding({"input_ids": [1]}).tokens(),
+    ):
+        with pytest.raises(InputError) as raised:
+            wrong()
+        assert_one_line(raised.value)
+    with pytest.raises(AttributeError):
+        encoded.nothing  # noqa: B018
+    with pytest.raises(KeyError):
+        encoded["nothing"]
+
+
+def test_batch_encoding_copies(roberta):
+    encoded = roberta(["a", "b c"], padding=True)
+    for other in (copy.copy(encoded), copy.deepcopy(encoded), pickle.loads(pickle.dumps(encoded))):
+        assert other.data == encoded.data
+        assert other.tokens(0) == ["<s>", "a", "</s>", "<pad>"]

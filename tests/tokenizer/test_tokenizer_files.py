@@ -1,0 +1,258 @@
+"""Malformed and hostile tokenizer files: each a TokenizerFileError on one line, naming file and reason."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from samples.tokenizers import (
+    VOCAB,
+    assert_one_line,
+    make_bpe_folder,
+    make_unigram_folder,
+    unigram_proto,
+    write,
+)
+
+from roberta_c.errors import InputError, ModelFileError, TokenizerFileError
+from roberta_c.tokenizer import AutoTokenizer
+
+
+@pytest.fixture
+def bpe_folder(tmp_path) -> Path:
+    return make_bpe_folder(tmp_path / "bpe")
+
+
+@pytest.fixture
+def unigram_folder(tmp_path) -> Path:
+    return make_unigram_folder(tmp_path / "unigram")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"max_position_embeddings": "514"},
+        {"max_position_embeddings": 2, "pad_token_id": 1},
+        {"max_position_embeddings": 514, "pad_token_id": -1},
+        {"model_type": 5},
+        "[]",
+        "{",
+    ],
+)
+def test_bad_config(bpe_folder, config):
+    write(bpe_folder, "config.json", config)
+    with pytest.raises(ModelFileError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, str(bpe_folder / "config.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fragment"),
+    [
+        ("added_tokens.json", {"<new>": 99}, "has id 11, expected 99"),
+        ("added_tokens.json", {"a": 11}, "has id 4, expected 11"),
+        ("added_tokens.json", {"<new>": "11"}, "'<new>' has id '11'"),
+        ("added_tokens.json", {"x": 11, "y": 11}, "id 11 is used twice"),
+        ("added_tokens.json", [], "JSON list, expected an object"),
+        ("special_tokens_map.json", {"mask_token": "[MASK]"}, "mask_token '[MASK]' is not in the vocabulary"),
+        ("special_tokens_map.json", {"mask_token": 5}, "mask_token: expected a token"),
+        ("special_tokens_map.json", {"mask_token": {"lstrip": True}}, "mask_token: expected a token"),
+        ("special_tokens_map.json", {"mask_token": {"content": "a", "lstrip": 1}}, "expected a token"),
+        ("special_tokens_map.json", {"additional_special_tokens": "x"}, "expected a list of tokens"),
+        ("special_tokens_map.json", {"cls_token": None}, "cls_token is null"),
+        ("special_tokens_map.json", "{", "not JSON"),
+        ("special_tokens_map.json", '{"a": NaN}', "NaN"),
+        ("special_tokens_map.json", '{"a": 1, "a": 2}', "the key 'a'"),
+        ("special_tokens_map.json", "[" * 200_000, "nested deeper than 100 levels"),
+        ("special_tokens_map.json", '{"a": ' + "9" * 5000 + "}", "5000 digits"),
+        ("special_tokens_map.json", "\ufeff{}", "JSON"),
+        (
+            "tokenizer_config.json",
+            {"model_max_length": "512"},
+            "model_max_length: expected a positive number",
+        ),
+        ("tokenizer_config.json", {"model_max_length": 0}, "model_max_length: expected a positive number"),
+        ("tokenizer_config.json", {"max_len": -1}, "model_max_length: expected a positive number"),
+        ("tokenizer_config.json", {"padding_side": "top"}, "padding_side: expected 'right' or 'left'"),
+        ("tokenizer_config.json", {"add_prefix_space": "yes"}, "add_prefix_space: expected true or false"),
+        ("tokenizer_config.json", {"model_input_names": "input_ids"}, "expected a list of names"),
+        ("tokenizer_config.json", {"added_tokens_decoder": []}, "added_tokens_decoder is []"),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"x": {}}}, "malformed entry 'x'"),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"4": {"lstrip": 1}}}, "added_tokens_decoder[4]"),
+    ],
+)
+def test_bad_settings_file(bpe_folder, name, content, fragment):
+    write(bpe_folder, name, content)
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, str(bpe_folder), fragment)
+
+
+GOOD_VOCAB = {token: index for index, token in enumerate(VOCAB)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fragment"),
+    [
+        ("vocab.json", "", "the file is empty"),
+        ("vocab.json", "{}", "expected tokens, found an empty object"),
+        ("vocab.json", "[]", "JSON list, expected an object"),
+        ("vocab.json", '{"a": 0,', "not JSON"),
+        ("vocab.json", '{"a": 0, "a": 1}', "the key 'a'"),
+        ("vocab.json", {**GOOD_VOCAB, "x": 11.0}, "the id of 'x' is 11.0"),
+        ("vocab.json", {**GOOD_VOCAB, "x": True}, "the id of 'x' is True"),
+        ("vocab.json", {**GOOD_VOCAB, "x": "11"}, "the id of 'x' is '11'"),
+        ("vocab.json", {**GOOD_VOCAB, "x": 12}, "must be 0 to 11: found 12, missing 11"),
+        ("vocab.json", {**GOOD_VOCAB, "x": -1}, "must be 0 to 11: found -1, missing 11"),
+        ("vocab.json", {**GOOD_VOCAB, "x": 10**30}, "missing 11"),
+        ("vocab.json", {**GOOD_VOCAB, "x": 4}, "id 4 is used twice, by 'a' and 'x'"),
+        ("vocab.json", {**GOOD_VOCAB, "x\ud800": 11}, r"'x\ud800' holds a lone surrogate"),
+        ("vocab.json", {"<S>" if k == "<s>" else k: v for k, v in GOOD_VOCAB.items()}, "'<s>' is missing"),
+        (
+            "vocab.json",
+            {"[M]" if k == "<mask>" else k: v for k, v in GOOD_VOCAB.items()},
+            "mask_token '<mask>'",
+        ),
+        ("vocab.json", {"[P]" if k == "<pad>" else k: v for k, v in GOOD_VOCAB.items()}, "pad_token '<pad>'"),
+        ("vocab.json", "version https://git-lfs.github.com/spec/v1\noid sha256:00", "Git LFS pointer"),
+        ("vocab.json", "<!DOCTYPE html><html></html>", "an HTML page"),
+        ("merges.txt", "a z\n", "line 1, 'a z': token 'z' is not in the vocabulary"),
+        ("merges.txt", "#version: 0.2\na b\nb a\n", "line 3, 'b a': token 'ba' is not in the vocabulary"),
+        ("merges.txt", "#merges\na b\n", "line 1 is '#merges', expected two tokens"),
+        ("merges.txt", "#version: 0.2\n#version: 0.2\na b\n", "line 2, '#version: 0.2'"),
+        ("merges.txt", "a b\n\na b\n", "line 2 is '', expected two tokens"),
+        ("merges.txt", "a  b\n", "line 1 is 'a  b', expected two tokens"),
+        ("merges.txt", "a b c\n", "line 1 is 'a b c', expected two tokens"),
+        ("merges.txt", " ab\n", "line 1 is ' ab', expected two tokens"),
+        ("merges.txt", "a b\n<unk> <mask>\n", "line 2, '<unk> <mask>': token '<unk><mask>' is not"),
+        ("merges.txt", "{not merges", "line 1, '{not merges': token '{not' is not"),
+    ],
+)
+def test_bad_byte_level_bpe(bpe_folder, name, content, fragment, capfd):
+    write(bpe_folder, name, content)
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, str(bpe_folder), fragment)
+    assert capfd.readouterr().err == ""  # no Rust panic on the way
+
+
+def test_file_that_is_none(bpe_folder):
+    (bpe_folder / "vocab.json").write_bytes(b'{"\xff": 0}')
+    with pytest.raises(TokenizerFileError, match="byte 2"):
+        AutoTokenizer.from_pretrained(bpe_folder)
+    (bpe_folder / "vocab.json").unlink()
+    os.mkfifo(bpe_folder / "vocab.json")
+    with pytest.raises(TokenizerFileError, match="special file"):
+        AutoTokenizer.from_pretrained(bpe_folder)
+    (bpe_folder / "vocab.json").unlink()
+    (bpe_folder / "vocab.json").mkdir()
+    with pytest.raises(TokenizerFileError, match="directory"):
+        AutoTokenizer.from_pretrained(bpe_folder)
+
+
+@pytest.mark.parametrize(
+    "content", ["a b\nĠ c", "#version: 0.2\r\na b\r\nĠ c\r\n\r\n", "#version: 1\na b\nĠ c\n\n\n"]
+)
+def test_forms_of_merges(bpe_folder, content):
+    (bpe_folder / "merges.txt").write_bytes(content.encode())
+    assert AutoTokenizer.from_pretrained(bpe_folder)("ab c").input_ids == [0, 8, 9, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "fragment"),
+    [
+        (lambda m: m.trainer_spec.__setattr__("model_type", 2), "model_type is 2, expected 1"),
+        (lambda m: m.trainer_spec.__setattr__("byte_fallback", True), "byte_fallback"),
+        (lambda m: m.pieces.add(piece="<0x00>", score=0, type=6), "byte_fallback"),
+        (lambda m: m.normalizer_spec.__setattr__("add_dummy_prefix", False), "add_dummy_prefix"),
+        (lambda m: m.pieces[0].__setattr__("type", 1), "the first pieces are '<unk>', '<s>', '</s>'"),
+        (lambda m: m.pieces.add(piece="<mask>", score=0), "'<mask>' has two ids"),
+        (lambda m: m.pieces.add(piece="<pad>", score=0), "'<pad>' has two ids"),
+        (lambda m: m.normalizer_spec.__setattr__("precompiled_charsmap", b"\xff" * 9), "refuses it"),
+    ],
+)
+def test_bad_sentencepiece(unigram_folder, change, fragment):
+    model = unigram_proto()
+    change(model)
+    path = unigram_folder / "sentencepiece.bpe.model"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(unigram_folder)
+    assert_one_line(raised.value, str(path), fragment)
+
+
+def test_hostile_charsmap_is_an_error_in_use(unigram_folder):
+    """A character map that only panics when text meets it."""
+    model = unigram_proto()
+    model.normalizer_spec.precompiled_charsmap = b"\x08\0\0\0" + b"\xff" * 8
+    (unigram_folder / "sentencepiece.bpe.model").write_bytes(model.SerializeToString())
+    tokenizer = AutoTokenizer.from_pretrained(unigram_folder)
+    with pytest.raises(InputError) as raised:
+        tokenizer("a b")
+    assert_one_line(raised.value, "tokenizers library refuses")
+
+
+def test_user_defined_symbols(unigram_folder):
+    model = unigram_proto([("<sym>", 0, 4)])
+    (unigram_folder / "sentencepiece.bpe.model").write_bytes(model.SerializeToString())
+    tokenizer = AutoTokenizer.from_pretrained(unigram_folder)
+    assert tokenizer.tokenize("b<sym>b") == ["▁", "b", "<sym>", "▁", "b"]
+    assert tokenizer.decode([7], skip_special_tokens=True) == "<sym>"
+
+
+@pytest.fixture
+def tokenizer_json(bpe_folder) -> tuple[Path, dict]:
+    AutoTokenizer.from_pretrained(bpe_folder).save_pretrained(bpe_folder)
+    path = bpe_folder / "tokenizer.json"
+    return path, json.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("change", "fragment"),
+    [
+        (lambda j: j["model"].update(merges=[["<mask>", "<mask>"]]), "not all in the vocabulary"),
+        (lambda j: j["model"].update(merges=["<mask> <mask>"]), "not all in the vocabulary"),
+        (lambda j: j["model"].update(merges=[["a", "zz"]]), "model.merges[0]"),
+        (lambda j: j["model"].update(merges=[["a"]]), "expected two tokens"),
+        (lambda j: j["model"].update(merges={"a": "b"}), "model.merges a list"),
+        (lambda j: j["model"].update(continuing_subword_prefix="##"), "not all in the vocabulary"),
+        (lambda j: j["model"].update(type="Neural"), "refuses it"),
+        (lambda j: j["model"]["vocab"].update(x=-5), "refuses it"),
+        (lambda j: j.update(pre_tokenizer={"type": "Quantum"}), "refuses it"),
+        (
+            lambda j: j.update(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
+            "refuses it",
+        ),
+        (lambda j: j.pop("model"), "refuses it"),
+        (lambda j: j["added_tokens"].clear() or j["model"]["vocab"].pop("<mask>"), "mask_token '<mask>'"),
+        (
+            lambda j: j.update(
+                post_processor={
+                    "type": "TemplateProcessing",
+                    "single": [{"SpecialToken": {"id": "<q>", "type_id": 0}}],
+                    "pair": [{"SpecialToken": {"id": "<q>", "type_id": 0}}],
+                    "special_tokens": {},
+                }
+            ),
+            "refuses it",
+        ),
+    ],
+)
+def test_bad_tokenizer_json(tokenizer_json, change, fragment):
+    path, content = tokenizer_json
+    change(content)
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(path.parent)
+    assert_one_line(raised.value, str(path), fragment)
+
+
+def test_every_truncation_of_tokenizer_json(tokenizer_json):
+    path, _ = tokenizer_json
+    data = path.read_bytes().rstrip()
+    for end in range(0, len(data), 97):
+        path.write_bytes(data[:end])
+        with pytest.raises(TokenizerFileError):
+            AutoTokenizer.from_pretrained(path.parent)
