@@ -31,6 +31,9 @@ ISA_FLAGS = {
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
+# Flags that only GCC has. Without this one, GCC 12 copies accumulators in int8's tile of 9 x 48: 57 instructions a
+# step instead of 45.
+GCC_FLAGS = {"csrc/isa_avx512_vnni.c": ["-fira-region=all"]}
 # Files that are stubs without their flags, for compilers or assemblers older than the instructions.
 OPTIONAL = {
     "csrc/isa_avx512_bf16.c": ("AVX512-BF16", "vdpbf16ps %zmm0, %zmm1, %zmm2"),
@@ -66,6 +69,9 @@ class BuildKernels(build_ext):
             print("warning: the C compiler has no OpenMP: building for one thread", file=sys.stderr)
             openmp = []
 
+        nothing = "int main(void) { return 0; }\n"
+        gcc_flags = {source: flags for source, flags in GCC_FLAGS.items() if self.links(nothing, flags)}
+
         def compiled(source, flags):
             if source in OPTIONAL and flags:
                 name, instruction = OPTIONAL[source]
@@ -76,7 +82,7 @@ class BuildKernels(build_ext):
                 [source],
                 output_dir=self.build_temp,
                 include_dirs=ext.include_dirs,
-                extra_postargs=[*COMPILE_FLAGS, "-Wall", "-Wextra", *flags],
+                extra_postargs=[*COMPILE_FLAGS, "-Wall", "-Wextra", *flags, *gcc_flags.get(source, [])],
                 depends=ext.depends,
             )
 

@@ -63,7 +63,7 @@ def call_of(
     x, out = rng.standard_normal((m, k), dtype=np.float32), aligned_empty((m, sections * n))
     activation = "gelu" if name == "up" else "none"
     residual = rng.standard_normal((m, n), dtype=np.float32) if name == "down" else None
-    rows = x if packed[0].dtype == "float32" else kernels.narrow(x, packed[0])
+    rows = x if packed[0].dtype == "float32" else kernels.convert_rows(x, packed[0])
     copies = itertools.cycle(packed)
 
     def call() -> None:

@@ -47,9 +47,6 @@ struct rc_panel_unit {
     const rc_word *next_panel;
 };
 
-/* Takes the next free work unit of a step; the count restarts at 0 at every barrier. */
-size_t rc_next_unit(rc_team *team);
-
 /* One function for each isa_*.c file.  A base set (generic, avx2, …) fills the table.  An extension of a set
  * (avx512_vnni, …) replaces the entries that its instructions compute faster.  Where a file was compiled
  * without the instructions, its function changes nothing and returns 0, else 1. */

@@ -249,6 +249,9 @@ void rc_team_init(rc_team *team);
 /* The barrier: returns when all nth threads have called it. */
 void rc_team_wait(rc_team *team, size_t nth);
 
+/* Takes the next free work unit of a step.  Between two steps that take units stands a barrier. */
+size_t rc_next_unit(rc_team *team);
+
 /* ---- kernels ----------------------------------------------------------------------------------------- */
 
 typedef struct rc_kernels rc_kernels;

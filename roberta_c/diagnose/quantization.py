@@ -302,7 +302,7 @@ def _answers(model: RobertaForSequenceClassification, ids: list[list[int]]) -> t
     """What a call of the model does, ids to logits (S, C); and what its head read, (S, H)."""
     base = model.base_model
     batch = pack_batch(ids, None, None, None, base.embeddings.limits)
-    first_sh, _ = base.encode(batch, with_states=False, first_tokens_only=True)
+    first_sh, _ = base.encode(batch, rows_wanted_r=batch.first_tokens_s)
     return first_sh, model.classifier.classify(first_sh)
 
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from ._kernels import (
     HAS_OPENMP,
-    HUGE_FROM,
+    ConvertedRows,
     EmbeddingTables,
     Kernels,
     Norm,
     PackedLayer,
     PackedLinear,
     Workspace,
-    aligned_empty,
     available_isas,
     cpu_features,
     known_isas,
-    large_empty,
 )
+from .memory import aligned_empty, large_empty
 
 __all__ = [
     "HAS_OPENMP",
-    "HUGE_FROM",
+    "ConvertedRows",
     "EmbeddingTables",
     "Kernels",
     "Norm",

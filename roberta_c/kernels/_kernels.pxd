@@ -29,19 +29,22 @@ cdef extern from "roberta_c.h" nogil:
         RC_INT8_PAIRS
         RC_INT8_WEIGHTS
 
+    ctypedef enum rc_row_format:
+        pass
+
     ctypedef enum:
         RC_LONGEST_INT8
 
     ctypedef float rc_word
 
+    ctypedef struct rc_operands:
+        rc_row_format rows
+
+    rc_operands rc_operands_of(rc_arithmetic)
     bint rc_is_int8(rc_arithmetic)
-    bint rc_narrows_rows(rc_arithmetic)
+    bint rc_converts_rows(rc_arithmetic)
     size_t rc_row_words(rc_arithmetic, size_t)
     size_t rc_panel_rows(rc_arithmetic, size_t)
-
-    ctypedef enum rc_status:
-        RC_OK
-        RC_UNKNOWN_ISA
 
     ctypedef struct rc_linear:
         const rc_word *panels_pkn
@@ -52,33 +55,50 @@ cdef extern from "roberta_c.h" nogil:
         size_t k
         rc_arithmetic arithmetic
 
-    ctypedef struct rc_scale:
+    ctypedef struct rc_quantization:
         float scale
-        int32_t zero
+        int32_t zero_point
 
-    ctypedef struct rc_rows:
+    ctypedef struct rc_input_rows:
         const rc_word *rows
         size_t ld
-        const rc_scale *scale_m
+        const rc_quantization *quantization_m
 
-    ctypedef struct rc_narrow:
-        rc_arithmetic arithmetic
+    ctypedef struct rc_output_rows:
+        rc_row_format format
         rc_word *rows
         size_t ld
-        rc_scale *scale_m
+        rc_quantization *quantization_m
         const float *smooth_k
 
     ctypedef struct rc_epilogue:
         rc_activation activation
         const float *residual_mn
         size_t ld_residual
-        const rc_linear *then
-        rc_narrow narrow
+        rc_output_rows converted
+        const rc_linear *next_linear
 
     ctypedef struct rc_norm:
         const float *weight_h
         const float *bias_h
         float eps
+
+    ctypedef struct rc_sequences:
+        size_t s
+        const int64_t *starts_s
+        const int64_t *wanted_r
+        const int64_t *wanted_starts_s
+
+    ctypedef struct rc_attention:
+        rc_arithmetic arithmetic
+        const rc_word *qkv_t3h
+        size_t ld_qkv
+        const rc_sequences *sequences
+        size_t heads
+        size_t h
+        float *context_th
+        size_t ld_context
+        rc_output_rows converted
 
     ctypedef struct rc_encoder_layer:
         rc_linear qkv
@@ -90,7 +110,7 @@ cdef extern from "roberta_c.h" nogil:
         size_t heads
         rc_activation activation
         rc_arithmetic attention
-        const rc_linear *then
+        const rc_linear *next_linear
 
     ctypedef struct rc_workspace:
         float *qkv_t3h
@@ -100,25 +120,12 @@ cdef extern from "roberta_c.h" nogil:
         size_t ld_qkv
         size_t ld_hidden
         size_t ld_up
-        rc_narrow narrow_x
-        rc_narrow narrow_context
-        rc_narrow narrow_attended
-        rc_narrow narrow_up
+        rc_output_rows x_rows
+        rc_output_rows context_rows
+        rc_output_rows attended_rows
+        rc_output_rows up_rows
         float *scratch
         size_t scratch_per_thread
-
-    ctypedef struct rc_attention:
-        rc_arithmetic arithmetic
-        const rc_word *qkv_t3h
-        size_t ld_qkv
-        const int64_t *starts_s
-        size_t s
-        size_t heads
-        size_t h
-        int first_tokens_only
-        float *context_th
-        size_t ld_context
-        rc_narrow narrow
 
     ctypedef struct rc_embeddings:
         const void *word_vh
@@ -131,37 +138,45 @@ cdef extern from "roberta_c.h" nogil:
     ctypedef struct rc_team:
         pass
 
+    void rc_team_init(rc_team *)
+    void rc_team_wait(rc_team *, size_t)
+    size_t rc_next_unit(rc_team *)
+
     ctypedef struct rc_kernels:
         const char *name
         size_t mr
         size_t nr
         void (*pack_linear)(rc_arithmetic, const float *, const float *, size_t, size_t, rc_word *, size_t,
                             size_t) noexcept nogil
-        void (*narrow)(const float *, size_t, size_t, size_t, const rc_narrow *, size_t, size_t) noexcept nogil
-        void (*linear)(const rc_linear *, const rc_rows *, size_t, const rc_epilogue *, float *, size_t,
-                       rc_team *, size_t, size_t) noexcept nogil
-        void (*attention)(const rc_attention *, float *, rc_team *, size_t, size_t) noexcept nogil
+        void (*linear)(const rc_kernels *, const rc_linear *, const rc_input_rows *, size_t, const rc_epilogue *,
+                       float *, size_t, rc_team *, size_t, size_t) noexcept nogil
+        void (*convert_rows)(const float *, size_t, size_t, size_t, const rc_output_rows *, size_t,
+                             size_t) noexcept nogil
+        void (*attention)(const rc_kernels *, const rc_attention *, float *, rc_team *, size_t,
+                          size_t) noexcept nogil
         void (*layer_norm)(const rc_norm *, const float *, size_t, size_t, size_t, float *, size_t,
-                           const rc_narrow *, size_t, size_t) noexcept nogil
+                           const rc_output_rows *, size_t, size_t) noexcept nogil
         void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
         void (*exponentiate)(const float *, size_t, float *) noexcept nogil
         void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, const int64_t *, size_t, float *,
-                      size_t, size_t) noexcept nogil
-        void (*encoder_layer)(const rc_encoder_layer *, const int64_t *, size_t, int, float *, size_t,
+                      size_t, const rc_output_rows *, size_t, size_t) noexcept nogil
+        void (*encoder_layer)(const rc_kernels *, const rc_encoder_layer *, const rc_sequences *, float *, size_t,
                               const rc_workspace *, rc_team *, size_t, size_t) noexcept nogil
 
+    ctypedef enum rc_status:
+        RC_OK
+        RC_UNKNOWN_ISA
+
+    const char *rc_status_message(rc_status)
     size_t rc_isa_count()
     const char *rc_isa_name(size_t)
     bint rc_isa_available(size_t)
-    size_t rc_cpu_feature_count()
-    const char *rc_cpu_feature_name(size_t)
-    bint rc_cpu_has_feature(size_t)
-    rc_status rc_select_kernels(const char *, const rc_kernels **)
+    rc_status rc_select_kernels(const char *, rc_kernels *)
     rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *)
     rc_arithmetic rc_int8_arithmetic(const rc_kernels *)
     bint rc_can_multiply(const rc_kernels *, rc_arithmetic)
+    rc_arithmetic rc_attention_arithmetic(const rc_kernels *, rc_arithmetic, size_t)
     rc_status rc_attention_scratch(const rc_kernels *, size_t, size_t, size_t *)
-    const char *rc_status_message(rc_status)
-    void rc_team_init(rc_team *)
-    void rc_team_wait(rc_team *, size_t)
-    size_t rc_next_unit(rc_team *)
+    size_t rc_cpu_feature_count()
+    const char *rc_cpu_feature_name(size_t)
+    bint rc_cpu_has_feature(size_t)

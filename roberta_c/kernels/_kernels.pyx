@@ -1,13 +1,10 @@
 """The only door to csrc/: checks arguments, opens threads, turns a status into an exception.
 
-Shape letters as in csrc/roberta_c.h: T packed tokens, S sequences, H hidden, F feed-forward, A heads,
-D head size, V vocabulary. All arrays are float32 and C-contiguous unless said. Every kernel gives the same
-bits for any `num_threads`, and for a row whatever rows stand beside it.
+Shape letters as in csrc/roberta_c.h: T packed tokens, S sequences, R wanted rows, H hidden, F feed-forward,
+A heads, D head size, L layers, V vocabulary. All arrays are float32 and C-contiguous unless said. Every kernel
+gives the same bits for any `num_threads`, and for a row whatever the other rows are.
 """
 
-import contextlib
-import math
-import mmap
 import os
 import threading
 
@@ -19,28 +16,11 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
-from ..errors import InputError, ModelFileError, ResourceError, shown
+from ..errors import InputError, ModelFileError, ResourceError, mismatch, shown
 from ..machine import threads
-
-
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-    #include <omp.h>
-    /* Asked inside the region: OpenMP may grant fewer threads than num_threads, and a barrier that
-       waits for threads that never came would wait for ever. */
-    #define rc_team_size() ((size_t)omp_get_num_threads())
-    #define RC_HAS_OPENMP 1
-    #else
-    #define rc_team_size() ((size_t)1)
-    #define RC_HAS_OPENMP 0
-    #endif
-    /* Assigned through a pointer: Cython would make a variable that a region assigns private to each thread. */
-    static inline void rc_set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
-    """
-    size_t rc_team_size() noexcept nogil
-    void rc_set_flag(int *) noexcept nogil
-    const bint RC_HAS_OPENMP
+from .arguments import (checked_array, checked_floats, checked_indices, checked_name, checked_output,
+                        checked_rows_wanted, checked_smooth, checked_starts)
+from .memory import aligned_empty, large_empty
 
 
 cdef dict ACTIVATIONS = {
@@ -52,8 +32,8 @@ cdef dict ACTIVATIONS = {
 }
 cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
 
-# How linear layers may be asked to multiply. "bfloat16" and "int8" are what this CPU does best; the others, one
-# way of it, for tests: "bfloat16 weights" leaves rows float32, "int8 weights" multiplies in float32.
+# Names of arithmetics. "bfloat16" and "int8" stand for the fastest that this CPU has; the others are for tests:
+# "bfloat16 weights" leaves rows float32, "int8 weights" multiplies in float32, "int8 pairs" is AVX2's.
 cdef dict ARITHMETICS = {
     "float32": RC_FP32,
     "bfloat16": None,
@@ -62,8 +42,6 @@ cdef dict ARITHMETICS = {
     "int8 weights": RC_INT8_WEIGHTS,
     "int8 pairs": RC_INT8_PAIRS,
 }
-
-HAS_OPENMP = bool(RC_HAS_OPENMP)
 
 
 # ---- which kernels -------------------------------------------------------------------------------------
@@ -79,7 +57,8 @@ def available_isas() -> tuple[str, ...]:
 
 
 def cpu_features() -> dict[str, bool]:
-    """Which of the features that tell instruction sets apart this CPU has; empty where nothing can ask for them."""
+    """CPU features that tell instruction sets apart, and whether this CPU has them; empty where the compiler
+    cannot ask for them."""
     return {rc_cpu_feature_name(i).decode(): rc_cpu_has_feature(i) for i in range(rc_cpu_feature_count())}
 
 
@@ -91,70 +70,44 @@ cdef int check(rc_status status, str argument) except -1:
     raise raised(f"{argument} {rc_status_message(status).decode()}")
 
 
-include "arguments.pxi"       # checked_…: an argument, or InputError; addresses of checked arrays
+cdef rc_activation checked_activation(object name) except *:
+    return ACTIVATIONS[checked_name(name, "activation", tuple(ACTIVATIONS))]
 
 
-# ---- threads -------------------------------------------------------------------------------------------
-
-# Every region ends with a wait of our own, which yields. OpenMP's spins for milliseconds: where another process
-# has a core, the thread that is awaited may be the one that is kept waiting.
-
-cdef bint team_opened = False
-cdef bint child_of_team = False
-
-
-def _after_fork_in_child() -> None:
-    # libgomp's pool does not survive fork: a region in the child would wait for threads that are gone.
-    global child_of_team
-    child_of_team = team_opened
+cdef rc_arithmetic checked_arithmetic(object dtype, const rc_kernels *table) except *:
+    """The arithmetic of that name that these kernels have on this CPU."""
+    checked_name(dtype, "dtype", tuple(ARITHMETICS))
+    if dtype == "bfloat16":
+        return rc_bfloat16_arithmetic(table)
+    if dtype == "int8":
+        return rc_int8_arithmetic(table)
+    cdef rc_arithmetic arithmetic = ARITHMETICS[dtype]
+    if not rc_can_multiply(table, arithmetic):
+        raise InputError(f"dtype: found {shown(dtype)}, which {table.name.decode()} kernels do not have")
+    return arithmetic
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+# ---- addresses of checked arrays; NULL for an empty one ------------------------------------------------
+
+cdef const float *floats(object array) except? NULL:
+    cdef const float[::1] flat = array.reshape(-1)
+    return &flat[0] if flat.shape[0] else NULL
 
 
-_largest_team = threading.local()  # OpenMP keeps a team for each calling thread
+cdef float *writable_floats(object array) except? NULL:
+    cdef float[::1] flat = array.reshape(-1)
+    return &flat[0] if flat.shape[0] else NULL
 
 
-def _try_threads(int count) -> None:
-    """Starts and ends so many threads: where libgomp cannot start one, it ends the whole process."""
-    release, started = threading.Event(), []
-    try:
-        for _ in range(count):
-            thread = threading.Thread(target=release.wait, daemon=True)
-            thread.start()
-            started.append(thread)
-    except (RuntimeError, MemoryError):
-        raise ResourceError(f"num_threads: found room for {len(started) + 1} threads, expected {count + 1}; "
-                            "a limit of this process or its container") from None
-    finally:
-        release.set()
-        for thread in started:
-            thread.join()
+cdef const int64_t *integers(object array) except? NULL:
+    cdef const int64_t[::1] flat = array.reshape(-1)
+    return &flat[0] if flat.shape[0] else NULL
 
 
-cdef int team_for(object num_threads) except -1:
-    """The threads to open: as asked, but one in a process forked after its parent opened a team."""
-    global team_opened
-    if isinstance(num_threads, bool) or not isinstance(num_threads, int) or not 1 <= num_threads <= threads.MAX_THREADS:
-        raise InputError(f"num_threads: found {shown(num_threads)}, expected 1 to {threads.MAX_THREADS}")
-    if not RC_HAS_OPENMP or child_of_team:
-        return 1
-    if num_threads > 1:
-        team_opened = True
-        if num_threads > getattr(_largest_team, "size", 1):
-            _try_threads(num_threads - 1)
-            _largest_team.size = num_threads
-    return num_threads
-
-
-include "packed.pxi"  # PackedLinear, Norm, EmbeddingTables, PackedLayer
-include "memory.pxi"          # arrays and Workspace; distances between rows, rows copied and read
-
-
-# ---- the kernels ---------------------------------------------------------------------------------------
-
-cdef enum:
-    UNITS_PER_MATRIX = 8  # when packing, so that threads end together
+include "region.pxi"     # run_team: the one way to open threads
+include "packed.pxi"     # PackedLinear, ConvertedRows, Norm, EmbeddingTables, PackedLayer
+include "workspace.pxi"  # Workspace and the layout of intermediates
+include "shares.pxi"     # what one thread does of each kernel
 
 
 cdef class Kernels:
@@ -163,7 +116,7 @@ cdef class Kernels:
     `isa=None` takes ROBERTA_C_ISA if set, else the best this CPU has. InputError for a name that is
     unknown or that the CPU lacks.
     """
-    cdef const rc_kernels *table
+    cdef rc_kernels table
     cdef readonly str isa
 
     def __cinit__(self, isa=None):
@@ -171,10 +124,10 @@ cdef class Kernels:
         if isa is None:
             isa = os.environ.get("ROBERTA_C_ISA") or available_isas()[0]
             argument = "ROBERTA_C_ISA"
-        # C would take a name for ended at its first NUL.
+        # A C string ends at its first NUL, so a name with one must not reach C.
         encoded = isa.encode("ascii", "replace") if isinstance(isa, str) and "\0" not in isa else b""
-        check(rc_select_kernels(encoded, &self.table),
-              f"{argument}: found {shown(isa)}, expected one of {', '.join(available_isas())}: it")
+        expected = f"one of {', '.join(available_isas())}: it"
+        check(rc_select_kernels(encoded, &self.table), mismatch(argument, shown(isa), expected))
         self.isa = isa
 
     def __reduce__(self):
@@ -185,63 +138,57 @@ cdef class Kernels:
         """Rows and columns of the register tile (MR, NR)."""
         return self.table.mr, self.table.nr
 
+    # ---- weights ---------------------------------------------------------------------------------------
+
     def pack_linear(self, weights, biases=None, num_threads=1, dtype="float32", smooth=None) -> PackedLinear:
         """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none.
 
         dtype: what the product is computed in. "bfloat16": weights are rounded to it and, where this CPU
-        multiplies it at full rate, so are `linear`'s rows; sums are float32. "int8": weights become whole numbers
-        from -127 to 127 times a scale for each output, rows 255 whole numbers around zero times a scale each; sums
-        are exact. `smooth`, float32 (k), multiplies rows and divides weights before they are rounded to int8 (Xiao
-        et al. 2022).
+        multiplies it at full rate, so are `linear`'s rows; sums are float32. "int8": w ≈ scale * q with one scale
+        for each output and q from -127 to 127; rows x ≈ scale * (q - zero_point) with a scale and a zero point for
+        each row and q from 0 to 255; sums are exact. `smooth`, float32 (k), s: before quantization, activation
+        column k is multiplied by s[k] and weight column k divided by it (SmoothQuant, Xiao et al. 2022).
         """
         return self.pack_linears([(weights, biases, smooth)], num_threads, dtype)[0]
 
     def pack_linears(self, stacks, num_threads=1, dtype="float32") -> list:
         """Packs several `(weights, biases, smooth)`, as `pack_linear` does each, in one parallel region and one
-        piece of memory, so that the system can give large pages."""
+        piece of memory, so that the system can give huge pages."""
         shapes, sources = [], []
-        cdef rc_arithmetic arithmetic = checked_arithmetic(dtype, self.table)
+        cdef packing work
+        work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
         cdef Py_ssize_t nr = self.table.nr, n, k, rows, total = 0
         for weights, biases, smooth in stacks:
             if not len(weights):
-                raise InputError("weights: found none, expected at least one matrix")
+                raise InputError(mismatch("weights", "none", "at least one matrix"))
             checked_array(weights[0], "weight", np.float32, (None, None))
             n, k = weights[0].shape
             if n < 1 or k < 1:
-                raise InputError(f"weight: found shape {(n, k)}, expected positive sizes")
-            if rc_is_int8(arithmetic) and k > RC_LONGEST_INT8:
-                raise InputError(f"weight: found shape {(n, k)}, expected at most {RC_LONGEST_INT8} columns in int8")
-            checked_factors(smooth, k)
+                raise InputError(mismatch("weight", f"shape {(n, k)}", "positive sizes"))
+            if rc_is_int8(work.arithmetic) and k > RC_LONGEST_INT8:
+                raise InputError(mismatch("weight", f"shape {(n, k)}",
+                                          f"at most {RC_LONGEST_INT8} columns in int8"))
+            checked_smooth(smooth, k)
             for weight in weights:
                 sources.append((checked_array(weight, "weight", np.float32, (n, k)), smooth, total))
-                total += (n + nr - 1) // nr * nr * rc_panel_rows(arithmetic, k)
+                total += (n + nr - 1) // nr * nr * rc_panel_rows(work.arithmetic, k)
             shapes.append((len(weights), n, k))
-        # A slab starts a line; so does every panel whose columns fill whole lines.
+        # The slab starts on a cache line; so does every panel whose rows fill complete lines.
         slab = large_empty(total)
-        cdef size_t[:, ::1] jobs = np.zeros((len(sources), 5), np.uintp)
-        cdef size_t job, unit, units = len(sources) * UNITS_PER_MATRIX
-        for job, (weight, smooth, begin) in enumerate(sources):
-            jobs[job, 0], jobs[job, 1] = <size_t>floats(weight), <size_t>writable_floats(slab[begin:])
-            jobs[job, 2], jobs[job, 3] = weight.shape
-            jobs[job, 4] = 0 if smooth is None else <size_t>floats(smooth)
-        cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            unit = rc_next_unit(&meeting)
-            while unit < units:
-                job = unit // UNITS_PER_MATRIX
-                self.table.pack_linear(arithmetic, <const float *>jobs[job, 0], <const float *>jobs[job, 4],
-                                       jobs[job, 2], jobs[job, 3], <rc_word *>jobs[job, 1],
-                                       unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
-                unit = rc_next_unit(&meeting)
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
+        cdef uint8_t[::1] jobs = np.zeros(max(1, len(sources)) * sizeof(packing_job), np.uint8)
+        work.jobs, work.count = <packing_job *>&jobs[0], len(sources)
+        cdef packing_job *job
+        for index, (weight, smooth, begin) in enumerate(sources):
+            job = &work.jobs[<size_t>index]
+            job.w_nk, job.panels_pkn = floats(weight), writable_floats(slab[begin:])
+            job.n, job.k = weight.shape
+            job.smooth_k = NULL
+            if smooth is not None:
+                job.smooth_k = floats(smooth)
+        run_team(pack_share, &work, team_for(num_threads))
         packed, begin = [], 0
         for (sections, n, k), (_, biases, smooth) in zip(shapes, stacks):
-            rows = rc_panel_rows(arithmetic, k)
+            rows = rc_panel_rows(work.arithmetic, k)
             panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * rows * nr].reshape(-1, rows, nr)
             begin += panels.size
             bias = None
@@ -249,89 +196,78 @@ cdef class Kernels:
                 bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
                 checked_array(bias, "biases", np.float32, (sections * n,))
             packed.append(PackedLinear(self, panels, bias, sections, n, k, dtype,
-                                       smooth if rc_is_int8(arithmetic) else None))
+                                       smooth if rc_is_int8(work.arithmetic) else None))
         return packed
 
-    def narrow(self, x, PackedLinear packed not None, num_threads=1) -> NarrowedRows:
-        """The rows of x, float32 (M, k), as `packed` reads them, which is not float32: what `linear` does first."""
+    cdef int check_packed(self, PackedLinear packed) except -1:
+        if packed.kernels is not self:
+            raise InputError(mismatch("packed", f"weights packed for {packed.kernels.isa} kernels", "this one's"))
+        return 0
+
+    # ---- single kernels --------------------------------------------------------------------------------
+
+    def convert_rows(self, x, PackedLinear packed not None, num_threads=1) -> ConvertedRows:
+        """The rows of x, float32 (M, k), in the format that `packed` reads; `linear` does this first where it gets
+        float32. InputError for weights that read float32 rows."""
         self.check_packed(packed)
         checked_array(x, "x", np.float32, (None, packed.k))
-        if not rc_narrows_rows(packed.c.arithmetic):
-            raise InputError(f"packed: found {packed.dtype} weights, which read rows as they are")
-        cdef size_t m = x.shape[0]
-        cdef NarrowedRows narrowed = NarrowedRows(packed, m)
-        if m == 0:
-            return narrowed
-        cdef const float *x_mk = floats(x)
-        cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            self.table.narrow(x_mk, packed.c.k, m, packed.c.k, &narrowed.c, threadid(), rc_team_size())
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
-        return narrowed
+        if not rc_converts_rows(packed.c.arithmetic):
+            raise InputError(mismatch("packed", f"{packed.dtype} weights, which read float32 rows",
+                                      "bfloat16 or int8 ones"))
+        cdef conversion work
+        cdef ConvertedRows converted = ConvertedRows(packed, len(x))
+        work.kernels, work.x_mk, work.m, work.k = &self.table, floats(x), len(x), packed.k
+        work.to = &converted.c
+        if work.m:
+            run_team(convert_share, &work, team_for(num_threads))
+        return converted
 
     def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
                out=None) -> np.ndarray:
         """activation(x W^T + b), or residual + x W^T + b: x (M, k), residual and result (M, sections * n).
 
-        x may be what `narrow` made of it for these weights, or for others of their k, dtype and smooth. GELU of
-        products of rounded rows is itself right to 3.5e-5. `out` receives the result where given; it may be the
-        residual, not x.
+        x may be what `convert_rows` made of it for these weights, or for others of the same k, dtype and smooth.
+        GELU of products of converted rows has an error of up to 3.5e-5. `out` receives the result where given; it
+        may be the residual, not x.
         """
         self.check_packed(packed)
-        cdef rc_rows rows
-        cdef NarrowedRows narrowed
+        cdef linear_product work
+        cdef ConvertedRows converted
+        work.kernels, work.w = &self.table, &packed.c
+        memset(&work.epilogue, 0, sizeof(work.epilogue))
         given = x
-        if not isinstance(x, NarrowedRows) and rc_narrows_rows(packed.c.arithmetic):
-            x = self.narrow(x, packed, num_threads)
-        if isinstance(x, NarrowedRows):
-            narrowed = x
-            if not (narrowed.packed.kernels is self and narrowed.packed.k == packed.k
-                    and narrowed.c.arithmetic == packed.c.arithmetic and narrowed.packed.smooth is packed.smooth):
-                raise InputError("x: found rows made for other weights, expected them to be made for such as these")
-            x = narrowed.rows
-            rows.rows, rows.ld, rows.scale_m = narrowed.c.rows, narrowed.c.ld, narrowed.c.scale_m
+        if not isinstance(x, ConvertedRows) and rc_converts_rows(packed.c.arithmetic):
+            x = self.convert_rows(x, packed, num_threads)
+        if isinstance(x, ConvertedRows):
+            converted = x
+            if not (converted.packed.kernels is self and converted.packed.k == packed.k
+                    and converted.packed.c.arithmetic == packed.c.arithmetic
+                    and converted.packed.smooth is packed.smooth):
+                raise InputError(mismatch("x", "rows converted for other weights", "rows converted for these"))
+            x = converted.rows
+            work.x.rows, work.x.ld, work.x.quantization_m = (converted.c.rows, converted.c.ld,
+                                                             converted.c.quantization_m)
         else:
             checked_array(x, "x", np.float32, (None, packed.k))
-            rows.rows, rows.ld, rows.scale_m = floats(x), packed.c.k, NULL
+            work.x.rows, work.x.ld, work.x.quantization_m = floats(x), packed.c.k, NULL
         cdef size_t m = x.shape[0], n = packed.sections * packed.n
         if out is None:
             out = aligned_empty((m, n))
         elif (not checked_array(out, "out", np.float32, (m, n)).flags.writeable or np.may_share_memory(out, x)
               or np.may_share_memory(out, given)):
-            raise InputError("out: found a read-only array or x itself, expected a writable array beside x")
-        cdef rc_epilogue epilogue
-        epilogue.activation = checked_activation(activation)
-        epilogue.residual_mn, epilogue.ld_residual, epilogue.then = NULL, n, NULL
-        epilogue.narrow.rows = NULL
+            raise InputError(mismatch("out", "a read-only array or x itself", "a writable array beside x"))
+        work.epilogue.activation = checked_activation(activation)
         if residual is not None:
             if activation != "none":
-                raise InputError("residual: found one beside an activation, expected either")
-            epilogue.residual_mn = floats(checked_array(residual, "residual", np.float32, (m, n)))
+                raise InputError(mismatch("residual", "one beside an activation", "either"))
+            work.epilogue.residual_mn = floats(checked_array(residual, "residual", np.float32, (m, n)))
+            work.epilogue.ld_residual = n
             if np.may_share_memory(out, residual) and out.ctypes.data != residual.ctypes.data:
-                raise InputError("residual: found it to overlap out, expected the same array or another")
-        if m == 0:
-            return out
-        cdef float *y_mn = writable_floats(out)
-        cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            self.table.linear(&packed.c, &rows, m, &epilogue, y_mn, n, &meeting, threadid(), rc_team_size())
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
+                raise InputError(mismatch("residual", "one that overlaps out", "the same array or another"))
+        work.m, work.y_mn = m, writable_floats(out)
+        if m:
+            run_team(linear_share, &work, team_for(num_threads))
         return out
-
-    cdef int check_packed(self, PackedLinear packed) except -1:
-        if packed.kernels is not self:
-            raise InputError(f"packed: found weights packed for {packed.kernels.isa} kernels, expected this one's")
-        return 0
 
     def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1, dtype="float32") -> np.ndarray:
         """softmax(Q K^T / sqrt(D)) V within each sequence: qkv (T, 3H), seq_starts int64 (S + 1) -> (T, H).
@@ -340,95 +276,63 @@ cdef class Kernels:
         rate and D is even, queries, keys, probabilities and values are rounded to bfloat16.
         """
         checked_array(qkv, "qkv", np.float32, (None, None))
-        cdef size_t t = qkv.shape[0], h = qkv.shape[1] // 3, s
+        cdef size_t t = qkv.shape[0], h = qkv.shape[1] // 3
         if qkv.shape[1] % 3 or heads < 1 or h % heads or h == 0:
-            raise InputError(f"qkv: found shape {qkv.shape} for {heads} heads, expected (any, 3 * heads * size)")
+            raise InputError(mismatch("qkv", f"shape {qkv.shape} for {heads} heads", "(any, 3 * heads * size)"))
         checked_starts(seq_starts, t)
-        s = len(seq_starts) - 1
         out = aligned_empty((t, h))
         if t == 0:
             return out
-        cdef size_t per_thread = 0
-        check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), h // heads, &per_thread), "qkv")
-        per_thread = whole_lines(per_thread)
+        cdef attention_call work
+        memset(&work, 0, sizeof(work))
         cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        scratch = aligned_empty((team * per_thread,))
-        cdef float *scratch_floats = writable_floats(scratch)
-        cdef rc_attention what
-        what.arithmetic, what.qkv_t3h, what.ld_qkv = RC_FP32, floats(qkv), 3 * h
-        what.starts_s, what.s = integers(seq_starts), s
-        what.heads, what.h, what.first_tokens_only = heads, h, False
-        what.context_th, what.ld_context = writable_floats(out), h
-        what.narrow.rows = NULL
-        cdef const float *qkv_t3h = floats(qkv)
-        cdef rc_narrow narrow
-        narrow.rows, narrow.arithmetic, narrow.ld = NULL, RC_BF16, 3 * h // 2
-        if attention_arithmetic(self.table, checked_arithmetic(dtype, self.table), h // heads) == RC_BF16:
-            narrowed = aligned_empty((t, narrow.ld))
-            narrow.rows = <rc_word *>writable_floats(narrowed)
-            what.arithmetic, what.qkv_t3h, what.ld_qkv = RC_BF16, narrow.rows, narrow.ld
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            if narrow.rows != NULL:
-                self.table.narrow(qkv_t3h, 3 * h, t, 3 * h, &narrow, threadid(), rc_team_size())
-                rc_team_wait(&meeting, rc_team_size())
-            self.table.attention(&what, scratch_floats + threadid() * per_thread, &meeting, threadid(),
-                                 rc_team_size())
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
+        check(rc_attention_scratch(&self.table, np.diff(seq_starts).max(), h // heads, &work.scratch_per_thread),
+              "qkv")
+        work.scratch_per_thread = full_lines(work.scratch_per_thread)
+        scratch = aligned_empty((team * work.scratch_per_thread,))
+        work.kernels, work.scratch, work.qkv_t3h = &self.table, writable_floats(scratch), floats(qkv)
+        set_sequences(&work.sequences, seq_starts)
+        work.attention.sequences = &work.sequences
+        work.attention.heads, work.attention.h = heads, h
+        work.attention.context_th, work.attention.ld_context = writable_floats(out), h
+        work.attention.arithmetic = rc_attention_arithmetic(&self.table, checked_arithmetic(dtype, &self.table),
+                                                            h // heads)
+        work.attention.qkv_t3h, work.attention.ld_qkv = work.qkv_t3h, 3 * h
+        if work.attention.arithmetic == RC_BF16:
+            work.rows.format, work.rows.ld = rc_operands_of(RC_BF16).rows, 3 * h // 2
+            converted = aligned_empty((t, work.rows.ld))
+            work.rows.rows = writable_floats(converted)
+            work.attention.qkv_t3h, work.attention.ld_qkv = work.rows.rows, work.rows.ld
+        run_team(attention_share, &work, team)
         return out
 
     def layer_norm(self, x, Norm norm not None, num_threads=1) -> np.ndarray:
         """(x - mean) / sqrt(var + eps) * weight + bias over the rows of x (T, H)."""
-        cdef size_t h = len(norm.weight)
-        checked_array(x, "x", np.float32, (None, h))
-        cdef size_t t = x.shape[0]
+        cdef normalization work
+        checked_array(x, "x", np.float32, (None, len(norm.weight)))
         out = aligned_empty(x.shape)
-        if out.size == 0:
-            return out
-        cdef const float *x_th = floats(x)
-        cdef float *y_th = writable_floats(out)
-        cdef rc_narrow none
-        none.rows = NULL
-        cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            self.table.layer_norm(&norm.c, x_th, h, t, h, y_th, h, &none, threadid(), rc_team_size())
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
+        work.kernels, work.norm = &self.table, &norm.c
+        work.x_th, work.y_th = floats(x), writable_floats(out)
+        work.t, work.h = x.shape
+        if out.size:
+            run_team(layer_norm_share, &work, team_for(num_threads))
         return out
 
-    def activate(self, x, activation, num_threads=1) -> np.ndarray:
-        """activation(x), elementwise; x of any shape."""
-        checked_any_shape(x, "x")
-        cdef rc_activation chosen = checked_activation(activation)
+    def activate(self, x, function, num_threads=1) -> np.ndarray:
+        """function(x), elementwise, one of the activations; x of any shape."""
+        cdef activation work
+        checked_floats(x, "x")
+        work.kernels, work.function = &self.table, checked_activation(function)
         out = aligned_empty(x.shape)
-        cdef size_t n = out.size
-        if n == 0:
-            return out
-        cdef const float *x_n = floats(x)
-        cdef float *y_n = writable_floats(out)
-        cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            self.table.activate(chosen, x_n, n, y_n, threadid(), rc_team_size())
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
+        work.x_n, work.y_n, work.n = floats(x), writable_floats(out), out.size
+        if work.n:
+            run_team(activate_share, &work, team_for(num_threads))
         return out
 
     def exponentiate(self, x) -> np.ndarray:
-        """exp(x) as the softmax uses it: results below the smallest normal float32 are held there."""
+        """exp(x) as the softmax uses it: at least the smallest normal float32."""
         cdef uint64_t state
-        checked_any_shape(x, "x")
+        checked_floats(x, "x")
         out = aligned_empty(x.shape)
         cdef size_t n = out.size
         if n:
@@ -438,135 +342,140 @@ cdef class Kernels:
         return out
 
     def embed(self, EmbeddingTables tables not None, ids, positions, types=None, num_threads=1) -> np.ndarray:
-        """layer_norm(word[ids] + token_type[types] + position[positions]): int64 (T) each -> (T, H)."""
-        cdef size_t t = np.size(ids)
-        checked_indices(ids, "input_ids", t, len(tables.word))
-        checked_indices(positions, "position_ids", t, len(tables.position))
-        cdef const int64_t *types_t = NULL
-        if types is not None:
-            types_t = integers(checked_indices(types, "token_type_ids", t, len(tables.token_type)))
-        out = aligned_empty((t, tables.c.h))
-        if t == 0:
-            return out
-        cdef const int64_t *ids_t = integers(ids)
-        cdef const int64_t *positions_t = integers(positions)
-        cdef float *x_th = writable_floats(out)
-        cdef rc_embeddings source = tables.c
-        cdef const int64_t *rows_t = ids_t
-        cdef size_t row_bytes = tables.word.strides[0]
-        cdef int64_t first_byte = 0
-        cdef int descriptor = -1
-        cdef uint8_t[::1] gathered
-        if tables.rows_from is not None:
-            file, first_byte = tables.rows_from
-            descriptor = file.descriptor
-            file.check_still_open()
-            gathered = aligned_empty(((t * row_bytes + 3) // 4,)).view(np.uint8)
-            in_order = np.arange(t, dtype=np.int64)
-            rows_t, source.word_vh = integers(in_order), &gathered[0]
-        cdef uint8_t *to = <uint8_t *>source.word_vh
-        cdef int team = team_for(num_threads)
-        cdef uint64_t state
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        cdef int failed = 0
-        cdef size_t ith, nth, token
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            ith, nth = threadid(), rc_team_size()
-            if descriptor >= 0:
-                for token in range(t * ith // nth, t * (ith + 1) // nth):
-                    if not read_whole(descriptor, to + token * row_bytes, row_bytes,
-                                      first_byte + ids_t[token] * <int64_t>row_bytes):
-                        rc_set_flag(&failed)
-                        memset(to + token * row_bytes, 0, row_bytes)
-                rc_team_wait(&meeting, nth)
-            self.table.embed(&source, rows_t, positions_t, types_t, t, x_th, ith, nth)
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, nth)
-        if failed:
-            raise ModelFileError(f"{file.path}: became shorter, or cannot be read any more, since it was opened")
+        """layer_norm(word[ids] + token_type[types] + position[positions]): int64 (T) each -> (T, H).
+
+        types None: all 0. ModelFileError where the tables' file cannot be read any more.
+        """
+        cdef embedding_call work
+        memory = self.set_lookup(&work.source, tables, ids, positions, types)
+        out = aligned_empty((work.source.t, tables.c.h))
+        work.x_th = writable_floats(out)
+        if work.source.t:
+            run_team(embed_alone_share, &work, team_for(num_threads))
+        check_rows_read(&work.source, tables)
         return out
+
+    cdef tuple set_lookup(self, lookup *source, EmbeddingTables tables, ids, positions, types):
+        """Checks ids and fills `source`; returns the arrays that it points to, which must outlive the call."""
+        cdef size_t t = np.size(ids)
+        memset(source, 0, sizeof(lookup))
+        source.kernels, source.tables, source.t, source.descriptor = &self.table, tables.c, t, -1
+        source.ids_t = integers(checked_indices(ids, "input_ids", t, len(tables.word)))
+        source.positions_t = integers(checked_indices(positions, "position_ids", t, len(tables.position)))
+        if types is not None:
+            source.types_t = integers(checked_indices(types, "token_type_ids", t, len(tables.token_type)))
+        if tables.rows_from is None or t == 0:
+            return ids, positions, types
+        file, source.first_byte = tables.rows_from
+        file.check_still_open()
+        source.descriptor, source.row_bytes = file.descriptor, tables.word.strides[0]
+        rows = aligned_empty(((t * source.row_bytes + 3) // 4,))
+        in_order = np.arange(t, dtype=np.int64)
+        source.rows, source.rows_t = <uint8_t *>writable_floats(rows), integers(in_order)
+        source.tables.word_vh = source.rows
+        return ids, positions, types, rows, in_order
+
+    # ---- the encoder -----------------------------------------------------------------------------------
 
     def encoder_layer(self, PackedLayer layer not None, x, seq_starts, Workspace workspace not None,
                       num_threads=1) -> None:
         """Runs one layer over packed tokens, in place: x (T, H) writable, seq_starts int64 (S + 1)."""
-        checked_array(x, "x", np.float32, (None, layer.c.qkv.k))
-        if not x.flags.writeable:
-            raise InputError("x: found a read-only array, expected a writable one: it receives the result")
+        checked_output(x, "x", (None, layer.c.qkv.k))
         x[...] = self.encoder([layer], x, seq_starts, workspace, num_threads=num_threads)
 
-    def encoder(self, list layers not None, x, seq_starts, Workspace workspace not None, first_tokens_only=False,
+    def encoder(self, list layers not None, x, seq_starts, Workspace workspace not None, rows_wanted=None,
                 states=None, num_threads=1) -> np.ndarray:
-        """Runs layers one after the other over packed tokens, in one parallel region: x (T, H) -> (T, H).
+        """Runs layers one after the other over packed tokens, in one parallel region: x (T, H) -> (R, H).
 
-        seq_starts: int64 (S + 1). With `first_tokens_only` the result is (S, H), each sequence's first token:
-        the same bits, without the rest of the last layer. `states`, float32 (layers, T, H), receives what
-        every layer gives.
+        seq_starts: int64 (S + 1). rows_wanted: int64 (R), ascending indices of the tokens whose rows of the last
+        layer are wanted; None: all, R = T. Their bits are those of the full computation. `states`, float32
+        (L + 1, T, H), receives x and every layer's output; with all rows only.
         """
-        layers = list(layers)  # ours: another thread may change the caller's while kernels run
+        cdef encoder_call work
+        memset(&work, 0, sizeof(work))
+        work.given_th = floats(checked_array(x, "x", np.float32, (None, None)))
+        return self.run_encoder(&work, layers, x.shape, seq_starts, workspace, rows_wanted, states, num_threads)
+
+    def encode(self, EmbeddingTables tables not None, list layers not None, ids, positions, types, seq_starts,
+               Workspace workspace not None, rows_wanted=None, states=None, num_threads=1) -> np.ndarray:
+        """`embed`, then `encoder`, in one parallel region: int64 (T) ids, positions and types -> (R, H)."""
+        cdef encoder_call work
+        memset(&work, 0, sizeof(work))
+        memory = self.set_lookup(&work.source, tables, ids, positions, types)
+        out = self.run_encoder(&work, layers, (work.source.t, tables.c.h), seq_starts, workspace, rows_wanted,
+                               states, num_threads)
+        check_rows_read(&work.source, tables)
+        return out
+
+    cdef object run_encoder(self, encoder_call *work, list layers, tuple shape, seq_starts, Workspace workspace,
+                            rows_wanted, states, num_threads):
+        """Checks the rest of an encoder call, whose input is set, and runs it."""
+        layers = list(layers)  # a copy: another thread may change the caller's while kernels run
+        cdef size_t f = 0, d = 1, t, h, scratch = 0
+        chain = self.chain_layers(work, layers, &f, &d)
+        t, h = shape
+        if h != work.layers[0].qkv.k:
+            raise InputError(mismatch("x", f"shape {shape}", f"(any, {work.layers[0].qkv.k})"))
+        checked_starts(seq_starts, t)
+        set_sequences(&work.all_rows, seq_starts)
+        work.wanted_rows = work.all_rows
+        if rows_wanted is not None:
+            checked_rows_wanted(rows_wanted, t)
+            wanted_starts = np.searchsorted(rows_wanted, seq_starts).astype(np.int64)
+            work.wanted_rows.wanted_r = integers(rows_wanted)
+            work.wanted_rows.wanted_starts_s = integers(wanted_starts)
+        if states is not None:
+            work.states_lth = writable_floats(checked_output(states, "states", (len(layers) + 1, t, h)))
+            if rows_wanted is not None:
+                raise InputError(mismatch("rows_wanted", "states beside it", "either"))
+        out = aligned_empty((t if rows_wanted is None else len(rows_wanted), h))
+        if not len(out):
+            return out
+        check(rc_attention_scratch(&self.table, np.diff(seq_starts).max(), d, &scratch), "x")
+        cdef int team = team_for(num_threads)
+        work.kernels, work.t, work.h, work.out_rh = &self.table, t, h, writable_floats(out)
+        work.x_th = lay_out(workspace, &work.workspace, &work.layers[0].qkv, t, f, team, full_lines(scratch))
+        run_team(encoder_share, work, team)
+        return out
+
+    cdef object chain_layers(self, encoder_call *work, list layers, size_t *f, size_t *d):
+        """Sets the layers of a call, each linked to the next one's first product, and the largest F and D; returns
+        the memory that they lie in."""
         cdef PackedLayer layer
-        cdef size_t count = len(layers), h, f = 0, t, s, d = 1, rows, per_thread = 0, index
+        cdef size_t index, count = len(layers)
         if count == 0 or not all(isinstance(one, PackedLayer) for one in layers):
-            raise InputError("layers: found none or other things, expected a list of PackedLayer")
-        cdef uint8_t[::1] memory = np.zeros(count * sizeof(rc_encoder_layer), np.uint8)
-        cdef rc_encoder_layer *chain = <rc_encoder_layer *>&memory[0]  # the layers, each knowing the next
-        h = (<PackedLayer>layers[0]).c.qkv.k
+            raise InputError(mismatch("layers", "none or other things", "a list of PackedLayer"))
+        memory = np.zeros(count * sizeof(rc_encoder_layer), np.uint8)
+        cdef uint8_t[::1] view = memory
+        cdef rc_encoder_layer *chain = <rc_encoder_layer *>&view[0]
+        first = layers[0]
         for index, layer in enumerate(layers):
             if layer.qkv.kernels is not self:
-                raise InputError(f"layer: found weights packed for {layer.qkv.kernels.isa} kernels, "
-                                 "expected this one's")
-            if layer.c.qkv.arithmetic != (<PackedLayer>layers[0]).c.qkv.arithmetic:
-                raise InputError(f"layer: found {layer.qkv.dtype} weights, expected "
-                                 f"{(<PackedLayer>layers[0]).qkv.dtype} as the first's")
-            if layer.c.qkv.k != h:
-                raise InputError(f"layer: found hidden size {layer.c.qkv.k}, expected {h} as the first's")
+                raise InputError(mismatch("layer", f"weights packed for {layer.qkv.kernels.isa} kernels",
+                                          "this one's"))
+            if layer.c.qkv.arithmetic != (<PackedLayer>first).c.qkv.arithmetic:
+                raise InputError(mismatch("layer", f"{layer.qkv.dtype} weights",
+                                          f"{first.qkv.dtype} as the first's"))
+            if layer.qkv.k != first.qkv.k:
+                raise InputError(mismatch("layer", f"hidden size {layer.qkv.k}",
+                                          f"{first.qkv.k} as the first's"))
             chain[index] = layer.c
-            chain[index].then = &chain[index + 1].qkv if index + 1 < count else NULL
-            f, d = max(f, layer.c.up.n), max(d, h // layer.c.heads)
-        checked_array(x, "x", np.float32, (None, h))
-        t = x.shape[0]
-        checked_starts(seq_starts, t)
-        s = len(seq_starts) - 1
-        cdef bint only_first = bool(first_tokens_only)
-        cdef float *states_lth = NULL
-        if states is not None:
-            if not checked_array(states, "states", np.float32, (count, t, h)).flags.writeable:
-                raise InputError("states: found a read-only array, expected a writable one: it receives the result")
-            states_lth = writable_floats(states)
-        if only_first and (states is not None or (seq_starts[1:] == seq_starts[:s]).any()):
-            raise InputError("first_tokens_only: found states or empty sequences beside it, expected neither")
-        rows = s if only_first else t
-        out = aligned_empty((rows, h))
-        if t == 0:
-            return out
-        check(rc_attention_scratch(self.table, np.diff(seq_starts).max(), d, &per_thread), "x")
-        per_thread = whole_lines(per_thread)
-        cdef int team = team_for(num_threads)
-        cdef rc_workspace parts
-        cdef size_t ld = row_distance(h)
-        cdef bint narrow = rc_narrows_rows(chain[0].qkv.arithmetic)
-        cdef float *x_th = laid_out(workspace, &parts, &chain[0].qkv, t, f, team, per_thread)
-        cdef const float *given_th = floats(x)
-        cdef float *out_th = writable_floats(out)
-        cdef const int64_t *starts_s = integers(seq_starts)
-        cdef uint64_t state
-        cdef rc_team meeting
-        rc_team_init(&meeting)
-        cdef size_t ith, nth, one
-        with nogil, parallel(num_threads=team):
-            state = rc_float_state_enter()
-            ith, nth = threadid(), rc_team_size()
-            copy_rows(given_th, h, x_th, ld, t, h, ith, nth)
-            if narrow:
-                self.table.narrow(given_th, h, t, h, &parts.narrow_x, ith, nth)
-            rc_team_wait(&meeting, nth)
-            for one in range(count):
-                self.table.encoder_layer(&chain[one], starts_s, s,
-                                         only_first and one + 1 == count, x_th, ld, &parts, &meeting, ith, nth)
-                if states_lth != NULL:
-                    copy_rows(x_th, ld, states_lth + one * t * h, h, t, h, ith, nth)
-            copy_rows(x_th, ld, out_th, h, rows, h, ith, nth)
-            rc_float_state_leave(state)
-            rc_team_wait(&meeting, rc_team_size())
-        return out
+            chain[index].next_linear = &chain[index + 1].qkv if index + 1 < count else NULL
+            f[0], d[0] = max(f[0], layer.c.up.n), max(d[0], layer.c.qkv.k // layer.c.heads)
+        work.layers, work.count = chain, count
+        return memory
+
+
+cdef int set_sequences(rc_sequences *sequences, seq_starts) except -1:
+    """All rows of the sequences that begin at these checked offsets."""
+    sequences.s, sequences.starts_s = len(seq_starts) - 1, integers(seq_starts)
+    sequences.wanted_r, sequences.wanted_starts_s = NULL, sequences.starts_s
+    return 0
+
+
+cdef int check_rows_read(const lookup *source, EmbeddingTables tables) except -1:
+    """ModelFileError if a row of the word table could not be read."""
+    if source.failed:
+        file, _ = tables.rows_from
+        raise ModelFileError(f"{file.path}: became shorter, or cannot be read any more, since it was opened")
+    return 0

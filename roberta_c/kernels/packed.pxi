@@ -1,5 +1,5 @@
-# The parts of a model as the kernels want them: packed weights, norms, embedding tables. Included by
-# _kernels.pyx, which has the checks that are called here; all arrays are float32 and C-contiguous unless said.
+# The parts of a model in the form that kernels read: packed weights, norms, embedding tables. Included by
+# _kernels.pyx. All arrays are float32 and C-contiguous unless said.
 
 cdef class PackedLinear:
     """y = x W^T + b with W packed for one `Kernels`: `sections` matrices of (n, k), stacked.
@@ -16,8 +16,8 @@ cdef class PackedLinear:
                   str dtype="float32", smooth=None):
         rows, columns = kernels.tile
         if sections < 1 or n < 1 or k < 1:
-            raise InputError(f"packed: found {sections} sections of {(n, k)}, expected positive sizes")
-        self.c.arithmetic = checked_arithmetic(dtype, kernels.table)
+            raise InputError(mismatch("packed", f"{sections} sections of {(n, k)}", "positive sizes"))
+        self.c.arithmetic = checked_arithmetic(dtype, &kernels.table)
         checked_array(panels, "panels", np.float32,
                       (sections * ((n + columns - 1) // columns), rc_panel_rows(self.c.arithmetic, k), columns))
         if bias is not None:
@@ -27,7 +27,7 @@ cdef class PackedLinear:
         self.c.panels_pkn = floats(panels)
         if bias is not None:
             self.c.bias_n = floats(bias)
-        self.smooth = checked_factors(smooth, k)
+        self.smooth = checked_smooth(smooth, k)
         if smooth is not None:
             self.c.smooth_k = floats(smooth)
         self.c.sections, self.c.n, self.c.k = sections, n, k
@@ -35,7 +35,7 @@ cdef class PackedLinear:
     def section(self, Py_ssize_t index) -> PackedLinear:
         """The index-th of the stacked matrices as a linear layer of its own. InputError out of range."""
         if not 0 <= index < self.sections:
-            raise InputError(f"section: found {index}, expected 0 to {self.sections - 1}")
+            raise InputError(mismatch("section", index, f"0 to {self.sections - 1}"))
         cdef Py_ssize_t panels = len(self.panels) // self.sections
         bias = None if self.bias is None else self.bias[index * self.n:(index + 1) * self.n]
         return PackedLinear(self.kernels, self.panels[index * panels:(index + 1) * panels], bias, 1, self.n,
@@ -47,22 +47,24 @@ cdef class PackedLinear:
         return self.panels.nbytes + (0 if self.bias is None else self.bias.nbytes)
 
 
-cdef class NarrowedRows:
-    """Rows as a product reads that is not in float32: made by `Kernels.narrow` for one `PackedLinear`.
+cdef class ConvertedRows:
+    """Activation rows in the format that a `PackedLinear` reads: made by `Kernels.convert_rows`.
 
-    `rows`: float32 (M, words), whose bits are bfloat16 or bytes, or whole numbers. `scales`: of int8, (M, 2), a
-    row's scale and, as bits, the int32 that zero became.
+    rows: float32 (M, words), whose bits are two bfloat16 or four uint8, or whose values are integers.
+    quantizations: for int8, float32 (M, 2): a row's scale and, as the bits of an int32, its zero point, with
+    x ≈ scale * (q - zero_point).
     """
     cdef readonly PackedLinear packed
-    cdef readonly object rows, scales
-    cdef rc_narrow c
+    cdef readonly object rows, quantizations
+    cdef rc_output_rows c
 
     def __cinit__(self, PackedLinear packed not None, Py_ssize_t count):
-        self.packed, self.c.arithmetic = packed, packed.c.arithmetic
-        self.c.smooth_k, self.c.ld = packed.c.smooth_k, rc_row_words(packed.c.arithmetic, packed.c.k)
-        self.rows, self.scales = aligned_empty((count, self.c.ld)), aligned_empty((count, 2))
+        cdef rc_arithmetic arithmetic = packed.c.arithmetic
+        self.packed, self.c.format = packed, rc_operands_of(arithmetic).rows
+        self.c.smooth_k, self.c.ld = packed.c.smooth_k, rc_row_words(arithmetic, packed.c.k)
+        self.rows, self.quantizations = aligned_empty((count, self.c.ld)), aligned_empty((count, 2))
         self.c.rows = <rc_word *>writable_floats(self.rows)
-        self.c.scale_m = <rc_scale *>writable_floats(self.scales)
+        self.c.quantization_m = <rc_quantization *>writable_floats(self.quantizations)
 
 
 cdef class Norm:
@@ -81,10 +83,10 @@ cdef class Norm:
 cdef class EmbeddingTables:
     """Word, position and token-type embeddings and their LayerNorm.
 
-    `word` (V, H) stays where it is, in the checkpoint's own type: float32, float16, or bfloat16 as uint16
-    with `word_dtype="bfloat16"`, at any alignment. `position` (P, H) and `token_type` (G, H) are float32.
-    `rows_from`, an open MappedFile and the byte at which the same table begins in it, makes every call read
-    the rows that it needs from there, so that `word` itself never becomes resident.
+    `word` (V, H) is read where it is, in the checkpoint's own type and at any alignment: float32, float16, or
+    bfloat16 as uint16 with `word_dtype="bfloat16"`. `position` (P, H) and `token_type` (G, H) are float32.
+    With `rows_from`, an open MappedFile and the byte at which the same table begins in it, every call reads the
+    rows that it needs from that file, so that `word` itself never becomes resident.
     """
     cdef rc_embeddings c
     cdef readonly object word, position, token_type, rows_from
@@ -92,15 +94,14 @@ cdef class EmbeddingTables:
     cdef readonly Norm norm
 
     def __cinit__(self, word, str word_dtype, position, token_type, Norm norm not None, rows_from=None):
-        if word_dtype not in TABLE_DTYPES:
-            raise InputError(f"word_dtype: found {shown(word_dtype)}, expected one of {', '.join(TABLE_DTYPES)}")
+        checked_name(word_dtype, "word_dtype", tuple(TABLE_DTYPES))
         stored = np.uint16 if word_dtype == "bfloat16" else np.dtype(word_dtype)
         hidden = len(norm.weight)
         self.word = checked_array(word, "word embeddings", stored, (None, hidden), any_alignment=True)
         self.position = checked_array(position, "position embeddings", np.float32, (None, hidden))
         self.token_type = checked_array(token_type, "token type embeddings", np.float32, (None, hidden))
-        if not len(token_type):  # its row 0 is added where no types are given
-            raise InputError(f"token type embeddings: found shape {token_type.shape}, expected at least one row")
+        if not len(token_type):  # row 0 is added where no types are given
+            raise InputError(mismatch("token type embeddings", f"shape {token_type.shape}", "at least one row"))
         self.word_dtype, self.norm, self.rows_from = word_dtype, norm, rows_from
         cdef const uint8_t[::1] rows = word.reshape(-1).view(np.uint8)
         self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
@@ -125,20 +126,20 @@ cdef class PackedLayer:
         found = [(p.sections, p.n, p.k) for p in (qkv, attention_output, up, down)]
         expected = [(3, h, h), (1, h, h), (1, f, h), (1, h, f)]
         if found != expected:
-            raise InputError(f"encoder layer: found (sections, n, k) {found}, expected {expected}")
+            raise InputError(mismatch("encoder layer", f"(sections, n, k) {found}", expected))
         if len(attention_norm.weight) != h or len(output_norm.weight) != h:
-            raise InputError(f"encoder layer: found LayerNorms of {len(attention_norm.weight)} and "
-                             f"{len(output_norm.weight)}, expected {h}")
+            norms = f"LayerNorms of {len(attention_norm.weight)} and {len(output_norm.weight)}"
+            raise InputError(mismatch("encoder layer", norms, h))
         if heads < 1 or h % heads:
-            raise InputError(f"heads: found {heads}, expected a divisor of {h}")
+            raise InputError(mismatch("heads", heads, f"a divisor of {h}"))
         if any(p.dtype != qkv.dtype for p in (attention_output, up, down)):
-            raise InputError("encoder layer: found parts of different dtypes, expected one")
+            raise InputError(mismatch("encoder layer", "parts of different dtypes", "one"))
         if any(p.kernels is not qkv.kernels for p in (attention_output, up, down)):
-            raise InputError("encoder layer: found parts packed by different Kernels, expected one")
+            raise InputError(mismatch("encoder layer", "parts packed by different Kernels", "one"))
         self.qkv, self.attention_output, self.up, self.down = qkv, attention_output, up, down
         self.attention_norm, self.output_norm = attention_norm, output_norm
         self.heads, self.activation = heads, activation
         self.c.qkv, self.c.attention_output, self.c.up, self.c.down = (qkv.c, attention_output.c, up.c, down.c)
         self.c.attention_norm, self.c.output_norm = attention_norm.c, output_norm.c
         self.c.heads, self.c.activation = heads, checked_activation(activation)
-        self.c.attention = attention_arithmetic(qkv.kernels.table, self.c.qkv.arithmetic, h // heads)
+        self.c.attention = rc_attention_arithmetic(&qkv.kernels.table, self.c.qkv.arithmetic, h // heads)

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
+from .leaves import as_array, as_float32
 
 
 @dataclass(frozen=True)
-class PackedBatch:
-    """Real tokens of S sequences, end to end.
+class Packing:
+    """Where S sequences lie, end to end, and where they came from.
 
-    token_ids_t, position_ids_t, token_type_ids_t (or None): int64 (T). seq_starts_s: int64 (S + 1), offsets
-    of the sequences. places_t: for a padded input, where each token lay in the flattened (S, width) array;
-    None for ragged lists.
+    seq_starts_s: int64 (S + 1), offsets of the sequences in the packed tokens. places_t: for padded input, the
+    place of each token in the flattened (S, width) array; None for ragged lists.
     """
 
-    token_ids_t: np.ndarray
-    position_ids_t: np.ndarray
-    token_type_ids_t: np.ndarray | None
     seq_starts_s: np.ndarray
     places_t: np.ndarray | None
     width: int
@@ -39,24 +37,43 @@ class PackedBatch:
         """Index of each sequence's first real token, the `<s>` that classification reads."""
         return self.seq_starts_s[:-1]
 
-    def chunks(self, max_tokens: int) -> Iterator[tuple[slice, slice]]:
-        """(sequences, tokens) slices of at most `max_tokens` tokens, or one sequence if that is longer."""
-        first, starts = 0, self.seq_starts_s
-        while first < len(self):
-            last = int(np.searchsorted(starts, starts[first] + max_tokens, side="right")) - 1
-            last = max(last, first + 1)
-            yield slice(first, last), slice(int(starts[first]), int(starts[last]))
-            first = last
-
     def unpack(self, x_th: np.ndarray) -> np.ndarray | list[np.ndarray]:
         """Packed rows in the form of the input: (S, width, H) with zeros at padding, or S arrays (len, H)."""
         if self.places_t is None:
-            return [
-                x_th[begin:end] for begin, end in zip(self.seq_starts_s, self.seq_starts_s[1:], strict=False)
-            ]
+            return [x_th[begin:end] for begin, end in pairwise(self.seq_starts_s)]
         padded = np.zeros((len(self) * self.width, x_th.shape[1]), dtype=x_th.dtype)
         padded[self.places_t] = x_th
         return padded.reshape(len(self), self.width, x_th.shape[1])
+
+
+@dataclass(frozen=True)
+class PackedBatch(Packing):
+    """The real tokens of S sequences: token_ids_t, position_ids_t, token_type_ids_t (or None), int64 (T)."""
+
+    token_ids_t: np.ndarray
+    position_ids_t: np.ndarray
+    token_type_ids_t: np.ndarray | None
+
+    def chunks(self, max_tokens: int) -> Iterator[tuple[slice, PackedBatch]]:
+        """The batch in parts of at most `max_tokens` tokens, or of one sequence if that is longer: which of the
+        packed tokens, and these as a ragged batch of their own."""
+        first, starts, types = 0, self.seq_starts_s, self.token_type_ids_t
+        while first < len(self):
+            last = int(np.searchsorted(starts, starts[first] + max_tokens, side="right")) - 1
+            last = max(last, first + 1)
+            tokens = slice(int(starts[first]), int(starts[last]))
+            yield (
+                tokens,
+                PackedBatch(
+                    starts[first : last + 1] - tokens.start,
+                    None,
+                    0,
+                    self.token_ids_t[tokens],
+                    self.position_ids_t[tokens],
+                    None if types is None else types[tokens],
+                ),
+            )
+            first = last
 
 
 @dataclass(frozen=True)
@@ -115,7 +132,23 @@ def pack_batch(
     _check_range(ids, "input_ids", limits.vocab_size, "vocab_size")
     if types is not None:
         _check_range(types, "token_type_ids", limits.type_vocab_size, "type_vocab_size")
-    return PackedBatch(ids, positions, types, starts, places, width)
+    return PackedBatch(starts, places, width, ids, positions, types)
+
+
+def pack_hidden(hidden_states: Any, attention_mask: Any) -> tuple[np.ndarray, Packing]:
+    """Hidden states (S, width, H) and a mask (S, width) or None → a new x_th of the unmasked tokens, and their
+    packing. Raises InputError."""
+    hidden = as_float32(hidden_states, "hidden_states")
+    if hidden.ndim != 3:
+        raise InputError(mismatch("hidden_states", f"shape {hidden.shape}", "(batch, length, hidden)"))
+    mask = np.ones(hidden.shape[:2], bool)
+    if attention_mask is not None:
+        mask = as_array(attention_mask, "attention_mask")
+    if mask.shape != hidden.shape[:2]:
+        raise InputError(mismatch("attention_mask", f"shape {mask.shape}", hidden.shape[:2]))
+    real = checked_mask(mask)
+    starts = np.concatenate(([0], np.cumsum(real.sum(axis=1)))).astype(np.int64)
+    return hidden[real], Packing(starts, np.flatnonzero(real), hidden.shape[1])
 
 
 def _flattened(value: Any, name: str) -> tuple[np.ndarray, np.ndarray, int]:

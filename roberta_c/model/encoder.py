@@ -1,20 +1,21 @@
 """The encoder, as the papers tell it (Vaswani et al. 2017; Liu et al. 2019): embeddings, layers, pooler.
 
-Whole batches go through `Embeddings.embed_batch` and `Encoder.run`, one C call each over packed tokens.
-Every part can also be called alone on padded arrays (S, width, H), as in transformers.
+A batch goes through `Encoder.encode`: one call of the kernels, from packed ids to the last layer's rows. Every
+part can also be called alone on padded arrays (S, width, H), as in transformers.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Workspace
 from ..machine.threads import threads_for
-from .batch import BatchLimits, PackedBatch, checked_mask, pack_batch
+from .batch import BatchLimits, PackedBatch, pack_batch, pack_hidden
 from .leaves import (
     Activation,
     Dropout,
@@ -23,17 +24,14 @@ from .leaves import (
     Linear,
     Module,
     ModuleList,
-    as_array,
-    as_float32,
     first_tokens,
 )
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
 
-# Tokens per pass: what does not fit goes through the layers in several, so that memory stays bounded, at
-# 20 MB for base size. It hardly mattered for speed: 512 to 4,096 took the same within 3 % (AMD Zen 5 server
-# core, 2026-11-22, kernels of commit 1dff471).
+# Tokens per pass: a larger batch goes through the layers in several passes, so that intermediates stay bounded,
+# at 20 MB for base size. 512 to 4,096 took the same time within 3 % (AMD Zen 5 server core, 2026-11-22).
 CHUNK_TOKENS = 1024
 
 
@@ -57,19 +55,18 @@ class Embeddings(Module):
         self.LayerNorm = LayerNorm(tables.norm, kernels, num_threads)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def embed_batch(self, batch: PackedBatch, tokens: slice) -> np.ndarray:
-        """x_th for a stretch of a batch's packed tokens."""
-        types = None if batch.token_type_ids_t is None else batch.token_type_ids_t[tokens]
-        ids, positions = batch.token_ids_t[tokens], batch.position_ids_t[tokens]
-        # A row is gathered, summed and normalised: some ten passes over it.
-        num_threads = threads_for(10 * len(ids) * self.tables.word.shape[1], self.num_threads)
-        return self.kernels.embed(self.tables, ids, positions, types, num_threads)
-
     def __call__(
         self, input_ids: Any, token_type_ids: Any = None, position_ids: Any = None
     ) -> np.ndarray | list[np.ndarray]:
         batch = pack_batch(input_ids, None, token_type_ids, position_ids, self.limits)
-        return batch.unpack(self.embed_batch(batch, slice(0, len(batch.token_ids_t))))
+        return batch.unpack(self.embed(batch))
+
+    def embed(self, batch: PackedBatch) -> np.ndarray:
+        """x_th of a batch's packed tokens."""
+        ids, positions, types = batch.token_ids_t, batch.position_ids_t, batch.token_type_ids_t
+        # Some ten operations on each value of a row: it is gathered, summed and normalized.
+        num_threads = threads_for(10 * len(ids) * self.tables.word.shape[1], self.num_threads)
+        return self.kernels.embed(self.tables, ids, positions, types, num_threads)
 
 
 class SelfAttention(Module):
@@ -93,13 +90,10 @@ class SelfAttention(Module):
         return {name: child for name, child in super().children().items() if name != "qkv"}
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
-        packed = PackedHidden(hidden_states, attention_mask)
-        qkv = self.qkv(packed.x_th)
-        return packed.unpack(
-            self.kernels.attention(
-                qkv, packed.seq_starts_s, self.heads, self.num_threads, self.qkv.packed.dtype
-            )
-        )
+        x_th, packing = pack_hidden(hidden_states, attention_mask)
+        qkv, dtype = self.qkv(x_th), self.qkv.packed.dtype
+        context_th = self.kernels.attention(qkv, packing.seq_starts_s, self.heads, self.num_threads, dtype)
+        return packing.unpack(context_th)
 
 
 class ResidualOutput(Module):
@@ -165,10 +159,11 @@ class Layer(Module):
         return tokens * (4 * self.packed.qkv.k + 2 * self.packed.up.n) * self.packed.qkv.k
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
-        packed, kernels = PackedHidden(hidden_states, attention_mask), self.packed.qkv.kernels
-        num_threads = threads_for(self.multiply_adds(len(packed.x_th)), self.num_threads)
-        kernels.encoder_layer(self.packed, packed.x_th, packed.seq_starts_s, Workspace(), num_threads)
-        return packed.unpack(packed.x_th)
+        x_th, packing = pack_hidden(hidden_states, attention_mask)
+        num_threads = threads_for(self.multiply_adds(len(x_th)), self.num_threads)
+        kernels = self.packed.qkv.kernels
+        kernels.encoder_layer(self.packed, x_th, packing.seq_starts_s, Workspace(), num_threads)
+        return packing.unpack(x_th)
 
 
 class Encoder(Module):
@@ -179,40 +174,75 @@ class Encoder(Module):
     def __init__(self, family: str, layers: list[Layer]) -> None:
         super().__init__(family)
         self.layer = ModuleList(layers)
-        # Idle workspaces: a call takes one, or makes one when concurrent calls hold them all.
-        self._workspaces: deque[Workspace] = deque()
+        self._workspaces: deque[Workspace] = deque()  # those that no call holds
 
-    def run(
+    def encode(
         self,
-        x_th: np.ndarray,
-        seq_starts_s: np.ndarray,
-        *,
-        first_tokens_only: bool = False,
-        states: np.ndarray | None = None,
+        embeddings: Embeddings,
+        batch: PackedBatch,
+        rows_wanted_r: np.ndarray | None = None,
+        states_lth: np.ndarray | None = None,
     ) -> np.ndarray:
-        """The last layer's output for packed tokens (T, H) or, of each sequence's first token alone, (S, H).
+        """Packed ids → the last layer's rows, (T, H) or, with `rows_wanted_r`, those of these tokens, (R, H).
 
-        `states` (L, T, H) receives every layer's; not together with `first_tokens_only`.
+        rows_wanted_r: int64 (R), ascending. The bits are those of the full computation. states_lth, float32
+        (L + 1, T, H), receives the embeddings and every layer's output; not together with `rows_wanted_r`.
         """
-        layers = [layer.packed for layer in self.layer]
-        if not layers:
-            return x_th[seq_starts_s[:-1]] if first_tokens_only else x_th
-        num_threads = threads_for(self.layer[0].multiply_adds(len(x_th)), self.layer[0].num_threads)
-        kernels = layers[0].qkv.kernels
+        if not len(self.layer):
+            x_th = embeddings.embed(batch)
+            if states_lth is not None:
+                states_lth[0] = x_th
+            return x_th if rows_wanted_r is None else x_th[rows_wanted_r]
+        with self._workspace() as workspace:
+            return self._kernels.encode(
+                embeddings.tables,
+                self._packed_layers,
+                batch.token_ids_t,
+                batch.position_ids_t,
+                batch.token_type_ids_t,
+                batch.seq_starts_s,
+                workspace,
+                rows_wanted_r,
+                states_lth,
+                self._threads_for(len(batch.token_ids_t)),
+            )
+
+    def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
+        x_th, packing = pack_hidden(hidden_states, attention_mask)
+        if len(self.layer):
+            with self._workspace() as workspace:
+                x_th = self._kernels.encoder(
+                    self._packed_layers,
+                    x_th,
+                    packing.seq_starts_s,
+                    workspace,
+                    num_threads=self._threads_for(len(x_th)),
+                )
+        return packing.unpack(x_th)
+
+    @property
+    def _packed_layers(self) -> list[PackedLayer]:
+        return [layer.packed for layer in self.layer]
+
+    @property
+    def _kernels(self) -> Kernels:
+        return self.layer[0].packed.qkv.kernels
+
+    def _threads_for(self, tokens: int) -> int:
+        first = self.layer[0]
+        return threads_for(first.multiply_adds(tokens), first.num_threads)
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """An idle workspace, for one call; a new one where concurrent calls hold them all."""
         try:
             workspace = self._workspaces.pop()
         except IndexError:
             workspace = Workspace()
         try:
-            return kernels.encoder(
-                layers, x_th, seq_starts_s, workspace, first_tokens_only, states, num_threads
-            )
+            yield workspace
         finally:
             self._workspaces.append(workspace)
-
-    def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
-        packed = PackedHidden(hidden_states, attention_mask)
-        return packed.unpack(self.run(packed.x_th, packed.seq_starts_s))
 
 
 class Pooler(Module):
@@ -231,27 +261,3 @@ class Pooler(Module):
 
     def __call__(self, hidden_states: Any) -> np.ndarray:
         return self.pool(first_tokens(hidden_states))
-
-
-class PackedHidden:
-    """Hidden states (S, width, H) and a mask (S, width), packed: a fresh x_th of the unmasked tokens."""
-
-    def __init__(self, hidden_states: Any, attention_mask: Any) -> None:
-        hidden = as_float32(hidden_states, "hidden_states")
-        if hidden.ndim != 3:
-            raise InputError(f"hidden_states: found shape {hidden.shape}, expected (batch, length, hidden)")
-        self.shape = hidden.shape
-        mask = np.ones(hidden.shape[:2], bool)
-        if attention_mask is not None:
-            mask = as_array(attention_mask, "attention_mask")
-        if mask.shape != hidden.shape[:2]:
-            raise InputError(f"attention_mask: found shape {mask.shape}, expected {hidden.shape[:2]}")
-        self.mask = checked_mask(mask)
-        self.x_th = hidden[self.mask]
-        self.seq_starts_s = np.concatenate(([0], np.cumsum(self.mask.sum(axis=1)))).astype(np.int64)
-
-    def unpack(self, x_th: np.ndarray) -> np.ndarray:
-        """Packed rows (T, any) put back, zeros where masked."""
-        padded = np.zeros((*self.shape[:2], x_th.shape[1]), dtype=np.float32)
-        padded[self.mask] = x_th
-        return padded

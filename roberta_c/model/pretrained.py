@@ -47,7 +47,6 @@ class PreTrainedModel(Module):
 
     config_class: type[RobertaConfig] = RobertaConfig
     part_prefix = "Roberta"
-    reads_first_tokens_only = False  # of the last layer
 
     def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
         super().__init__(self.part_prefix)
@@ -132,10 +131,14 @@ class PreTrainedModel(Module):
         """The encoder below the head, or the model itself."""
         raise NotImplementedError
 
+    def _rows_wanted(self, batch: PackedBatch) -> np.ndarray | None:
+        """The packed tokens whose last-layer rows `_output` reads: int64 (R), ascending; None: all."""
+        return None
+
     def _output(
-        self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+        self, last_rh: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
     ) -> ModelOutput:
-        """What the model makes of the last layer's packed tokens (T, H), or of their first tokens (S, H)."""
+        """The output of the model from the last layer's rows (R, H) of the tokens in `_rows_wanted`."""
         raise NotImplementedError
 
     def __call__(
@@ -157,9 +160,9 @@ class PreTrainedModel(Module):
         """
         batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
         with_states = self._wants_hidden_states(output_hidden_states)
-        last, states = self.base_model.encode(batch, with_states, self.reads_first_tokens_only)
+        last_rh, states = self.base_model.encode(batch, with_states, self._rows_wanted(batch))
         hidden_states = None if states is None else tuple(batch.unpack(state) for state in states)
-        output = self._output(last, batch, hidden_states)
+        output = self._output(last_rh, batch, hidden_states)
         return output.to_tuple() if return_dict is False else output
 
     def _packed(

@@ -45,34 +45,38 @@ class RobertaModel(PreTrainedModel):
         return self
 
     def encode(
-        self, batch: PackedBatch, with_states: bool, first_tokens_only: bool = False
+        self, batch: PackedBatch, with_states: bool = False, rows_wanted_r: np.ndarray | None = None
     ) -> tuple[np.ndarray, list[np.ndarray] | None]:
-        """Packed tokens → last layer's x_th (T, H), and all L + 1 states where asked for.
+        """Packed tokens → the last layer's rows (T, H), and with `with_states` all L + 1 states, else None.
 
-        With `first_tokens_only` each sequence's first token alone, (S, H): the same bits for less work.
+        rows_wanted_r: int64 (R), ascending indices of the tokens whose rows are wanted, (R, H): the same bits
+        for less work; None: all.
         """
-        hidden, layers = self.config.hidden_size, len(self.encoder.layer)
+        hidden, tokens = self.config.hidden_size, len(batch.token_ids_t)
+        layers = len(self.encoder.layer)
+        collected_lth = np.empty((layers + 1, tokens, hidden), np.float32) if with_states else None
         lasts: list[np.ndarray] = []
-        collected = np.empty((layers + 1, len(batch.token_ids_t) if with_states else 0, hidden), np.float32)
-        for sequences, tokens in batch.chunks(CHUNK_TOKENS):
-            starts = batch.seq_starts_s[sequences.start : sequences.stop + 1] - tokens.start
-            x_th = self.embeddings.embed_batch(batch, tokens)
-            if not with_states:
-                lasts.append(self.encoder.run(x_th, starts, first_tokens_only=first_tokens_only))
-                continue
-            states = np.empty((layers, *x_th.shape), np.float32)
-            last = self.encoder.run(x_th, starts, states=states)
-            lasts.append(last[starts[:-1]] if first_tokens_only else last)
-            collected[0, tokens], collected[1:, tokens] = x_th, states
+        for part, chunk in batch.chunks(CHUNK_TOKENS):
+            if collected_lth is not None:
+                states_lth = np.empty((layers + 1, len(chunk.token_ids_t), hidden), np.float32)
+                self.encoder.encode(self.embeddings, chunk, states_lth=states_lth)
+                collected_lth[:, part] = states_lth
+            elif rows_wanted_r is None:
+                lasts.append(self.encoder.encode(self.embeddings, chunk))
+            else:
+                first, last = np.searchsorted(rows_wanted_r, (part.start, part.stop))
+                lasts.append(self.encoder.encode(self.embeddings, chunk, rows_wanted_r[first:last] - part.start))
+        if collected_lth is not None:
+            last_th = collected_lth[-1]
+            return last_th if rows_wanted_r is None else last_th[rows_wanted_r], list(collected_lth)
         empty = np.empty((0, hidden), dtype=np.float32)
-        last = lasts[0] if len(lasts) == 1 else np.concatenate([empty, *lasts])
-        return last, list(collected) if with_states else None
+        return lasts[0] if len(lasts) == 1 else np.concatenate([empty, *lasts]), None
 
     def _output(
-        self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+        self, last_rh: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
     ) -> ModelOutput:
-        pooled = None if self.pooler is None else self.pooler.pool(last_th[batch.first_tokens_s])
-        return BaseModelOutputWithPooling(batch.unpack(last_th), pooled, hidden_states)
+        pooled = None if self.pooler is None else self.pooler.pool(last_rh[batch.first_tokens_s])
+        return BaseModelOutputWithPooling(batch.unpack(last_rh), pooled, hidden_states)
 
 
 class RobertaForSequenceClassification(PreTrainedModel):
@@ -82,7 +86,6 @@ class RobertaForSequenceClassification(PreTrainedModel):
     """
 
     base_class: type[RobertaModel] = RobertaModel
-    reads_first_tokens_only = True
 
     def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
         super().__init__(config, source)
@@ -100,10 +103,13 @@ class RobertaForSequenceClassification(PreTrainedModel):
         """The encoder below the head."""
         return self.roberta
 
+    def _rows_wanted(self, batch: PackedBatch) -> np.ndarray:
+        return batch.first_tokens_s
+
     def _output(
-        self, last_th: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+        self, last_rh: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
     ) -> ModelOutput:
-        return SequenceClassifierOutput(self.classifier.classify(last_th), hidden_states)
+        return SequenceClassifierOutput(self.classifier.classify(last_rh), hidden_states)
 
 
 class XLMRobertaModel(RobertaModel):
