@@ -1,9 +1,9 @@
-/* cpu_features.c: what a report on this CPU lists; nothing is chosen by it (dispatch.c does that). */
+/* cpu_features.c: CPU features for reports (roberta-c doctor).  dispatch.c makes the choice, not this. */
 #include "internal.h"
 
 #if defined(__x86_64__) || defined(__i386__)
-/* A compiler refuses names that it does not know: clang 14 and gcc 12 both know the first row, of these two
- * only gcc 12 the second. */
+/* A compiler rejects names that it does not know.  GCC and clang 14 know the first list; the second needs
+ * GCC 12. */
 #define FEATURES(DO)                                                                                         \
     DO("avx") DO("fma") DO("avx2") DO("avx512f") DO("avx512bw") DO("avx512vnni") DO("avx512bf16")
 #if defined(__clang__) || __GNUC__ < 12

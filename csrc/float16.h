@@ -1,5 +1,4 @@
-/* float16.h: one element of a float32, float16 or bfloat16 array at any alignment, as float32, exactly; and
- * back to bfloat16. */
+/* float16.h: one float16 or bfloat16 widened to float32, exactly, and one float32 rounded to bfloat16. */
 #ifndef RC_FLOAT16_H
 #define RC_FLOAT16_H
 
@@ -7,6 +6,7 @@
 
 #include <string.h>
 
+/* Element `index` of an array of this type, at any alignment. */
 static inline float widened(const void *values, rc_dtype dtype, size_t index) {
     float value;
     if (dtype == RC_FLOAT32) {

@@ -111,8 +111,7 @@ static void panel_int8(const rc_panel_unit *unit) {
     for (size_t row = unit->first_tile; row < unit->end_tile; row++) {
         int64_t sum = 0;
         for (size_t i = 0; i < w->k; i++) sum += (int64_t)x->rows[row * x->ld + i] * bytes_k[i];
-        store(unit, row,
-              bias_of(unit) + (double)((float)sum * column_scale * x->quantization_m[row].scale));
+        store(unit, row, bias_of(unit) + (double)((float)sum * column_scale * x->quantization_m[row].scale));
     }
 }
 
@@ -121,8 +120,7 @@ static void linear(const rc_kernels *kernels, const rc_linear *w, const rc_input
                    size_t nth) {
     (void)team;
     const rc_product product = {.w = w, .x = *x, .m = m, .epilogue = epilogue, .y_mn = y_mn, .ldy = ldy};
-    rc_panel_unit unit = {
-        .product = &product, .first_tile = m * ith / nth, .end_tile = m * (ith + 1) / nth};
+    rc_panel_unit unit = {.product = &product, .first_tile = m * ith / nth, .end_tile = m * (ith + 1) / nth};
     for (; unit.panel < w->sections * w->n; unit.panel++) kernels->panel[w->arithmetic](&unit);
 }
 

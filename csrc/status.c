@@ -1,4 +1,4 @@
-/* status.c: what each rc_status says to a person; _kernels.pyx puts the argument in front. */
+/* status.c: the message of each rc_status; the caller puts the name of the argument in front. */
 #include "internal.h"
 
 const char *rc_status_message(rc_status status) {

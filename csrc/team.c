@@ -1,7 +1,7 @@
-/* team.c: where the threads of one region wait for each other between the steps of a layer.
- * The last to arrive puts the count of units back to 0 and opens the next generation.  A waiter spins for a
- * moment, which is what a balanced step needs, then yields: on a busy machine the missing thread
- * may need this very core. */
+/* team.c: the barrier at which the threads of a team meet between two steps, and the count of work units.
+ * The last thread to arrive resets the count to 0 and starts the next generation.  The others spin briefly,
+ * which suffices where a step is balanced, then yield: on a busy machine the missing thread may need this
+ * very core. */
 #include "internal.h"
 
 #include <sched.h>
@@ -39,7 +39,6 @@ void rc_team_wait(rc_team *team, size_t nth) {
     }
 }
 
-/* Units of a step are taken in order, by whichever thread is free. */
 size_t rc_next_unit(rc_team *team) {
     return atomic_fetch_add_explicit(&team->next_unit, 1, memory_order_relaxed);
 }

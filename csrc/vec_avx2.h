@@ -1,12 +1,12 @@
-/* vec_avx2.h: the vector vocabulary in 256-bit AVX2 with FMA. Meanings as in vec_generic.h. */
+/* vec_avx2.h: the vector vocabulary (vec_generic.h) in 256-bit AVX2 with FMA. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #define VL 8
-/* The tiles: 12 accumulators + 2 of B + 1 of A in 16 registers; 4 x 24 ran alike within noise (AMD Zen 5
- * server core, 2026-11-22). */
+/* Tile sizes: 12 accumulators + 2 of B + 1 of A in 16 registers; 4 x 24 took the same time within noise (AMD
+ * Zen 5 server core, 2026-11-22). */
 #define MR 6
 #define NR 16
 #define ATTENTION_MR 6
@@ -35,8 +35,8 @@ static inline vf vf_select_less(vf a, vf b, vf yes, vf no) {
 }
 static inline vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vf vf_scale2(vf a, vf n) {
-    const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
-    const __m256i rest = _mm256_sub_epi32(whole, half), bias = _mm256_set1_epi32(127);
+    const __m256i exponent = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(exponent, 1);
+    const __m256i rest = _mm256_sub_epi32(exponent, half), bias = _mm256_set1_epi32(127);
     const vf first = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
     const vf second = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
     return _mm256_mul_ps(_mm256_mul_ps(a, first), second);
@@ -90,13 +90,13 @@ static inline vf vf_mul_integers(vf a, vf b) {
     return _mm256_castsi256_ps(_mm256_mullo_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
 }
 static inline void vf_store_bytes(uint8_t *p, vf v) {
-    const __m256i whole = _mm256_cvtps_epi32(v), halves = _mm256_packs_epi32(whole, whole);
+    const __m256i integers = _mm256_cvtps_epi32(v), halves = _mm256_packs_epi32(integers, integers);
     const __m256i bytes = _mm256_packus_epi16(halves, halves); /* four in each 128-bit lane */
     const __m256i joined = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 0, 0, 0, 0, 0, 0));
     _mm_storel_epi64((__m128i *)p, _mm256_castsi256_si128(joined));
 }
-/* Bytes as pairs of 16 bits: the even ones or the odd ones, with sign or without; and c + the products of
- * such pairs. */
+/* The even or the odd bytes of each word, widened to two 16-bit integers with or without sign; and c + the
+ * sum of the products of such pairs, which always fits 32 bits. */
 #define vf_has_pairs
 static inline __attribute__((always_inline)) vf vf_signed_pairs(vf words, const int odd) {
     const __m256i bytes = _mm256_castps_si256(words);
@@ -111,8 +111,8 @@ static inline vf vf_add_pairs(vf a, vf b, vf c) {
     const __m256i products = _mm256_madd_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b));
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(c), products));
 }
-/* c + the products of a's bytes, without sign, and b's, with one (VPDPBUSD of AVX-VNNI); by hand, as in
- * vec_avx512.h. */
+/* c + Σ a_i b_i over the four bytes of each word, a unsigned, b signed (VPDPBUSD of AVX-VNNI).  In assembly,
+ * for the reason given in vec_avx512.h. */
 #if defined(__AVXVNNI__)
 #define vf_has_dot4
 static inline vf vf_dot4(vf a, vf b, vf c) {

@@ -1,16 +1,16 @@
-/* vec_avx512.h: the vector vocabulary in 512-bit AVX-512F. Meanings as in vec_generic.h. */
+/* vec_avx512.h: the vector vocabulary (vec_generic.h) in 512-bit AVX-512F. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #define VL 16
-/* The tiles, here since all files of AVX-512 must have the same.  Linear's: 27 accumulators + 3 of B + 1 of A
- * in 32 registers.  Of the peak, on base-size products of float32 at 504 rows, 9 x 48 reached 93 to 95 %, 8 x
- * 48 1 less, 12 x 32 3 to 5 less, 6 x 64 3 less (AMD Zen 5 server core, 2026-11-22). */
+/* Tile sizes, the same in all AVX-512 files.  Linear's: 27 accumulators + 3 of B + 1 of A in 32 registers. On
+ * float32 products of base size with 504 rows 9 x 48 reached 93 to 95 % of the peak, 8 x 48 1 point less,
+ * 12 x 32 3 to 5 less, 6 x 64 3 less (AMD Zen 5 server core, 2026-11-22). */
 #define MR 9
 #define NR 48
-/* Attention's products are 64 wide, which 48 does not divide. */
+/* Attention's: a head has 64 columns, which 48 does not divide. */
 #define ATTENTION_MR 12
 #define ATTENTION_NR 32
 typedef __m512 vf;
@@ -79,13 +79,14 @@ static inline vf vf_mul_integers(vf a, vf b) {
 static inline void vf_store_bytes(uint8_t *p, vf v) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
-/* c + the products of both halves of a's and b's words (VDPBF16PS: the upper ones first, denormals as 0). */
+/* c + Σ a_i b_i over the two bfloat16 of each word (VDPBF16PS: the upper ones first; subnormal numbers count
+ * as 0). */
 #if defined(__AVX512BF16__)
 #define vf_has_dot2
 static inline vf vf_dot2(vf a, vf b, vf c) { return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b); }
 #endif
-/* c + the products of a's bytes, without sign, and b's, with one (VPDPBUSD).  By hand: GCC 12 keeps the sums
- * of its intrinsic in memory where they are also used as float32. */
+/* c + Σ a_i b_i over the four bytes of each word, a unsigned, b signed (VPDPBUSD).  In assembly: with the
+ * intrinsic, GCC 12 keeps sums in memory that are also used as float32. */
 #if defined(__AVX512VNNI__)
 #define vf_has_dot4
 static inline vf vf_dot4(vf a, vf b, vf c) {

@@ -1,5 +1,5 @@
-/* vec_neon.h: the vector vocabulary in 128-bit Advanced SIMD of AArch64, with FMA. Meanings as in
- * vec_generic.h, except that vf_max and vf_min give NaN where either argument is NaN. */
+/* vec_neon.h: the vector vocabulary (vec_generic.h) in 128-bit Advanced SIMD of AArch64, with FMA.  Unlike
+ * there, vf_max and vf_min give NaN if either argument is NaN. */
 #include <arm_neon.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,8 +34,8 @@ static inline vf vf_abs(vf a) { return vabsq_f32(a); }
 static inline vf vf_select_less(vf a, vf b, vf yes, vf no) { return vbslq_f32(vcltq_f32(a, b), yes, no); }
 static inline vf vf_round(vf a) { return vrndnq_f32(a); }
 static inline vf vf_scale2(vf a, vf n) {
-    const int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1), bias = vdupq_n_s32(127);
-    const int32x4_t rest = vsubq_s32(whole, half);
+    const int32x4_t exponent = vcvtq_s32_f32(n), half = vshrq_n_s32(exponent, 1), bias = vdupq_n_s32(127);
+    const int32x4_t rest = vsubq_s32(exponent, half);
     const vf first = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23));
     const vf second = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(rest, bias), 23));
     return vmulq_f32(vmulq_f32(a, first), second);

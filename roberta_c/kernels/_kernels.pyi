@@ -1,4 +1,4 @@
-"""What _kernels.pyx offers, for type checkers and readers; the docstrings stand there."""
+"""The public names of _kernels.pyx, for type checkers; the docstrings are there."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,13 +10,10 @@ _Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int64]
 
 HAS_OPENMP: Final[bool]
-HUGE_FROM: Final[int]
 
 def known_isas() -> tuple[str, ...]: ...
 def available_isas() -> tuple[str, ...]: ...
 def cpu_features() -> dict[str, bool]: ...
-def aligned_empty(shape: Sequence[int]) -> _Floats: ...
-def large_empty(count: int) -> _Floats: ...
 
 class PackedLinear:
     def __init__(
@@ -50,14 +47,14 @@ class PackedLinear:
     def nbytes(self) -> int: ...
     def section(self, index: int) -> PackedLinear: ...
 
-class NarrowedRows:
+class ConvertedRows:
     def __init__(self, packed: PackedLinear, count: int) -> None: ...
     @property
     def packed(self) -> PackedLinear: ...
     @property
     def rows(self) -> _Floats: ...
     @property
-    def scales(self) -> _Floats: ...
+    def quantizations(self) -> _Floats: ...
 
 class Norm:
     def __init__(self, weight: _Floats, bias: _Floats, eps: float) -> None: ...
@@ -145,10 +142,10 @@ class Kernels:
         num_threads: int = 1,
         dtype: str = "float32",
     ) -> list[PackedLinear]: ...
-    def narrow(self, x: _Floats, packed: PackedLinear, num_threads: int = 1) -> NarrowedRows: ...
+    def convert_rows(self, x: _Floats, packed: PackedLinear, num_threads: int = 1) -> ConvertedRows: ...
     def linear(
         self,
-        x: _Floats | NarrowedRows,
+        x: _Floats | ConvertedRows,
         packed: PackedLinear,
         activation: str = "none",
         residual: _Floats | None = None,
@@ -183,7 +180,20 @@ class Kernels:
         x: _Floats,
         seq_starts: _Integers,
         workspace: Workspace,
-        first_tokens_only: bool = False,
+        rows_wanted: _Integers | None = None,
+        states: _Floats | None = None,
+        num_threads: int = 1,
+    ) -> _Floats: ...
+    def encode(
+        self,
+        tables: EmbeddingTables,
+        layers: list[PackedLayer],
+        ids: _Integers,
+        positions: _Integers,
+        types: _Integers | None,
+        seq_starts: _Integers,
+        workspace: Workspace,
+        rows_wanted: _Integers | None = None,
         states: _Floats | None = None,
         num_threads: int = 1,
     ) -> _Floats: ...

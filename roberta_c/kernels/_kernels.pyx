@@ -318,11 +318,11 @@ cdef class Kernels:
             run_team(layer_norm_share, &work, team_for(num_threads))
         return out
 
-    def activate(self, x, function, num_threads=1) -> np.ndarray:
-        """function(x), elementwise, one of the activations; x of any shape."""
-        cdef activation work
+    def activate(self, x, activation, num_threads=1) -> np.ndarray:
+        """activation(x), elementwise; x of any shape."""
+        cdef activation_call work
         checked_floats(x, "x")
-        work.kernels, work.function = &self.table, checked_activation(function)
+        work.kernels, work.function = &self.table, checked_activation(activation)
         out = aligned_empty(x.shape)
         work.x_n, work.y_n, work.n = floats(x), writable_floats(out), out.size
         if work.n:

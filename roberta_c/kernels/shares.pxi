@@ -98,7 +98,7 @@ cdef void layer_norm_share(void *given, rc_team *team, size_t ith, size_t nth) n
     work.kernels.layer_norm(work.norm, work.x_th, work.h, work.t, work.h, work.y_th, work.h, &none, ith, nth)
 
 
-cdef struct activation:
+cdef struct activation_call:
     const rc_kernels *kernels
     rc_activation function
     const float *x_n
@@ -107,7 +107,7 @@ cdef struct activation:
 
 
 cdef void activate_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
-    cdef activation *work = <activation *>given
+    cdef activation_call *work = <activation_call *>given
     work.kernels.activate(work.function, work.x_n, work.n, work.y_n, ith, nth)
 
 

@@ -1,7 +1,7 @@
-"""Ids → PackedBatch: the batch's real tokens laid end to end, padding dropped on entry.
+"""Ids → PackedBatch: the batch's real tokens end to end, without padding.
 
-Kernels only ever see packed tokens, so padding costs nothing and changes nothing; it is put back on exit
-where the caller gave padded arrays.
+Kernels see packed tokens only, so padding costs nothing and changes nothing. Results get it back if the caller
+gave padded arrays.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .leaves import as_array, as_float32
 class Packing:
     """Where S sequences lie, end to end, and where they came from.
 
-    seq_starts_s: int64 (S + 1), offsets of the sequences in the packed tokens. places_t: for padded input, the
-    place of each token in the flattened (S, width) array; None for ragged lists.
+    seq_starts_s: int64 (S + 1), offsets of the sequences in the packed tokens. places_t: for padded input,
+    the place of each token in the flattened (S, width) array; None for ragged lists.
     """
 
     seq_starts_s: np.ndarray
@@ -55,8 +55,8 @@ class PackedBatch(Packing):
     token_type_ids_t: np.ndarray | None
 
     def chunks(self, max_tokens: int) -> Iterator[tuple[slice, PackedBatch]]:
-        """The batch in parts of at most `max_tokens` tokens, or of one sequence if that is longer: which of the
-        packed tokens, and these as a ragged batch of their own."""
+        """The batch in parts of at most `max_tokens` tokens, or of one sequence if that is longer: which of
+        the packed tokens, and these as a ragged batch of their own."""
         first, starts, types = 0, self.seq_starts_s, self.token_type_ids_t
         while first < len(self):
             last = int(np.searchsorted(starts, starts[first] + max_tokens, side="right")) - 1
@@ -87,7 +87,7 @@ class BatchLimits:
 
     @property
     def max_tokens(self) -> int:
-        """The longest sequence: position ids start behind the padding's own."""
+        """Tokens of the longest sequence: position ids start at pad_token_id + 1."""
         return self.max_position_embeddings - self.pad_token_id - 1
 
 
@@ -136,8 +136,8 @@ def pack_batch(
 
 
 def pack_hidden(hidden_states: Any, attention_mask: Any) -> tuple[np.ndarray, Packing]:
-    """Hidden states (S, width, H) and a mask (S, width) or None → a new x_th of the unmasked tokens, and their
-    packing. Raises InputError."""
+    """Hidden states (S, width, H) and a mask (S, width) or None → a new x_th of the unmasked tokens, and
+    their packing. Raises InputError."""
     hidden = as_float32(hidden_states, "hidden_states")
     if hidden.ndim != 3:
         raise InputError(mismatch("hidden_states", f"shape {hidden.shape}", "(batch, length, hidden)"))
@@ -157,20 +157,20 @@ def _flattened(value: Any, name: str) -> tuple[np.ndarray, np.ndarray, int]:
         return *_flat_rows(value, name), 0
     array = _foreign_array(value, name)
     if array.ndim != 2:
-        raise InputError(f"{name}: found shape {array.shape}, expected 2 dimensions (batch, length)")
+        raise InputError(mismatch(name, f"shape {array.shape}", "2 dimensions (batch, length)"))
     rows, width = array.shape
     return _integers(array.reshape(-1), name), np.full(rows, width, dtype=np.int64), width
 
 
 def _foreign_array(value: Any, name: str) -> np.ndarray:
-    """Arrays of numpy, its subclasses, and other libraries: torch and jax tensors speak its protocol."""
+    """An array of numpy, of a subclass, or of a library whose tensors have `__array__`, as torch and jax."""
     if not hasattr(value, "__array__"):
-        raise InputError(f"{name}: found {type(value).__name__}, expected a numpy array or a list of lists")
+        raise InputError(mismatch(name, type(value).__name__, "a numpy array or a list of lists"))
     try:
         return np.asarray(value)
-    except Exception:  # whatever that library raises: the tensor lies on a GPU, or numpy lacks its type
+    except Exception:  # any error of that library: the tensor is on a GPU, or numpy has no such type
         raise InputError(
-            f"{name}: found a {type(value).__name__} that numpy cannot read, expected one in the CPU's memory"
+            mismatch(name, f"a {type(value).__name__} that numpy cannot read", "one in the CPU's memory")
         ) from None
 
 
@@ -179,13 +179,13 @@ def _flat_rows(rows: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarray]:
     flat: list[np.ndarray] = []
     for index, row in enumerate(rows):
         if not isinstance(row, (list, tuple, np.ndarray)):
-            raise InputError(f"{name}[{index}]: found {type(row).__name__}, expected a list of ids")
+            raise InputError(mismatch(f"{name}[{index}]", type(row).__name__, "a list of ids"))
         try:
             array = np.asarray(row) if len(row) else np.empty(0, dtype=np.int64)
         except (ValueError, OverflowError, TypeError):
-            raise InputError(f"{name}[{index}]: found {shown(row)}, expected a flat list of ids") from None
+            raise InputError(mismatch(f"{name}[{index}]", shown(row), "a flat list of ids")) from None
         if array.ndim != 1:
-            raise InputError(f"{name}[{index}]: found shape {array.shape}, expected a flat list of ids")
+            raise InputError(mismatch(f"{name}[{index}]", f"shape {array.shape}", "a flat list of ids"))
         flat.append(_integers(array, f"{name}[{index}]"))
     lengths = np.array([len(row) for row in flat], dtype=np.int64)
     return np.concatenate(flat) if flat else np.empty(0, dtype=np.int64), lengths
@@ -197,35 +197,35 @@ def _flat_like(value: Any, name: str, lengths: np.ndarray) -> np.ndarray | None:
         return None
     flat, found, _ = _flattened(value, name)
     if len(found) != len(lengths):
-        raise InputError(f"{name}: found {len(found)} rows, expected {len(lengths)} as in input_ids")
+        raise InputError(mismatch(name, f"{len(found)} rows", f"{len(lengths)} as in input_ids"))
     if (found != lengths).any():
         row = int((found != lengths).argmax())
         raise InputError(
-            f"{name}: found {found[row]} values in row {row}, expected {lengths[row]} as in input_ids"
+            mismatch(name, f"{found[row]} values in row {row}", f"{lengths[row]} as in input_ids")
         )
     return flat
 
 
 def _integers(values: np.ndarray, name: str) -> np.ndarray:
-    """A copy as int64, from any integer type; bools and whole floats only where they are a mask.
+    """A copy as int64, from any integer type; for a mask also from bool, and from float with values 0 and 1.
 
-    Always a copy: what was checked must not change when another thread writes to the caller's array.
+    Always a copy: checked values must not change when another thread writes to the caller's array.
     """
     if values.dtype.kind in "iu":
         if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
-            raise InputError(f"{name}: found {values.max()}, expected a token id")
+            raise InputError(mismatch(name, values.max(), "a token id"))
         return values.astype(np.int64)
     if name.startswith("attention_mask") and values.dtype.kind in "bf":
         if values.dtype.kind == "f" and not np.isin(values, (0, 1)).all():
-            raise InputError(f"{name}: found {_other_than_0_1(values)}, expected 0 and 1")
+            raise InputError(mismatch(name, _other_than_0_1(values), "0 and 1"))
         return values.astype(np.int64)
-    raise InputError(f"{name}: found dtype {values.dtype}, expected integers")
+    raise InputError(mismatch(name, f"dtype {values.dtype}", "integers"))
 
 
 def checked_mask(values: np.ndarray) -> np.ndarray:
     """An attention mask of 0 and 1 as bool. InputError for other values."""
     if not ((values == 0) | (values == 1)).all():
-        raise InputError(f"attention_mask: found {_other_than_0_1(values)}, expected 0 and 1")
+        raise InputError(mismatch("attention_mask", _other_than_0_1(values), "0 and 1"))
     return values.astype(bool)
 
 
@@ -234,7 +234,7 @@ def _other_than_0_1(values: np.ndarray) -> Any:
 
 
 def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.ndarray:
-    """cumsum(ids != pad) * (ids != pad) + pad within each row, in int64 (narrow sums overflow)."""
+    """cumsum(ids != pad) * (ids != pad) + pad within each row, in int64: sums in uint8 would overflow."""
     real = ids != pad_token_id
     counts = np.concatenate(([0], np.cumsum(real, dtype=np.int64)))
     within_row = counts[1:] - np.repeat(counts[starts[:-1]], np.diff(starts))
@@ -245,17 +245,15 @@ def _check_no_empty_row(starts: np.ndarray) -> None:
     empty = starts[1:] == starts[:-1]
     if empty.any():
         row = int(empty.argmax())
-        raise InputError(f"input_ids: found no tokens in row {row}, expected at least one that is not masked")
+        raise InputError(mismatch("input_ids", f"no tokens in row {row}", "at least one that is not masked"))
 
 
 def _check_lengths(starts: np.ndarray, positions: np.ndarray, limits: BatchLimits) -> None:
     if len(positions) and positions.max() >= limits.max_position_embeddings:
         row = int(np.searchsorted(starts, int(positions.argmax()), side="right")) - 1
-        raise InputError(
-            f"input_ids: found {starts[row + 1] - starts[row]} tokens in row {row}, expected at most "
-            f"{limits.max_tokens} (max_position_embeddings {limits.max_position_embeddings}); "
-            "truncation=True cuts texts to fit"
-        )
+        found = f"{starts[row + 1] - starts[row]} tokens in row {row}"
+        expected = f"at most {limits.max_tokens} (max_position_embeddings {limits.max_position_embeddings})"
+        raise InputError(mismatch("input_ids", found, f"{expected}; truncation=True cuts texts to fit"))
 
 
 def _check_range(values: np.ndarray, name: str, limit: int, field: str) -> None:
@@ -264,4 +262,4 @@ def _check_range(values: np.ndarray, name: str, limit: int, field: str) -> None:
     lowest, highest = int(values.min()), int(values.max())
     if lowest < 0 or highest >= limit:
         found = lowest if lowest < 0 else highest
-        raise InputError(f"{name}: found {found}, expected 0 to {limit - 1} ({field} {limit})")
+        raise InputError(mismatch(name, found, f"0 to {limit - 1} ({field} {limit})"))

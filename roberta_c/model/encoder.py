@@ -1,7 +1,7 @@
 """The encoder, as the papers tell it (Vaswani et al. 2017; Liu et al. 2019): embeddings, layers, pooler.
 
-A batch goes through `Encoder.encode`: one call of the kernels, from packed ids to the last layer's rows. Every
-part can also be called alone on padded arrays (S, width, H), as in transformers.
+A batch goes through `Encoder.encode`: one call of the kernels, from packed ids to the last layer's rows.
+Every part can also be called alone on padded arrays (S, width, H), as in transformers.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from .leaves import (
 if TYPE_CHECKING:
     from ..config import RobertaConfig
 
-# Tokens per pass: a larger batch goes through the layers in several passes, so that intermediates stay bounded,
-# at 20 MB for base size. 512 to 4,096 took the same time within 3 % (AMD Zen 5 server core, 2026-11-22).
+# Tokens per pass: a larger batch goes through the layers in several passes, so that intermediates stay
+# bounded, at 20 MB for base size. 512 to 4,096 took the same time within 3 % (AMD Zen 5 server core,
+# 2026-11-22).
 CHUNK_TOKENS = 1024
 
 

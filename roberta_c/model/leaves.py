@@ -1,6 +1,6 @@
-"""The pieces that a model's tree is printed from and that can be called alone: Linear, LayerNorm, Embedding …
+"""The leaves of a model's tree, which can be called alone: Linear, LayerNorm, Embedding …
 
-They print as torch's modules do and hold packed weights; arithmetic is `_kernels`'. Arrays in and out are
+They print as torch's modules do and hold packed weights; the kernels compute. Input and output arrays are
 float32 with any leading dimensions.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, mismatch
 from ..kernels import Kernels, Norm, PackedLinear
 from ..machine.threads import threads_for
 
@@ -19,7 +19,7 @@ from ..machine.threads import threads_for
 class Module:
     """A node of the model tree: children are the attributes that are Modules, in order of assignment.
 
-    `family` goes in front of the class name when printed: one class serves Roberta… and XLMRoberta….
+    `family` is printed in front of the class name: one class serves Roberta… and XLMRoberta….
     """
 
     kind: str | None = None
@@ -32,7 +32,7 @@ class Module:
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
 
     def details(self) -> str:
-        """What stands in the parentheses of a leaf."""
+        """The text in the parentheses of a leaf."""
         return ""
 
     def display_name(self) -> str:
@@ -45,7 +45,7 @@ class Module:
 
 
 class ModuleList(Module):
-    """Modules in a row; equal neighbours are printed once, as torch does."""
+    """A list of modules; equal neighbours are printed once, as torch does."""
 
     def __init__(self, modules: list[Any]) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Linear(Module):
         if residual is not None:
             residual, residual_shape = as_rows(residual, self.out_features, "residual")
             if residual_shape != shape:
-                raise InputError(f"residual: found leading shape {residual_shape}, expected {shape} as x")
+                raise InputError(mismatch("residual", f"leading shape {residual_shape}", f"{shape} as x"))
         num_threads = threads_for(rows.size * self.out_features, self.num_threads)
         y = self.packed.kernels.linear(rows, self.packed, activation, residual, num_threads)
         return y.reshape(*shape, self.out_features)
@@ -137,10 +137,10 @@ class Embedding(Module):
     def __call__(self, ids: np.ndarray) -> np.ndarray:
         ids = as_array(ids, "ids")
         if ids.dtype.kind not in "iu":
-            raise InputError(f"ids: found dtype {ids.dtype}, expected integers")
+            raise InputError(mismatch("ids", f"dtype {ids.dtype}", "integers"))
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.num_embeddings:
             raise InputError(
-                f"ids: found {ids.min()} to {ids.max()}, expected 0 to {self.num_embeddings - 1}"
+                mismatch("ids", f"{ids.min()} to {ids.max()}", f"0 to {self.num_embeddings - 1}")
             )
         rows = self.table[ids]
         if self.dtype == "bfloat16":
@@ -153,7 +153,8 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """Does nothing: dropout belongs to training. Here so that the tree reads as people know it."""
+    """Returns its input: dropout belongs to training. It is here so that the tree prints as in transformers.
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -175,7 +176,9 @@ ACTIVATION_NAMES = {
 
 
 class Activation(Module):
-    """An elementwise function by its kernel's name, printed under torch's or transformers' name."""
+    """An elementwise function, named as in `Kernels.activate`, printed under its name in torch or
+    transformers.
+    """
 
     def __init__(self, name: str, kernels: Kernels, num_threads: int = 1) -> None:
         super().__init__()
@@ -187,26 +190,26 @@ class Activation(Module):
 
 
 def as_array(x: Any, name: str) -> np.ndarray:
-    """`x` as an array. InputError where its rows differ in length."""
+    """`x` as an array. InputError if its rows differ in length."""
     try:
         return np.asarray(x)
     except ValueError:
-        raise InputError(f"{name}: found rows of different lengths, expected a padded array") from None
+        raise InputError(mismatch(name, "rows of different lengths", "a padded array")) from None
 
 
 def first_tokens(hidden_states: Any) -> np.ndarray:
     """The first token of each sequence, (S, width, H) → (S, H). InputError for another shape."""
     hidden = as_float32(hidden_states, "hidden_states")
     if hidden.ndim != 3 or hidden.shape[1] == 0:
-        raise InputError(f"hidden_states: found shape {hidden.shape}, expected (batch, length, hidden)")
+        raise InputError(mismatch("hidden_states", f"shape {hidden.shape}", "(batch, length, hidden)"))
     return hidden[:, 0]
 
 
 def as_float32(x: Any, name: str) -> np.ndarray:
-    """`x` as a C-contiguous float32 array. InputError where it is not numbers."""
+    """`x` as a C-contiguous float32 array. InputError if it holds no numbers."""
     array = as_array(x, name)
     if array.dtype.kind not in "fiu":
-        raise InputError(f"{name}: found dtype {array.dtype}, expected float32")
+        raise InputError(mismatch(name, f"dtype {array.dtype}", "float32"))
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
@@ -214,5 +217,5 @@ def as_rows(x: Any, columns: int, name: str) -> tuple[np.ndarray, tuple[int, ...
     """`x` (…, columns) as a float32 matrix, and its leading dimensions."""
     array = as_float32(x, name)
     if array.ndim < 1 or array.shape[-1] != columns:
-        raise InputError(f"{name}: found shape {array.shape}, expected (…, {columns})")
+        raise InputError(mismatch(name, f"shape {array.shape}", f"(…, {columns})"))
     return array.reshape(-1, columns), array.shape[:-1]

@@ -1,4 +1,4 @@
-"""What a model's forward returns: transformers' output names, by attribute, by key or by place."""
+"""What a model returns, under transformers' names: fields by attribute, by key or by index."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
 
 # A padded array (S, width, H) for padded input, a list of S arrays (len, H) for ragged input.
 Hidden = np.ndarray | list[np.ndarray]
@@ -16,14 +16,14 @@ Hidden = np.ndarray | list[np.ndarray]
 
 @dataclass
 class ModelOutput:
-    """Fields that are None are absent: from iteration, from `keys()` and from places."""
+    """A field that is None counts as absent: in iteration, in `keys()` and for indices."""
 
     def keys(self) -> tuple[str, ...]:
-        """Names of the fields that are there, in order."""
+        """Names of the fields that are not None, in order."""
         return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
 
     def to_tuple(self) -> tuple[Any, ...]:
-        """The fields that are there, in order."""
+        """The fields that are not None, in order."""
         return tuple(getattr(self, name) for name in self.keys())
 
     def __getitem__(self, key: str | int | slice) -> Any:
@@ -33,7 +33,7 @@ class ModelOutput:
             return getattr(self, key)
         if isinstance(key, (int, slice)):
             return self.to_tuple()[key]
-        raise InputError(f"output[…]: found {shown(key)}, expected a name or a place")
+        raise InputError(mismatch("output[…]", shown(key), "a name or a place"))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..checkpoint import open_checkpoint
 from ..config import RobertaConfig
-from ..errors import InputError, ModelFileError, shown
+from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..kernels import HAS_OPENMP, Kernels
 from ..machine.threads import chosen_num_threads
@@ -35,7 +35,7 @@ Model = TypeVar("Model", bound="PreTrainedModel")
 def check_dtype(dtype: Any) -> None:
     """InputError unless it is one of DTYPES."""
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise InputError(f"dtype: found {shown(dtype)}, expected one of {', '.join(DTYPES)}")
+        raise InputError(mismatch("dtype", shown(dtype), f"one of {', '.join(DTYPES)}"))
 
 
 class PreTrainedModel(Module):
@@ -92,7 +92,7 @@ class PreTrainedModel(Module):
             "local_files_only": local_files_only,
         }
         if not isinstance(config, RobertaConfig | None):
-            raise InputError(f"config: found {shown(config)}, expected a RobertaConfig or None")
+            raise InputError(mismatch("config", shown(config), "a RobertaConfig or None"))
         if config is None:
             config = cls.config_class.from_pretrained(path_or_id, **where)
         config.validate()  # it may have been changed since it was read
@@ -100,8 +100,11 @@ class PreTrainedModel(Module):
             config = config.with_overrides(str(path_or_id), config_overrides)
         if config.model_type != cls.config_class.model_type:
             raise ModelFileError(
-                f"{path_or_id}: config.json: model_type: found {shown(config.model_type)}, expected "
-                f"{cls.config_class.model_type!r} for {cls.__name__}"
+                mismatch(
+                    f"{path_or_id}: config.json: model_type",
+                    shown(config.model_type),
+                    f"{cls.config_class.model_type!r} for {cls.__name__}",
+                )
             )
         if config.output_attentions:
             logger.warning("%s: output_attentions is set and not supported: outputs come without", path_or_id)
@@ -123,7 +126,7 @@ class PreTrainedModel(Module):
     def to(self: Model, device: Any) -> Model:
         """The model itself, which is on the CPU; InputError for any other device. Kept as `eval` is."""
         if str(device) not in ("cpu", "cpu:0"):
-            raise InputError(f"device: found {shown(device)}, expected 'cpu'")
+            raise InputError(mismatch("device", shown(device), "'cpu'"))
         return self
 
     @property
@@ -176,10 +179,10 @@ class PreTrainedModel(Module):
         for name, value in unsupported.items():
             # transformers' callers pass these as None or False when they do not want them.
             if value is not None and value is not False and not (name == "return_dict" and value is True):
-                raise InputError(f"{name}: found {shown(value)}, expected it to be left out: not supported")
+                raise InputError(mismatch(name, shown(value), "it to be left out: not supported"))
         if input_ids is None:
             raise InputError(
-                "input_ids: found None, expected an array (batch, length) or a list of lists of ids"
+                mismatch("input_ids", "None", "an array (batch, length) or a list of lists of ids")
             )
         limits = self.base_model.embeddings.limits
         return pack_batch(input_ids, attention_mask, token_type_ids, position_ids, limits)
@@ -189,6 +192,6 @@ class PreTrainedModel(Module):
             return bool(self.config.output_hidden_states)
         if not isinstance(output_hidden_states, bool):
             raise InputError(
-                f"output_hidden_states: found {shown(output_hidden_states)}, expected True, False or None"
+                mismatch("output_hidden_states", shown(output_hidden_states), "True, False or None")
             )
         return output_hidden_states

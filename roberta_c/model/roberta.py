@@ -65,7 +65,9 @@ class RobertaModel(PreTrainedModel):
                 lasts.append(self.encoder.encode(self.embeddings, chunk))
             else:
                 first, last = np.searchsorted(rows_wanted_r, (part.start, part.stop))
-                lasts.append(self.encoder.encode(self.embeddings, chunk, rows_wanted_r[first:last] - part.start))
+                lasts.append(
+                    self.encoder.encode(self.embeddings, chunk, rows_wanted_r[first:last] - part.start)
+                )
         if collected_lth is not None:
             last_th = collected_lth[-1]
             return last_th if rows_wanted_r is None else last_th[rows_wanted_r], list(collected_lth)

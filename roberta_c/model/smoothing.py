@@ -1,4 +1,4 @@
-"""By how much int8 smooths the dimensions that outgrow the rest."""
+"""Smoothing factors for int8 (SmoothQuant, Xiao et al. 2022), computed from the weights alone."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ import numpy as np
 
 from ..kernels import Norm
 
-# A dimension of int8 rows that is so many times the typical one is smoothed; benchmarks/accuracy.py has what
-# that does to a model of base size.
+# A column of activations is an outlier, and is smoothed, from so many times the median size on;
+# benchmarks/accuracy.py measures the effect on a model of base size.
 OUTLIER = 2.0
 
 
 def smoothing(norm: Norm, weights: Sequence[np.ndarray]) -> np.ndarray | None:
-    """What int8 rows that a LayerNorm makes are multiplied by before these weights (n, H) read them, and the
-    weights divided by: float32 (H), or None for nothing.
+    """Smoothing factors s of a linear layer whose input rows a LayerNorm makes: float32 (H), or None for no
+    outliers.
 
-    Trained checkpoints have a few dimensions tens of times larger than the rest (Kovaleva et al. 2021), by
-    which the others would be rounded to nothing. The weights that read them take over a part, so that both
-    exceed the rest by as much (SmoothQuant, Xiao et al. 2022). How large a dimension gets is known without
-    any text: what a LayerNorm gives goes by its weight and its bias. Powers of two, by which multiplying is
-    exact.
+    Before quantization, activation column k is multiplied by s[k] and weight column k divided by s[k].
+    weights: all matrices (n, H) that read the rows.
+
+    Trained checkpoints have a few activation columns that are tens of times larger than the others (Kovaleva
+    et al. 2021); with one scale a row, the others would be quantized to nearly 0. Smoothing moves a part of
+    the outlier to the weights: s[k] = 1 / sqrt(a / w), where a and w are the sizes of activation column k and
+    of weight column k relative to the typical column. The size of an activation column is estimated as
+    hypot(weight[k], bias[k]) of the LayerNorm, so no calibration data are needed. Factors are powers of two,
+    since multiplying by these is exact.
     """
     size = np.hypot(norm.weight.astype(np.float64), norm.bias)
     typical = np.median(size)

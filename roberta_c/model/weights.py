@@ -1,4 +1,5 @@
-"""Named arrays → packed layers: takes each tensor a model needs, checks it, packs it, reports the rest."""
+"""Named arrays → packed layers: reads each tensor that a model needs, checks it, packs it, reports the rest.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..checkpoint import FLOAT_DTYPES, names
-from ..errors import ModelFileError
+from ..errors import ModelFileError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
 from .smoothing import smoothing
 
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# From this size on, rows of the word table are read as they are needed. Through the map, 1,024 random tokens
-# made 150 MB resident: it comes in stretches of up to 2 MiB (Linux 6.18, 2026-11-22).
+# A word table of at least so many bytes is read row by row instead of through the memory map, which makes up
+# to 2 MiB resident around each row: 150 MB for 1,024 random tokens (Linux 6.18, 2026-11-22).
 READ_ROWS_FROM = 32 << 20
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a checkpoint held against what the model needed; names as in the file (missing: as expected)."""
+    """Which tensors of a checkpoint a model did not find or did not use; names as in the file."""
 
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     tied: tuple[tuple[str, str], ...] = ()
-    """(name, the name whose values it shares)."""
+    """Pairs of a name and the name of the tensor whose memory it shares."""
 
     def __str__(self) -> str:
         tied = [f"{name} = {source}" for name, source in self.tied]
@@ -55,7 +56,7 @@ class WeightSource:
         self.config = config
         self.kernels = kernels
         self.num_threads = num_threads
-        self.dtype = dtype  # of the encoder layers' products; embeddings and heads are float32
+        self.dtype = dtype  # the arithmetic of the encoder layers; embeddings and heads are float32
         self.place = str(checkpoint.files[0])
         self.stored_names = names.canonical_names(checkpoint.tensors, self.place)
         self.missing: list[str] = []
@@ -76,12 +77,12 @@ class WeightSource:
             info = self.checkpoint.tensors[self.stored_names[name]]
             if info.shape != shape:
                 raise ModelFileError(
-                    f"{info.file}: {info.name}: found shape {info.shape}, expected {shape} by config.json"
+                    mismatch(f"{info.file}: {info.name}", f"shape {info.shape}", f"{shape} by config.json")
                 )
             if info.dtype not in FLOAT_DTYPES:
                 expected = ", ".join(FLOAT_DTYPES)
                 raise ModelFileError(
-                    f"{info.file}: {info.name}: found dtype {info.dtype}, expected one of {expected}"
+                    mismatch(f"{info.file}: {info.name}", f"dtype {info.dtype}", f"one of {expected}")
                 )
 
     def has_all(self, shapes: dict[str, names.Shape]) -> bool:
@@ -104,8 +105,11 @@ class WeightSource:
     def linears(
         self, stacks: Sequence[tuple[Sequence[str], Norm | None]], dtype: str = "float32"
     ) -> list[PackedLinear]:
-        """Several of them, each with the LayerNorm by which its rows are smoothed or None, packed together:
-        fewer parallel regions, and memory in larger pages."""
+        """Several packed linear layers, in one parallel region and one piece of memory (larger pages).
+
+        stacks: for each, the prefixes of its stacked matrices, and the LayerNorm that makes its input rows,
+        from which smoothing factors are computed, or None for no smoothing.
+        """
         sources = [
             [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
             for prefixes, _ in stacks
@@ -115,15 +119,16 @@ class WeightSource:
             for (weights, biases), (_, norm) in zip(sources, stacks, strict=True)
         ]
         packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
-        # What was packed is not looked at again, and would stay in this process's resident memory: 345 of 707
-        # MiB for RoBERTa-base. At once, as the peak counts (AMD Zen 5 server core, 2026-11-22).
+        # The mapped pages of what was packed are not read again, but would count as resident memory: 345 of
+        # 707 MiB for RoBERTa-base (2026-11-22). They are dropped now rather than at the end, to lower the
+        # peak.
         del sources, stacked
         self.checkpoint.drop_pages()
         return packed
 
     def norm(self, prefix: str) -> Norm:
         """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
-        # Copied: kilobytes that every call needs, where touching the map brings in whole stretches of it.
+        # A copy of some kilobytes: reading them through the map would make up to 2 MiB around them resident.
         weight, bias = (self.float32(f"{prefix}.{part}").copy() for part in ("weight", "bias"))
         return Norm(weight, bias, self.config.layer_norm_eps)
 
@@ -135,7 +140,7 @@ class WeightSource:
         word_dtype = self.checkpoint.tensors[stored_name].dtype
         rows_from = None
         placed = self.checkpoint.in_place(stored_name)
-        if word_dtype == "float64":  # no kernel reads it, and no published checkpoint has it
+        if word_dtype == "float64":  # the embedding kernel does not read it; no published checkpoint has it
             word, word_dtype = self.checkpoint.read_float32(stored_name), "float32"
         elif placed is not None and placed[0].nbytes >= READ_ROWS_FROM:
             word, rows_from = placed[0], placed[1:]
@@ -144,7 +149,7 @@ class WeightSource:
         return EmbeddingTables(
             word,
             word_dtype,
-            self.float32(names.EMBEDDINGS["position"]).copy(),  # for the reason in `norm`
+            self.float32(names.EMBEDDINGS["position"]).copy(),  # copied as in `norm`
             self.float32(names.EMBEDDINGS["token_type"]).copy(),
             self.norm(names.EMBEDDINGS["norm_weight"].removesuffix(".weight")),
             rows_from,
@@ -187,7 +192,7 @@ class WeightSource:
     # ---- the rest ------------------------------------------------------------------------------------
 
     def report(self) -> LoadReport:
-        """What was not used, once all else is taken; one log line where that is worth a look."""
+        """The tensors that the model did not find or did not use; logged in one line if there are such."""
         self.checkpoint.drop_pages()
         tied = tuple(
             (self.stored_names.get(name, name), self.stored_names[source])
@@ -200,7 +205,7 @@ class WeightSource:
             for name, stored in self.stored_names.items()
             if name not in self.taken and name not in names.BUFFERS and stored not in tied_names
         )
-        # An unused pooler is normal: every checkpoint fine-tuned for classification carries one.
+        # An unused pooler is normal: checkpoints that were fine-tuned for classification contain one.
         unusual = [name for name in unexpected if names.canonical_name(name) not in names.POOLER.values()]
         if unexpected:
             logger.log(
