@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self, disjoint_base
 
 _Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int64]
@@ -15,9 +16,10 @@ def known_isas() -> tuple[str, ...]: ...
 def available_isas() -> tuple[str, ...]: ...
 def cpu_features() -> dict[str, bool]: ...
 
+@disjoint_base
 class PackedLinear:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         kernels: Kernels,
         panels: _Floats,
         bias: _Floats | None,
@@ -26,7 +28,7 @@ class PackedLinear:
         k: int,
         dtype: str = "float32",
         smooth: _Floats | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def smooth(self) -> _Floats | None: ...
     @property
@@ -47,8 +49,9 @@ class PackedLinear:
     def nbytes(self) -> int: ...
     def section(self, index: int) -> PackedLinear: ...
 
+@disjoint_base
 class ConvertedRows:
-    def __init__(self, packed: PackedLinear, count: int) -> None: ...
+    def __new__(cls, packed: PackedLinear, count: int) -> Self: ...
     @property
     def packed(self) -> PackedLinear: ...
     @property
@@ -56,8 +59,9 @@ class ConvertedRows:
     @property
     def quantizations(self) -> _Floats: ...
 
+@disjoint_base
 class Norm:
-    def __init__(self, weight: _Floats, bias: _Floats, eps: float) -> None: ...
+    def __new__(cls, weight: _Floats, bias: _Floats, eps: float) -> Self: ...
     @property
     def weight(self) -> _Floats: ...
     @property
@@ -65,16 +69,17 @@ class Norm:
     @property
     def eps(self) -> float: ...
 
+@disjoint_base
 class EmbeddingTables:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         word: npt.NDArray[np.float32 | np.float16 | np.uint16],
         word_dtype: str,
         position: _Floats,
         token_type: _Floats,
         norm: Norm,
         rows_from: tuple[Any, int] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def word(self) -> npt.NDArray[np.float32 | np.float16 | np.uint16]: ...
     @property
@@ -88,9 +93,10 @@ class EmbeddingTables:
     @property
     def rows_from(self) -> tuple[Any, int] | None: ...
 
+@disjoint_base
 class PackedLayer:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         qkv: PackedLinear,
         attention_output: PackedLinear,
         attention_norm: Norm,
@@ -99,7 +105,7 @@ class PackedLayer:
         output_norm: Norm,
         heads: int,
         activation: str,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def qkv(self) -> PackedLinear: ...
     @property
@@ -117,13 +123,15 @@ class PackedLayer:
     @property
     def activation(self) -> str: ...
 
+@disjoint_base
 class Workspace:
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     @property
     def nbytes(self) -> int: ...
 
+@disjoint_base
 class Kernels:
-    def __init__(self, isa: str | None = None) -> None: ...
+    def __new__(cls, isa: str | None = None) -> Self: ...
     @property
     def isa(self) -> str: ...
     @property

@@ -4,7 +4,7 @@ cdef class Workspace:
     """The memory of one forward pass's intermediates, kept between calls; used by one call at a time."""
     cdef object arena
 
-    def __init__(self):
+    def __cinit__(self):
         self.arena = aligned_empty((0,))
 
     @property
