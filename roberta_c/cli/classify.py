@@ -87,9 +87,9 @@ def classify(
       printf 'premise\\thypothesis\\n' | roberta-c classify --model org/name --pairs
 
     Each line is one text, unchanged: spaces are kept, an empty line is an empty text, and only the line end
-    (\\n or \\r\\n) is removed. Put "--" before an argument that begins with a dash. A JSON object has text (and
-    text_pair), label and score; with --all or --top-k also scores; and truncated: true if the text was longer
-    than the limit.
+    (\\n or \\r\\n) is removed. Put "--" before an argument that begins with a dash. A JSON object has text
+    (and text_pair), label and score; with --all or --top-k also scores; and truncated: true if the text was
+    longer than the limit.
     """
     check_texts(texts, path)
     check_revision(model, where)

@@ -1,4 +1,4 @@
-"""`roberta-c doctor`: the facts of diagnose/doctor.py about this machine and a model, as JSON or as sections."""
+"""`roberta-c doctor`: the facts of diagnose/doctor.py on this machine and a model, as JSON or as sections."""
 
 from __future__ import annotations
 
@@ -201,10 +201,8 @@ def _check_rows(check: dict[str, Any]) -> dict[str, str]:
     return {
         "texts": f"{len(check['texts'])}, {check['tokens']} tokens",
         "token ids": f"{check['token_digest']} (first 16 digits of SHA-256)",
-        check[
-            "output"
-        ]: f"{check['output_digest']} (likewise, of float32 values computed with {check['isa']})",
-        "error against reference": f"{difference}, expected at most {bound}: {verdict}",
+        check["output"]: f"{check['output_digest']} (first 16 digits of SHA-256; float32, {check['isa']})",
+        "difference from reference": f"{difference}, expected at most {bound}: {verdict}",
         "alone and in a batch": "the same bits" if check["same_bits"] else "DIFFERENT BITS",
         "time": f"{check['ms']:.0f} ms, reference kernels {check['oracle_ms']:.0f} ms",
     }

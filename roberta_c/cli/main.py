@@ -107,7 +107,7 @@ class Program(click.Group):
 
 
 def _abandon_stdout() -> None:
-    """Redirects standard output to the null device, so that flushing it at exit does not fail a second time."""
+    """Redirects standard output to the null device: flushing it at exit must not fail a second time."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

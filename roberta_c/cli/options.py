@@ -28,7 +28,7 @@ model_option = click.option(
 def hub_options(command: Command) -> Command:
     """--revision, --token and --cache-dir."""
     cache_dir = click.option(
-        "--cache-dir", metavar="FOLDER", help="Folder for files from the Hub. Default: the one in HF_HOME."
+        "--cache-dir", metavar="FOLDER", help="Folder for files from the Hub. Default: set by HF_HOME."
     )
     token = click.option("--token", metavar="TOKEN", help="Hub token. Default: HF_TOKEN, or the stored one.")
     revision = click.option("--revision", metavar="NAME", help="Branch, tag or commit of the Hub repository.")

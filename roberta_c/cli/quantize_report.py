@@ -41,8 +41,8 @@ _LAYERS_PER_LINE = 6
     "--labels",
     "labels_path",
     metavar="FILE",
-    help="Read the correct labels from FILE, one per line, as names or ids (-: standard input). Adds accuracy "
-    "and macro recall.",
+    help="Read the correct labels from FILE, one per line, as names or ids (-: standard input). "
+    "Adds accuracy and macro recall.",
 )
 @format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @max_length_option
