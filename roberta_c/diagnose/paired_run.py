@@ -94,7 +94,7 @@ class PairedRun:
 
 
 def _outputs(model: RobertaForSequenceClassification, ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """The computation of a call of the model: the vectors that its head reads (S, H), and the logits (S, C)."""
+    """What a call of the model computes: the vectors that its head reads, (S, H), and the logits, (S, C)."""
     base = model.base_model
     batch = pack_batch(ids, None, None, None, base.embeddings.limits)
     first_sh, _ = base.encode(batch, with_states=False, first_tokens_only=True)

@@ -32,7 +32,7 @@ TEXTS = (
     "",
 )
 
-# The largest accepted difference from the oracle's outputs, relative to the largest absolute value among these
+# The largest accepted difference from the oracle's outputs, relative to the largest absolute value among them
 # or to 1, whichever is greater: LayerNorm makes hidden values of order 1, so rounding errors do not shrink
 # with the logits. Measured differences for TEXTS with avx512, avx2 and generic (2026-11-22): at most 6.5e-7
 # for a trained model of 4 layers, 1.7e-6 for the shape of RoBERTa-base with random weights. Rounding errors

@@ -137,7 +137,7 @@ class Comparison:
         self.models: ModelPair = (self.full.model, lower)
 
     def label_ids(self, labels: Iterable[Any], place: Callable[[int], str]) -> list[int]:
-        """The ids of labels given as names or ids. Raises InputError for an unknown one, naming `place(index)`."""
+        """The ids of labels given as names or ids. Raises InputError at `place(index)` for an unknown one."""
         return [_label_id(label, self.full.labels, place(index)) for index, label in enumerate(labels)]
 
     def facts(

@@ -1,4 +1,4 @@
-"""`quantize_report`: each figure against plain NumPy on the models' own outputs."""
+"""`quantize_report`: each figure against NumPy on the outputs of the models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from roberta_c import (
     quantize_report,
 )
 from roberta_c.cli.quantize_report import report_lines
-from roberta_c.diagnose import quantization
+from roberta_c.diagnose import paired_run, quantization
 from roberta_c.diagnose.quantization import Comparison
 from roberta_c.errors import InputError, ModelFileError, RobertaCError
 from roberta_c.model import DTYPES
@@ -30,10 +30,10 @@ BYTES = {"bfloat16": 2, "int8": 1}  # of a weight
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No model from outside; one thread, as these texts are few; and one timed round."""
+    """No model from the environment; one thread, because these texts are few; and one timed round."""
     monkeypatch.delenv("ROBERTA_C_MODEL", raising=False)
     monkeypatch.setenv("ROBERTA_C_NUM_THREADS", "1")
-    monkeypatch.setattr(quantization, "TIMED_SECONDS", 0.0)
+    monkeypatch.setattr(paired_run, "TIMED_SECONDS", 0.0)
 
 
 def copied(folder, change_weights=lambda weights: None, **config):
@@ -174,15 +174,15 @@ def test_scores_are_by_the_models_own_function(tmp_path, problem_type, function,
 
 def test_layers_are_those_of_the_first_texts(monkeypatch):
     monkeypatch.setattr(quantization, "LAYER_TEXTS", 5)
-    monkeypatch.setattr(quantization, "CHUNK_TOKENS", 30)  # several batches, one text longer than that
-    batches, states = [], quantization._states
+    monkeypatch.setattr(paired_run, "CHUNK_TOKENS", 30)  # several batches, one text longer than that
+    batches, states = [], paired_run._states
 
     def noted(model, ids):
         batches.append(list(map(len, ids)))
         return states(model, ids)
 
     first = quantize_report(None, TEXTS[:5], LOWER[0])
-    monkeypatch.setattr(quantization, "_states", noted)
+    monkeypatch.setattr(paired_run, "_states", noted)
     facts = quantize_report(None, TEXTS, LOWER[0])
     assert len(batches) == 2 * 3  # both models, and each batch
     assert all(len(lengths) == 1 or sum(lengths) <= 30 for lengths in batches)
@@ -254,28 +254,28 @@ def test_labels_are_names_or_ids(tmp_path):
 # ---- time and memory -----------------------------------------------------------------------------------
 
 
-def test_models_take_turns_and_what_the_first_call_costs_is_not_counted(monkeypatch):
-    """With answers that take a known time."""
-    monkeypatch.setattr(quantization, "TIMED_SECONDS", 1e9)
-    compared, calls, answers = comparison(batch_size=5), [], quantization._answers
+def test_models_take_turns_and_the_first_calls_are_not_timed(monkeypatch):
+    """With outputs that take a known time."""
+    monkeypatch.setattr(paired_run, "TIMED_SECONDS", 1e9)
+    compared, calls, outputs = comparison(batch_size=5), [], paired_run._outputs
 
     def slow(model, ids):
         which = compared.models.index(model)
         calls.append((which, len(ids)))
-        interrupted = len(calls) in (1, 2, 12)  # the untimed ones, and one in the second round
+        interrupted = len(calls) in (1, 2, 12)  # the untimed calls, and one of the second round
         time.sleep(0.4 if interrupted else (0.008, 0.002)[which])
-        return answers(model, ids)
+        return outputs(model, ids)
 
-    monkeypatch.setattr(quantization, "_answers", slow)
+    monkeypatch.setattr(paired_run, "_outputs", slow)
     facts = compared.facts([as_row(text, "") for text in TEXTS])["time"]
     assert (facts["rounds"], facts["batch_size"]) == (5, 5)
     assert sorted(calls[:2]) == [(0, 5), (1, 5)]
     timed = [calls[i : i + 2] for i in range(2, len(calls), 2)]
     assert [sorted(pair) for pair in timed] == [[(0, size), (1, size)] for size in (5, 5, 3) * 5]
     firsts = [pair[0][0] for pair in timed]
-    assert firsts[:6] == [1, 0, 1, 0, 1, 0]  # another one in the next round, too
+    assert firsts[:6] == [1, 0, 1, 0, 1, 0]  # the order alternates from batch to batch and from round to round
     assert facts["speedup"] == pytest.approx(facts["float32_ms_per_text"] / facts["lower_ms_per_text"])
-    # Three batches sleep 24 and 6 ms for 13 texts; computing takes some, and so may other processes.
+    # For 13 texts, three batches sleep 24 ms and 6 ms; computing and other processes add to that.
     assert 24 / 13 <= facts["float32_ms_per_text"] < 100 / 13
     assert 6 / 13 <= facts["lower_ms_per_text"] < facts["float32_ms_per_text"]
 
@@ -283,7 +283,7 @@ def test_models_take_turns_and_what_the_first_call_costs_is_not_counted(monkeypa
 def test_rounds_end_with_the_time_there_is(monkeypatch):
     compared = comparison()
     for seconds, rounds in ((0.0, 1), (1e9, 5)):
-        monkeypatch.setattr(quantization, "TIMED_SECONDS", seconds)
+        monkeypatch.setattr(paired_run, "TIMED_SECONDS", seconds)
         facts = compared.facts([as_row("a", "")])
         assert facts["time"]["rounds"] == rounds
         assert ("(1 round," if rounds == 1 else "(medians of 5 rounds,") in report_lines(facts, 100)
