@@ -93,9 +93,9 @@ class Diagnosis:
         name = self.facts["examined"]
         self.facts["check"] = self._attempt(lambda: _check(opened, name, where))
         if self.facts["check"] is not None:
-            from .parity import complaint
+            from .parity import parity_error
 
-            error = complaint(self.facts["check"], name)
+            error = parity_error(self.facts["check"], name)
             if error is not None:
                 self._note(error)
 

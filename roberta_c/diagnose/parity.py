@@ -79,18 +79,17 @@ def parity_facts(
     }
 
 
-def complaint(facts: dict[str, Any], name: str) -> RobertaCError | None:
+def parity_error(facts: dict[str, Any], name: str) -> RobertaCError | None:
     """The error that the `parity_facts` of the model `name` show, if any."""
     if not facts["oracle_finite"]:
         found = f"{facts['output']} that are NaN or infinite"
         return ModelFileError(f"{mismatch(name, found, 'finite numbers')}; the weights may be damaged")
     kernels, advice = f"{name}: {facts['isa']} kernels", "please report this with the complete output"
     if not facts["agrees"]:
-        difference = f"{facts['largest_difference']:.1e}" if facts["finite"] else "NaN or infinite"
-        found, expected = (
-            f"a difference from the reference kernels of {difference}",
-            f"at most {facts['bound']:.1e}",
-        )
+        found, expected = f"{facts['output']} that are NaN or infinite", "finite numbers"
+        if facts["finite"]:
+            found = f"a difference of {facts['largest_difference']:.1e} from the reference kernels"
+            expected = f"at most {facts['bound']:.1e}"
         return KernelError(f"{mismatch(kernels, found, expected)}; {advice}")
     if not facts["same_bits"]:
         found = "other output bits for a text alone than in a batch"

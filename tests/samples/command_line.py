@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -26,3 +27,14 @@ def assert_one_line(result, exit_code, *parts):
     assert "Traceback" not in result.stderr
     for part in parts:
         assert part in result.stderr
+
+
+def sections_of(text):
+    """Sections of aligned rows, as `doctor` writes them: {title: {name: value}}."""
+    sections = {}
+    for block in text.strip().split("\n\n"):
+        title, *lines = block.split("\n")
+        sections[title] = dict(
+            re.split(r"  +", line.strip(), maxsplit=1) for line in lines if "  " in line[2:]
+        )
+    return sections
