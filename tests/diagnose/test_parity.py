@@ -82,7 +82,7 @@ def test_a_base_model(tweet_sentiment_small, tmp_path):
 
 
 def test_a_text_that_is_not_the_same_alone(tweet_sentiment_small):
-    """A model whose results depend on the batch is found, even if they differ by one unit in the last place."""
+    """Outputs that depend on the batch are found, even if only the last bit differs."""
     model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small)
     tokenizer = roberta_c.AutoTokenizer.from_pretrained(tweet_sentiment_small)
 
