@@ -108,13 +108,14 @@ class Diagnosis:
             return None
 
     def _note(self, error: Exception) -> None:
-        # The same error may occur again when a model is loaded; it is listed once.
+        """Adds the error, unless it is listed already: loading a model may repeat an error of the machine."""
         problem = _problem(error)
         if problem not in self.facts["problems"]:
             self.errors.append(error)
             self.facts["problems"].append(problem)
 
     def _threads(self, num_threads: int | None) -> dict[str, Any]:
+        """The number of threads that a model uses, what determines it, and all limits."""
         from ..machine.threads import chosen_num_threads, thread_limits
 
         limits = thread_limits()

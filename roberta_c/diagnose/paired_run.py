@@ -24,7 +24,7 @@ from .finite import finite_or_none
 ROUNDS, TIMED_SECONDS = 5, 10.0
 
 ModelPair = tuple[RobertaForSequenceClassification, RobertaForSequenceClassification]
-# Arguments: the name of the step, the number of texts just done, the number of texts of the whole step.
+# Arguments: the name of the step, the number of texts just done, the number of texts in the step.
 Progress = Callable[[str, int, int], None]
 
 
@@ -43,14 +43,14 @@ class PairedRun:
         self.logits_msc = np.empty((2, len(ids), models[0].config.num_labels), np.float32)
         self.cosines_s = np.empty(len(ids))
 
-        def keep(batch: list[int], firsts: list[np.ndarray], logits: list[np.ndarray]) -> None:
+        def keep(batch: list[int], pooled: list[np.ndarray], logits: list[np.ndarray]) -> None:
             for model, logits_sc, kept_sc in zip(self.models, logits, self.logits_msc, strict=True):
                 if not np.isfinite(logits_sc).all():
                     place = f"{model.name_or_path}: in {model.dtype}"
                     found = "outputs that are NaN or infinite"
                     raise ModelFileError(mismatch(place, found, "finite numbers"))
                 kept_sc[batch] = logits_sc
-            self.cosines_s[batch] = _cosines(*firsts)
+            self.cosines_s[batch] = _cosines(*pooled)
             progress("outputs", len(batch), len(ids))
 
         # Not timed: the first call of a model allocates buffers and reads pages of its file.
@@ -69,12 +69,12 @@ class PairedRun:
         seconds_mb = np.empty((2, len(self.batches)))
         for number, batch in enumerate(self.batches):
             ids = [self.ids[index] for index in batch]
-            firsts, logits = [np.empty(0)] * 2, [np.empty(0)] * 2
+            pooled, logits = [np.empty(0)] * 2, [np.empty(0)] * 2
             for which in (0, 1) if (turn + number) % 2 else (1, 0):
                 started = time.perf_counter()
-                firsts[which], logits[which] = _outputs(self.models[which], ids)
+                pooled[which], logits[which] = _outputs(self.models[which], ids)
                 seconds_mb[which, number] = time.perf_counter() - started
-            take(batch, firsts, logits)
+            take(batch, pooled, logits)
         return seconds_mb
 
     def time_facts(self, progress: Progress) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from roberta_c.cli.main import program
 
 
 @pytest.fixture(autouse=True)
-def no_model_from_outside(monkeypatch):
+def no_model_from_the_environment(monkeypatch):
     monkeypatch.delenv("ROBERTA_C_MODEL", raising=False)
 
 

@@ -117,9 +117,9 @@ def test_what_people_see(run, texts_file, tmp_path):
     assert heading.split() == ["line", "difference", "float32", LOWER[0], "text"]
     assert len(lines) == 10
     for line, one in zip(lines, facts["worst"], strict=True):
-        answers = [f"{one[side]['label']} {one[side]['score']:.4f}" for side in ("float32", "lower")]
+        both = [f"{one[side]['label']} {one[side]['score']:.4f}" for side in ("float32", "lower")]
         assert line.split()[:6] == [
-            str(one["line"]), f"{one['difference']:.5f}", *answers[0].split(), *answers[1].split(),
+            str(one["line"]), f"{one['difference']:.5f}", *both[0].split(), *both[1].split(),
         ]  # fmt: skip
         assert len(line) <= 90
         text = line[len(heading) - len("text") :].removesuffix("…")
@@ -158,17 +158,21 @@ def test_no_text_can_drive_the_terminal(run):
 
 
 def test_texts_come_as_for_classify(run, texts_file):
-    asked = ["--dtype", LOWER[0], "--format", "json"]
+    options = ["--dtype", LOWER[0], "--format", "json"]
     data = texts_file.read_bytes()
-    expected = json.loads(run(*asked, "--file", texts_file).stdout)
-    for result in (run(*asked, input=data), run(*asked, "-f", "-", input=data), run(*asked, "--", *TEXTS)):
+    expected = json.loads(run(*options, "--file", texts_file).stdout)
+    for result in (
+        run(*options, input=data),
+        run(*options, "-f", "-", input=data),
+        run(*options, "--", *TEXTS),
+    ):
         facts = json.loads(result.stdout)
         assert {**facts, "time": 0} == {**expected, "time": 0}
-    (worst,) = json.loads(run(*asked, "--pairs", input=b"a\tb\n").stdout)["worst"]
+    (worst,) = json.loads(run(*options, "--pairs", input=b"a\tb\n").stdout)["worst"]
     assert (worst["text"], worst["text_pair"]) == ("a", "b")
-    named = run(*asked, input=b"a", ROBERTA_C_MODEL=str(bundled_model_path()))
+    named = run(*options, input=b"a", ROBERTA_C_MODEL=str(bundled_model_path()))
     assert (named.exit_code, named.stderr) == (0, "")
-    labelled = run(*asked, "--labels", "-", "a", "b", input=b"0\n1\n")
+    labelled = run(*options, "--labels", "-", "a", "b", input=b"0\n1\n")
     assert json.loads(labelled.stdout)["labelled"]["classes"] == 2
 
 
@@ -190,12 +194,12 @@ def test_misuse(run, words, message):
 
 
 def test_failures(run, texts_file, tmp_path):
-    labels, missing, asked = tmp_path / "labels.txt", tmp_path / "missing", ["--dtype", LOWER[0]]
-    texts = [*asked, "--file", texts_file]
-    assert_one_line(run(*asked, input=b""), 1, "standard input: found no texts, expected at least one")
-    assert_one_line(run(*asked, "--file", missing), 1, f"--file: '{missing}': cannot be read: No such file")
-    assert_one_line(run(*asked, input=b"a\n\xff\n"), 1, "standard input: line 2: found the byte 0xff")
-    assert_one_line(run(*asked, "--pairs", input=b"a\n"), 1, "standard input: line 1: found 0 tabs")
+    labels, missing, options = tmp_path / "labels.txt", tmp_path / "missing", ["--dtype", LOWER[0]]
+    texts = [*options, "--file", texts_file]
+    assert_one_line(run(*options, input=b""), 1, "standard input: found no texts, expected at least one")
+    assert_one_line(run(*options, "--file", missing), 1, f"--file: '{missing}': cannot be read: No such file")
+    assert_one_line(run(*options, input=b"a\n\xff\n"), 1, "standard input: line 2: found the byte 0xff")
+    assert_one_line(run(*options, "--pairs", input=b"a\n"), 1, "standard input: line 1: found 0 tabs")
     assert_one_line(run(*texts, "--labels", missing), 1, f"--labels: '{missing}': cannot be read: No such")
     labels.write_text("0\n" * 12)
     assert_one_line(
@@ -209,8 +213,8 @@ def test_failures(run, texts_file, tmp_path):
     labels.write_text("0\n" * 12 + "\n")
     assert_one_line(run(*texts, "--labels", labels), 1, f"{labels}: line 13: found ''")
     assert_one_line(run("a", "--dtype", "float8"), 1, "dtype: found 'float8', expected one of float32")
-    assert_one_line(run(*asked, "a", "--model", missing), 1, "no such folder")
-    assert_one_line(run(*asked, "a", "--max-length", "513"), 1, "max_length: found 513")
+    assert_one_line(run(*options, "a", "--model", missing), 1, "no such folder")
+    assert_one_line(run(*options, "a", "--max-length", "513"), 1, "max_length: found 513")
 
 
 def test_at_a_terminal(texts_file):

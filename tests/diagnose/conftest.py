@@ -1,4 +1,4 @@
-"""Fixtures for `roberta-c doctor`, in this process and in others, without variables from outside."""
+"""Fixtures for `roberta-c doctor`, in this process and in others, without the caller's variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = re.compile(r"(ROBERTA_C|OMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOM
 
 
 @pytest.fixture(autouse=True)
-def no_variables_from_outside(monkeypatch):
+def no_variables_of_the_caller(monkeypatch):
     for name in filter(OURS.fullmatch, list(os.environ)):
         monkeypatch.delenv(name)
 
