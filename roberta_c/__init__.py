@@ -1,11 +1,11 @@
-"""RoBERTa-family models on CPUs, under the names that transformers users know.
+"""RoBERTa-family models on CPUs, with the names of transformers.
 
 >>> from roberta_c import pipeline
->>> classify = pipeline("text-classification")  # the bundled model; for another, model="org/name" or a folder
+>>> classify = pipeline("text-classification")  # model="org/name" or a folder; default: the bundled model
 >>> classify("I love this!")[0]["label"]
 'positive'
 
-Names are imported when first used, so that `import roberta_c` costs milliseconds.
+A public name is imported when it is first used, so that `import roberta_c` takes milliseconds.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from . import errors
 
 if PathFinder.find_spec(f"{__name__}.kernels._kernels", [f"{folder}/kernels" for folder in __path__]) is None:
-    raise ImportError(
-        f"{__path__[0]} holds the sources of roberta_c, not built: start Python in another folder than the "
-        "clone's, to find the installed package, or install with pip install --editable"
-    )
+    found, expected = "the sources of roberta_c without compiled kernels", "an installed package"
+    advice = "start Python outside the clone, or install the clone with pip install --editable"
+    raise ImportError(f"{errors.mismatch(__path__[0], found, expected)}: {advice}")
 
 __version__ = "0.1.0"
 
-_HOMES = {
+# The module below this package that defines each public name.
+_MODULE_OF = {
     "AutoConfig": "model",
     "AutoModel": "model",
     "AutoModelForSequenceClassification": "model",
@@ -43,7 +43,7 @@ _HOMES = {
     "pipeline": "pipelines",
     "quantize_report": "diagnose.quantization",
 }
-__all__ = [*_HOMES, "errors"]
+__all__ = [*_MODULE_OF, "errors"]
 
 if TYPE_CHECKING:
     from .config import RobertaConfig, XLMRobertaConfig
@@ -70,14 +70,14 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_MODULE_OF})

@@ -1,1 +1,1 @@
-"""The command line `roberta-c`: main.py has the program, and each command a file of its own."""
+"""The command line `roberta-c`: main.py is the program; each command has a file of its own."""

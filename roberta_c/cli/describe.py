@@ -1,29 +1,26 @@
-"""`roberta-c describe` and `roberta-c keys`: a model, and the tensors of its weight file."""
+"""`roberta-c describe`: the facts of diagnose/describe.py about a model, as JSON or as sections of text."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
 
-from .options import (
-    debug_option,
-    format_option,
-    hub_options,
-    offline_option,
-)
-from .outputs import description_lines, open_output, tensor_lines, tensor_rows
+from .options import debug_option, format_option, hub_options, offline_option
+from .outputs import open_output
+from .terminal_text import printable_lines, table
 
 
-@click.command(short_help="Show a model, its tokenizer and its limits.")
+@click.command()
 @click.argument("model", metavar="PATH_OR_ID")
 @format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @hub_options
 @offline_option
 @debug_option
 def describe(model: str, form: str, **where: Any) -> None:
-    """Show a model: its modules, its tokenizer, what loading found, its sizes and limits.
+    """Show a model: its modules, its tokenizer, its load report, its sizes and limits.
+
+    The load report lists missing, unexpected and tied tensors.
 
     \b
     Example:
@@ -38,28 +35,36 @@ def describe(model: str, form: str, **where: Any) -> None:
         open_output().text(description_lines(facts))
 
 
-@click.command(short_help="List the tensors of a weight file.")
-@click.argument("path", metavar="PATH_OR_ID")
-@format_option(
-    ("auto", "human", "json", "jsonl"),
-    "human: a table. jsonl: an object a line. json: an array. auto: human.",
-)
-@hub_options
-@offline_option
-@debug_option
-def keys(path: str, form: str, **where: Any) -> None:
-    """List the tensors of a weight file, in its order: name, type, shape. No weights are read.
+def description_lines(facts: dict[str, Any]) -> str:
+    """The module tree, the tokenizer, the load report and a table of the other facts."""
+    rows = {**model_rows(facts), "files": ", ".join(facts["files"])}
+    return "\n\n".join(
+        (
+            printable_lines(facts["tree"]),
+            printable_lines(facts["tokenizer"]),
+            "Load report\n" + table(load_report_rows(facts)),
+            "Model\n" + table(rows),
+        )
+    )
 
-    \b
-    Examples:
-      roberta-c keys path/to/model
-      roberta-c keys path/to/model/pytorch_model.bin --format jsonl
-    """
-    from ..checkpoint import open_checkpoint
-    from ..files import hub
 
-    checkpoint = open_checkpoint(path if os.path.isfile(path) else hub.resolve(path, hub.WEIGHTS, **where))
-    if form in ("auto", "human"):
-        open_output().text(tensor_lines(checkpoint))
-    else:
-        (open_output().array if form == "json" else open_output().lines)(tensor_rows(checkpoint))
+def load_report_rows(facts: dict[str, Any]) -> dict[str, str]:
+    """The missing, unexpected and tied tensors."""
+    report = facts["load_report"]
+    tied = [" = ".join(pair) for pair in report["tied"]]
+    loaded = {"missing": report["missing"], "unexpected": report["unexpected"], "tied": tied}
+    return {name: ", ".join(found) or "none" for name, found in loaded.items()}
+
+
+def model_rows(facts: dict[str, Any]) -> dict[str, Any]:
+    """The model's class, sizes, limits and labels, how its weights are stored, and how it computes."""
+    stored = (f"{facts['stored_values']:,} values", ", ".join(facts["stored_dtypes"]), facts["format"])
+    return {
+        **{name: facts[name] for name in ("model", "class", "model_type")},
+        **facts["config"],
+        "position limit": f"{facts['position_limit']} tokens",
+        "problem_type": facts["problem_type"],
+        "labels": ", ".join(map(str, facts["labels"])),
+        "stored": ", ".join(stored),
+        "arithmetic": f"{facts['arithmetic']}, {facts['isa']}, {facts['num_threads']} threads",
+    }

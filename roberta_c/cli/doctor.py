@@ -1,4 +1,4 @@
-"""`roberta-c doctor`: the facts of diagnose/doctor.py, for people as aligned sections."""
+"""`roberta-c doctor`: the facts of diagnose/doctor.py on this machine and a model, as JSON or as sections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .describe import load_report_rows, model_rows
 from .messages import FAILURE, report_error
 from .options import (
     check_revision,
@@ -16,13 +17,15 @@ from .options import (
     offline_option,
     threads_option,
 )
-from .outputs import byte_size, load_report_rows, model_rows, open_output, printable, table
+from .outputs import open_output
+from .terminal_text import byte_size, printable, table
 
 _UNKNOWN = "unknown"
+_SEE_PROBLEMS = "see Problems"
 _LOGITS_SHOWN = 6
 
 
-@click.command(short_help="Check this machine, and a model on it.")
+@click.command()
 @click.option(
     "--model", metavar="PATH_OR_ID", help="Folder or Hub repository of a model to load and check as well."
 )
@@ -32,9 +35,11 @@ _LOGITS_SHOWN = 6
 @offline_option
 @debug_option
 @click.pass_context
-def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None, **where: Any) -> None:
-    """Check this machine: its CPU and which kernels it gets, threads and why that many, memory, versions,
-    caches, environment variables; and a model on it.
+def doctor(ctx: click.Context, /, model: str | None, form: str, threads: int | None, **where: Any) -> None:
+    """Check this machine, and with --model a model on it.
+
+    Shows the CPU and the kernels chosen for it, the number of threads and what determines it, memory,
+    versions, caches and environment variables.
 
     \b
     Examples:
@@ -42,9 +47,10 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
       roberta-c doctor --model path/to/model
       roberta-c doctor --model org/name --format json > report.json
 
-    With --model: the files it is loaded from, what loading finds, its limits, and what it computes for a few
-    texts, compared with the plain kernels that all others answer to (seconds for a base model). The digests
-    are the same for any number of threads. Exit code 1 if something is wrong: one line of error for each.
+    With --model it also shows the model's files, load report and limits, and compares its outputs for a few
+    fixed texts with those of the reference kernels, which takes seconds for a base model. The digests do not
+    depend on the number of threads. If there are problems, the exit code is 1 and standard error has one line
+    for each.
     """
     check_revision(model, where)
 
@@ -52,18 +58,18 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
 
     output, diagnosis = open_output(), Diagnosis()
 
-    def tell(lines: Callable[[dict[str, Any]], str], end: str = "\n") -> None:
+    def show(lines: Callable[[dict[str, Any]], str], end: str = "\n") -> None:
         if form != "json":
             output.text(lines(diagnosis.facts) + end)
 
-    # Each part is told before the next is tried, which may take time, or memory that is not there.
+    # Each part is shown before the next begins: loading a model may take long, or run out of memory.
     diagnosis.examine_machine(threads, **where)
-    tell(machine_lines)
+    show(machine_lines)
     if model is not None:
         diagnosis.examine_model(model, threads, **where)
-    tell(model_lines)
+    show(model_lines)
     diagnosis.check_model(**where)
-    tell(verdict_lines, end="")
+    show(verdict_lines, end="")
     if form == "json":
         output.document(diagnosis.facts)
     for error in diagnosis.errors:
@@ -72,65 +78,43 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
         ctx.exit(FAILURE)
 
 
-# ---- for people ----------------------------------------------------------------------------------------
+# ---- the machine ---------------------------------------------------------------------------------------
 
 
 def machine_lines(facts: dict[str, Any]) -> str:
-    """The sections on the machine."""
+    """The sections about the machine; a section without facts is left out."""
     sections = {
         "CPU": _cpu_rows(facts["cpu"]),
         "Threads": _thread_rows(facts["threads"], facts["environment"] or {}),
         "Memory": _memory_rows(facts["memory"] or {}),
         "Versions": {name: version or "missing" for name, version in (facts["versions"] or {}).items()},
         "Caches": _cache_rows(facts["caches"] or {}),
-        "Environment": facts["environment"] or {"variables": "none set that matter here"},
+        "Environment": facts["environment"] or {"variables": "none set that affect roberta_c"},
     }
     return "\n\n".join(f"{title}\n{table(rows)}" for title, rows in sections.items() if rows)
 
 
-def model_lines(facts: dict[str, Any]) -> str:
-    """The section on the model."""
-    if facts["model"] is not None:
-        rows = _model_rows(facts["model"])
-    elif facts["examined"] is not None:
-        rows = {printable(facts["examined"]): "not loaded: see the problems"}
-    else:
-        rows = {"bundled": facts["bundled_model"] or "missing"}
-    return f"Model\n{table(rows)}"
-
-
-def verdict_lines(facts: dict[str, Any]) -> str:
-    """The sections on what the model computes, and on what is wrong."""
-    sections = {}
-    if facts["check"] is not None:
-        sections["Check"] = f"{table(_check_rows(facts['check']))}\n{_logit_lines(facts['check'])}".rstrip()
-    elif facts["model"] is not None:
-        sections["Check"] = table({"result": "not done: see the problems"})
-    sections["Problems"] = "\n".join(f"  {printable(problem)}" for problem in facts["problems"] or ["none"])
-    return "\n\n".join(f"{title}\n{lines}" for title, lines in sections.items())
-
-
 def _cpu_rows(cpu: dict[str, Any]) -> dict[str, str]:
     features = cpu["features"] or {}
-    unasked = "nothing that is asked for here" if features else "not asked for on this architecture"
+    none = "none of those checked" if features else "not checked on this architecture"
     isas = ", ".join(cpu["available_isas"] or ())
-    chosen = f"{cpu['isa']} ({cpu['isa_chosen_by']}; this CPU runs {isas})"
+    chosen = f"{cpu['isa']} ({cpu['isa_chosen_by']}; this CPU supports {isas})"
     return {
         "model": cpu["model"] or _UNKNOWN,
         "architecture": f"{cpu['architecture']}, {cpu['count']} CPUs",
-        "has": " ".join(name for name, has in features.items() if has) or unasked,
-        "lacks": " ".join(name for name, has in features.items() if not has) or unasked,
-        "kernels": chosen if cpu["isa"] else f"none: see the problems (this CPU runs {isas or 'none'})",
+        "features": " ".join(name for name, has in features.items() if has) or none,
+        "features it lacks": " ".join(name for name, has in features.items() if not has) or none,
+        "kernels": chosen if cpu["isa"] else f"none: {_SEE_PROBLEMS} (this CPU supports {isas or 'none'})",
     }
 
 
 def _thread_rows(threads: dict[str, Any], environment: dict[str, str]) -> dict[str, str]:
-    openmp = {True: "yes", False: "no: one thread in effect", None: _UNKNOWN}
+    openmp = {True: "yes", False: "no: one thread is used", None: _UNKNOWN}
     chosen_by = {"num_threads": "--threads"}.get(threads["chosen_by"], threads["chosen_by"])
     quota, omp = threads["cgroup_quota"], threads["OMP_NUM_THREADS"]
     ignored = "ignored: not a number of threads" if environment.get("OMP_NUM_THREADS") else "not set"
     return {
-        "number": f"{threads['number']} ({chosen_by})" if threads["number"] else "none: see the problems",
+        "number": f"{threads['number']} ({chosen_by})" if threads["number"] else f"none: {_SEE_PROBLEMS}",
         "--threads": threads["argument"] or "not given",
         "ROBERTA_C_NUM_THREADS": threads["ROBERTA_C_NUM_THREADS"] or "not set",
         "CPU affinity": f"{threads['affinity']} CPUs",
@@ -156,51 +140,76 @@ def _cache_rows(caches: dict[str, Any]) -> dict[str, str]:
     if not caches:
         return {}
     chosen_by = {"cache_dir": "--cache-dir"}.get(caches["chosen_by"], caches["chosen_by"])
-    token = {"argument": "--token", "stored": "a stored one", None: "none"}.get(
+    token = {"argument": "--token", "stored": "the stored one", None: "none"}.get(
         caches["token"], caches["token"]
     )
     return {
-        "Hub files": f"{caches['folder']} ({chosen_by}{'' if caches['exists'] else '; not there yet'})",
-        "fetched from": "nowhere: offline" if caches["offline"] else caches["endpoint"],
-        "token": token,
+        "Hub files": f"{caches['folder']} ({chosen_by}{'' if caches['exists'] else '; does not exist yet'})",
+        "Hub endpoint": "none: offline" if caches["offline"] else caches["endpoint"],
+        "Hub token": token,
     }
+
+
+# ---- the model -----------------------------------------------------------------------------------------
+
+
+def model_lines(facts: dict[str, Any]) -> str:
+    """The section about the examined model; without one, where the bundled model is."""
+    if facts["model"] is not None:
+        rows = _model_rows(facts["model"])
+    elif facts["examined"] is not None:
+        rows = {printable(facts["examined"]): f"not loaded: {_SEE_PROBLEMS}"}
+    else:
+        rows = {"bundled": facts["bundled_model"] or "missing"}
+    return f"Model\n{table(rows)}"
 
 
 def _model_rows(model: dict[str, Any]) -> dict[str, Any]:
     tokenizer, load_ms = model["tokenizer"], model["load_ms"]
-    route = "none: see the problems"
+    route = f"none: {_SEE_PROBLEMS}"
     if tokenizer is not None:
-        route = f"{tokenizer['class']} of {tokenizer['vocab_size']:,} tokens, from {tokenizer['route']}"
+        route = f"{tokenizer['class']} with {tokenizer['vocab_size']:,} tokens, from {tokenizer['route']}"
     rows = {**model_rows(model), "tokenizer": route}
     for name, found in load_report_rows(model).items():
         rows[f"{name} tensors"] = found
     for file in model["files"]:
         name = file["path"].rpartition("/")[2]
         rows[f"{file['part']}: {name}"] = f"{byte_size(file['bytes'])}  {file['path']}"
-    rows["load time"] = f"{load_ms['model']:.0f} ms, tokenizer {load_ms['tokenizer']:.0f} ms"
+    rows["load time"] = f"model {load_ms['model']:.0f} ms, tokenizer {load_ms['tokenizer']:.0f} ms"
     rows["peak memory so far"] = byte_size(model["peak_bytes"])
     return rows
+
+
+# ---- its outputs, and problems -------------------------------------------------------------------------
+
+
+def verdict_lines(facts: dict[str, Any]) -> str:
+    """The section about the model's outputs, if a model was loaded, and the section of problems."""
+    sections = {}
+    if facts["check"] is not None:
+        sections["Check"] = f"{table(_check_rows(facts['check']))}\n{_logit_lines(facts['check'])}".rstrip()
+    elif facts["model"] is not None:
+        sections["Check"] = table({"result": f"not done: {_SEE_PROBLEMS}"})
+    sections["Problems"] = "\n".join(f"  {printable(problem)}" for problem in facts["problems"] or ["none"])
+    return "\n\n".join(f"{title}\n{lines}" for title, lines in sections.items())
 
 
 def _check_rows(check: dict[str, Any]) -> dict[str, str]:
     difference = "no number" if check["largest_difference"] is None else f"{check['largest_difference']:.1e}"
     bound = "a number" if check["bound"] is None else f"{check['bound']:.1e}"
+    verdict = "agrees" if check["agrees"] else "DISAGREES"
     return {
         "texts": f"{len(check['texts'])}, {check['tokens']} tokens",
-        "token ids": f"{check['token_digest']} (SHA-256, first 16 digits)",
-        check["output"]: f"{check['output_digest']} (the same, of float32 values; for {check['isa']})",
-        "from the plain kernels": f"{difference}, at most {bound} expected: {_verdict(check['agrees'])}",
+        "token ids": f"{check['token_digest']} (first 16 digits of SHA-256)",
+        check["output"]: f"{check['output_digest']} (first 16 digits of SHA-256; float32, {check['isa']})",
+        "difference from reference": f"{difference}, expected at most {bound}: {verdict}",
         "alone and in a batch": "the same bits" if check["same_bits"] else "DIFFERENT BITS",
-        "time": f"{check['ms']:.0f} ms, plain kernels {check['oracle_ms']:.0f} ms",
+        "time": f"{check['ms']:.0f} ms, reference kernels {check['oracle_ms']:.0f} ms",
     }
 
 
-def _verdict(agrees: bool) -> str:
-    return "agrees" if agrees else "DISAGREES"
-
-
 def _logit_lines(check: dict[str, Any]) -> str:
-    """The logits, a line for each text."""
+    """One line for each text: its first logits, and the text."""
     lines = []
     for text, row in zip(check["texts"], check["logits"] or (), strict=False):
         values = " ".join(

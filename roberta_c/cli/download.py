@@ -1,4 +1,4 @@
-"""`roberta-c download`: a Hub repository → a folder."""
+"""`roberta-c download`: copies a Hub repository's files into the cache or a folder."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from typing import Any
 
 import click
 
-from .options import (
-    debug_option,
-    hub_options,
-)
+from .options import debug_option, hub_options
 from .outputs import open_output
 
 
-@click.command(short_help="Fetch a model from the Hub.")
+@click.command()
 @click.argument("repo_id", metavar="ID")
-@click.option("--local-dir", metavar="FOLDER", help="Put the files there, not in the cache.")
+@click.option("--local-dir", metavar="FOLDER", help="Put the files into FOLDER instead of the cache.")
 @hub_options
 @debug_option
 def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
-    """Fetch a Hub repository's config, tokenizer and best weights; print the folder they are in.
+    """Download the config, the tokenizer and the best weights of a Hub repository; print their folder.
 
     \b
     Example:

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from itertools import count
 from typing import BinaryIO
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
 
-# A longer line is not text but some other kind of file.
+# A file with a longer line is taken for something other than text.
 MAX_LINE_BYTES = 1 << 27
 STANDARD_INPUT = "standard input"
 
 
 @dataclass(frozen=True)
 class TextSource:
-    """Texts, read as they are taken. `total` is None where only reading would tell."""
+    """Texts that are read while `texts` is iterated over, once.
+
+    name, unit: what messages call the source and one text of it. total: the number of texts; None: unknown.
+    """
 
     name: str
     unit: str
@@ -29,12 +32,12 @@ class TextSource:
     total: int | None
 
     def pairs(self) -> Iterator[dict[str, str]]:
-        """Each text as two, divided by a tab. Raises InputError for one without just one tab."""
+        """Each text divided at its tab. Raises InputError for a text without exactly one tab."""
         for number, text in enumerate(self.texts, start=1):
             parts = text.split("\t")
             if len(parts) != 2:
                 place = f"{self.name}: {self.unit} {number}"
-                raise InputError(f"{place}: found {len(parts) - 1} tabs, expected 1 between two texts")
+                raise InputError(mismatch(place, f"{len(parts) - 1} tabs", "1 between two texts"))
             yield {"text": parts[0], "text_pair": parts[1]}
 
 
@@ -42,10 +45,10 @@ class TextSource:
 def open_source(
     arguments: tuple[str, ...], path: str | None, count_lines: bool, option: str = "--file"
 ) -> Iterator[TextSource]:
-    """The texts of the command line, or of the file at `path`, or with neither of standard input.
+    """The arguments as texts; or the lines of the file `path`; or those of standard input (path "-" or None).
 
-    `path` may be "-" for standard input. With `count_lines` a regular file is read once ahead, so that its
-    total is known. Raises InputError for a file that cannot be read, naming the `option` that named it.
+    With `count_lines` a regular file is read once beforehand to count its lines. Raises InputError, which
+    names `option`, if the file cannot be opened.
     """
     if path is None and arguments:
         yield TextSource("arguments", "text", _decodable(arguments), len(arguments))
@@ -53,7 +56,7 @@ def open_source(
         yield TextSource(STANDARD_INPUT, "line", _lines(sys.stdin.buffer, STANDARD_INPUT), None)
     else:
         try:
-            file = open(path, "rb")  # noqa: SIM115  (closed below; errors while it is in use are not its own)
+            file = open(path, "rb")  # noqa: SIM115  (`with` is below: it must not catch errors of its body)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{option}: {shown(path, 200)}: cannot be read: {reason}") from error
@@ -65,16 +68,21 @@ def open_source(
 
 
 def _decodable(arguments: tuple[str, ...]) -> Iterator[str]:
+    """The arguments. Raises InputError for one that was not UTF-8 on the command line."""
     for number, text in enumerate(arguments, start=1):
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise InputError(f"arguments: text {number}: found {shown(text)}, expected UTF-8") from None
+            raise InputError(mismatch(f"arguments: text {number}", shown(text), "UTF-8")) from None
         yield text
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[str]:
-    r"""The lines, split at \n alone, without \n or \r\n and a UTF-8 mark at the start, else as they are."""
+    r"""The lines of `file`, without their ends.
+
+    A line ends at \n or \r\n, and at no other character. A UTF-8 byte order mark at the start of the file is
+    removed. Nothing else is changed.
+    """
     for number in count(1):
         try:
             line = file.readline(MAX_LINE_BYTES + 2)
@@ -86,19 +94,19 @@ def _lines(file: BinaryIO, name: str) -> Iterator[str]:
             line = line.removeprefix(codecs.BOM_UTF8)
         if line.endswith(b"\n"):
             line = line[:-1].removesuffix(b"\r")
+        place = f"{name}: line {number}"
         if len(line) > MAX_LINE_BYTES:
-            raise InputError(f"{name}: line {number}: found more than {MAX_LINE_BYTES} bytes, expected text")
+            raise InputError(mismatch(place, f"more than {MAX_LINE_BYTES} bytes", "text"))
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"{name}: line {number}: found the byte 0x{line[error.start]:02x} at position {error.start}, "
-                "expected UTF-8"
-            ) from None
+            byte = f"the byte 0x{line[error.start]:02x} at position {error.start}"
+            raise InputError(mismatch(place, byte, "UTF-8")) from None
         yield text
 
 
 def _line_count(file: BinaryIO) -> int:
+    """The number of lines from here to the end; moves back to the start of the file."""
     lines, last = 0, b"\n"
     while chunk := file.read(1 << 20):
         lines += chunk.count(b"\n")

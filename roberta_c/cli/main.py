@@ -1,37 +1,76 @@
-"""The command `roberta-c`: results on standard output, everything else on standard error.
+"""The program `roberta-c`: its commands, and how each run ends.
 
-Exit codes: 0; 1 after a failure; 2 after misuse; 130 after Ctrl-C; 141 where the reader of a pipe went away.
-Errors are one line. Whatever takes long to import is imported by the command that needs it.
+Results go to standard output, everything else to standard error. An error is one line. Exit codes: 0 success,
+1 failure, 2 invalid command line, 130 Ctrl-C, 141 the reader of the output pipe has closed it.
+
+A command's file is imported only when that command is used, and a command imports slow libraries only when it
+runs: `roberta-c --help` must stay quick.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import click
 
 from .. import __version__
 from ..errors import RobertaCError
-from .classify import classify
-from .describe import describe, keys
-from .doctor import doctor
-from .download import download
 from .messages import FAILURE, NAME, report, report_error
-from .quantize_report import quantize_report
 
 MISUSE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
+# Each command and its line in `roberta-c --help`. Command `a-b` is the function `a_b` of the file a_b.py.
+COMMANDS = {
+    "classify": "Label texts with a model.",
+    "describe": "Show a model, its tokenizer and its limits.",
+    "doctor": "Check this machine, and a model on it.",
+    "download": "Fetch a model from the Hub.",
+    "keys": "List the tensors of a weight file.",
+    "quantize-report": "Compare a lower precision with float32 on your texts.",
+}
+
+
+def main() -> None:
+    """The entry point of `roberta-c` and of `python -m roberta_c`."""
+    program.main(prog_name=NAME)
+
+
+class LazyCommands(Mapping[str, click.Command]):
+    """COMMANDS as a click group holds them: name → command, whose file is imported when it is looked up."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        summary = COMMANDS[name]
+        function = name.replace("-", "_")
+        command: click.Command = getattr(import_module(f".{function}", __package__), function)
+        command.short_help = summary
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
 
 class Program(click.Group):
-    """The group of commands; turns whatever ends one of them into an exit code and at most one line."""
+    """The group of all commands. However a command ends, the result is an exit code and at most one line."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.commands = LazyCommands()  # type: ignore[assignment]  # read-only
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands in the help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
 
     def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
-        """Runs the command line. Exits with its code; without `standalone_mode`, returns it."""
+        """Runs the command line. Exits with its code; without `standalone_mode`, returns the code."""
         try:
             status = super().main(args, standalone_mode=False, **extra) or 0
         except click.ClickException as misuse:
@@ -46,7 +85,7 @@ class Program(click.Group):
         return status
 
     def invoke(self, ctx: click.Context) -> None:
-        """Runs a command. Lets through click's exceptions only."""
+        """Runs a command. Raises click's exceptions only."""
         try:
             super().invoke(ctx)
             if sys.stdout is not None:
@@ -68,23 +107,9 @@ class Program(click.Group):
 
 
 def _abandon_stdout() -> None:
-    """Points standard output at nothing: what it still buffers must not fail again when Python exits."""
+    """Redirects standard output to the null device: flushing it at exit must not fail a second time."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-class _LogLines(logging.Handler):
-    """The library's warnings as lines on standard error, equal ones once."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._seen: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if message not in self._seen:
-            self._seen.add(message)
-            report("warning" if record.levelno < logging.ERROR else "error", message)
 
 
 @click.group(
@@ -95,7 +120,7 @@ class _LogLines(logging.Handler):
 @click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
-def program(ctx: click.Context, debug: bool) -> None:
+def program(ctx: click.Context, /, debug: bool) -> None:
     """Run RoBERTa and XLM-RoBERTa models on the CPU, from their files as published.
 
     \b
@@ -106,25 +131,16 @@ def program(ctx: click.Context, debug: bool) -> None:
       roberta-c doctor --model org/name
       roberta-c quantize-report --model org/name --file texts.txt --dtype int8
 
-    Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-    2 misused.
+    Results go to standard output, everything else to standard error. Exit codes: 0 success, 1 failure,
+    2 invalid command line.
 
     \b
-    Completion, for bash (or zsh, fish):
+    To complete commands and options in bash (zsh and fish likewise):
       eval "$(_ROBERTA_C_COMPLETE=bash_source roberta-c)"
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(MISUSE)
-    log_lines, logger = _LogLines(), logging.getLogger("roberta_c")
-    logger.addHandler(log_lines)
-    ctx.call_on_close(lambda: logger.removeHandler(log_lines))
+    from .log_lines import warnings_on_stderr
 
-
-for _command in (classify, describe, keys, download, doctor, quantize_report):
-    program.add_command(_command)
-
-
-def main() -> None:
-    """The entry point of `roberta-c` and of `python -m roberta_c`."""
-    program.main(prog_name=NAME)
+    ctx.with_resource(warnings_on_stderr())

@@ -1,16 +1,15 @@
-"""`roberta-c quantize-report`: the facts of diagnose/quantization.py as sections, and progress."""
+"""`roberta-c quantize-report`: the facts of diagnose/quantization.py, as JSON or as sections of text."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import sys
-import unicodedata
 from typing import Any
 
 import click
 
-from ..errors import InputError
+from ..errors import InputError, mismatch
 from .inputs import open_source
 from .messages import note_bundled_model
 from .options import (
@@ -27,25 +26,27 @@ from .options import (
     texts_options,
     threads_option,
 )
-from .outputs import aligned, byte_size, is_terminal, open_output, printable, table
+from .outputs import is_terminal, open_output
+from .terminal_text import aligned, byte_size, printable, shortened, table
 
 _LABEL_COLUMNS, _MIN_TEXT_COLUMNS = 16, 20
-_LAYERS_A_LINE = 6
+_LAYERS_PER_LINE = 6
 
 
-@click.command("quantize-report", short_help="Compare a lower precision with float32 on your texts.")
+@click.command("quantize-report")
 @model_option
 @texts_options
-@dtype_option("int8", "The arithmetic to compare with float32, as for classify.")
+@dtype_option("int8", "Arithmetic to compare with float32: bfloat16 or int8.")
 @click.option(
     "--labels",
     "labels_path",
     metavar="FILE",
-    help="Right labels, one a line, names or ids: accuracy and macro recall of both (-: standard input).",
+    help="Read the correct labels from FILE, one per line, as names or ids (-: standard input). "
+    "Adds accuracy and macro recall.",
 )
 @format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @max_length_option
-@batch_size_option("Texts at a time; choose what you will use, as times depend on it.")
+@batch_size_option("Texts per batch. Times depend on it: choose the one you will use.")
 @threads_option
 @hub_options
 @offline_option
@@ -63,7 +64,7 @@ def quantize_report(
     batch_size: int,
     **where: Any,
 ) -> None:
-    """Compare a lower precision with float32 on your own texts, before switching it on.
+    """Compare a lower precision with float32 on your own texts, before you switch to it.
 
     \b
     Examples:
@@ -71,15 +72,15 @@ def quantize_report(
       roberta-c quantize-report --model org/name --file texts.txt --labels labels.txt
       roberta-c quantize-report --file texts.txt --format json > report.json
 
-    Shows on how many texts the best label is the same, by how much scores and the vectors below the
-    classifier differ, the ten texts whose scores differ most, the error after each layer (of the first 512
-    texts), and both one's time and memory. Texts go through both in turns; tokenizing them is not timed, and
-    a few texts are timed up to five times. Texts are lines as in classify.
+    Shows how many texts keep their best label, how much the scores and the pooled vectors (the classifier's
+    input) differ, the error after each layer (for the first 512 texts), the time and memory of both models,
+    and the ten texts whose scores differ most. Both models take turns on the same batches. Tokenization is
+    not timed. If there are few texts, they are timed up to five times. Texts are read as by classify.
     """
     check_texts(texts, path)
     check_revision(model, where)
     if labels_path == "-" and not texts and path in (None, "-"):
-        raise click.UsageError("found both texts and --labels on standard input, expected one of them")
+        raise click.UsageError(mismatch("standard input", "both texts and --labels", "one of them"))
 
     from ..diagnose.quantization import Comparison, check_label_count
     from ..pipelines.texts import as_row
@@ -87,7 +88,7 @@ def quantize_report(
     with open_source(texts, path, count_lines=False) as source:
         rows = [as_row(text, source.name) for text in (source.pairs() if pairs else source.texts)]
     if not rows:
-        raise InputError(f"{source.name}: found no texts, expected at least one")
+        raise InputError(mismatch(source.name, "no texts", "at least one"))
     labels, right = None, None
     if labels_path is not None:
         with open_source((), labels_path, count_lines=False, option="--labels") as labels_source:
@@ -109,138 +110,12 @@ def quantize_report(
         open_output().text(report_lines(facts, shutil.get_terminal_size((100, 24)).columns))
 
 
-# ---- for people ----------------------------------------------------------------------------------------
-
-
-def report_lines(facts: dict[str, Any], columns: int) -> str:
-    """The facts as sections for a terminal of so many columns."""
-    layers = facts["layers"]
-    sections = {
-        "Model": table(_model_rows(facts)),
-        "Results": table(_result_rows(facts)),
-        "Compared": _compared_lines(facts),
-        f"Error after each layer (relative to float32; {layers['texts']:,} texts)": _layer_lines(layers),
-        "Worst texts": _worst_lines(facts, columns),
-    }
-    return "\n\n".join(f"{title}\n{lines}" for title, lines in sections.items())
-
-
-def _model_rows(facts: dict[str, Any]) -> dict[str, str]:
-    cut = f", {facts['truncated']:,} truncated" if facts["truncated"] else ""
-    return {
-        "model": facts["model"],
-        "arithmetic": f"float32 and {facts['dtype']}, {facts['isa']}, {facts['num_threads']} threads",
-        "texts": f"{facts['texts']:,}, {facts['tokens']:,} tokens{cut}",
-    }
-
-
-def _result_rows(facts: dict[str, Any]) -> dict[str, str]:
-    agreement, apart, cosine = facts["agreement"], facts["score_difference"], facts["cosine"]
-    return {
-        "same label": f"{agreement['same']:,} of {facts['texts']:,} ({_percent(agreement['share'])})",
-        "score difference": ", ".join(f"{name} {_number(value, '.5f')}" for name, value in apart.items()),
-        "cosine of pooled vectors": ", ".join(
-            f"{name} {_number(value, '.7f')}" for name, value in cosine.items()
-        ),
-    }
-
-
-def _compared_lines(facts: dict[str, Any]) -> str:
-    """What both have: a column each, and what to think of it."""
-    time, memory, labelled = facts["time"], facts["memory"], facts["labelled"]
-    rows = [["", "float32", facts["dtype"], ""]]
-    if labelled is not None:
-        for name in ("accuracy", "macro_recall"):
-            full, lower = labelled[name]["float32"], labelled[name]["lower"]
-            change = f"{(lower - full) * 100:+.2f} points"
-            rows.append([name.replace("_", " "), _percent(full), _percent(lower), change])
-    turns = f"medians of {time['rounds']} rounds" if time["rounds"] > 1 else "1 round"
-    rows.append(
-        [
-            "time a text",
-            f"{time['float32_ms_per_text']:.3f} ms",
-            f"{time['lower_ms_per_text']:.3f} ms",
-            f"{time['speedup']:.2f} times as fast ({turns}, batches of {time['batch_size']})",
-        ]
-    )
-    stored = f"(and {byte_size(memory['word_vectors_bytes'])} of word vectors in the file)"
-    for title, name, note in (
-        ("weights of layers", "layers_bytes", ""),
-        ("other weights", "other_bytes", stored),
-    ):
-        sizes = memory[name]
-        rows.append([title, byte_size(sizes["float32"]), byte_size(sizes["lower"]), note])
-    widths = [max(len(row[column]) for row in rows) for column in (1, 2)]
-    return aligned(
-        [
-            (f"  {name}", full.rjust(widths[0]), lower.rjust(widths[1]), note)
-            for name, full, lower, note in rows
-        ]
-    )
-
-
-def _layer_lines(layers: dict[str, Any]) -> str:
-    errors = [_number(error, ".1e") for error in layers["relative_error"]]
-    rows = [("  embeddings", errors[0], *[""] * (_LAYERS_A_LINE - 1))]
-    for first in range(1, len(errors), _LAYERS_A_LINE):
-        some = errors[first : first + _LAYERS_A_LINE]
-        last = first + len(some) - 1
-        name = f"  layer {first}" if last == first else f"  layers {first} to {last}"
-        rows.append((name, *some, *[""] * (_LAYERS_A_LINE - len(some))))
-    return aligned(rows)
-
-
-def _worst_lines(facts: dict[str, Any], columns: int) -> str:
-    """A line each: its number, by how much its scores differ, what both say, and as much as fits of it."""
-    worst = facts["worst"]
-    rows: list[tuple[str, ...]] = [("  line", "difference", "float32", facts["dtype"], "")]
-    for one in worst:
-        answers = [
-            f"{_shortened(printable(answer['label']), _LABEL_COLUMNS)} {answer['score']:.4f}"
-            for answer in (one["float32"], one["lower"])
-        ]
-        changed = "changed" if one["changed"] else ""
-        rows.append((f"{one['line']:>6}", f"{one['difference']:10.5f}", *answers, changed))
-    parts = [[one["text"], one["text_pair"]] if "text_pair" in one else [one["text"]] for one in worst]
-    texts = [" | ".join(map(printable, both)) for both in parts]
-    lines = aligned(rows).split("\n")
-    width = max(map(len, lines)) + 2
-    room = max(_MIN_TEXT_COLUMNS, columns - width)
-    shown = [
-        f"{line:{width}}{_shortened(text, room)}" for line, text in zip(lines, ["text", *texts], strict=True)
-    ]
-    return "\n".join(map(str.rstrip, shown))
-
-
-def _shortened(text: str, columns: int) -> str:
-    """`text`, or as much of its beginning as fits, and an ellipsis."""
-    if len(text) <= columns // 2:  # wide characters take two
-        return text
-    used, last = 0, 0
-    for place, character in enumerate(text):
-        width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        used += width
-        if used > columns:
-            return f"{text[:last]}…"
-        if used < columns:
-            last = place + 1
-    return text
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.2f} %"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "no number" if value is None else format(value, form)
-
-
 class ProgressBar:
-    """A bar on standard error for each thing that is done, gone when it is."""
+    """A bar on standard error for the step that is being done; removed when the step is finished."""
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._doing = ""
+        self._step = ""
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -249,11 +124,126 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def __call__(self, doing: str, texts: int, total: int) -> None:
-        """So many texts more of `total` are done."""
-        if doing != self._doing:
+    def __call__(self, step: str, texts: int, total: int) -> None:
+        """`texts` more texts of `total` are done; the first call with another `step` begins a new bar."""
+        if step != self._step:
             from tqdm import tqdm  # type: ignore[import-untyped]
 
             self.__exit__()
-            self._doing, self._bar = doing, tqdm(desc=doing, total=total, unit=" texts", leave=False)
+            self._step, self._bar = step, tqdm(desc=step, total=total, unit=" texts", leave=False)
         self._bar.update(texts)
+
+
+# ---- the facts as text ---------------------------------------------------------------------------------
+
+
+def report_lines(facts: dict[str, Any], columns: int) -> str:
+    """The facts as sections for a terminal of this many columns."""
+    layers = facts["layers"]
+    sections = {
+        "Model": table(_model_rows(facts)),
+        "Results": table(_result_rows(facts)),
+        "Comparison": _comparison_lines(facts),
+        f"Error after each layer (relative to float32; {layers['texts']:,} texts)": _layer_lines(layers),
+        "Worst texts": _worst_lines(facts, columns),
+    }
+    return "\n\n".join(f"{title}\n{lines}" for title, lines in sections.items())
+
+
+def _model_rows(facts: dict[str, Any]) -> dict[str, str]:
+    truncated = f", {facts['truncated']:,} truncated" if facts["truncated"] else ""
+    return {
+        "model": facts["model"],
+        "arithmetic": f"float32 and {facts['dtype']}, {facts['isa']}, {facts['num_threads']} threads",
+        "texts": f"{facts['texts']:,}, {facts['tokens']:,} tokens{truncated}",
+    }
+
+
+def _result_rows(facts: dict[str, Any]) -> dict[str, str]:
+    agreement, difference, cosine = facts["agreement"], facts["score_difference"], facts["cosine"]
+    return {
+        "same label": f"{agreement['same']:,} of {facts['texts']:,} ({_percent(agreement['share'])})",
+        "score difference": ", ".join(
+            f"{name} {_number(value, '.5f')}" for name, value in difference.items()
+        ),
+        "cosine of pooled vectors": ", ".join(
+            f"{name} {_number(value, '.7f')}" for name, value in cosine.items()
+        ),
+    }
+
+
+def _comparison_lines(facts: dict[str, Any]) -> str:
+    """Accuracy (with labels), time and memory: a column for float32, one for the dtype, and a remark."""
+    time, memory, labelled = facts["time"], facts["memory"], facts["labelled"]
+    rows = [["", "float32", facts["dtype"], ""]]
+    if labelled is not None:
+        for name in ("accuracy", "macro_recall"):
+            full, lower = labelled[name]["float32"], labelled[name]["lower"]
+            change = f"{(lower - full) * 100:+.2f} points"
+            rows.append([name.replace("_", " "), _percent(full), _percent(lower), change])
+    rounds = f"medians of {time['rounds']} rounds" if time["rounds"] > 1 else "1 round"
+    rows.append(
+        [
+            "time per text",
+            f"{time['float32_ms_per_text']:.3f} ms",
+            f"{time['lower_ms_per_text']:.3f} ms",
+            f"{time['speedup']:.2f} times as fast ({rounds}, batches of {time['batch_size']})",
+        ]
+    )
+    in_file = f"(plus {byte_size(memory['word_vectors_bytes'])} of word embeddings in the file)"
+    for title, name, remark in (
+        ("layer weights", "layers_bytes", ""),
+        ("other weights", "other_bytes", in_file),
+    ):
+        sizes = memory[name]
+        rows.append([title, byte_size(sizes["float32"]), byte_size(sizes["lower"]), remark])
+    widths = [max(len(row[column]) for row in rows) for column in (1, 2)]
+    return aligned(
+        [
+            (f"  {name}", full.rjust(widths[0]), lower.rjust(widths[1]), remark)
+            for name, full, lower, remark in rows
+        ]
+    )
+
+
+def _layer_lines(layers: dict[str, Any]) -> str:
+    """The errors of _LAYERS_PER_LINE layers on each line."""
+    errors = [_number(error, ".1e") for error in layers["relative_error"]]
+    rows = [("  embeddings", errors[0], *[""] * (_LAYERS_PER_LINE - 1))]
+    for first in range(1, len(errors), _LAYERS_PER_LINE):
+        some = errors[first : first + _LAYERS_PER_LINE]
+        last = first + len(some) - 1
+        name = f"  layer {first}" if last == first else f"  layers {first} to {last}"
+        rows.append((name, *some, *[""] * (_LAYERS_PER_LINE - len(some))))
+    return aligned(rows)
+
+
+def _worst_lines(facts: dict[str, Any], columns: int) -> str:
+    """One line for each text: its line number, the difference, both results, and as much text as fits."""
+    worst = facts["worst"]
+    rows: list[tuple[str, ...]] = [("  line", "difference", "float32", facts["dtype"], "")]
+    for one in worst:
+        results = [
+            f"{shortened(printable(result['label']), _LABEL_COLUMNS)} {result['score']:.4f}"
+            for result in (one["float32"], one["lower"])
+        ]
+        changed = "changed" if one["changed"] else ""
+        rows.append((f"{one['line']:>6}", f"{one['difference']:10.5f}", *results, changed))
+    parts = [[one["text"], one["text_pair"]] if "text_pair" in one else [one["text"]] for one in worst]
+    texts = [" | ".join(map(printable, both)) for both in parts]
+    lines = aligned(rows).split("\n")
+    width = max(map(len, lines)) + 2
+    text_columns = max(_MIN_TEXT_COLUMNS, columns - width)
+    shown = [
+        f"{line:{width}}{shortened(text, text_columns)}"
+        for line, text in zip(lines, ["text", *texts], strict=True)
+    ]
+    return "\n".join(map(str.rstrip, shown))
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2f} %"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "no number" if value is None else format(value, form)

@@ -1,1 +1,1 @@
-"""A model looked at, and the machine: what is there, what it computes beside what it should."""
+"""Reports on models and on this machine: what a model is, whether it computes correctly, what int8 costs."""

@@ -1,4 +1,4 @@
-"""A checkpoint opened to be looked at: its files, the model and the tokenizer made of them, their facts."""
+"""A model described: its files, its configuration, its modules, its tokenizer and its load report."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ _SIZES = (
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A model, with its classification head if the checkpoint has one, and its tokenizer or why it has none.
+    """A loaded checkpoint.
 
-    `load_ms`: how long loading took, of "model" and "tokenizer", without the import of the libraries.
+    model: with its classification head if the checkpoint has one; else the base model.
+    tokenizer: None if it could not be loaded; then tokenizer_error says why.
+    load_ms: milliseconds to load the "model" and the "tokenizer", without importing the libraries.
     """
 
     checkpoint: Checkpoint
@@ -42,7 +44,10 @@ class OpenedModel:
 
 
 def open_model(path_or_id: str | Path, *, num_threads: int | None = None, **where: Any) -> OpenedModel:
-    """Loads all there is of a folder or Hub repository; `where`: from_pretrained's options for the Hub."""
+    """Loads the model and the tokenizer of a folder or Hub repository. where: the Hub options.
+
+    Raises what loading the model raises. A tokenizer that cannot be loaded is not an error here.
+    """
     from ..checkpoint import names, open_checkpoint
     from ..files import hub
     from ..model.auto import AutoModel, AutoModelForSequenceClassification
@@ -65,7 +70,7 @@ def open_model(path_or_id: str | Path, *, num_threads: int | None = None, **wher
 
 
 def description(opened: OpenedModel) -> dict[str, Any]:
-    """A loaded model in facts that JSON can hold."""
+    """The facts about a loaded model, as a dict that JSON can hold."""
     model, checkpoint = opened.model, opened.checkpoint
     config, report = model.config, model.load_report
     return {

@@ -1,11 +1,11 @@
-"""What this machine offers, what of it is used and why, and whether a model loads and computes rightly on it.
+"""Facts about this machine: its resources, those in use, and whether a model loads and computes correctly.
 
-    diagnosis = diagnose("path/or/id")     # without a model: the machine alone
+    diagnosis = diagnose("path/or/id")     # without an argument: the machine only
     diagnosis.facts                        # a dict that JSON can hold
-    diagnosis.errors                       # what is wrong; empty if all is well
+    diagnosis.errors                       # the problems found
 
-A fact that cannot be had is None, and the reason is among the errors: one broken part must not hide the
-others. The network is asked for a model's files only, and no token is ever part of a fact.
+A fact that cannot be determined is None, and the reason is added to the errors: one failure must not hide the
+other facts. The network is used only to download the model's files. No fact contains a token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Fact = TypeVar("_Fact")
 def diagnose(
     path_or_id: str | Path | None = None, *, num_threads: int | None = None, **where: Any
 ) -> Diagnosis:
-    """Looks at the machine, and at a model on it if one is named.
+    """Examines the machine and, if a model is named, loads and checks the model.
 
     num_threads and where (revision, token, cache_dir, local_files_only): as for from_pretrained.
     """
@@ -41,7 +41,10 @@ def diagnose(
 
 
 class Diagnosis:
-    """`facts`, with what is wrong as text under "problems", and `errors`, the same as exceptions."""
+    """What has been found so far.
+
+    facts: see the module; facts["problems"] has the errors as text. errors: the same errors as exceptions.
+    """
 
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {"problems": []}
@@ -49,7 +52,7 @@ class Diagnosis:
         self._opened: OpenedModel | None = None
 
     def examine_machine(self, num_threads: int | None = None, **where: Any) -> None:
-        """Adds cpu, threads, memory, versions, caches, environment and bundled_model."""
+        """Adds the facts cpu, threads, memory, versions, caches, environment and bundled_model."""
         facts, attempt = self.facts, self._attempt
         facts["cpu"] = {
             "model": attempt(cpu_model),
@@ -69,7 +72,7 @@ class Diagnosis:
         facts["examined"] = facts["model"] = facts["check"] = None
 
     def examine_model(self, path_or_id: str | Path, num_threads: int | None = None, **where: Any) -> None:
-        """Adds examined (the name) and model (what loading it gives)."""
+        """Loads the model. Adds the facts examined (its name) and model (`model_facts`)."""
         self.facts["examined"] = str(path_or_id)
         self._opened = self._attempt(lambda: _open(path_or_id, num_threads, where))
         if self._opened is not None:
@@ -77,7 +80,10 @@ class Diagnosis:
             self.facts["model"] = self._attempt(lambda: model_facts(opened))
 
     def check_model(self, **where: Any) -> None:
-        """Adds check: what the examined model computes beside what it should; loads it once more."""
+        """Compares the examined model with the reference kernels. Adds the fact check (`parity_facts`).
+
+        Does nothing if no model was loaded. Loads the model a second time, for the reference kernels.
+        """
         opened = self._opened
         if opened is None:
             return
@@ -87,14 +93,14 @@ class Diagnosis:
         name = self.facts["examined"]
         self.facts["check"] = self._attempt(lambda: _check(opened, name, where))
         if self.facts["check"] is not None:
-            from .parity import complaint
+            from .parity import parity_error
 
-            error = complaint(self.facts["check"], name)
+            error = parity_error(self.facts["check"], name)
             if error is not None:
                 self._note(error)
 
     def _attempt(self, fact: Callable[[], _Fact]) -> _Fact | None:
-        """A fact, or None where it cannot be had, whatever the reason, which is noted."""
+        """The value of `fact()`; None if it raises any exception, which is then noted."""
         try:
             return fact()
         except Exception as error:
@@ -102,13 +108,14 @@ class Diagnosis:
             return None
 
     def _note(self, error: Exception) -> None:
-        # What keeps a fact of the machine from being had keeps a model from loading too: once is enough.
+        """Adds the error, unless it is listed already: loading a model may repeat an error of the machine."""
         problem = _problem(error)
         if problem not in self.facts["problems"]:
             self.errors.append(error)
             self.facts["problems"].append(problem)
 
     def _threads(self, num_threads: int | None) -> dict[str, Any]:
+        """The number of threads that a model uses, what determines it, and all limits."""
         from ..machine.threads import chosen_num_threads, thread_limits
 
         limits = thread_limits()
@@ -129,6 +136,7 @@ class Diagnosis:
 
 
 def _problem(error: Exception) -> str:
+    """The error on one line."""
     kind = "" if isinstance(error, RobertaCError) else f"unexpected {type(error).__name__}: "
     return " ".join(f"{kind}{error}".split())
 
@@ -168,7 +176,7 @@ def _cache_facts(where: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bundled_model() -> str | None:
-    """The bundled model's folder, or None where the installation lacks it."""
+    """The bundled model's folder; None if the installation lacks it."""
     from ..errors import ModelFileError
     from ..files import bundled
 
@@ -188,7 +196,11 @@ def _open(path_or_id: str | Path, num_threads: int | None, where: dict[str, Any]
 
 
 def model_facts(opened: OpenedModel) -> dict[str, Any]:
-    """What `describe` tells of a model but for its tree, with its files' sizes, tokenizer and load times."""
+    """The `description` of a model without its module tree, and with these facts besides.
+
+    files: each with its size in bytes. tokenizer: class, vocabulary files and size; None without one.
+    load_ms: the load times. peak_bytes: the most memory that this process has used so far.
+    """
     from .describe import description
 
     facts = description(opened)
@@ -213,11 +225,12 @@ def model_facts(opened: OpenedModel) -> dict[str, Any]:
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
-    except OSError:  # gone since it was read
+    except OSError:  # removed after it was read
         return None
 
 
 def _check(opened: OpenedModel, path_or_id: str | Path, where: dict[str, Any]) -> dict[str, Any]:
+    """Loads the model again for the reference kernels and compares the two."""
     from .parity import parity_facts
 
     model, tokenizer = opened.model, opened.tokenizer

@@ -1,8 +1,8 @@
-"""Does this machine compute a model rightly? Fixed texts through its tokenizer and kernels, and the oracle's.
+"""Whether this machine computes a model correctly: its outputs for fixed texts against those of an oracle.
 
-The oracle is the same files under the kernels of reference.c: plain loops in float64. The digests say in a
-line what was computed: that of the token ids is the same on every machine, that of the outputs for every
-number of threads, on one instruction set.
+The oracle is the same checkpoint computed by the reference kernels (reference.c): plain loops in float64.
+Digests stand for the computed values: the digest of the token ids is the same on every machine; the digest of
+the outputs is the same for any number of threads, on one instruction set.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import KernelError, ModelFileError, RobertaCError
+from ..errors import KernelError, ModelFileError, RobertaCError, mismatch
+from .finite import finite_or_none
 
 if TYPE_CHECKING:
     from ..model import PreTrainedModel
     from ..tokenizer.pretrained import PreTrainedTokenizerFast
 
-# Few and short: the oracle is many times slower than the kernels. These are 76 tokens of RoBERTa's
-# vocabulary, which take it 6 s with a base model (2 threads of a shared AMD EPYC, Zen 5, 2026-11-22).
+# Few short texts, because the oracle is many times slower than the other kernels: for these 76 tokens (in
+# RoBERTa's vocabulary) of a base model it needs 6 s (2 threads of a shared AMD EPYC, Zen 5, 2026-11-22).
 TEXTS = (
     "I love it",
     "The service was slow, the staff rude; we won't be back.",
@@ -31,21 +32,23 @@ TEXTS = (
     "",
 )
 
-# How far outputs may lie from the oracle's, relative to the largest of them (or to 1, where all are smaller:
-# LayerNorm makes hidden values of order 1, so rounding does not shrink with the logits). Measured for the
-# texts above on 2026-11-22 over avx512, avx2 and generic: at most 6.5e-7 for a trained model of 4 layers,
-# 1.7e-6 for RoBERTa-base's shape with random weights. The layers' rounding errors add up like a random walk,
-# so 24 layers should not even double that; the rest is room for weights less tame. Arithmetic that is wrong
-# in kind lies far beyond: factors rounded to 11 bits alone are off by up to 5e-4 each.
+# The largest accepted difference from the oracle's outputs, relative to the largest absolute value among them
+# or to 1, whichever is greater: LayerNorm makes hidden values of order 1, so rounding errors do not shrink
+# with the logits. Measured differences for TEXTS with avx512, avx2 and generic (2026-11-22): at most 6.5e-7
+# for a trained model of 4 layers, 1.7e-6 for the shape of RoBERTa-base with random weights. Rounding errors
+# of layers add up like a random walk, so that 24 layers should not even double them; the rest of the bound
+# allows for weights with larger errors. A wrong computation differs far more: factors rounded to 11 bits
+# have errors of up to 5e-4 each.
 TOLERANCE = 1e-4
 
 
 def parity_facts(
     model: PreTrainedModel, oracle: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
 ) -> dict[str, Any]:
-    """What came out, by both, in facts that JSON can hold: None for whatever is not a finite number.
+    """Runs TEXTS through `model` and `oracle`; the results as a dict that JSON can hold.
 
-    `agrees`: within the bound. `same_bits`: a text alone gives what it gives in the batch.
+    agrees: whether the largest difference is within the bound. same_bits: whether each text has the same
+    output bits alone as in the batch. A number that is not finite is None.
     """
     ids = tokenizer(list(TEXTS), truncation=True)["input_ids"]
     started = time.perf_counter()
@@ -54,7 +57,7 @@ def parity_facts(
     _, expected_sc = _outputs(oracle, ids)
     finished = time.perf_counter()
     alone_sc = np.concatenate([_outputs(model, [row])[1] for row in ids])
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities may well meet
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is possible
         bound = TOLERANCE * max(1.0, float(np.abs(expected_sc).max(initial=0)))
         difference = float(np.abs(outputs_sc - expected_sc).max(initial=0))
     return {
@@ -67,8 +70,8 @@ def parity_facts(
         "isa": model.kernels.isa,
         "finite": bool(np.isfinite(outputs_sc).all()),
         "oracle_finite": bool(np.isfinite(expected_sc).all()),
-        "largest_difference": _finite(difference),
-        "bound": _finite(bound),
+        "largest_difference": finite_or_none(difference),
+        "bound": finite_or_none(bound),
         "agrees": difference <= bound,
         "same_bits": outputs_sc.tobytes() == alone_sc.tobytes(),
         "ms": (computed - started) * 1e3,
@@ -76,29 +79,26 @@ def parity_facts(
     }
 
 
-def complaint(facts: dict[str, Any], name: str) -> RobertaCError | None:
-    """The error that the `parity_facts` of the model `name` amount to, if any."""
+def parity_error(facts: dict[str, Any], name: str) -> RobertaCError | None:
+    """The error that the `parity_facts` of the model `name` show, if any."""
     if not facts["oracle_finite"]:
-        return ModelFileError(
-            f"{name}: found {facts['output']} that are not finite, expected numbers: are the weights damaged?"
-        )
-    kernels = f"{name}: the {facts['isa']} kernels"
+        found = f"{facts['output']} that are NaN or infinite"
+        return ModelFileError(f"{mismatch(name, found, 'finite numbers')}; the weights may be damaged")
+    kernels, advice = f"{name}: {facts['isa']} kernels", "please report this with the complete output"
     if not facts["agrees"]:
-        found = f"{facts['largest_difference']:.1e}" if facts["finite"] else "no number at all"
-        return KernelError(
-            f"{kernels} and the plain ones differ: found {found}, expected at most {facts['bound']:.1e}; "
-            "please report this, with the whole of this output"
-        )
+        found, expected = f"{facts['output']} that are NaN or infinite", "finite numbers"
+        if facts["finite"]:
+            found = f"a difference of {facts['largest_difference']:.1e} from the reference kernels"
+            expected = f"at most {facts['bound']:.1e}"
+        return KernelError(f"{mismatch(kernels, found, expected)}; {advice}")
     if not facts["same_bits"]:
-        return KernelError(
-            f"{kernels} give a text other bits alone than in a batch, expected the same; "
-            "please report this, with the whole of this output"
-        )
+        found = "other output bits for a text alone than in a batch"
+        return KernelError(f"{mismatch(kernels, found, 'the same')}; {advice}")
     return None
 
 
 def _outputs(model: PreTrainedModel, ids: list[list[int]]) -> tuple[str, np.ndarray]:
-    """What the outputs are called, and a row for each text: the logits, or the first token's hidden state."""
+    """The name of the outputs, and one row for each text: its logits, or its first token's hidden state."""
     output = model(ids)
     if "logits" in output:
         return "logits", output.logits
@@ -106,7 +106,7 @@ def _outputs(model: PreTrainedModel, ids: list[list[int]]) -> tuple[str, np.ndar
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:
-    """The first 16 digits of the SHA-256 of the arrays' values: float32 or int64, little-endian."""
+    """The first 16 hexadecimal digits of the SHA-256 of the values: float32 or int64, little-endian."""
     digest = hashlib.sha256()
     for array in arrays:
         little = "<f4" if array.dtype.kind == "f" else "<i8"
@@ -115,8 +115,4 @@ def _digest(arrays: Iterable[np.ndarray]) -> str:
 
 
 def _rounded(values_sc: np.ndarray) -> list[list[float | None]]:
-    return [[_finite(round(float(value), 6)) for value in row] for row in values_sc]
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+    return [[finite_or_none(round(float(value), 6)) for value in row] for row in values_sc]

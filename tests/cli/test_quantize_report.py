@@ -1,4 +1,4 @@
-"""`roberta-c quantize-report`: what goes in, what people and programs see, exit codes; and real tweets."""
+"""`roberta-c quantize-report`: its input, its output for people and for programs, exit codes; real tweets."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ import json
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from samples.command_line import COMMAND, PACKAGE_PARENT
 from samples.pseudo_terminal import in_terminal
 from samples.quantization import LABELS, LOWER, TEXTS, each_lower
 
 import roberta_c
 from roberta_c import bundled_model_path, quantize_report
 from roberta_c.cli.main import program
-from roberta_c.cli.quantize_report import _shortened, report_lines
-from roberta_c.diagnose import quantization
-
-PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
+from roberta_c.cli.quantize_report import report_lines
+from roberta_c.diagnose import paired_run
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No model from outside; one thread, as these texts are few; and one timed round."""
-    monkeypatch.delenv("ROBERTA_C_MODEL", raising=False)
+    """One thread, because these texts are few, and one timed round."""
     monkeypatch.setenv("ROBERTA_C_NUM_THREADS", "1")
-    monkeypatch.setattr(quantization, "TIMED_SECONDS", 0.0)
+    monkeypatch.setattr(paired_run, "TIMED_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def assert_one_line(result, exit_code, message):
     assert message in result.stderr
 
 
-# ---- what comes out and what goes in ------------------------------------------------------------------
+# ---- output and input ------------------------------------------------------------------
 
 
 def test_json_is_what_the_function_returns(run, texts_file, tmp_path):
@@ -83,15 +79,15 @@ def test_what_people_see(run, texts_file, tmp_path):
     result = run(*words, COLUMNS="90")
     assert result.exit_code == 0
     assert result.stderr == (
-        "roberta-c: note: the bundled model (English tweets: negative, neutral, positive) answers; "
-        "--model names another\n"
+        "roberta-c: note: using the bundled model (English tweets: negative, neutral, positive); "
+        "--model selects another\n"
     )
     sections = dict(block.split("\n", 1) for block in result.stdout.rstrip("\n").split("\n\n"))
     facts = json.loads(run(*words, "--format", "json").stdout)
     assert list(sections) == [
         "Model",
         "Results",
-        "Compared",
+        "Comparison",
         "Error after each layer (relative to float32; 13 texts)",
         "Worst texts",
     ]
@@ -101,7 +97,7 @@ def test_what_people_see(run, texts_file, tmp_path):
         assert f"{name} {value:.5f}" in results
     for name, value in facts["cosine"].items():
         assert f"{name} {value:.7f}" in results
-    compared = {line[2:21].strip(): line[21:].split() for line in sections["Compared"].splitlines()}
+    compared = {line[2:17].strip(): line[17:].split() for line in sections["Comparison"].splitlines()}
     assert compared[""] == ["float32", LOWER[0]]
     labelled = facts["labelled"]
     for title, name in (("accuracy", "accuracy"), ("macro recall", "macro_recall")):
@@ -110,7 +106,7 @@ def test_what_people_see(run, texts_file, tmp_path):
         assert compared[title] == shown
     assert re.fullmatch(
         r"[\d.]+ ms [\d.]+ ms [\d.]+ times as fast \(1 round, batches of 32\)",
-        " ".join(compared["time a text"]),
+        " ".join(compared["time per text"]),
     )
     layers = facts["layers"]["relative_error"]
     assert sections["Error after each layer (relative to float32; 13 texts)"].split() == [
@@ -121,9 +117,9 @@ def test_what_people_see(run, texts_file, tmp_path):
     assert heading.split() == ["line", "difference", "float32", LOWER[0], "text"]
     assert len(lines) == 10
     for line, one in zip(lines, facts["worst"], strict=True):
-        answers = [f"{one[side]['label']} {one[side]['score']:.4f}" for side in ("float32", "lower")]
+        both = [f"{one[side]['label']} {one[side]['score']:.4f}" for side in ("float32", "lower")]
         assert line.split()[:6] == [
-            str(one["line"]), f"{one['difference']:.5f}", *answers[0].split(), *answers[1].split(),
+            str(one["line"]), f"{one['difference']:.5f}", *both[0].split(), *both[1].split(),
         ]  # fmt: skip
         assert len(line) <= 90
         text = line[len(heading) - len("text") :].removesuffix("…")
@@ -156,41 +152,37 @@ def test_layers_of_a_deep_model_are_a_few_lines():
         )
 
 
-def test_texts_are_shortened_to_the_columns_they_take():
-    assert _shortened("abcdef", 6) == "abcdef"
-    assert _shortened("abcdefg", 6) == "abcde…"
-    assert _shortened("東京東京", 8) == "東京東京"
-    assert _shortened("東京東京東", 8) == "東京東…"
-    assert _shortened("", 6) == ""
-
-
 def test_no_text_can_drive_the_terminal(run):
     result = run("--dtype", LOWER[0], input="a\x1b[2Jb\rc\u202ed\n".encode())
     assert r"a\x1b[2Jb\rc\u202ed" in result.stdout
 
 
 def test_texts_come_as_for_classify(run, texts_file):
-    asked = ["--dtype", LOWER[0], "--format", "json"]
+    options = ["--dtype", LOWER[0], "--format", "json"]
     data = texts_file.read_bytes()
-    expected = json.loads(run(*asked, "--file", texts_file).stdout)
-    for result in (run(*asked, input=data), run(*asked, "-f", "-", input=data), run(*asked, "--", *TEXTS)):
+    expected = json.loads(run(*options, "--file", texts_file).stdout)
+    for result in (
+        run(*options, input=data),
+        run(*options, "-f", "-", input=data),
+        run(*options, "--", *TEXTS),
+    ):
         facts = json.loads(result.stdout)
         assert {**facts, "time": 0} == {**expected, "time": 0}
-    (worst,) = json.loads(run(*asked, "--pairs", input=b"a\tb\n").stdout)["worst"]
+    (worst,) = json.loads(run(*options, "--pairs", input=b"a\tb\n").stdout)["worst"]
     assert (worst["text"], worst["text_pair"]) == ("a", "b")
-    named = run(*asked, input=b"a", ROBERTA_C_MODEL=str(bundled_model_path()))
+    named = run(*options, input=b"a", ROBERTA_C_MODEL=str(bundled_model_path()))
     assert (named.exit_code, named.stderr) == (0, "")
-    labelled = run(*asked, "--labels", "-", "a", "b", input=b"0\n1\n")
+    labelled = run(*options, "--labels", "-", "a", "b", input=b"0\n1\n")
     assert json.loads(labelled.stdout)["labelled"]["classes"] == 2
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["a", "--file", "b"], "found texts both as arguments and in --file"),
-        (["--revision", "v1", "a"], "found --revision without --model"),
-        (["--labels", "-"], "found both texts and --labels on standard input"),
-        (["--file", "-", "--labels", "-"], "found both texts and --labels on standard input"),
+        (["a", "--file", "b"], "texts: found both arguments and --file"),
+        (["--revision", "v1", "a"], "--model: found none beside --revision"),
+        (["--labels", "-"], "standard input: found both texts and --labels"),
+        (["--file", "-", "--labels", "-"], "standard input: found both texts and --labels"),
         (["a", "--format", "jsonl"], "'jsonl' is not one of 'auto', 'human', 'json'"),
         (["a", "--batch-size", "0"], "--batch-size"),
         (["a", "--threads", "none"], "--threads"),
@@ -202,12 +194,12 @@ def test_misuse(run, words, message):
 
 
 def test_failures(run, texts_file, tmp_path):
-    labels, missing, asked = tmp_path / "labels.txt", tmp_path / "missing", ["--dtype", LOWER[0]]
-    texts = [*asked, "--file", texts_file]
-    assert_one_line(run(*asked, input=b""), 1, "standard input: found no texts, expected at least one")
-    assert_one_line(run(*asked, "--file", missing), 1, f"--file: '{missing}': cannot be read: No such file")
-    assert_one_line(run(*asked, input=b"a\n\xff\n"), 1, "standard input: line 2: found the byte 0xff")
-    assert_one_line(run(*asked, "--pairs", input=b"a\n"), 1, "standard input: line 1: found 0 tabs")
+    labels, missing, options = tmp_path / "labels.txt", tmp_path / "missing", ["--dtype", LOWER[0]]
+    texts = [*options, "--file", texts_file]
+    assert_one_line(run(*options, input=b""), 1, "standard input: found no texts, expected at least one")
+    assert_one_line(run(*options, "--file", missing), 1, f"--file: '{missing}': cannot be read: No such file")
+    assert_one_line(run(*options, input=b"a\n\xff\n"), 1, "standard input: line 2: found the byte 0xff")
+    assert_one_line(run(*options, "--pairs", input=b"a\n"), 1, "standard input: line 1: found 0 tabs")
     assert_one_line(run(*texts, "--labels", missing), 1, f"--labels: '{missing}': cannot be read: No such")
     labels.write_text("0\n" * 12)
     assert_one_line(
@@ -221,19 +213,19 @@ def test_failures(run, texts_file, tmp_path):
     labels.write_text("0\n" * 12 + "\n")
     assert_one_line(run(*texts, "--labels", labels), 1, f"{labels}: line 13: found ''")
     assert_one_line(run("a", "--dtype", "float8"), 1, "dtype: found 'float8', expected one of float32")
-    assert_one_line(run(*asked, "a", "--model", missing), 1, "no such folder")
-    assert_one_line(run(*asked, "a", "--max-length", "513"), 1, "max_length: found 513")
+    assert_one_line(run(*options, "a", "--model", missing), 1, "no such folder")
+    assert_one_line(run(*options, "a", "--max-length", "513"), 1, "max_length: found 513")
 
 
 def test_at_a_terminal(texts_file):
-    words = [sys.executable, "-m", "roberta_c", "quantize-report", "--file", str(texts_file)]
+    words = [*COMMAND, "quantize-report", "--file", str(texts_file)]
     environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT, "LANG": "C.UTF-8"}
     code, shown = in_terminal([*words, "--dtype", LOWER[0]], environment)
     assert code == 0, shown
-    for doing, total in (("answers", 13), ("layers", 13), ("time", 4 * 13)):
-        assert re.search(rf"{doing}: .*\b0/{total} ", shown), shown
+    for step, total in (("outputs", 13), ("layers", 13), ("time", 4 * 13)):
+        assert re.search(rf"{step}: .*\b0/{total} ", shown), shown
     assert "Worst texts" in shown
-    assert "%|" not in re.sub(r"[^\n]*\r", "", shown)  # the bar is gone in the end
+    assert "%|" not in re.sub(r"[^\n]*\r", "", shown)  # at the end the bar is removed
     code, shown = in_terminal([*words, "--dtype", LOWER[0]], environment, stdout=subprocess.DEVNULL)
     assert "%|" in shown
 
@@ -243,7 +235,7 @@ def test_at_a_terminal(texts_file):
 
 @each_lower
 def test_real_tweets(dtype, tweet_sentiment_small, test_data, run, tmp_path):
-    """300 labelled tweets: the report says what `classify` and the labels say."""
+    """300 labelled tweets: the figures of the report are those of `classify` and of the labels."""
     text = test_data("data/tweeteval/sentiment/test_text.txt").read_text(encoding="utf-8")
     tweets, file, labels = text.split("\n")[:300], tmp_path / "tweets.txt", tmp_path / "labels.txt"
     file.write_text("\n".join(tweets) + "\n", encoding="utf-8")
@@ -270,8 +262,8 @@ def test_real_tweets(dtype, tweet_sentiment_small, test_data, run, tmp_path):
         recalls = [(found[right == label] == label).mean() for label in range(3)]
         assert facts["labelled"]["macro_recall"][name] == pytest.approx(np.mean(recalls))
         assert facts["labelled"]["accuracy"][name] == pytest.approx((found == right).mean())
-    # No claim about the precision, only that it is one: trained weights give vectors that point the same way
-    # (a cosine of 0.9 is 26 degrees), and each layer adds to the error, which starts at none.
+    # Loose bounds, which only show that `dtype` is a lower precision: with trained weights the vectors have
+    # nearly the same direction (a cosine of 0.9 is 26 degrees), and only the embeddings are without error.
     assert 0.9 < facts["cosine"]["min"] <= facts["cosine"]["p1"] <= facts["cosine"]["mean"] < 1
     assert facts["layers"]["relative_error"][0] == 0
     assert all(0 < error < 0.5 for error in facts["layers"]["relative_error"][1:])

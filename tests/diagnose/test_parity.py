@@ -1,4 +1,4 @@
-"""The check of a model's outputs against the oracle's: what the digests are of, and what counts as wrong."""
+"""The comparison of a model's outputs with the oracle's: the input of the digests, and the errors."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def check(tweet_sentiment_small):
 
 def test_texts_of_several_scripts():
     assert "" in parity.TEXTS
-    whole = "".join(parity.TEXTS)
+    characters = "".join(parity.TEXTS)
     for first, last in ((0x20, 0x7E), (0xE0, 0xFF), (0x3040, 0x309F), (0x4E00, 0x9FFF), (0x1F600, 0x1F64F)):
-        assert any(first <= ord(character) <= last for character in whole)
+        assert any(first <= ord(character) <= last for character in characters)
 
 
 def test_what_the_digests_are_of(check, tweet_sentiment_small):
@@ -46,7 +46,7 @@ def test_what_the_digests_are_of(check, tweet_sentiment_small):
     assert (check["output"], check["agrees"], check["same_bits"]) == ("logits", True, True)
 
 
-def test_digests_do_not_depend_on_the_threads_and_hardly_on_the_isa(tweet_sentiment_small, monkeypatch):
+def test_outputs_depend_neither_on_the_threads_nor_much_on_the_isa(tweet_sentiment_small, monkeypatch):
     checks = {}
     for isa in (*available_isas(), "reference"):
         monkeypatch.setenv("ROBERTA_C_ISA", isa)
@@ -59,7 +59,7 @@ def test_digests_do_not_depend_on_the_threads_and_hardly_on_the_isa(tweet_sentim
     assert checks["reference", 1]["largest_difference"] == 0
     for (isa, _), check in checks.items():
         assert check["isa"] == isa
-        # Measured on 2026-11-22: at most 1.8e-6, two orders of magnitude below the bound.
+        # Measured: at most 1.8e-6 (2026-11-22), two orders of magnitude below the bound.
         assert check["largest_difference"] <= 1e-5 < check["bound"]
         largest = np.abs(np.array(checks["reference", 1]["logits"])).max()
         assert check["bound"] == pytest.approx(1e-4 * largest, rel=1e-5)
@@ -82,7 +82,7 @@ def test_a_base_model(tweet_sentiment_small, tmp_path):
 
 
 def test_a_text_that_is_not_the_same_alone(tweet_sentiment_small):
-    """A model whose results depend on the batch is caught, however little it does."""
+    """Outputs that depend on the batch are found, even if only the last bit differs."""
     model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small)
     tokenizer = roberta_c.AutoTokenizer.from_pretrained(tweet_sentiment_small)
 
@@ -98,7 +98,7 @@ def test_a_text_that_is_not_the_same_alone(tweet_sentiment_small):
     facts = parity.parity_facts(Nudged(), model, tokenizer)
     json.dumps(facts, allow_nan=False)
     assert (facts["agrees"], facts["largest_difference"], facts["same_bits"]) == (True, 0, False)
-    assert "other bits alone" in str(parity.complaint(facts, "m"))
+    assert "found other output bits for a text alone" in str(parity.parity_error(facts, "m"))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_text_that_is_not_the_same_alone(tweet_sentiment_small):
         ({"agrees": False, "finite": False, "oracle_finite": False, "bound": None}, ModelFileError),
     ],
 )
-def test_complaints(check, changed, expected):
-    complaint = parity.complaint({**check, **changed}, "org/name")
-    assert type(complaint) is (expected or type(None))
-    assert expected is None or str(complaint).startswith("org/name: ")
+def test_errors(check, changed, expected):
+    error = parity.parity_error({**check, **changed}, "org/name")
+    assert type(error) is (expected or type(None))
+    assert expected is None or str(error).startswith("org/name: ")

@@ -1,4 +1,4 @@
-"""`quantize_report`: each figure against plain NumPy on the models' own outputs."""
+"""`quantize_report`: each figure against NumPy on the outputs of the models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from roberta_c import (
     quantize_report,
 )
 from roberta_c.cli.quantize_report import report_lines
-from roberta_c.diagnose import quantization
+from roberta_c.diagnose import paired_run, quantization
 from roberta_c.diagnose.quantization import Comparison
 from roberta_c.errors import InputError, ModelFileError, RobertaCError
 from roberta_c.model import DTYPES
@@ -30,10 +30,10 @@ BYTES = {"bfloat16": 2, "int8": 1}  # of a weight
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No model from outside; one thread, as these texts are few; and one timed round."""
+    """No model from the environment; one thread, because these texts are few; and one timed round."""
     monkeypatch.delenv("ROBERTA_C_MODEL", raising=False)
     monkeypatch.setenv("ROBERTA_C_NUM_THREADS", "1")
-    monkeypatch.setattr(quantization, "TIMED_SECONDS", 0.0)
+    monkeypatch.setattr(paired_run, "TIMED_SECONDS", 0.0)
 
 
 def copied(folder, change_weights=lambda weights: None, **config):
@@ -70,13 +70,13 @@ def sigmoid(logits):
 
 
 def check_facts(facts, models, ids, score=softmax):
-    """Every figure of results, with each text alone through the models as people call them."""
+    """Compares all figures with those computed from the outputs of public calls, one text at a time."""
     outputs = [[model([row], output_hidden_states=True) for row in ids] for model in models]
     full, lower = (np.array([score(one.logits[0]) for one in side]) for side in outputs)
     apart = np.abs(full - lower)
     same = [int(a.argmax() == b.argmax()) for a, b in zip(full, lower, strict=True)]
     assert facts["agreement"] == {"same": sum(same), "share": sum(same) / len(ids)}
-    # A text's logits have the same bits in any batch, so what is left is rounding in float64.
+    # A text's logits have the same bits in any batch: only rounding in float64 remains.
     exact = {"rel": 1e-9, "abs": 1e-12}
     expected = {"mean": apart.mean(), "p99": np.percentile(apart, 99), "max": apart.max()}
     assert facts["score_difference"] == pytest.approx(expected, **exact)
@@ -114,7 +114,7 @@ def test_figures_are_those_of_the_models_own_outputs(dtype, batch_size):
     ]
     ids = ids_of(TEXTS)
     check_facts(facts, models, ids)
-    assert facts["score_difference"]["max"] > 0  # the lower precision is one
+    assert facts["score_difference"]["max"] > 0  # `dtype` is a lower precision
     assert facts["layers"]["relative_error"][0] == 0  # embeddings are float32 in every dtype
     assert (facts["texts"], facts["tokens"]) == (13, sum(map(len, ids)))
     assert (facts["dtype"], facts["isa"], facts["num_threads"]) == (dtype, models[0].kernels.isa, 1)
@@ -127,7 +127,7 @@ def test_figures_are_those_of_the_models_own_outputs(dtype, batch_size):
 
 
 def test_models_that_disagree(tmp_path):
-    """Labels that change, large differences and small cosines: what a useful precision hardly shows."""
+    """Different labels, large differences and small cosines, which a useful precision hardly has."""
     rng = np.random.default_rng(0)
 
     def shake(weights):
@@ -174,17 +174,17 @@ def test_scores_are_by_the_models_own_function(tmp_path, problem_type, function,
 
 def test_layers_are_those_of_the_first_texts(monkeypatch):
     monkeypatch.setattr(quantization, "LAYER_TEXTS", 5)
-    monkeypatch.setattr(quantization, "CHUNK_TOKENS", 30)  # several batches, one text longer than that
-    batches, states = [], quantization._states
+    monkeypatch.setattr(paired_run, "CHUNK_TOKENS", 30)  # several batches; one text is longer than that
+    batches, states = [], paired_run._states
 
     def noted(model, ids):
         batches.append(list(map(len, ids)))
         return states(model, ids)
 
     first = quantize_report(None, TEXTS[:5], LOWER[0])
-    monkeypatch.setattr(quantization, "_states", noted)
+    monkeypatch.setattr(paired_run, "_states", noted)
     facts = quantize_report(None, TEXTS, LOWER[0])
-    assert len(batches) == 2 * 3  # both models, and each batch
+    assert len(batches) == 2 * 3  # two models, three batches
     assert all(len(lengths) == 1 or sum(lengths) <= 30 for lengths in batches)
     assert facts["layers"]["texts"] == 5
     assert facts["layers"]["tokens"] == first["tokens"]
@@ -215,7 +215,21 @@ def test_accuracy_and_macro_recall(dtype):
         [LABELS.index(one["label"]) for one in roberta_c.pipeline("text-classification", dtype=one)(TEXTS)]
         for one in ("float32", dtype)
     ]
-    right = [2, 0, 0, 2, 2, 2, 0, 2, 0, 0, 2, 2, 2]  # no neutral: macro recall is over what occurs
+    right = [
+        2,
+        0,
+        0,
+        2,
+        2,
+        2,
+        0,
+        2,
+        0,
+        0,
+        2,
+        2,
+        2,
+    ]  # no "neutral": macro recall is over the labels that occur
     facts = quantize_report(None, TEXTS, dtype, right)["labelled"]
     for name, side in zip(("float32", "lower"), found, strict=True):
         hits = [a == b for a, b in zip(side, right, strict=True)]
@@ -240,7 +254,7 @@ def test_labels_are_names_or_ids(tmp_path):
         iter(["positive", 0, "1", np.int64(1)]),
     ):
         assert quantize_report(None, texts, LOWER[0], labels)["labelled"] == expected
-    # A name that looks like an id is a name; one that two labels bear says nothing.
+    # A name takes precedence over an id. A name of two labels is refused.
     names = copied(tmp_path / "numbers", id2label={"0": "1", "1": "0", "2": "2"}, label2id=None)
     swapped = quantize_report(names, texts, LOWER[0], ["2", "1", "0", "0"])["labelled"]
     assert swapped == expected
@@ -254,36 +268,37 @@ def test_labels_are_names_or_ids(tmp_path):
 # ---- time and memory -----------------------------------------------------------------------------------
 
 
-def test_models_take_turns_and_what_the_first_call_costs_is_not_counted(monkeypatch):
-    """With answers that take a known time."""
-    monkeypatch.setattr(quantization, "TIMED_SECONDS", 1e9)
-    compared, calls, answers = comparison(batch_size=5), [], quantization._answers
+def test_models_take_turns_and_the_first_calls_are_not_timed(monkeypatch):
+    """With outputs that take a known time."""
+    monkeypatch.setattr(paired_run, "TIMED_SECONDS", 1e9)
+    compared, calls, outputs = comparison(batch_size=5), [], paired_run._outputs
 
     def slow(model, ids):
         which = compared.models.index(model)
         calls.append((which, len(ids)))
-        interrupted = len(calls) in (1, 2, 12)  # the untimed ones, and one in the second round
+        interrupted = len(calls) in (1, 2, 12)  # the untimed calls, and one of the second round
         time.sleep(0.4 if interrupted else (0.008, 0.002)[which])
-        return answers(model, ids)
+        return outputs(model, ids)
 
-    monkeypatch.setattr(quantization, "_answers", slow)
+    monkeypatch.setattr(paired_run, "_outputs", slow)
     facts = compared.facts([as_row(text, "") for text in TEXTS])["time"]
     assert (facts["rounds"], facts["batch_size"]) == (5, 5)
     assert sorted(calls[:2]) == [(0, 5), (1, 5)]
     timed = [calls[i : i + 2] for i in range(2, len(calls), 2)]
     assert [sorted(pair) for pair in timed] == [[(0, size), (1, size)] for size in (5, 5, 3) * 5]
     firsts = [pair[0][0] for pair in timed]
-    assert firsts[:6] == [1, 0, 1, 0, 1, 0]  # another one in the next round, too
+    # The model that is first alternates from batch to batch and from round to round.
+    assert firsts[:6] == [1, 0, 1, 0, 1, 0]
     assert facts["speedup"] == pytest.approx(facts["float32_ms_per_text"] / facts["lower_ms_per_text"])
-    # Three batches sleep 24 and 6 ms for 13 texts; computing takes some, and so may other processes.
+    # For 13 texts, three batches sleep 24 ms and 6 ms; computing and other processes add to that.
     assert 24 / 13 <= facts["float32_ms_per_text"] < 100 / 13
     assert 6 / 13 <= facts["lower_ms_per_text"] < facts["float32_ms_per_text"]
 
 
-def test_rounds_end_with_the_time_there_is(monkeypatch):
+def test_rounds_end_with_the_time_limit(monkeypatch):
     compared = comparison()
     for seconds, rounds in ((0.0, 1), (1e9, 5)):
-        monkeypatch.setattr(quantization, "TIMED_SECONDS", seconds)
+        monkeypatch.setattr(paired_run, "TIMED_SECONDS", seconds)
         facts = compared.facts([as_row("a", "")])
         assert facts["time"]["rounds"] == rounds
         assert ("(1 round," if rounds == 1 else "(medians of 5 rounds,") in report_lines(facts, 100)
@@ -297,7 +312,7 @@ def test_memory_is_that_of_the_weights(dtype):
     products = sum(size for name, size in sizes.items() if ".layer." in name and "LayerNorm" not in name)
     words = sizes.pop("roberta.embeddings.word_embeddings.weight")
     rest = sum(sizes.values()) - products
-    # Panels are filled up to whole tiles, biases are float32 in each, and scales may come on top.
+    # Panels are padded to full tiles, biases are float32 in every dtype, and int8 adds scales.
     assert 4 * products <= memory["layers_bytes"]["float32"] < 4.4 * products
     assert BYTES[dtype] * products <= memory["layers_bytes"]["lower"] < (BYTES[dtype] + 0.4) * products
     assert memory["other_bytes"]["float32"] == memory["other_bytes"]["lower"]
@@ -305,7 +320,7 @@ def test_memory_is_that_of_the_weights(dtype):
     assert memory["word_vectors_bytes"] == 2 * words  # float16 in this file
 
 
-# ---- what is refused -----------------------------------------------------------------------------------
+# ---- errors ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -381,7 +396,7 @@ def test_outputs_that_are_not_numbers(tmp_path, dtype):
 
 
 def test_figures_that_are_not_numbers_are_none(tmp_path):
-    """LayerNorms of zeros: every vector is zero, and has no direction."""
+    """With LayerNorm weights of zero every vector is zero, and the cosine is NaN."""
 
     def zero(weights):
         for name in weights:

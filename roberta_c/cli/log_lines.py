@@ -1,0 +1,34 @@
+"""The library's log messages of level WARNING and above, as lines on standard error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .messages import report
+
+
+@contextmanager
+def warnings_on_stderr() -> Iterator[None]:
+    """Within this context, roberta_c's warnings and errors are reported; a repeated message only once."""
+    handler, logger = _LineHandler(logging.WARNING), logging.getLogger("roberta_c")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _LineHandler(logging.Handler):
+    """Reports each different message once."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._seen: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._seen:
+            self._seen.add(message)
+            report("warning" if record.levelno < logging.ERROR else "error", message)
