@@ -15,7 +15,7 @@ import numbers
 import os
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, overload
 
 from .errors import InputError, ModelFileError, shown
 from .files import hub
@@ -167,8 +167,8 @@ class RobertaConfig:
         Raises HubError where the file cannot be had, ModelFileError where it is missing or bad,
         InputError for a bad argument.
         """
-        path = _config_file(path_or_id, revision, token, cache_dir, local_files_only)
-        return cls.from_json_file(path).with_overrides(str(path_or_id), overrides)
+        options = hub.HubOptions(revision, token, cache_dir, local_files_only)
+        return load_config(path_or_id, options, overrides, cls)
 
     @classmethod
     def _from_file(cls: type[_Config], path: Path, values: dict[str, Any]) -> _Config:
@@ -328,22 +328,39 @@ CONFIG_CLASSES: dict[str, type[RobertaConfig]] = {
 }
 
 
-def config_from_pretrained(
+@overload
+def load_config(
     path_or_id: str | os.PathLike[str],
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
-    **overrides: Any,
-) -> RobertaConfig:
-    """The config in a local folder or Hub repository, of the class its `model_type` names.
+    hub_options: hub.HubOptions = ...,
+    overrides: dict[str, Any] | None = ...,
+    config_class: None = ...,
+) -> RobertaConfig: ...
 
-    Without a `model_type`, `architectures` decides. Raises as `RobertaConfig.from_pretrained` does.
+
+@overload
+def load_config(
+    path_or_id: str | os.PathLike[str],
+    hub_options: hub.HubOptions,
+    overrides: dict[str, Any] | None,
+    config_class: type[_Config],
+) -> _Config: ...
+
+
+def load_config(
+    path_or_id: str | os.PathLike[str],
+    hub_options: hub.HubOptions = hub.DEFAULT_OPTIONS,
+    overrides: dict[str, Any] | None = None,
+    config_class: type[RobertaConfig] | None = None,
+) -> RobertaConfig:
+    """The config in a local folder or Hub repository; `overrides` replace keys of the file.
+
+    config_class: the class of the result; None: the class that the file's `model_type` names, or
+    `architectures` if it has no `model_type`. Raises as `RobertaConfig.from_pretrained` does.
     """
-    path = _config_file(path_or_id, revision, token, cache_dir, local_files_only)
+    path = hub.resolve(path_or_id, hub.CONFIG, hub_options) / FILE_NAME
     values = hub.read_json_object(path)
-    return _class_for(path, values)._from_file(path, values).with_overrides(str(path_or_id), overrides)
+    config_class = config_class or _class_for(path, values)
+    return config_class._from_file(path, values).with_overrides(str(path_or_id), overrides or {})
 
 
 class _BadField(Exception):
@@ -351,24 +368,6 @@ class _BadField(Exception):
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         super().__init__(f"{field} is {shown(value)}, expected {expected}")
-
-
-def _config_file(
-    path_or_id: str | os.PathLike[str],
-    revision: str | None,
-    token: str | bool | None,
-    cache_dir: str | os.PathLike[str] | None,
-    local_files_only: bool,
-) -> Path:
-    folder = hub.resolve(
-        path_or_id,
-        hub.CONFIG,
-        revision=revision,
-        token=token,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-    )
-    return folder / FILE_NAME
 
 
 def _class_for(path: Path, values: dict[str, Any]) -> type[RobertaConfig]:

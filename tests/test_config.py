@@ -17,8 +17,7 @@ import pytest
 import transformers
 
 from roberta_c import config as config_module
-from roberta_c.config import ACTIVATIONS, CONFIG_CLASSES, RobertaConfig, XLMRobertaConfig
-from roberta_c.config import config_from_pretrained as load_config
+from roberta_c.config import ACTIVATIONS, CONFIG_CLASSES, RobertaConfig, XLMRobertaConfig, load_config
 from roberta_c.errors import HubError, InputError, ModelFileError, RobertaCError
 
 REFERENCE = {RobertaConfig: transformers.RobertaConfig, XLMRobertaConfig: transformers.XLMRobertaConfig}
@@ -585,8 +584,8 @@ def test_writing_elsewhere_than_a_folder(tmp_path):
 def test_importing_and_loading_a_folder_needs_no_client(tweet_sentiment_small):
     code = """if True:
         import sys
-        from roberta_c.config import config_from_pretrained
-        config_from_pretrained(sys.argv[1])
+        from roberta_c.config import load_config
+        load_config(sys.argv[1])
         print([name for name in ("huggingface_hub", "numpy", "torch", "transformers") if name in sys.modules])
     """
     command = [sys.executable, "-c", code, str(tweet_sentiment_small)]

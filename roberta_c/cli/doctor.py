@@ -49,20 +49,21 @@ def doctor(ctx: click.Context, model: str | None, form: str, threads: int | None
     check_revision(model, where)
 
     from ..diagnose.doctor import Diagnosis
+    from ..files.hub import HubOptions
 
-    output, diagnosis = open_output(), Diagnosis()
+    output, diagnosis = open_output(), Diagnosis(HubOptions(**where))
 
     def tell(lines: Callable[[dict[str, Any]], str], end: str = "\n") -> None:
         if form != "json":
             output.text(lines(diagnosis.facts) + end)
 
     # Each part is told before the next is tried, which may take time, or memory that is not there.
-    diagnosis.examine_machine(threads, **where)
+    diagnosis.examine_machine(threads)
     tell(machine_lines)
     if model is not None:
-        diagnosis.examine_model(model, threads, **where)
+        diagnosis.examine_model(model, threads)
     tell(model_lines)
-    diagnosis.check_model(**where)
+    diagnosis.check_model()
     tell(verdict_lines, end="")
     if form == "json":
         output.document(diagnosis.facts)

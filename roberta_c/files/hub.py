@@ -13,16 +13,57 @@ import errno
 import logging
 import os
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import HubError, InputError, ModelFileError, shown
+from ..errors import HubError, InputError, ModelFileError, mismatch, shown
 from .json_object import MAX_JSON_BYTES, parse_object
 
 logger = logging.getLogger(__name__)
 
 
 _DISK_ERRORS = {"EACCES", "EDQUOT", "EEXIST", "EIO", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"}
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """Where and how the files of a Hub repository are fetched; a local folder needs none of it.
+
+    revision          branch, tag or commit; None: the repository's main branch
+    token             an access token; None: the stored one or HF_TOKEN; False: none
+    cache_dir         folder of the cache; None: the client's own (HF_HOME, HF_HUB_CACHE)
+    local_files_only  use the cache alone, without the network
+    """
+
+    revision: str | None = None
+    token: str | bool | None = field(default=None, repr=False)
+    cache_dir: str | os.PathLike[str] | None = None
+    local_files_only: bool = False
+
+    def check(self) -> None:
+        """Raise InputError naming the first option of a wrong type or value.
+
+        `resolve` and `download` call it, so that options nobody uses raise nothing.
+        """
+        revision, token = self.revision, self.token
+        if revision is not None:
+            # Git refuses these characters in a name, and the client makes a path of the name.
+            is_name = isinstance(revision, str) and re.fullmatch(r"(?!/)[^\x00-\x20~^:?*\[\\\x7f]+", revision)
+            if not is_name or ".." in revision:
+                raise InputError(mismatch("revision", shown(revision), "a branch, tag or commit"))
+        if not (token is None or isinstance(token, bool)):
+            if not isinstance(token, str):
+                raise InputError(mismatch("token", f"a {type(token).__name__}", "text like hf_…"))
+            if not re.fullmatch(r"[!-~]+", token):  # the message never shows the token
+                raise InputError(mismatch("token", "text with other than visible ASCII", "text like hf_…"))
+        if self.cache_dir is not None and not isinstance(self.cache_dir, (str, os.PathLike)):
+            raise InputError(mismatch("cache_dir", shown(self.cache_dir), "a folder"))
+        if not isinstance(self.local_files_only, bool):
+            raise InputError(mismatch("local_files_only", shown(self.local_files_only), "True or False"))
+
+
+DEFAULT_OPTIONS = HubOptions()
 
 
 class FileSet(NamedTuple):
@@ -60,22 +101,17 @@ WEIGHTS = FileSet(
 def resolve(
     path_or_id: str | os.PathLike[str],
     files: FileSet,
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
+    options: HubOptions = DEFAULT_OPTIONS,
 ) -> Path:
     """A local folder that holds the files of `files` that exist.
 
     An existing folder is returned as it is. Anything else is a Hub repository ("org/name"): what the
     cache lacks is fetched, all at one commit, and the cache's folder for that commit is returned.
-    `token=None` is the one stored or in HF_TOKEN, False is none.
 
     Raises HubError where the files cannot be had, InputError for a bad argument, ModelFileError for
     an index of shards that is malformed.
     """
-    _check_options(revision, token, cache_dir, local_files_only)
+    options.check()
     if not isinstance(path_or_id, (str, os.PathLike)):
         raise InputError(f"path_or_id is {shown(path_or_id)}, expected a folder or a repository name")
     if os.path.isdir(path_or_id):
@@ -87,24 +123,21 @@ def resolve(
     if not isinstance(path_or_id, str):
         raise HubError(f"no such folder: {shown(os.fspath(path_or_id), 200)}")
     _check_repo_id(path_or_id)
-    repository = _Repository(path_or_id, revision, token, cache_dir, local_files_only=local_files_only)
-    return repository.fetch_set(files)
+    return _Repository(path_or_id, options).fetch_set(files)
 
 
 def download(
     repo_id: str,
+    options: HubOptions = DEFAULT_OPTIONS,
     *,
     local_dir: str | os.PathLike[str] | None = None,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Fetch configuration, tokenizer and the best weights of a repository; the folder they are in.
 
     That is the cache's folder, or `local_dir` with the files directly in it (beside the client's own
     `.cache`). Raises as `resolve` does.
     """
-    _check_options(revision, token, cache_dir, False)
+    options.check()
     if not isinstance(repo_id, str):
         raise InputError(f"repo_id is {shown(repo_id)}, expected a repository name of the form org/name")
     if local_dir is not None and (not isinstance(local_dir, (str, os.PathLike)) or os.path.isfile(local_dir)):
@@ -112,7 +145,7 @@ def download(
     if os.path.isdir(repo_id):
         raise InputError(f"{shown(repo_id, 200)}: a folder on this machine, expected a Hub repository's name")
     _check_repo_id(repo_id)
-    repository = _Repository(repo_id, revision, token, cache_dir, local_dir=local_dir)
+    repository = _Repository(repo_id, options, local_dir)
     for files in (CONFIG, TOKENIZER, WEIGHTS):
         folder = repository.fetch_set(files)
     return folder
@@ -134,18 +167,16 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return parse_object(data, path)
 
 
-def cache_facts(
-    cache_dir: str | os.PathLike[str] | None, token: str | bool | None, *, local_files_only: bool
-) -> dict[str, Any]:
+def cache_facts(options: HubOptions) -> dict[str, Any]:
     """Where the Hub's files are kept, where they come from, and what decided that.
 
     Of the token only where it is from. The client's own `get_token` may ask the network; this does not.
     """
     from huggingface_hub import constants
 
-    cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir)
+    cache = Path(constants.HF_HUB_CACHE if options.cache_dir is None else options.cache_dir)
     chosen_by = "cache_dir"
-    if cache_dir is None:  # in the order in which the client looks
+    if options.cache_dir is None:  # in the order in which the client looks
         names = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
         chosen_by = next((name for name in names if name in os.environ), "default")
     return {
@@ -153,8 +184,8 @@ def cache_facts(
         "chosen_by": chosen_by,
         "exists": cache.is_dir(),
         "endpoint": without_credentials(constants.ENDPOINT),
-        "offline": bool(constants.HF_HUB_OFFLINE or local_files_only),
-        "token": _token_source(token),
+        "offline": bool(constants.HF_HUB_OFFLINE or options.local_files_only),
+        "token": _token_source(options.token),
     }
 
 
@@ -186,23 +217,16 @@ class _Repository:
     """One repository at one revision, pinned to the commit of the first file that it answers for."""
 
     def __init__(
-        self,
-        repo_id: str,
-        revision: str | None,
-        token: str | bool | None,
-        cache_dir: str | os.PathLike[str] | None,
-        *,
-        local_files_only: bool = False,
-        local_dir: str | os.PathLike[str] | None = None,
+        self, repo_id: str, options: HubOptions, local_dir: str | os.PathLike[str] | None = None
     ) -> None:
         self.repo_id = repo_id
-        self.revision = revision
-        self.token = token
-        self.cache_dir = None if cache_dir is None else Path(cache_dir)
-        self.local_files_only = local_files_only
+        self.revision, self.token = options.revision, options.token
+        self.cache_dir = None if options.cache_dir is None else Path(options.cache_dir)
+        self.local_files_only = options.local_files_only
         self.local_dir = None if local_dir is None else Path(local_dir)
         # A full hash needs no answer from the Hub.
-        self.commit = revision if revision and re.fullmatch(r"[0-9a-f]{40}", revision) else None
+        is_commit = self.revision and re.fullmatch(r"[0-9a-f]{40}", self.revision)
+        self.commit = self.revision if is_commit else None
         # Files of which neither the Hub nor the cache could say whether they exist, and why not.
         self.unknown: list[str] = []
         self.unknown_because = "local_files_only (--offline) allows no download"
@@ -374,28 +398,6 @@ class _Repository:
         if token:  # some errors of HTTP libraries quote the headers
             detail = detail.replace(token, "…")
         return f"{name} could not be had from {endpoint} ({type(error).__name__}: {shown(detail, 200)})"
-
-
-def _check_options(
-    revision: str | None,
-    token: str | bool | None,
-    cache_dir: str | os.PathLike[str] | None,
-    local_files_only: bool,
-) -> None:
-    if revision is not None:
-        # What git refuses in a name; the client makes paths of it.
-        named = isinstance(revision, str) and re.fullmatch(r"(?!/)[^\x00-\x20~^:?*\[\\\x7f]+", revision)
-        if not named or ".." in revision:
-            raise InputError(f"revision is {shown(revision)}, expected a branch, tag or commit")
-    # The token itself is never shown.
-    if not (token is None or isinstance(token, bool)) and not (
-        isinstance(token, str) and re.fullmatch(r"[!-~]+", token)
-    ):
-        raise InputError(f"token is a {type(token).__name__} of no possible token, expected text like hf_…")
-    if cache_dir is not None and not isinstance(cache_dir, (str, os.PathLike)):
-        raise InputError(f"cache_dir is {shown(cache_dir)}, expected a folder")
-    if not isinstance(local_files_only, bool):
-        raise InputError(f"local_files_only is {shown(local_files_only)}, expected True or False")
 
 
 def _check_repo_id(repo_id: str) -> None:

@@ -25,6 +25,7 @@ from roberta_c.cli import inputs
 from roberta_c.cli.main import BROKEN_PIPE, program
 from roberta_c.cli.outputs import ResultForm, ScoreBars, printable, score_bars
 from roberta_c.errors import InputError, ModelFileError
+from roberta_c.files.hub import HubOptions
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
 COMMAND = [sys.executable, "-m", "roberta_c"]
@@ -436,15 +437,14 @@ def test_hub_commands(environment, tmp_path, tweet_sentiment_small):
 def test_download_passes_its_options_on(run, monkeypatch, tmp_path):
     asked = []
 
-    def download(repo_id, **options):
-        asked.append((repo_id, options))
+    def download(repo_id, options, *, local_dir):
+        asked.append((repo_id, options, local_dir))
         return tmp_path
 
     monkeypatch.setattr("roberta_c.files.hub.download", download)
     words = ["--local-dir", "here", "--revision", "v1", "--token", "hf_x", "--cache-dir", "there"]
     assert run("download", "org/name", *words).stdout == f"{tmp_path}\n"
-    options = {"local_dir": "here", "revision": "v1", "token": "hf_x", "cache_dir": "there"}
-    assert asked == [("org/name", options)]
+    assert asked == [("org/name", HubOptions("v1", "hf_x", "there"), "here")]
 
 
 # ---- processes, pipes and terminals ------------------------------------------------------------------

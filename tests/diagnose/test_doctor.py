@@ -470,12 +470,12 @@ def test_kernels_that_compute_something_else(run, copied, monkeypatch):
     weights["classifier.out_proj.bias"][0] += 1e-3
     torch.save(weights, other / "pytorch_model.bin")
     model_class = roberta_c.RobertaForSequenceClassification
-    load = model_class.from_pretrained
+    load = model_class.load
 
-    def spoilt(path, **options):
-        return load(other if options.get("isa") == "reference" else path, **options)
+    def spoilt(path, hub_options, **options):
+        return load(other if options.get("isa") == "reference" else path, hub_options, **options)
 
-    monkeypatch.setattr(model_class, "from_pretrained", spoilt)
+    monkeypatch.setattr(model_class, "load", spoilt)
     facts = assert_wrong(run, "kernels and the plain ones differ: found 1.0e-03", "--model", copied)
     assert facts["check"]["agrees"] is False
     assert facts["check"]["largest_difference"] == pytest.approx(1e-3, rel=0.01)

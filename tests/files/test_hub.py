@@ -27,6 +27,7 @@ from samples.loopback_hub import LoopbackHub
 import roberta_c
 from roberta_c.errors import HubError, InputError
 from roberta_c.files import hub as hub_module
+from roberta_c.files.hub import HubOptions
 
 PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
 SCRIPT = """
@@ -106,7 +107,8 @@ def test_a_folder_is_returned_as_it_is(tmp_path):
     for path in (tmp_path, str(tmp_path)):
         for files in (hub_module.CONFIG, hub_module.TOKENIZER, hub_module.WEIGHTS):
             assert hub_module.resolve(path, files) == tmp_path
-    assert hub_module.resolve(tmp_path, hub_module.CONFIG, revision="v2", local_files_only=True) == tmp_path
+    options = HubOptions(revision="v2", local_files_only=True)
+    assert hub_module.resolve(tmp_path, hub_module.CONFIG, options) == tmp_path
 
 
 def test_a_folder_wins_over_a_repository_of_its_name(tmp_path, monkeypatch):
@@ -160,14 +162,15 @@ def test_arguments_of_the_wrong_kind(tmp_path):
     }.items():
         for value in values:
             with pytest.raises(InputError) as error:
-                hub_module.resolve("org/name", hub_module.CONFIG, **{name: value})
-            assert str(error.value).startswith(f"{name} is ")
+                hub_module.resolve("org/name", hub_module.CONFIG, HubOptions(**{name: value}))
+            assert str(error.value).startswith(f"{name}: found ")
             assert "\n" not in str(error.value)
             assert "hf_a" not in str(error.value), "a token is never shown"
 
 
 def test_a_token_is_never_shown():
-    repository = hub_module._Repository("org/name", None, "hf_secret", None)
+    repository = hub_module._Repository("org/name", HubOptions(token="hf_secret"))
+    assert "hf_secret" not in repr(HubOptions(token="hf_secret"))
     message = repository._explain(ValueError("invalid header:\n'Bearer hf_secret'"), "config.json")
     assert message.endswith("(ValueError: \"invalid header: 'Bearer \\u2026'\")")
 
@@ -321,10 +324,12 @@ def test_revisions_by_branch_and_by_commit(repository, call, tmp_path):
     other = make_repository(tmp_path / "other", {**CARDIFFNLP, "vocab.json": '{"other": 0}'})
     with LoopbackHub({"org/name": {"main": repository, "feature/v2": other}}) as hub:
         main, feature = hub.commit("org/name"), hub.commit("org/name", "feature/v2")
-        branch = call(hub, "hub.resolve('org/name', hub.TOKENIZER, revision='feature/v2')").folder
+        branch = call(
+            hub, "hub.resolve('org/name', hub.TOKENIZER, hub.HubOptions(revision='feature/v2'))"
+        ).folder
         assert branch.name == feature
         assert (branch / "vocab.json").read_text() == '{"other": 0}'
-        exact = f"hub.resolve('org/name', hub.TOKENIZER, revision={main!r})"
+        exact = f"hub.resolve('org/name', hub.TOKENIZER, hub.HubOptions(revision={main!r}))"
         assert call(hub, exact).folder.name == main
         hub.requests.clear()
         assert call(hub, exact).folder.name == main
@@ -338,12 +343,12 @@ def test_revisions_by_branch_and_by_commit(repository, call, tmp_path):
         assert again.name == moved != main
         assert (again / "merges.txt").read_text() == "new"
 
-        unknown = call(hub, "hub.resolve('org/name', hub.CONFIG, revision='v9')")
+        unknown = call(hub, "hub.resolve('org/name', hub.CONFIG, hub.HubOptions(revision='v9'))")
         assert (unknown.error, unknown.message) == (
             "HubError",
             f"org/name: no revision 'v9' at {hub.endpoint}",
         )
-        unknown = call(hub, f"hub.download('org/name', revision={'0' * 40!r})")
+        unknown = call(hub, f"hub.download('org/name', hub.HubOptions(revision={'0' * 40!r}))")
         assert unknown.message.endswith(f"no revision '{'0' * 40}' at {hub.endpoint}")
         hub.stop()
         assert call(hub, exact).folder.name == main
@@ -362,7 +367,7 @@ def test_no_such_repository(repository, call):
                 f"org/nmae: no such folder, and no such repository at {hub.endpoint} "
                 "or a private one that needs token= or HF_TOKEN"
             )
-        with_token = call(hub, "hub.resolve('org/nmae', hub.CONFIG, token='hf_any')")
+        with_token = call(hub, "hub.resolve('org/nmae', hub.CONFIG, hub.HubOptions(token='hf_any'))")
         assert with_token.message.endswith("or a private one that this token may not read")
 
 
@@ -382,7 +387,7 @@ def test_private_and_gated_repositories(repository, call):
             f"access is granted at {hub.endpoint}/org/gated"
         )
         assert hub.downloads() == []
-        assert call(hub, "hub.resolve('org/name', hub.CONFIG, token='hf_right')").folder
+        assert call(hub, "hub.resolve('org/name', hub.CONFIG, hub.HubOptions(token='hf_right'))").folder
         assert call(hub, "hub.download('org/gated')", HF_TOKEN="hf_right").folder
 
 
@@ -391,7 +396,7 @@ def test_offline(repository, call, calls):
         for expression, variables, reason in (
             (TOKENIZER_CALL, {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE allows no download"),
             (
-                TOKENIZER_CALL[:-1] + ", local_files_only=True)",
+                TOKENIZER_CALL[:-1] + ", hub.HubOptions(local_files_only=True))",
                 {},
                 "local_files_only (--offline) allows no download",
             ),
@@ -406,7 +411,7 @@ def test_offline(repository, call, calls):
         assert hub.requests == []
         folder = call(hub, "hub.download('org/name')").folder
         hub.requests.clear()
-        local = [expression[:-1] + ", local_files_only=True)" for expression in ALL_CALLS]
+        local = [expression[:-1] + ", hub.HubOptions(local_files_only=True))" for expression in ALL_CALLS]
         for results in (calls(hub, ALL_CALLS, HF_HUB_OFFLINE="1"), calls(hub, local)):
             assert {result.folder for result in results} == {folder}
         assert hub.requests == []
@@ -455,7 +460,7 @@ def test_a_cache_that_cannot_be_written(repository, call, tmp_path):
     (tmp_path / "file").write_text("")
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
         blocked = tmp_path / "file" / "cache"
-        result = call(hub, f"hub.resolve('org/name', hub.CONFIG, cache_dir={str(blocked)!r})")
+        result = call(hub, f"hub.resolve('org/name', hub.CONFIG, hub.HubOptions(cache_dir={str(blocked)!r}))")
         assert result.error == "HubError"
         assert f"config.json cannot be written in {blocked}" in result.message
         assert result.message.endswith("make room there, or pass cache_dir= or set HF_HOME")
