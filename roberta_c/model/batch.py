@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import position_limit
 from ..errors import InputError, shown
 
 
@@ -70,8 +71,8 @@ class BatchLimits:
 
     @property
     def max_tokens(self) -> int:
-        """The longest sequence: position ids start behind the padding's own."""
-        return self.max_position_embeddings - self.pad_token_id - 1
+        """The length of the longest sequence, in tokens."""
+        return position_limit(self.max_position_embeddings, self.pad_token_id)
 
 
 def pack_batch(

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config import position_limit
 from ..errors import ModelFileError, shown
 from ..files import hub
+from ..files.json_object import read_object
 from .tokenizer_files import MODEL_CONFIG
 
 
@@ -28,7 +30,8 @@ class ModelFacts:
         if self.max_position_embeddings is None:
             return None
         pad = self.pad_token_id if self.pad_token_id is not None else pad_token_id
-        return self.max_position_embeddings - (0 if pad is None else pad + 1)
+        positions = self.max_position_embeddings
+        return positions if pad is None else position_limit(positions, pad)
 
 
 def locate_tokenizer(path_or_id: str | Path, hub_options: hub.HubOptions) -> tuple[Path, ModelFacts]:
@@ -42,7 +45,7 @@ def read_model_facts(folder: Path) -> ModelFacts:
     path = folder / MODEL_CONFIG
     if not path.exists():
         return ModelFacts()
-    config = hub.read_json_object(path)
+    config = read_object(path)
     facts = ModelFacts(
         model_type=_get(config, "model_type", str, path),
         tokenizer_class=_get(config, "tokenizer_class", str, path),

@@ -28,8 +28,9 @@ from samples.checkpoints import (
     woven_state_dict,
 )
 
-from roberta_c.checkpoint import WEIGHT_FILES, Checkpoint, TensorInfo, choose_file, open_checkpoint
+from roberta_c.checkpoint import Checkpoint, TensorInfo, choose_file, open_checkpoint
 from roberta_c.errors import InputError, ModelFileError
+from roberta_c.files.hub import WEIGHT_FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 
