@@ -80,7 +80,7 @@ class Checkpoint:
         return self._tensor(name).array()
 
     def in_place(self, name: str) -> tuple[np.ndarray, MappedFile, int] | None:
-        """A view of the tensor in the mapped file, perhaps unaligned; the file; the tensor's byte offset in it.
+        """A view of the tensor in the mapped file (perhaps unaligned), that file, and the tensor's byte offset.
 
         None if the tensor is empty, not in C order, or of a dtype that numpy lacks.
         """
@@ -134,7 +134,7 @@ def choose_file(path: str | Path) -> Path:
     ModelFileError if the folder holds none of WEIGHT_FILES, InputError if `path` is no path.
     """
     if not isinstance(path, str | Path):
-        raise InputError(mismatch("path", f"a {type(path).__name__}", "a str or a Path"))
+        raise InputError(mismatch("path", type(path).__name__, "str or Path"))
     path = Path(path)
     if not os.path.isdir(path):
         return path

@@ -54,7 +54,7 @@ class HubOptions:
                 raise InputError(mismatch("revision", shown(revision), "a branch, tag or commit"))
         if not (token is None or isinstance(token, bool)):
             if not isinstance(token, str):
-                raise InputError(mismatch("token", f"a {type(token).__name__}", "text like hf_…"))
+                raise InputError(mismatch("token", type(token).__name__, "text like hf_…"))
             if not re.fullmatch(r"[!-~]+", token):  # the message never shows the token
                 raise InputError(mismatch("token", "text with other than visible ASCII", "text like hf_…"))
         if self.cache_dir is not None and not isinstance(self.cache_dir, (str, os.PathLike)):

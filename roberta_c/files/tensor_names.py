@@ -18,7 +18,7 @@ def check_tensor_name(name: object, place: object) -> None:
     """Raise ModelFileError, beginning with `place`, for a name that is long or unsafe to print."""
     place = f"{place}: tensor name"
     if type(name) is not str:
-        raise ModelFileError(mismatch(place, f"a {type(name).__name__}", "a str"))
+        raise ModelFileError(mismatch(place, type(name).__name__, "str"))
     if len(name) > MAX_NAME_LENGTH:
         raise ModelFileError(mismatch(place, f"{len(name)} characters", f"at most {MAX_NAME_LENGTH}"))
     if not name.isprintable():  # control characters could change a terminal's state

@@ -239,21 +239,21 @@ STRUCTURE = {
     "pop beyond a mark": (pickled(b"NN(\x86t"), "stack"),
     "no mark": (pickled(b"NNt"), "mark"),
     "append to nothing": (pickled(b"(e"), "stack"),
-    "dangling memo": (pickled(b"h\x07"), "memo 7"),
-    "dangling large memo": (pickled(b"j\xff\xff\xff\xff"), "memo 4294967295"),
+    "dangling memo": (pickled(b"h\x07"), "memo entry 7"),
+    "dangling large memo": (pickled(b"j\xff\xff\xff\xff"), "memo entry 4294967295"),
     "memo of nothing": (pickled(b"q\x00"), "stack"),
     "memo below a mark": (pickled(b"N(q\x00t"), "stack"),
     # Containers.
-    "set item of a list": (pickled(b"]K\x01K\x02s"), "sets items of a list"),
-    "set item of a string": (pickled(text("s") + b"K\x01K\x02s"), "sets items of a str"),
-    "set item of a tensor": (pickled(tensor() + b"K\x01K\x02s"), "sets items of a tensor"),
-    "set item of a storage": (pickled(storage() + b"K\x01K\x02s"), "sets items of a storage"),
-    "set item of a global": (pickled(V2 + b"K\x01K\x02s"), "sets items of a global"),
-    "set items of a tuple": (pickled(b")(K\x01K\x02u"), "sets items of a tuple"),
+    "set item of a list": (pickled(b"]K\x01K\x02s"), "items set in a list"),
+    "set item of a string": (pickled(text("s") + b"K\x01K\x02s"), "items set in a str"),
+    "set item of a tensor": (pickled(tensor() + b"K\x01K\x02s"), "items set in a tensor"),
+    "set item of a storage": (pickled(storage() + b"K\x01K\x02s"), "items set in a storage"),
+    "set item of a global": (pickled(V2 + b"K\x01K\x02s"), "items set in a global"),
+    "set items of a tuple": (pickled(b")(K\x01K\x02u"), "items set in a tuple"),
     "odd set items": (pickled(b"}(" + text("a") + b"K\x01" + text("b") + b"u"), "without a value"),
-    "append to a dict": (pickled(b"}Na"), "appends to a dict"),
-    "append to a tuple": (pickled(b")Na"), "appends to a tuple"),
-    "appends to None": (pickled(b"N(Ne"), "appends to a None"),
+    "append to a dict": (pickled(b"}Na"), "items appended to a dict"),
+    "append to a tuple": (pickled(b")Na"), "items appended to a tuple"),
+    "appends to None": (pickled(b"N(Ne"), "items appended to a None"),
     "duplicate key": (pickled(dict_of(("a", b"N"), ("a", b"N"))), "'a' twice"),
     "duplicate key later": (pickled(dict_of(("a", b"N")) + text("a") + b"Ns"), "'a' twice"),
     "None as key": (pickled(b"}NNs"), "key that is None"),
@@ -261,22 +261,25 @@ STRUCTURE = {
     "bool as key": (pickled(b"}\x88Ns"), "key that is bool"),
     "tuple as key": (pickled(b"})Ns"), "key that is tuple"),
     "large integer as key": (pickled(b"}" + integer(1 << 61) + b"Ns"), "key that is int"),
-    "list in itself": (pickled(b"]q\x00h\x00a"), "into itself"),
-    "dict in itself": (pickled(b"}q\x00" + text("a") + b"h\x00s"), "into itself"),
+    "list in itself": (pickled(b"]q\x00h\x00a"), "inside itself"),
+    "dict in itself": (pickled(b"}q\x00" + text("a") + b"h\x00s"), "inside itself"),
     "list in itself by a tuple": (pickled(b"]q\x00h\x00\x85a"), "already part"),
     "dict in itself by a list": (pickled(b"}q\x00" + text("a") + b"]h\x00as"), "already part"),
-    "33 open marks": (pickled(b"(" * 33), "deep"),
-    "33 deep at once": (pickled(b"(" * 33 + b"t" * 33), "deep"),
-    "33 deep step by step": (pickled(b")" + b"\x85" * 32), "deep"),
-    "33 deep by lists": (pickled(b"]" * 33 + b"a" * 32), "deep"),
-    "state of a dict": (pickled(b"}}b"), "state of a dict"),
-    "state of a tensor": (pickled(tensor() + b"}b"), "state of a tensor"),
-    "state of a global": (pickled(V2 + b"}b"), "state of a global"),
-    "state that is a list": (pickled(ordered_dict() + b"]b"), "attributes from a list"),
+    "33 open marks": (pickled(b"(" * 33), "levels of nesting"),
+    "33 deep at once": (pickled(b"(" * 33 + b"t" * 33), "levels of nesting"),
+    "33 deep step by step": (pickled(b")" + b"\x85" * 32), "levels of nesting"),
+    "33 deep by lists": (pickled(b"]" * 33 + b"a" * 32), "levels of nesting"),
+    "attributes of a dict": (pickled(b"}}b"), "attributes of a dict"),
+    "attributes of a tensor": (pickled(tensor() + b"}b"), "attributes of a tensor"),
+    "attributes of a global": (pickled(V2 + b"}b"), "attributes of a global"),
+    "state that is a list": (pickled(ordered_dict() + b"]b"), "attributes in a list"),
     # Calls.
-    "call a string": (pickled(text("os.system") + b")R"), "calls a str"),
-    "call a dict": (pickled(b"})R"), "calls a dict"),
-    "call a storage class": (pickled(name_of("torch", "FloatStorage") + b")R"), "calls torch.FloatStorage"),
+    "call a string": (pickled(text("os.system") + b")R"), "a call of a str"),
+    "call a dict": (pickled(b"})R"), "a call of a dict"),
+    "call a storage class": (
+        pickled(name_of("torch", "FloatStorage") + b")R"),
+        "a call of torch.FloatStorage",
+    ),
     "arguments are None": (pickled(V2 + b"NR"), "with a None"),
     "arguments are a string": (pickled(V2 + text("()") + b"R"), "with a str"),
     "arguments in a list": (pickled(V2 + b"]R"), "with a list"),
@@ -302,13 +305,16 @@ STRUCTURE = {
     "shape is an integer": (pickled(call(V2, storage(), b"K\x00", b"K\x06", integers(1), REST)), "are a int"),
     "size is a string": (
         pickled(call(V2, storage(), b"K\x00", tuple_of(text("6")), integers(1), REST)),
-        "all int",
+        "expected integers",
     ),
     "size is a bool": (
         pickled(call(V2, storage(), b"K\x00", tuple_of(b"\x88"), integers(1), REST)),
-        "all int",
+        "expected integers",
     ),
-    "stride is None": (pickled(call(V2, storage(), b"K\x00", integers(6), tuple_of(b"N"), REST)), "all int"),
+    "stride is None": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), tuple_of(b"N"), REST)),
+        "expected integers",
+    ),
     "requires_grad is 1": (
         pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"K\x01", ordered_dict())),
         "requires_grad",
@@ -333,12 +339,12 @@ STRUCTURE = {
     "parameter of a storage": (pickled(call(PARAMETER, storage(), b"\x88", ordered_dict())), "parameter"),
     "parameter hooks": (pickled(call(PARAMETER, tensor(), b"\x88", b"N")), "requires_grad"),
     # Persistent ids.
-    "persistent id is a string": (pickled(text("storage") + b"Q"), "expected a storage"),
+    "persistent id is a string": (pickled(text("storage") + b"Q"), "no storage with"),
     "persistent id is a module": (
         pickled(tuple_of(text("module"), text("Net"), text("net.py"), text("import os"), b"N") + b"Q"),
         "'module'",
     ),
-    "persistent id too short": (pickled(tuple_of(text("storage")) + b"Q"), "expected a storage"),
+    "persistent id too short": (pickled(tuple_of(text("storage")) + b"Q"), "no storage with"),
     "legacy id in a zip": (pickled(storage(view=b"N")), "4 fields"),
     "storage class is a string": (
         pickled(tuple_of(text("storage"), text("FloatStorage"), text("0"), text("cpu"), b"K\x06") + b"Q"),
@@ -353,28 +359,28 @@ STRUCTURE = {
             tuple_of(text("storage"), name_of("torch", "FloatStorage"), b"K\x00", text("cpu"), b"K\x06")
             + b"Q"
         ),
-        "wrong type",
+        "expected str, str, int",
     ),
     "storage location is None": (
         pickled(
             tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), b"N", b"K\x06") + b"Q"
         ),
-        "wrong type",
+        "expected str, str, int",
     ),
     "storage count is a bool": (
         pickled(
             tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), text("cpu"), b"\x88")
             + b"Q"
         ),
-        "wrong type",
+        "expected str, str, int",
     ),
     "negative count": (pickled(storage(count=-1)), "-1 elements"),
     "endless count": (pickled(storage(count=1 << 62)), "elements"),
     "same key, other class": (
         pickled(tuple_of(storage("Float"), storage("Int"))),
-        "float32 and as 6 x int32",
+        "float32 and 6 x int32",
     ),
-    "same key, other count": (pickled(tuple_of(storage(count=6), storage(count=7))), "as 7 x float32"),
+    "same key, other count": (pickled(tuple_of(storage(count=6), storage(count=7))), "and 7 x float32"),
 }
 
 
@@ -391,23 +397,29 @@ def test_refuses_malformed_pickles(case):
 
 LEGACY_ONLY = {
     "zip id in a legacy file": (storage(), "5 fields"),
-    "view is a list": (storage(view=list_of(text("v"))), "not (key, offset, size)"),
-    "view of two": (storage(view=tuple_of(text("v"), b"K\x00")), "not (key, offset, size)"),
-    "view offset is None": (storage(view=tuple_of(text("v"), b"N", b"K\x00")), "not (key, offset, size)"),
+    "view is a list": (storage(view=list_of(text("v"))), "expected a tuple (key, offset, size)"),
+    "view of two": (storage(view=tuple_of(text("v"), b"K\x00")), "expected a tuple (key, offset, size)"),
+    "view offset is None": (
+        storage(view=tuple_of(text("v"), b"N", b"K\x00")),
+        "expected a tuple (key, offset, size)",
+    ),
     "view key is an integer": (
         storage(view=tuple_of(b"K\x00", b"K\x00", b"K\x00")),
-        "not (key, offset, size)",
+        "expected a tuple (key, offset, size)",
     ),
-    "view size is None": (storage(view=tuple_of(text("v"), b"K\x00", b"N")), "not (key, offset, size)"),
+    "view size is None": (
+        storage(view=tuple_of(text("v"), b"K\x00", b"N")),
+        "expected a tuple (key, offset, size)",
+    ),
     "view below": (storage(view=tuple_of(text("v"), integer(-1), integer(2))), "elements -1 to 1"),
     "view of negative size": (storage(view=tuple_of(text("v"), integer(2), integer(-1))), "elements 2 to 1"),
     "view beyond": (storage(view=tuple_of(text("v"), integer(4), integer(3))), "elements 4 to 7"),
-    "view in two ways": (
+    "view in two descriptions": (
         tuple_of(
             storage(view=tuple_of(text("v"), integer(0), integer(3))),
             storage(view=tuple_of(text("v"), integer(0), integer(4))),
         ),
-        "two ways",
+        "two descriptions",
     ),
 }
 
@@ -421,7 +433,7 @@ def test_refuses_malformed_legacy_storages(case):
 
 
 def test_refuses_storages_where_none_belong():
-    with pytest.raises(UnsafeFileError, match="where none belongs"):
+    with pytest.raises(UnsafeFileError, match="in a pickle without tensors"):
         read(pickled(storage()), 0)
 
 
@@ -448,7 +460,7 @@ def test_opcodes_count_over_all_pickles_of_a_stream():
 def test_pickles_of_a_stream_do_not_share_memos():
     reader = PickleReader(pickled(b"Nq\x00") + pickled(b"h\x00"), "file.bin", 0)
     reader.read()
-    with pytest.raises(ModelFileError, match="memo 0"):
+    with pytest.raises(ModelFileError, match="memo entry 0"):
         reader.read()
 
 

@@ -143,7 +143,7 @@ def test_neither_a_folder_nor_a_repository_name(name):
 
 def test_arguments_of_the_wrong_kind(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match=r"config.json is a file, expected the folder"):
+    with pytest.raises(InputError, match=r"found a file, expected the folder"):
         hub_module.resolve(tmp_path / "config.json", hub_module.CONFIG)
     with pytest.raises(HubError, match="no such folder: "):
         hub_module.resolve(tmp_path / "absent", hub_module.CONFIG)
@@ -152,7 +152,7 @@ def test_arguments_of_the_wrong_kind(tmp_path):
             hub_module.resolve(value, hub_module.CONFIG)
         with pytest.raises(InputError, match="expected a repository name"):
             hub_module.download(value)
-    with pytest.raises(InputError, match="local_dir is "):
+    with pytest.raises(InputError, match="local_dir: found "):
         hub_module.download("org/name", local_dir=tmp_path / "config.json")
     for name, values in {
         "revision": ["", "../../etc", "a b", "a\n", "/main", 5, "v^2", "a\0"],
@@ -265,18 +265,21 @@ def test_shards_follow_their_index(tmp_path, call):
     (repository / shards[1]).unlink()
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
         missing = call(hub, WEIGHTS_CALL)
-    assert missing.message.endswith(f"names '{shards[1]}', but the repository is without it")
+    assert missing.message.endswith(f"names '{shards[1]}', but the repository lacks it")
 
 
 MALFORMED_INDEXES = [
-    ('{"weight_map": {"a": "../../x.bin"}}', "a shard is called '../../x.bin', expected a plain *.bin name"),
-    ('{"weight_map": {"a": "/etc/x.bin"}}', "expected a plain *.bin name"),
-    ('{"weight_map": {"a": ".cache/x.bin"}}', "expected a plain *.bin name"),
-    ('{"weight_map": {"a": "tf_model.h5"}}', "expected a plain *.bin name"),
-    ('{"weight_map": {"a": 5}}', "expected a plain *.bin name"),
-    ('{"weight_map": {}}', "weight_map is {}, expected"),
-    ('{"weight_map": ["x.bin"]}', "weight_map is ['x.bin'], expected"),
-    ("{}", "weight_map is None, expected"),
+    (
+        '{"weight_map": {"a": "../../x.bin"}}',
+        "shard of tensor 'a': found '../../x.bin', expected a plain file name that ends in .bin",
+    ),
+    ('{"weight_map": {"a": "/etc/x.bin"}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {"a": ".cache/x.bin"}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {"a": "tf_model.h5"}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {"a": 5}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {}}', "weight_map: found an empty object, expected"),
+    ('{"weight_map": ["x.bin"]}', "weight_map: found a JSON list, expected"),
+    ("{}", "weight_map: found nothing, expected"),
     ("<html>", "not JSON at line 1"),
 ]
 
@@ -424,9 +427,7 @@ def test_a_cache_that_others_filled_is_used_offline(repository, call, calls):
         log = "import logging; logging.basicConfig(level='INFO', format='%(name)s %(message)s')"
         results = calls(hub, ALL_CALLS, before=log, HF_HUB_OFFLINE="1")
         assert {result.folder.name for result in results} == {hub.commit("org/name")}
-        expected = (
-            "roberta_c.files.hub org/name: taken as absent, not being in the cache: tokenizer_config.json"
-        )
+        expected = "roberta_c.files.hub org/name: not in the cache, treated as absent: tokenizer_config.json"
         assert expected in results[0].stderr
 
 
@@ -437,11 +438,11 @@ def test_the_server_is_away_and_nothing_is_cached(repository, call):
     assert result.error == "HubError"
     assert result.stderr.count("Retrying") <= 5  # for the first file only
     assert result.message.startswith("org/name: no such folder, no weights in the cache (")
-    assert re.search(rf"could not be had from {hub.endpoint} \(Connect\w*Error: ", result.message)
+    assert re.search(rf"could not be fetched from {hub.endpoint} \(Connect\w*Error: ", result.message)
 
 
 @pytest.mark.parametrize(
-    ("status", "found"), [(503, "answered 503 for config.json"), (200, "could not be had from http:")]
+    ("status", "found"), [(503, "answered 503 for config.json"), (200, "could not be fetched from http:")]
 )
 def test_the_server_answers_something_else(status, found, repository, call):
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
@@ -463,7 +464,7 @@ def test_a_cache_that_cannot_be_written(repository, call, tmp_path):
         result = call(hub, f"hub.resolve('org/name', hub.CONFIG, hub.HubOptions(cache_dir={str(blocked)!r}))")
         assert result.error == "HubError"
         assert f"config.json cannot be written in {blocked}" in result.message
-        assert result.message.endswith("make room there, or pass cache_dir= or set HF_HOME")
+        assert result.message.endswith("free space there, or pass cache_dir= or set HF_HOME")
 
         full = """if True:
             from huggingface_hub import file_download
@@ -475,7 +476,7 @@ def test_a_cache_that_cannot_be_written(repository, call, tmp_path):
             result = call(hub, expression, before=full)
             assert result.error == "HubError"
             assert "config.json cannot be written in" in result.message
-            assert "(No space left on device); make room there" in result.message
+            assert "(No space left on device); free space there" in result.message
 
 
 def test_a_broken_link_in_the_cache_is_fetched_again(repository, call):
@@ -533,7 +534,9 @@ def test_a_download_that_is_always_cut_short(large_repository, call):
         result = call(hub, WEIGHTS_CALL, before=NO_WAITING)
         hub.heal()
         assert result.error == "HubError"
-        assert result.message.startswith(f"org/name: model.safetensors could not be had from {hub.endpoint}")
+        assert result.message.startswith(
+            f"org/name: model.safetensors could not be fetched from {hub.endpoint}"
+        )
         folder = call(hub, WEIGHTS_CALL).folder
         assert sha256(folder / "model.safetensors") == sha256(large_repository / "model.safetensors")
 
@@ -545,7 +548,8 @@ def test_damaged_weights_are_not_kept(repository, call, tmp_path):
             hub.damage("pytorch_model.bin", at=77)
             result = call(hub, expression)
             assert result.error == "HubError"
-            assert "pytorch_model.bin arrived damaged and was deleted, try again (SHA-256 " in result.message
+            assert "pytorch_model.bin: SHA-256: found " in result.message
+            assert result.message.endswith(": the damaged file was deleted, try again")
             left = [*(tmp_path / "home").rglob("*"), *(tmp_path / "new").rglob("*")]
             assert "pytorch_model.bin" not in {path.name for path in left}
             assert call(hub, WEIGHTS_CALL, HF_HUB_OFFLINE="1").error == "HubError"
