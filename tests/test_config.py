@@ -182,7 +182,9 @@ def test_attributes_can_be_set_and_checked_again():
     assert "hidden_size" in dir(config)
     config.validate()
     config.num_attention_heads = 5
-    with pytest.raises(InputError, match="num_attention_heads is 5, expected a divisor of hidden_size 48"):
+    with pytest.raises(
+        InputError, match="num_attention_heads: found 5, expected a divisor of hidden_size 48"
+    ):
         config.validate()
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = config.nonsense
@@ -193,7 +195,7 @@ def test_num_labels_makes_labels_as_in_transformers():
     for count in (3, 3, 0, 1):
         ours.num_labels = theirs.num_labels = count
         assert (ours.id2label, ours.label2id) == (theirs.id2label, theirs.label2id)
-    with pytest.raises(InputError, match="num_labels is -1"):
+    with pytest.raises(InputError, match="num_labels: found -1"):
         ours.num_labels = -1
 
 

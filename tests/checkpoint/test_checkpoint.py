@@ -99,7 +99,7 @@ def test_an_empty_folder(tmp_path):
     with pytest.raises(ModelFileError) as caught:
         open_checkpoint(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: found no weights at all, expected one of model.safetensors, "
+        f"{tmp_path}: found no weights, expected one of model.safetensors, "
         "model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json"
     )
 
@@ -206,7 +206,7 @@ def test_only_regular_files_are_opened(tmp_path, kind):
         path.symlink_to("/dev/zero")
     with pytest.raises(ModelFileError) as caught:
         open_checkpoint(tmp_path)
-    expected = "cannot be opened" if kind == "socket" else f"is a {kind}, expected a weight file"
+    expected = "cannot be opened" if kind == "socket" else f"found a {kind}, expected a weight file"
     assert str(caught.value).startswith(f"{path}: {expected}")
 
 
@@ -446,7 +446,7 @@ def test_read_float32_equals_torch(tmp_path, zipped):
             with pytest.raises(ModelFileError) as caught:
                 checkpoint.read_float32(name)
             assert (
-                f"tensor {name!r} has dtype {checkpoint.tensors[name].dtype!r}, expected one of float32"
+                f"tensor {name!r}: dtype: found {checkpoint.tensors[name].dtype!r}, expected one of float32"
                 in str(caught.value)
             )
             continue

@@ -106,7 +106,7 @@ def test_other_dtypes_are_listed_but_not_read(tmp_path, dtype, name):
     assert checkpoint.tensors["w"].shape == (2, 3)
     assert checkpoint.read("v").tolist() == [1, 1]
     for read in (checkpoint.read, checkpoint.read_float32):
-        with pytest.raises(ModelFileError, match=f"'w' dtype: found '{name}', expected one of float"):
+        with pytest.raises(ModelFileError, match=f"'w': dtype: found '{name}', expected one of float"):
             read("w")
 
 

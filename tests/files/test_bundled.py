@@ -105,7 +105,7 @@ def test_it_lies_in_the_package_and_is_small():
 
 def test_an_installation_without_it(monkeypatch, tmp_path, run):
     monkeypatch.setattr(bundled, "__file__", str(tmp_path / "bundled.py"))
-    with pytest.raises(ModelFileError, match="found no config.json, expected the bundled model"):
+    with pytest.raises(ModelFileError, match=r"found no config\.json, expected the bundled model"):
         roberta_c.pipeline("text-classification")
     result = run("classify", "a")
     assert (result.exit_code, result.stdout) == (1, "")
