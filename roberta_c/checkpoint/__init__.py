@@ -80,7 +80,7 @@ class Checkpoint:
         return self._tensor(name).array()
 
     def in_place(self, name: str) -> tuple[np.ndarray, MappedFile, int] | None:
-        """A view of the tensor in the mapped file (perhaps unaligned), the file, and the tensor's byte offset.
+        """A view of the tensor in the mapped file (perhaps unaligned), the file, and its byte offset in it.
 
         None if the tensor is empty, not in C order, or of a dtype that numpy lacks.
         """
