@@ -1,4 +1,4 @@
-"""Every error this package raises on purpose, under one base class.
+"""The errors of this package, and the form of their messages.
 
 A message is one line that names the file or argument, what was found and what was expected.
 Each class also derives from the built-in exception that transformers users already catch.
@@ -12,11 +12,11 @@ class RobertaCError(Exception):
 
 
 class ModelFileError(RobertaCError, OSError):
-    """A config, weight or index file is missing, malformed, or does not fit the model."""
+    """A config file, weight file or shard index is missing, malformed, or does not fit the model."""
 
 
 class UnsafeFileError(ModelFileError):
-    """A weight file asks for something that a weight file never needs (code, foreign objects)."""
+    """A weight file holds something that no weight file needs, such as code or objects of foreign classes."""
 
 
 class TokenizerFileError(RobertaCError, OSError):
@@ -24,7 +24,7 @@ class TokenizerFileError(RobertaCError, OSError):
 
 
 class HubError(RobertaCError, OSError):
-    """A repository or file could not be had from the Hub or its cache."""
+    """A repository or a file could not be fetched from the Hub or found in the cache."""
 
 
 class InputError(RobertaCError, ValueError):
@@ -32,29 +32,29 @@ class InputError(RobertaCError, ValueError):
 
 
 class ResourceError(RobertaCError, RuntimeError):
-    """The machine lacks something that the request needs (memory, an instruction set)."""
+    """The machine lacks what a request needs, such as memory or an instruction set."""
 
 
 class KernelError(RobertaCError, ArithmeticError):
-    """The kernels of this machine's instruction set computed something wrong."""
+    """The kernels for this machine's instruction set computed a wrong result."""
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """`value` as it may appear in a message: on one line, ASCII, cut to `limit` characters, never raising."""
+    """`value` as text for a message: one line of ASCII, cut to `limit` characters. Never raises."""
     shape = getattr(value, "shape", None)
-    if shape is not None and not isinstance(value, type):  # an array's repr is long, and many lines
+    if shape is not None and not isinstance(value, type):  # an array's repr has many lines
         return f"a {type(value).__name__} of shape {shape!r:.40}"
     try:
         text = ascii(value).replace("\n", " ")
-    except Exception:  # a repr may be anyone's, and Python refuses to print integers of thousands of digits
+    except Exception:  # a foreign __repr__ may raise anything, and so does an integer of thousands of digits
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def mismatch(place: object, found: object, expected: object) -> str:
-    """`place: found …, expected …`: the message for a value, a shape, a type or a name that does not fit.
+    """`place: found …, expected …`: the message about a wrong value, shape, type or name.
 
-    place: the argument or file. found, expected: text for the message; `shown()` makes it of foreign values.
+    place: the argument or file. found, expected: text; `shown()` turns foreign values into text.
 
     >>> mismatch("top_k", shown(-1), "an integer of at least 1")
     'top_k: found -1, expected an integer of at least 1'

@@ -1,14 +1,15 @@
-"""The only place that knows Hugging Face's parameter names: theirs to ours, and every expected shape.
+"""Hugging Face's parameter names, which no other module uses: their canonical form, and all shapes.
 
-A checkpoint may carry its names with or without the `roberta.` prefix (models saved by a head have it, the
-base model alone does not), with DataParallel's `module.`, and with TensorFlow's LayerNorm gamma and beta.
+Names in a checkpoint may have the prefix `roberta.` (models with a head have it, the base model has not),
+DataParallel's prefix `module.`, and TensorFlow's `gamma` and `beta` for LayerNorm's weight and bias.
+Canonical names have none of these.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ModelFileError, shown
+from ..errors import ModelFileError, mismatch, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +51,7 @@ CLASSIFICATION_HEAD = {
     "out_proj_bias": "classifier.out_proj.bias",
 }
 
-# One tensor that only this head has, for telling a person what a file holds instead.
+# For each head, one tensor that only this head has: messages use it to name the heads of a file.
 HEAD_MARKS = {
     "sequence classification": "classifier.out_proj.weight",
     "token classification or multiple choice": "classifier.weight",
@@ -58,13 +59,13 @@ HEAD_MARKS = {
     "masked language modelling": "lm_head.dense.weight",
 }
 
-# Copies of what the embeddings (or a bias beside it) hold: stored by some versions, left out by others.
+# Tied tensors: a copy → its original. Some versions of transformers store the copies, others omit them.
 TIED = {
     "lm_head.decoder.weight": "embeddings.word_embeddings.weight",
     "lm_head.decoder.bias": "lm_head.bias",
 }
 
-# Buffers that old versions saved: constants, not weights.
+# Constants, not weights, that old versions of transformers saved.
 BUFFERS = frozenset({"embeddings.position_ids", "embeddings.token_type_ids"})
 
 
@@ -74,7 +75,7 @@ def layer_name(index: int, part: str) -> str:
 
 
 def canonical_name(name: str) -> str:
-    """`name` without prefixes and with LayerNorm's weight and bias so called."""
+    """`name` without prefixes, and with `weight` and `bias` for LayerNorm's `gamma` and `beta`."""
     name = name.removeprefix("module.").removeprefix("roberta.")
     stem, _, last = name.rpartition(".")
     if stem.endswith("LayerNorm") and last in ("gamma", "beta"):
@@ -83,14 +84,13 @@ def canonical_name(name: str) -> str:
 
 
 def canonical_names(names: Iterable[str], source: str) -> dict[str, str]:
-    """Canonical name → name in the file. ModelFileError where two names in the file mean one tensor."""
+    """Canonical name → name in the file. ModelFileError if two names in the file mean the same tensor."""
     found: dict[str, str] = {}
     for name in names:
         canonical = canonical_name(name)
         if canonical in found:
-            raise ModelFileError(
-                f"{source}: found both {shown(found[canonical])} and {shown(name)}, expected one of them"
-            )
+            both = f"both {shown(found[canonical])} and {shown(name)}"
+            raise ModelFileError(mismatch(source, both, "one of them"))
         found[canonical] = name
     return found
 
@@ -137,6 +137,6 @@ def classification_head_shapes(config: RobertaConfig) -> dict[str, Shape]:
 
 
 def heads_present(canonical: Iterable[str]) -> list[str]:
-    """The heads whose marks are among these tensors, in words."""
+    """Descriptions of the heads that have their tensor of HEAD_MARKS among these tensors."""
     names = set(canonical)
     return [head for head, mark in HEAD_MARKS.items() if mark in names]

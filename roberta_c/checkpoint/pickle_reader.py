@@ -1,9 +1,9 @@
-"""A reader for the pickles inside torch's checkpoint files. It can describe tensors and do nothing else.
+"""A reader for the pickles inside torch's checkpoint files. Its only results are descriptions of tensors.
 
-Written against the pickle protocol 2 that torch.save emits: about 30 opcodes, 14 global names. Values are the
-inert descriptions of pickle_values.py; no class is looked up, no function called, no attribute set. Whatever
-is not on the lists is refused, and there is no other reader to fall back on. All limits are checked before
-memory is spent; counts taken from the file never size an allocation.
+It knows the part of pickle protocol 2 that torch.save writes: about 30 opcodes and 14 global names. All
+other opcodes and names are refused, and there is no fallback to another reader. Values are the passive
+descriptions of pickle_values.py: no class is looked up, no function called, no attribute set. All limits are
+checked before memory is allocated, and no count from the file sets the size of an allocation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import NoReturn
 
-from ..errors import ModelFileError, UnsafeFileError, shown
+from ..errors import ModelFileError, UnsafeFileError, mismatch, shown
 from .pickle_values import (
     ALLOWED_GLOBALS,
     ORDERED_DICT,
@@ -31,14 +31,14 @@ from .pickle_values import (
     kind_of,
 )
 
-MAX_PICKLE_BYTES = 8 << 20  # real ones have tens of kilobytes
-MAX_OPCODES = 1_000_000  # a 24-layer model has about 12,000
+MAX_PICKLE_BYTES = 8 << 20  # published checkpoints have tens of kilobytes
+MAX_OPCODES = 1_000_000  # a model of 24 layers has about 12,000
 MAX_DEPTH = 32
 MAX_LONG_BYTES = 16
 MAX_NAME_BYTES = 256
-MAX_MEMORY = 32 << 20  # estimated, see _COST_*
+MAX_MEMORY = 32 << 20  # bytes, estimated with _COST_*
 
-# Upper estimates of what CPython allocates for one thing, in bytes.
+# Upper estimates of the memory that CPython allocates for one object of each kind, in bytes.
 _COST_CONTAINER = 160
 _COST_ITEM = 24
 _COST_DICT = 300
@@ -48,7 +48,7 @@ _COST_NUMBER = 40
 _COST_MEMO = 130
 _COST_TENSOR = 500
 
-# Fields of a persistent id after the word "storage": zip files have four, legacy files add view_metadata.
+# Number of fields of a persistent id after the word "storage". Legacy files have view_metadata as the fifth.
 ZIP_STORAGE_FIELDS = 4
 LEGACY_STORAGE_FIELDS = 5
 
@@ -56,11 +56,14 @@ _STOP = ord(".")
 
 
 class PickleReader:
-    """Reads the pickles that lie back to back in `data`.
+    """Reads the pickles that follow each other in `data`.
 
-    `source` begins every message (the file's path, with the entry's name for a zip archive).
-    `storage_fields` says which persistent ids are expected; 0 refuses all. `storages` collects every storage
-    that the pickles name, by key. Limits count over all pickles read.
+    source          the start of every message: the file's path, for a zip archive with the entry's name
+    storage_fields  number of fields of a persistent id; 0: persistent ids are refused
+    storages        every storage that the pickles named so far, by key
+    position        the byte of `data` at which the next pickle starts
+
+    The limits hold for all pickles together.
     """
 
     def __init__(self, data: bytes, source: str, storage_fields: int) -> None:
@@ -112,13 +115,13 @@ class PickleReader:
         }
 
     def read(self) -> Value:
-        """The value of the next pickle; `position` moves behind it.
+        """The value of the next pickle. Advances `position` to the end of that pickle.
 
         Raises UnsafeFileError for an opcode, global or call that no checkpoint needs, and ModelFileError for
         a pickle that is malformed, truncated or beyond a limit.
         """
         if self._take(2) != b"\x80\x02":
-            self._fail("does not begin as a pickle of protocol 2, the one that torch.save writes")
+            self._fail("another start than that of protocol 2", "protocol 2, which torch.save writes")
         self._stack.clear()
         self._marks.clear()
         self._memo.clear()
@@ -126,29 +129,30 @@ class PickleReader:
             opcode = self._take(1)[0]
             self._opcodes += 1
             if self._opcodes > MAX_OPCODES:
-                self._fail(f"has more than {MAX_OPCODES} opcodes")
+                self._fail(f"more than {MAX_OPCODES} opcodes", "a checkpoint's pickle, which is shorter")
             if opcode == _STOP:
                 break
             handler = self._handlers.get(opcode)
             if handler is None:
-                self._refuse(f"uses the pickle opcode {bytes([opcode])!r}, which no checkpoint needs")
+                self._refuse(f"the opcode {bytes([opcode])!r}")
             handler()
         if len(self._stack) != 1 or self._marks:
-            self._fail(f"ends with {len(self._stack)} values on its stack, expected 1")
+            self._fail(f"{len(self._stack)} values on the stack at the end", "1")
         return self._stack.pop()
 
-    # Failing, and taking bytes.
+    # Errors, and reading bytes.
 
-    def _fail(self, problem: str) -> NoReturn:
-        raise ModelFileError(f"{self._source}: pickle {problem} (at byte {self.position})")
+    def _fail(self, found: str, expected: str) -> NoReturn:
+        raise ModelFileError(mismatch(f"{self._source}: pickle at byte {self.position}", found, expected))
 
-    def _refuse(self, problem: str) -> NoReturn:
-        raise UnsafeFileError(f"{self._source}: refused: {problem} (at byte {self.position})")
+    def _refuse(self, found: str) -> NoReturn:
+        place = f"{self._source}: refused: pickle at byte {self.position}"
+        raise UnsafeFileError(mismatch(place, found, "only what describes the tensors of a checkpoint"))
 
     def _take(self, length: int) -> bytes:
         end = self.position + length
         if end > len(self._data):
-            self._fail("is truncated")
+            self._fail("truncated data", f"{length} more bytes")
         taken = self._data[self.position : end]
         self.position = end
         return taken
@@ -159,27 +163,27 @@ class PickleReader:
     def _spend(self, memory: int) -> None:
         self._memory += memory
         if self._memory > MAX_MEMORY:
-            self._fail(f"describes objects of more than {MAX_MEMORY} bytes")
+            self._fail(f"objects that need more than {MAX_MEMORY} bytes of memory", "smaller ones")
 
     # The stack.
 
     def _mark(self) -> None:
         if len(self._marks) >= MAX_DEPTH:
-            self._fail(f"is nested more than {MAX_DEPTH} deep")
+            self._fail(f"more than {MAX_DEPTH} levels of nesting", "fewer")
         self._marks.append(len(self._stack))
 
     def _pop_many(self, count: int) -> list[Value]:
         floor = self._marks[-1] if self._marks else 0
         start = len(self._stack) - count
         if start < floor:
-            self._fail("takes more from its stack than is there")
+            self._fail("too few values on the stack", f"at least {count}")
         values = self._stack[start:]
         del self._stack[start:]
         return values
 
     def _pop_to_mark(self) -> list[Value]:
         if not self._marks:
-            self._fail("goes back to a mark that it never set")
+            self._fail("no mark on the stack", "one that was set before")
         start = self._marks.pop()
         values = self._stack[start:]
         del self._stack[start:]
@@ -188,7 +192,7 @@ class PickleReader:
     def _top(self) -> Value:
         floor = self._marks[-1] if self._marks else 0
         if len(self._stack) <= floor:
-            self._fail("takes more from its stack than is there")
+            self._fail("too few values on the stack", "at least 1")
         return self._stack[-1]
 
     def _put(self, index: int) -> None:
@@ -198,7 +202,7 @@ class PickleReader:
 
     def _get(self, index: int) -> None:
         if index not in self._memo:
-            self._fail(f"refers to memo {index}, which it never set")
+            self._fail(f"a reference to the memo entry {index}", "one that was set before")
         self._stack.append(self._memo[index])
 
     # Plain values.
@@ -210,17 +214,17 @@ class PickleReader:
     def _long1(self) -> None:
         length = self._unsigned(1)
         if length > MAX_LONG_BYTES:
-            self._fail(f"has an integer of {length} bytes, expected at most {MAX_LONG_BYTES}")
+            self._fail(f"an integer of {length} bytes", f"at most {MAX_LONG_BYTES}")
         self._spend(_COST_NUMBER)
         self._stack.append(int.from_bytes(self._take(length), "little", signed=True))
 
     def _push_string(self, length: int) -> None:
-        # One character outside ASCII can make CPython spend four bytes on every other.
+        # One character outside ASCII can make CPython use four bytes for every character of the string.
         self._spend(_COST_STRING + 4 * length)
         try:
             self._stack.append(self._take(length).decode("utf-8"))
         except UnicodeDecodeError:
-            self._fail("has a string that is not UTF-8")
+            self._fail("a string that is not UTF-8", "UTF-8")
 
     # Containers.
 
@@ -238,48 +242,48 @@ class PickleReader:
     def _append(self, values: list[Value]) -> None:
         target = self._top()
         if not isinstance(target, SequenceContainer) or target.kind != "list":
-            self._fail(f"appends to a {kind_of(target)}, expected a list")
+            self._fail(f"items appended to a {kind_of(target)}", "a list")
         self._place(values, target)
         target.items.extend(values)
 
     def _set_items(self, values: list[Value]) -> None:
         target = self._top()
         if not isinstance(target, DictContainer):
-            self._fail(f"sets items of a {kind_of(target)}, expected a dict")
+            self._fail(f"items set in a {kind_of(target)}", "a dict")
         if len(values) % 2:
-            self._fail("sets a dict key without a value")
+            self._fail("a dict key without a value", "one value for each key")
         self._place(values, target)
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # Small integers only: large ones can be made to collide by the thousand.
+            # Thousands of large integers with the same hash could make this dict slow: only small ones pass.
             if type(key) is not str and not (type(key) is int and abs(key) < 1 << 31):
-                self._fail(f"has a dict key that is {kind_of(key)}, expected str")
+                self._fail(f"a dict key that is {kind_of(key)}", "str, or an int below 2**31")
             if key in target.items:
-                self._fail(f"sets the dict key {shown(key)} twice")
+                self._fail(f"the dict key {shown(key)} twice", "each key once")
             self._spend(_COST_DICT_ITEM)
             target.items[key] = value
 
     def _place(self, values: list[Value], target: Container) -> None:
-        """Note that `values` are going into `target`; keeps nesting finite and shallow."""
+        """Record that `values` become items of `target`. Ensures nesting of at most MAX_DEPTH levels."""
         if target.placed:
-            self._fail(f"changes a {target.kind} that is already part of another value")
+            self._fail(f"a change of a {target.kind} that is already part of another value", "no change")
         self._spend(_COST_ITEM * len(values))
         for value in values:
             if isinstance(value, Container):
                 if value is target:
-                    self._fail(f"puts a {target.kind} into itself")
+                    self._fail(f"a {target.kind} inside itself", "no cycles")
                 value.placed = True
                 target.depth = max(target.depth, value.depth + 1)
         if target.depth > MAX_DEPTH:
-            self._fail(f"is nested more than {MAX_DEPTH} deep")
+            self._fail(f"more than {MAX_DEPTH} levels of nesting", "fewer")
 
     def _build(self) -> None:
-        """torch hangs `_metadata` (module versions) on a state dict; no weights lie there."""
+        """Ignore the attribute `_metadata` (module versions) of a state dict: it holds no weights."""
         (state,) = self._pop_many(1)
         target = self._top()
         if not isinstance(target, DictContainer) or target.kind != "OrderedDict":
-            self._refuse(f"it sets the state of a {kind_of(target)}")
+            self._refuse(f"attributes of a {kind_of(target)}")
         if not isinstance(state, DictContainer):
-            self._fail(f"sets a dict's attributes from a {kind_of(state)}, expected a dict")
+            self._fail(f"a dict's attributes in a {kind_of(state)}", "a dict")
 
     # Globals, storages, tensors.
 
@@ -288,31 +292,34 @@ class PickleReader:
         for _ in range(2):
             end = self._data.find(b"\n", self.position, self.position + MAX_NAME_BYTES)
             if end < 0:
-                self._fail("is truncated in a global name, or has an endless one")
+                self._fail("a global name without an end", f"at most {MAX_NAME_BYTES} bytes")
             parts.append(self._data[self.position : end])
             self.position = end + 1
         name = b".".join(parts)
         tag = ALLOWED_GLOBALS.get(name.decode("ascii", "replace"))
         if tag is None:
-            self._refuse(f"it asks for the global {shown(name)[1:]}, which no checkpoint needs")
+            self._refuse(f"the global {shown(name)[1:]}")
         self._stack.append(tag)
 
     def _persistent_id(self) -> None:
         (value,) = self._pop_many(1)
         if not self._storage_fields:
-            self._refuse("it refers to a storage where none belongs")
+            self._refuse("a reference to a storage in a pickle without tensors")
         fields = value.items if isinstance(value, SequenceContainer) and value.kind == "tuple" else []
         if len(fields) != 1 + self._storage_fields or fields[0] != "storage":
             kind = fields[0] if fields and isinstance(fields[0], str) else kind_of(value)
-            self._refuse(f"it refers to {shown(kind)}, expected a storage with {self._storage_fields} fields")
+            self._refuse(
+                f"a reference to {shown(kind)}, which is no storage with {self._storage_fields} fields"
+            )
         tag, key, location, count = fields[1:5]
         dtype = STORAGE_DTYPES.get(tag) if isinstance(tag, GlobalName) else None
         if dtype is None:
-            self._fail(f"has a storage whose class is a {kind_of(tag)}")
+            self._fail(f"a storage whose class is a {kind_of(tag)}", "a storage class of torch")
         if type(key) is not str or type(location) is not str or type(count) is not int:
-            self._fail("has a storage whose key, location or count has the wrong type")
+            found = ", ".join(map(kind_of, (key, location, count)))
+            self._fail(f"a storage whose key, location and count are {found}", "str, str, int")
         if not 0 <= count < 1 << 56:
-            self._fail(f"has the storage {shown(key)} of {shown(count)} elements")
+            self._fail(f"{shown(count)} elements in the storage {shown(key)}", "a count from 0 to 2**56 - 1")
 
         storage = Storage(key, dtype, count)
         known = self.storages.get(key)
@@ -320,9 +327,8 @@ class PickleReader:
             self._spend(_COST_TENSOR)
             self.storages[key] = storage
         elif known != storage:
-            self._fail(
-                f"has the storage {shown(key)} as {known.count} x {known.dtype} and as {count} x {dtype}"
-            )
+            both = f"{known.count} x {known.dtype} and {count} x {dtype}"
+            self._fail(f"the storage {shown(key)} as {both}", "one description")
         view = StorageView(storage, 0, count)
         if self._storage_fields == LEGACY_STORAGE_FIELDS and fields[5] is not None:
             view = self._partial_view(storage, fields[5])
@@ -330,35 +336,33 @@ class PickleReader:
         self._stack.append(view)
 
     def _partial_view(self, storage: Storage, metadata: Value) -> StorageView:
-        """The part of a storage that `(view_key, first, count)` stands for (torch before 0.4)."""
+        """The part of a storage that `(view_key, first, count)` describes (torch before 0.4)."""
         fields = metadata.items if isinstance(metadata, SequenceContainer) else []
         key, first, count = fields if len(fields) == 3 else (None, None, None)
         if type(key) is not str or type(first) is not int or type(count) is not int:
-            self._fail("has a storage view that is not (key, offset, size)")
+            self._fail(f"a storage view that is a {kind_of(metadata)}", "a tuple (key, offset, size)")
         if first < 0 or count < 0 or first + count > storage.count:
-            self._fail(
-                f"has a view of elements {shown(first)} to {shown(first + count)} "
-                f"of the storage {shown(storage.key)}, which has {storage.count}"
-            )
+            found = f"a view of elements {shown(first)} to {shown(first + count)}"
+            self._fail(found, f"a part of the {storage.count} elements of the storage {shown(storage.key)}")
         view = StorageView(storage, first, count)
         if key not in self._views:
             self._spend(_COST_TENSOR)
             self._views[key] = view
         elif self._views[key] != view:
-            self._fail(f"has the storage view {shown(key)} in two ways")
+            self._fail(f"two descriptions of the storage view {shown(key)}", "one")
         return view
 
     def _reduce(self) -> None:
         called, arguments = self._pop_many(2)
         if not isinstance(called, GlobalName) or called in STORAGE_DTYPES:
             name = called.name if isinstance(called, GlobalName) else f"a {kind_of(called)}"
-            self._refuse(f"it calls {name}")
+            self._refuse(f"a call of {name}")
         if not isinstance(arguments, SequenceContainer) or arguments.kind != "tuple":
-            self._fail(f"calls {called.name} with a {kind_of(arguments)}, expected a tuple")
+            self._fail(f"{called.name} called with a {kind_of(arguments)}", "a tuple")
         items = arguments.items
         if called is ORDERED_DICT:
             if items:
-                self._refuse(f"it calls {called.name} with {len(items)} arguments, expected none")
+                self._refuse(f"a call of {called.name} with {len(items)} arguments")
             self._push_dict("OrderedDict")
         elif called is REBUILD_PARAMETER:
             self._stack.append(self._parameter(items))
@@ -367,34 +371,36 @@ class PickleReader:
 
     def _parameter(self, items: list[Value]) -> TensorRecord:
         if len(items) != 3 or not isinstance(items[0], TensorRecord):
-            self._fail(f"has a parameter that is not made of a tensor and two more values: {len(items)}")
+            found = f"{len(items)} values, the first a {kind_of(items[0]) if items else None}"
+            self._fail(f"a parameter made of {found}", "a tensor and two more values")
         self._check_autograd(*items[1:])
         return items[0]
 
     def _tensor(self, called: GlobalName, items: list[Value]) -> TensorRecord:
         expected = {REBUILD_TENSOR: (4,), REBUILD_TENSOR_V2: (6, 7)}[called]
         if len(items) not in expected:
-            self._fail(f"calls {called.name} with {len(items)} arguments, expected {expected[0]}")
+            self._fail(f"{called.name} called with {len(items)} arguments", f"{expected[0]}")
         view, first, shape, strides = items[:4]
         if not isinstance(view, StorageView) or type(first) is not int:
-            self._fail(f"has a tensor made of a {kind_of(view)} and a {kind_of(first)}")
+            self._fail(f"a tensor made of a {kind_of(view)} and a {kind_of(first)}", "a storage and an int")
         if called is REBUILD_TENSOR_V2:
             self._check_autograd(*items[4:6])
         if len(items) == 7 and items[6] is not None:
             metadata = items[6]
             if not isinstance(metadata, DictContainer) or metadata.items:
-                self._fail("has a tensor with metadata (negated or conjugated), which is not read")
+                self._fail("a tensor with metadata (negated or conjugated)", "no metadata")
         self._spend(_COST_TENSOR)
         return TensorRecord(view, first, self._integers(shape), self._integers(strides))
 
     def _check_autograd(self, requires_grad: Value, hooks: Value) -> None:
         if type(requires_grad) is not bool or not isinstance(hooks, DictContainer) or hooks.items:
-            self._fail("has a tensor whose requires_grad and hooks are not a bool and an empty OrderedDict")
+            found = f"a {kind_of(requires_grad)} and a {kind_of(hooks)} as a tensor's requires_grad and hooks"
+            self._fail(found, "a bool and an empty OrderedDict")
 
     def _integers(self, value: Value) -> tuple[int, ...]:
         if not isinstance(value, SequenceContainer) or value.kind != "tuple":
-            self._fail(f"has a tensor whose shape or strides are a {kind_of(value)}, expected a tuple")
+            self._fail(f"a tensor whose shape or strides are a {kind_of(value)}", "a tuple")
         integers = tuple(item for item in value.items if type(item) is int)
         if len(integers) != len(value.items):
-            self._fail("has a tensor whose shape or strides are not all integers")
+            self._fail("a tensor whose shape or strides hold other values than integers", "integers")
         return integers

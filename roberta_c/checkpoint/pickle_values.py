@@ -1,4 +1,4 @@
-"""What the pickle reader builds: inert descriptions, never the objects that a pickle asks for."""
+"""The values that the pickle reader builds: passive descriptions, never the objects that a pickle names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .tensor_view import NUMPY_DTYPES
 
 @dataclass(frozen=True, slots=True)
 class GlobalName:
-    """A name from the allow-list. It stands for nothing; the reader compares it with its own."""
+    """A name from the list of allowed ones. The reader only compares it; it never looks it up."""
 
     name: str
 
@@ -20,7 +20,7 @@ REBUILD_TENSOR = GlobalName("torch._utils._rebuild_tensor")
 REBUILD_TENSOR_V2 = GlobalName("torch._utils._rebuild_tensor_v2")
 REBUILD_PARAMETER = GlobalName("torch._utils._rebuild_parameter")
 
-# Which dtype each of torch's storage classes holds.
+# The dtype of each of torch's storage classes.
 STORAGE_DTYPES = {
     GlobalName(f"torch.{stem}Storage"): dtype
     for stem, dtype in (
@@ -45,7 +45,7 @@ ALLOWED_GLOBALS = {
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A run of `count` elements that the file keeps under `key`."""
+    """`count` elements of one dtype, which the file stores together under `key`."""
 
     key: str
     dtype: str
@@ -53,13 +53,13 @@ class Storage:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that the elements take in the file."""
+        """The size of the elements in the file, in bytes."""
         return self.count * NUMPY_DTYPES[self.dtype].itemsize
 
 
 @dataclass(frozen=True, slots=True)
 class StorageView:
-    """`count` elements of `storage` from element `first`; only old legacy files have partial ones."""
+    """`count` elements of `storage` from element `first`. Views of a part occur only in old legacy files."""
 
     storage: Storage
     first: int
@@ -68,7 +68,7 @@ class StorageView:
 
 @dataclass(frozen=True, slots=True)
 class TensorRecord:
-    """A tensor as the pickle describes it: integers in elements, not yet checked against anything."""
+    """A tensor as the pickle describes it. `first` and `strides` are in elements. Nothing is checked yet."""
 
     view: StorageView
     first: int
@@ -79,8 +79,10 @@ class TensorRecord:
 class Container:
     """A tuple, list or dict of a pickle.
 
-    `depth` is 1 for a container of plain values. Once placed inside another, a container may not change any
-    more: so no container can come to hold itself, and `depth` stays true.
+    kind    "tuple", "list", "dict" or "OrderedDict"
+    depth   1 for a container of plain values, else 1 more than the deepest container inside
+    placed  whether it is an item of another container. It may then no longer change: so no container can hold
+            itself, and `depth` stays correct
     """
 
     __slots__ = ("depth", "kind", "placed")
@@ -118,7 +120,9 @@ Value: TypeAlias = "bool | int | float | str | GlobalName | StorageView | Tensor
 
 
 def kind_of(value: Value) -> str:
-    """A word for messages. Never shows contents: a container may unfold to exponential size."""
+    """The kind of a value, for messages. They never show a container's items, of which shared ones may repeat
+    exponentially often.
+    """
     if isinstance(value, Container):
         return value.kind
     words = {TensorRecord: "tensor", StorageView: "storage", GlobalName: "global", type(None): "None"}

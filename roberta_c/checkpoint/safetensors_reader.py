@@ -1,8 +1,9 @@
-"""safetensors: 8 bytes of header length, a JSON header, then the tensors' bytes without a gap.
+"""The safetensors format: 8 bytes of header length, a JSON header, then the tensors' data without gaps.
 
-The rules are those of the format's specification (huggingface/safetensors, README): offsets begin at 0,
-each tensor begins where the one before it ends, and the last one ends with the file. The header limit is
-our own 8 MiB, below the reference's 100 MB, because nothing is trusted before it has been checked.
+The rules are those of the format's specification (huggingface/safetensors, README): the first tensor begins
+at offset 0 of the data, each other one at the end of the one before it, and the last one ends with the file.
+The header may have at most 8 MiB; the reference implementation allows 100 MB, which is too much memory for an
+unchecked file.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import ModelFileError, shown
+from ..errors import ModelFileError, mismatch, shown
 from ..files.json_object import MAX_JSON_BYTES, parse_object
-from ..files.tensor_names import MAX_TENSORS, name_problem
+from ..files.tensor_names import check_tensor_count, check_tensor_name
 from .mapped_file import MappedFile
-from .tensor_view import StoredTensor, shape_problem
+from .tensor_view import StoredTensor, shape_mismatch
 
-# The header's dtype: the name we give it, and its bits per element.
+# The header's name of a dtype → the name in this package, and the number of bits of an element.
 _DTYPES = {
     "F64": ("float64", 64),
     "F32": ("float32", 32),
@@ -28,7 +29,7 @@ _DTYPES = {
     "I8": ("int8", 8),
     "U8": ("uint8", 8),
     "BOOL": ("bool", 8),
-    # Listed, but reading them is an error: no encoder weights come in these.
+    # Such tensors may be in a file, but reading them is an error: no encoder has weights of these dtypes.
     "U64": ("uint64", 64),
     "U32": ("uint32", 32),
     "U16": ("uint16", 16),
@@ -40,21 +41,19 @@ _LENGTH_BYTES = 8
 
 
 def read_safetensors(file: MappedFile) -> dict[str, StoredTensor]:
-    """Every tensor of `file`, in the header's order; reads the header only.
+    """Every tensor of `file`, in the header's order. Reads the header only.
 
     Raises ModelFileError unless the header accounts for every byte of the file.
     """
     header_bytes = int.from_bytes(file.read(0, _LENGTH_BYTES, "the header length"), "little")
     if header_bytes > MAX_JSON_BYTES:
-        raise ModelFileError(
-            f"{file.path}: safetensors header of {header_bytes} bytes, expected at most {MAX_JSON_BYTES}"
-        )
+        place = f"{file.path}: safetensors header"
+        raise ModelFileError(mismatch(place, f"{header_bytes} bytes", f"at most {MAX_JSON_BYTES}"))
     header = parse_object(
         file.read(_LENGTH_BYTES, header_bytes, "the safetensors header"), f"{file.path}: safetensors header"
     )
     _check_metadata(file, header.pop("__metadata__", {}))
-    if len(header) > MAX_TENSORS:
-        raise ModelFileError(f"{file.path}: lists {len(header)} tensors, expected at most {MAX_TENSORS}")
+    check_tensor_count(len(header), file.path)
 
     data_start = _LENGTH_BYTES + header_bytes
     tensors, ranges = {}, []
@@ -69,62 +68,57 @@ def read_safetensors(file: MappedFile) -> dict[str, StoredTensor]:
 
 def _check_metadata(file: MappedFile, metadata: Any) -> None:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ModelFileError(f"{file.path}: safetensors __metadata__ is not an object of strings")
+        place = f"{file.path}: safetensors __metadata__"
+        raise ModelFileError(mismatch(place, shown(metadata), "an object of strings"))
 
 
 def _tensor(file: MappedFile, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int, int]:
-    """The tensor that one header entry describes, and its range in the data section."""
-    problem = name_problem(name)
-    if problem is not None:
-        raise ModelFileError(f"{file.path}: {problem}")
-    where = f"{file.path}: tensor {shown(name)}"
+    """The tensor that one header entry describes, and its first and last + 1 byte in the data section."""
+    check_tensor_name(name, file.path)
+    place = f"{file.path}: tensor {shown(name)}"
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ModelFileError(f"{where} is not described by exactly dtype, shape and data_offsets")
+        found = list(entry) if isinstance(entry, dict) else entry
+        raise ModelFileError(mismatch(place, shown(found), "exactly dtype, shape and data_offsets"))
     code, sizes, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or not code.isascii() or not code.isprintable() or not 0 < len(code) <= 32:
-        raise ModelFileError(f"{where} has the dtype {_found(code)}, expected a short name such as F32")
+        raise ModelFileError(mismatch(f"{place}: dtype", shown(code), "a short name such as F32"))
     if not _are_integers(sizes):
-        raise ModelFileError(f"{where} has a shape that is not a list of integers")
+        raise ModelFileError(mismatch(f"{place}: shape", shown(sizes), "a list of integers"))
     if not _are_integers(offsets) or len(offsets) != 2:
-        raise ModelFileError(f"{where} has data_offsets that are not two integers")
+        raise ModelFileError(mismatch(f"{place}: data_offsets", shown(offsets), "two integers"))
     shape = tuple(sizes)
-    problem = shape_problem(shape)
+    problem = shape_mismatch(shape)
     if problem is not None:
-        raise ModelFileError(f"{where} {problem}")
+        raise ModelFileError(mismatch(place, *problem))
     begin, end = offsets
     if not 0 <= begin <= end:
-        raise ModelFileError(f"{where} has the data range {begin} to {end}")
+        raise ModelFileError(mismatch(f"{place}: data_offsets", shown(offsets), "0 <= begin <= end"))
     dtype, bits = _DTYPES.get(code, (code, 0))
     if bits and math.prod(shape) * bits != (end - begin) * 8:
-        raise ModelFileError(
-            f"{where} of shape {shape} and dtype {dtype} needs {math.prod(shape) * bits // 8} bytes, "
-            f"its data range has {end - begin}"
-        )
+        expected = f"{math.prod(shape) * bits // 8} for shape {shape} and dtype {dtype}"
+        raise ModelFileError(mismatch(f"{place}: data_offsets", f"{end - begin} bytes of data", expected))
     return StoredTensor(file, name, dtype, shape, None, data_start + begin), begin, end
 
 
 def _check_ranges(file: MappedFile, ranges: list[tuple[int, int, str]], data_bytes: int) -> None:
-    """The ranges, sorted, must cover the data section without gap or overlap; empty ones fit anywhere."""
+    """Check that the sorted ranges cover the data section without gaps and overlaps."""
     position = 0
     for begin, end, name in ranges:
         if begin != position:
-            kind = "overlaps the tensor before it" if begin < position else "leaves a gap before it"
-            raise ModelFileError(
-                f"{file.path}: tensor {shown(name)} {kind}: it begins at byte {begin} of the data, "
-                f"expected {position}"
+            kind = "an overlap with the tensor before it" if begin < position else "a gap before it"
+            place, found = (
+                f"{file.path}: tensor {shown(name)}",
+                f"{kind}: a start at byte {begin} of the data",
             )
+            raise ModelFileError(mismatch(place, found, f"byte {position}"))
         position = end
     if position > data_bytes:
-        raise ModelFileError(
-            f"{file.path}: truncated: the tensors need {position} bytes of data, the file has {data_bytes}"
-        )
+        expected = f"the {position} bytes of the tensors"
+        raise ModelFileError(mismatch(f"{file.path}: truncated", f"{data_bytes} bytes of data", expected))
     if position < data_bytes:
-        raise ModelFileError(f"{file.path}: has {data_bytes - position} bytes after its last tensor")
+        found = f"{data_bytes - position} bytes after the last tensor"
+        raise ModelFileError(mismatch(file.path, found, "the end of the file"))
 
 
 def _are_integers(value: Any) -> bool:
     return isinstance(value, list) and all(type(item) is int for item in value)
-
-
-def _found(value: Any) -> str:
-    return shown(value) if isinstance(value, str) else type(value).__name__

@@ -1,4 +1,4 @@
-"""From what a torch pickle describes to named tensors in a file: what zip and legacy files have in common."""
+"""The state dict of a torch pickle → named tensors in the file. Zip archives and legacy files share this."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import ModelFileError, shown
-from ..files.tensor_names import MAX_TENSORS, name_problem
+from ..errors import ModelFileError, mismatch, shown
+from ..files.tensor_names import check_tensor_count, check_tensor_name
 from .mapped_file import MappedFile
 from .pickle_values import DictContainer, Storage, TensorRecord, Value, kind_of
 from .tensor_view import (
     NUMPY_DTYPES,
     StoredTensor,
-    extent_problem,
+    extent_mismatch,
     is_c_order,
 )
 
@@ -27,9 +27,11 @@ def named_tensors(
 ) -> dict[str, StoredTensor]:
     """The tensors of a state dict, in its order.
 
-    `storage_offsets` says at which byte of the file each storage lies; its size is already known to be right.
-    Entries that are not tensors are left out with one warning. Raises ModelFileError if `root` is not a dict
-    of named tensors, or a tensor reaches beyond its storage.
+    storage_offsets: the byte of the file at which each storage begins. The caller has checked that the file
+    holds each storage completely.
+
+    Entries that are not tensors are omitted, with one warning. Raises ModelFileError if `root` is not a dict
+    of named tensors, or if a tensor extends beyond its storage.
     """
     records = _tensor_records(root, file.path)
     return {name: _stored(name, record, file, storage_offsets) for name, record in records.items()}
@@ -37,13 +39,11 @@ def named_tensors(
 
 def _tensor_records(root: Value, path: Path) -> dict[str, TensorRecord]:
     if not isinstance(root, DictContainer):
-        raise ModelFileError(f"{path}: holds a {kind_of(root)}, expected a dict of named tensors")
+        raise ModelFileError(mismatch(path, f"a {kind_of(root)}", "a dict of named tensors"))
     records = {}
     others = []
     for name, value in root.items.items():
-        problem = name_problem(name)
-        if problem is not None:
-            raise ModelFileError(f"{path}: {problem}")
+        check_tensor_name(name, path)
         if isinstance(value, TensorRecord):
             records[str(name)] = value
         else:
@@ -51,10 +51,9 @@ def _tensor_records(root: Value, path: Path) -> dict[str, TensorRecord]:
     if others:
         listed = ", ".join(others[:_SHOWN_KEYS]) + (", …" if len(others) > _SHOWN_KEYS else "")
         if not records:
-            raise ModelFileError(f"{path}: holds no tensors at its top level, only {listed}")
+            raise ModelFileError(mismatch(path, f"only {listed}", "a dict of named tensors"))
         logger.warning("%s: ignored %d entries that are not tensors: %s", path, len(others), listed)
-    if len(records) > MAX_TENSORS:
-        raise ModelFileError(f"{path}: lists {len(records)} tensors, expected at most {MAX_TENSORS}")
+    check_tensor_count(len(records), path)
     return records
 
 
@@ -62,9 +61,9 @@ def _stored(
     name: str, record: TensorRecord, file: MappedFile, storage_offsets: Mapping[Storage, int]
 ) -> StoredTensor:
     view = record.view
-    problem = extent_problem(record.shape, record.strides, record.first, view.count)
+    problem = extent_mismatch(record.shape, record.strides, record.first, view.count)
     if problem is not None:
-        raise ModelFileError(f"{file.path}: tensor {shown(name)} {problem}")
+        raise ModelFileError(mismatch(f"{file.path}: tensor {shown(name)}", *problem))
     storage = view.storage
     first_bytes = (view.first + record.first) * NUMPY_DTYPES[storage.dtype].itemsize
     strides = None if is_c_order(record.shape, record.strides) else record.strides

@@ -1,19 +1,20 @@
-"""Where a tensor's elements lie in a file, the checks on that, and the numpy array made of it."""
+"""The location of a tensor's elements in a file, the checks of it, and the numpy array of these elements."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from ..errors import ModelFileError, shown
+from ..errors import ModelFileError, mismatch, shown
 from .mapped_file import MappedFile
 
 MAX_RANK = 8
-MAX_BYTES = 1 << 62  # so that no product of sizes can overflow a 64-bit integer anywhere downstream
+MAX_BYTES = 1 << 62  # no later product of sizes overflows a 64-bit integer
 
-# Files are little-endian. numpy has no bfloat16: its bits are given as they are.
+# Files are little-endian. numpy has no bfloat16: its bits are read as uint16.
 NUMPY_DTYPES: dict[str, np.dtype] = {
     "float64": np.dtype("<f8"),
     "float32": np.dtype("<f4"),
@@ -30,9 +31,9 @@ NUMPY_DTYPES: dict[str, np.dtype] = {
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """One tensor of one file. `offset` is in bytes; `strides` are in elements, None meaning C order.
+    """One tensor of one file. `offset` is in bytes, `strides` are in elements; None: C order.
 
-    Whoever makes one has checked (`extent_problem`, `name_problem`) that all of it lies inside the file.
+    The reader that creates one has checked its name, and that all its elements are inside the file.
     """
 
     file: MappedFile
@@ -43,17 +44,15 @@ class StoredTensor:
     offset: int
 
     def array(self) -> np.ndarray:
-        """The elements: aligned, C order, read-only; no copy where the file's bytes allow that.
+        """The elements: aligned, in C order, read-only; a view of the file if they are so there, else a copy.
 
-        Equal stretches of a file share one array's memory, copied or not. Raises ModelFileError for a dtype
-        that numpy cannot hold, or if the file was changed since it was opened.
+        Tensors with the same location in a file share their memory, even if it is a copy. Raises
+        ModelFileError for a dtype that numpy lacks, or if the file was changed after it was opened.
         """
         dtype = NUMPY_DTYPES.get(self.dtype)
         if dtype is None:
-            raise ModelFileError(
-                f"{self.file.path}: tensor {shown(self.name)} has dtype {shown(self.dtype)}, "
-                f"expected one of {', '.join(NUMPY_DTYPES)}"
-            )
+            place = f"{self.file.path}: tensor {shown(self.name)}: dtype"
+            raise ModelFileError(mismatch(place, shown(self.dtype), f"one of {', '.join(NUMPY_DTYPES)}"))
         self.file.check_unchanged()
         count = math.prod(self.shape)
         if count == 0:
@@ -82,46 +81,50 @@ class StoredTensor:
         return copy
 
 
-def shape_problem(shape: tuple[int, ...]) -> str | None:
-    """What is wrong with a shape (any integers), or None."""
+Mismatch: TypeAlias = tuple[str, str]  # found and expected, for errors.mismatch
+
+
+def shape_mismatch(shape: tuple[int, ...]) -> Mismatch | None:
+    """Why a shape (any integers) cannot be that of a tensor; None: it can."""
     if len(shape) > MAX_RANK:
-        return f"has {len(shape)} dimensions, expected at most {MAX_RANK}"
+        return f"{len(shape)} dimensions", f"at most {MAX_RANK}"
     if any(size < 0 for size in shape):
-        return f"has the negative size {min(shape)}"
+        return f"the negative size {shown(min(shape))}", "sizes of 0 or more"
     if math.prod(size for size in shape if size) * 8 >= MAX_BYTES:
-        return f"has the shape {shown(shape)}, more elements than any file holds"
+        return f"the shape {shown(shape)}", "fewer elements: no file holds so many"
     return None
 
 
-def extent_problem(
+def extent_mismatch(
     shape: tuple[int, ...], strides: tuple[int, ...], first: int, available: int
-) -> str | None:
-    """What is wrong with a view of `available` elements that starts at element `first`, or None.
+) -> Mismatch | None:
+    """Why a view from element `first` does not fit a storage of `available` elements; None: it fits.
 
-    Besides lying inside its storage, a view may not have more elements than the storage: a stride of zero
-    could otherwise blow up one stored number to any size.
+    All its elements must be inside the storage, and it may not have more elements than the storage: with a
+    stride of zero, one stored number could otherwise become a tensor of any size.
     """
-    problem = shape_problem(shape)
+    problem = shape_mismatch(shape)
     if problem is not None:
         return problem
     if len(strides) != len(shape):
-        return f"has {len(shape)} dimensions but {len(strides)} strides"
+        return f"{len(strides)} strides", f"{len(shape)}, one for each dimension"
     if first < 0 or any(stride < 0 for stride in strides):
-        return f"has a negative offset or stride ({shown(first)}, {shown(strides)})"
+        return f"the offset {shown(first)} and strides {shown(strides)}", "no negative ones"
+    storage = f"the {available} elements of its storage"
     if 0 in shape:
         if first > available:
-            return f"starts at element {shown(first)} of a storage of {available}"
+            return f"a start at element {shown(first)}", storage
         return None
     last = first + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if last >= available:
-        return f"reaches element {shown(last)} of a storage of {available}"
+        return f"a last element {shown(last)}", f"one of {storage}"
     if math.prod(shape) > available:
-        return f"has {math.prod(shape)} elements but its storage only {available}"
+        return f"{math.prod(shape)} elements", f"at most {storage}"
     return None
 
 
 def is_c_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    """Whether these strides (in elements) are those of a C-contiguous array; sizes of 1 may have any."""
+    """Whether `strides` (in elements) are those of C order. A dimension of size 1 may have any stride."""
     expected = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
         if size != 1 and stride != expected:

@@ -1,13 +1,13 @@
-"""torch.save's stream before torch 1.6: five pickles, then the storages one after the other.
+"""The legacy format, which torch.save wrote before torch 1.6: five pickles, then the storages.
 
-The pickles: a magic number, the protocol version 1001, facts about the writer's machine, the state dict, and
-the list of storage keys. Then for each key an int64 count of elements and the bytes. Nothing is aligned, so
-most tensors are copied when they are read.
+The pickles are a magic number, the protocol version 1001, facts about the machine that wrote the file, the
+state dict, and the list of storage keys. For each key follow an int64 count of elements and their bytes.
+Storages are not aligned, so most tensors are copied when they are read.
 """
 
 from __future__ import annotations
 
-from ..errors import ModelFileError, shown
+from ..errors import ModelFileError, mismatch, shown
 from .file_kind import LEGACY_MAGIC
 from .mapped_file import MappedFile
 from .pickle_reader import LEGACY_STORAGE_FIELDS, MAX_PICKLE_BYTES, PickleReader
@@ -20,10 +20,10 @@ _COUNT_BYTES = 8
 
 
 def read_torch_legacy(file: MappedFile) -> dict[str, StoredTensor]:
-    """Every tensor of the stream, in the state dict's order; reads the pickles and the counts only.
+    """Every tensor of the file, in the state dict's order. Reads the pickles and the counts only.
 
-    Raises ModelFileError unless the file is exactly the stream described above, UnsafeFileError if a pickle
-    asks for anything but tensors.
+    Raises ModelFileError for any file that differs from the format above, UnsafeFileError if a pickle holds
+    anything but tensors.
     """
     start = len(LEGACY_MAGIC)
     data = file.read(start, min(file.size - start, MAX_PICKLE_BYTES), "the pickles")
@@ -41,49 +41,45 @@ def read_torch_legacy(file: MappedFile) -> dict[str, StoredTensor]:
 def _check_protocol(value: Value, file: MappedFile) -> None:
     if type(value) is not int or value != _PROTOCOL_VERSION:
         found = shown(value) if type(value) is int else kind_of(value)
-        raise ModelFileError(
-            f"{file.path}: has legacy protocol version {found}, expected {_PROTOCOL_VERSION}"
-        )
+        raise ModelFileError(mismatch(f"{file.path}: legacy protocol version", found, f"{_PROTOCOL_VERSION}"))
 
 
 def _check_machine(value: Value, file: MappedFile) -> None:
     little = value.items.get("little_endian") if isinstance(value, DictContainer) else None
     if little is not True:
         found = "a big-endian machine" if little is False else "an unknown machine"
-        raise ModelFileError(f"{file.path}: was written on {found}, expected a little-endian one")
+        raise ModelFileError(mismatch(f"{file.path}: written on", found, "a little-endian machine"))
 
 
 def _storage_keys(value: Value, storages: dict[str, Storage], file: MappedFile) -> list[str]:
     items = value.items if isinstance(value, SequenceContainer) and value.kind == "list" else None
     if items is None:
-        raise ModelFileError(f"{file.path}: has a {kind_of(value)} of storage keys, expected a list")
+        raise ModelFileError(mismatch(f"{file.path}: storage keys", f"a {kind_of(value)}", "a list"))
     keys = [key for key in items if type(key) is str]
     if len(keys) != len(items) or len(set(keys)) != len(keys) or set(keys) != storages.keys():
-        raise ModelFileError(
-            f"{file.path}: lists {len(items)} storage keys, "
-            f"expected exactly the {len(storages)} storages that its tensors use"
-        )
+        expected = f"exactly those of the {len(storages)} storages that the tensors use"
+        raise ModelFileError(mismatch(f"{file.path}: storage keys", f"{len(items)} keys", expected))
     return keys
 
 
 def _storage_offsets(
     keys: list[str], storages: dict[str, Storage], file: MappedFile, position: int
 ) -> dict[Storage, int]:
-    """At which byte the data of each storage begins; they must fill the rest of the file."""
+    """The byte at which the data of each storage begins. The storages must fill the file to its end."""
     offsets = {}
     for key in keys:
         storage = storages[key]
         what = f"storage {shown(key)}"
         count = int.from_bytes(file.read(position, _COUNT_BYTES, what), "little", signed=True)
         if count != storage.count:
-            raise ModelFileError(f"{file.path}: {what} has {count} elements, expected {storage.count}")
+            raise ModelFileError(mismatch(f"{file.path}: {what}", f"{count} elements", f"{storage.count}"))
         position += _COUNT_BYTES
         offsets[storage] = position
         position += storage.size_bytes
         if position > file.size:
-            raise ModelFileError(
-                f"{file.path}: truncated: {what} would end at byte {position}, the file has {file.size}"
-            )
+            place, found = f"{file.path}: truncated: {what}", f"a file of {file.size} bytes"
+            raise ModelFileError(mismatch(place, found, f"data to byte {position}"))
     if position != file.size:
-        raise ModelFileError(f"{file.path}: has {file.size - position} bytes after its last storage")
+        found = f"{file.size - position} bytes after the last storage"
+        raise ModelFileError(mismatch(file.path, found, "the end of the file"))
     return offsets

@@ -27,8 +27,9 @@ def describe(model: str, form: str, **where: Any) -> None:
       roberta-c describe path/to/model
     """
     from ..diagnose.describe import description, open_model
+    from ..files.hub import HubOptions
 
-    facts = description(open_model(model, **where))
+    facts = description(open_model(model, HubOptions(**where)))
     if form == "json":
         open_output().document(facts)
     else:

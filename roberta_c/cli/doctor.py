@@ -55,20 +55,21 @@ def doctor(ctx: click.Context, /, model: str | None, form: str, threads: int | N
     check_revision(model, where)
 
     from ..diagnose.doctor import Diagnosis
+    from ..files.hub import HubOptions
 
-    output, diagnosis = open_output(), Diagnosis()
+    output, diagnosis = open_output(), Diagnosis(HubOptions(**where))
 
     def show(lines: Callable[[dict[str, Any]], str], end: str = "\n") -> None:
         if form != "json":
             output.text(lines(diagnosis.facts) + end)
 
     # Each part is shown before the next begins: loading a model may take long, or run out of memory.
-    diagnosis.examine_machine(threads, **where)
+    diagnosis.examine_machine(threads)
     show(machine_lines)
     if model is not None:
-        diagnosis.examine_model(model, threads, **where)
+        diagnosis.examine_model(model, threads)
     show(model_lines)
-    diagnosis.check_model(**where)
+    diagnosis.check_model()
     show(verdict_lines, end="")
     if form == "json":
         output.document(diagnosis.facts)

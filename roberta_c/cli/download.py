@@ -24,4 +24,4 @@ def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
     """
     from ..files import hub
 
-    open_output().text(str(hub.download(repo_id, local_dir=local_dir, **where)))
+    open_output().text(str(hub.download(repo_id, hub.HubOptions(**where), local_dir=local_dir)))

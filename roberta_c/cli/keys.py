@@ -38,7 +38,8 @@ def keys(path: str, form: str, **where: Any) -> None:
     from ..checkpoint import open_checkpoint
     from ..files import hub
 
-    checkpoint = open_checkpoint(path if os.path.isfile(path) else hub.resolve(path, hub.WEIGHTS, **where))
+    is_file = os.path.isfile(path)
+    checkpoint = open_checkpoint(path if is_file else hub.resolve(path, hub.WEIGHTS, hub.HubOptions(**where)))
     if form in ("auto", "human"):
         open_output().text(tensor_lines(checkpoint))
     else:

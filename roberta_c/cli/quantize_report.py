@@ -83,6 +83,7 @@ def quantize_report(
         raise click.UsageError(mismatch("standard input", "both texts and --labels", "one of them"))
 
     from ..diagnose.quantization import Comparison, check_label_count
+    from ..files.hub import HubOptions
     from ..pipelines.texts import as_row
 
     with open_source(texts, path, count_lines=False) as source:
@@ -96,7 +97,12 @@ def quantize_report(
         check_label_count(labels, rows, labels_source.name)
 
     comparison = Comparison(
-        model, dtype, batch_size=batch_size, max_length=max_length, num_threads=threads, **where
+        model,
+        dtype,
+        HubOptions(**where),
+        batch_size=batch_size,
+        max_length=max_length,
+        num_threads=threads,
     )
     if labels is not None:
         right = comparison.label_ids(labels, lambda index: f"{labels_source.name}: line {index + 1}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HubError, TokenizerFileError
+from ..files import hub
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
@@ -43,26 +44,30 @@ class OpenedModel:
     load_ms: dict[str, float]
 
 
-def open_model(path_or_id: str | Path, *, num_threads: int | None = None, **where: Any) -> OpenedModel:
-    """Loads the model and the tokenizer of a folder or Hub repository. where: the Hub options.
+def open_model(
+    path_or_id: str | Path,
+    hub_options: hub.HubOptions = hub.DEFAULT_OPTIONS,
+    *,
+    num_threads: int | None = None,
+) -> OpenedModel:
+    """Loads the model and the tokenizer of a folder or Hub repository.
 
     Raises what loading the model raises. A tokenizer that cannot be loaded is not an error here.
     """
     from ..checkpoint import names, open_checkpoint
-    from ..files import hub
     from ..model.auto import AutoModel, AutoModelForSequenceClassification
     from ..tokenizer import AutoTokenizer
 
-    checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, **where))
+    checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, hub_options))
     stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))
     has_head = names.CLASSIFICATION_HEAD["out_proj_weight"] in stored
     auto_class = AutoModelForSequenceClassification if has_head else AutoModel
     started = time.perf_counter()
-    model = auto_class.from_pretrained(path_or_id, num_threads=num_threads, **where)
+    model = auto_class.load(path_or_id, hub_options, num_threads=num_threads)
     loaded = time.perf_counter()
     tokenizer, tokenizer_error = None, None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path_or_id, **where)
+        tokenizer = AutoTokenizer.load(path_or_id, hub_options)
     except (TokenizerFileError, HubError) as error:
         tokenizer_error = error
     load_ms = {"model": (loaded - started) * 1e3, "tokenizer": (time.perf_counter() - loaded) * 1e3}

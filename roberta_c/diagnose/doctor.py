@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import RobertaCError
+from ..files import hub
 from ..machine.facts import cpu_model, environment_facts, memory_facts, peak_bytes, version_facts
 
 if TYPE_CHECKING:
@@ -26,17 +27,23 @@ _Fact = TypeVar("_Fact")
 
 
 def diagnose(
-    path_or_id: str | Path | None = None, *, num_threads: int | None = None, **where: Any
+    path_or_id: str | Path | None = None,
+    *,
+    num_threads: int | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
 ) -> Diagnosis:
     """Examines the machine and, if a model is named, loads and checks the model.
 
-    num_threads and where (revision, token, cache_dir, local_files_only): as for from_pretrained.
+    num_threads, revision, token, cache_dir, local_files_only: as for from_pretrained.
     """
-    diagnosis = Diagnosis()
-    diagnosis.examine_machine(num_threads, **where)
+    diagnosis = Diagnosis(hub.HubOptions(revision, token, cache_dir, local_files_only))
+    diagnosis.examine_machine(num_threads)
     if path_or_id is not None:
-        diagnosis.examine_model(path_or_id, num_threads, **where)
-        diagnosis.check_model(**where)
+        diagnosis.examine_model(path_or_id, num_threads)
+        diagnosis.check_model()
     return diagnosis
 
 
@@ -46,12 +53,13 @@ class Diagnosis:
     facts: see the module; facts["problems"] has the errors as text. errors: the same errors as exceptions.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hub_options: hub.HubOptions = hub.DEFAULT_OPTIONS) -> None:
+        self.hub_options = hub_options
         self.facts: dict[str, Any] = {"problems": []}
         self.errors: list[Exception] = []
         self._opened: OpenedModel | None = None
 
-    def examine_machine(self, num_threads: int | None = None, **where: Any) -> None:
+    def examine_machine(self, num_threads: int | None = None) -> None:
         """Adds the facts cpu, threads, memory, versions, caches, environment and bundled_model."""
         facts, attempt = self.facts, self._attempt
         facts["cpu"] = {
@@ -66,20 +74,20 @@ class Diagnosis:
         facts["threads"] = self._threads(num_threads)
         facts["memory"] = attempt(memory_facts)
         facts["versions"] = attempt(version_facts)
-        facts["caches"] = attempt(lambda: _cache_facts(where))
+        facts["caches"] = attempt(lambda: hub.cache_facts(self.hub_options))
         facts["environment"] = attempt(environment_facts)
         facts["bundled_model"] = attempt(_bundled_model)
         facts["examined"] = facts["model"] = facts["check"] = None
 
-    def examine_model(self, path_or_id: str | Path, num_threads: int | None = None, **where: Any) -> None:
+    def examine_model(self, path_or_id: str | Path, num_threads: int | None = None) -> None:
         """Loads the model. Adds the facts examined (its name) and model (`model_facts`)."""
         self.facts["examined"] = str(path_or_id)
-        self._opened = self._attempt(lambda: _open(path_or_id, num_threads, where))
+        self._opened = self._attempt(lambda: _open(path_or_id, num_threads, self.hub_options))
         if self._opened is not None:
             opened = self._opened
             self.facts["model"] = self._attempt(lambda: model_facts(opened))
 
-    def check_model(self, **where: Any) -> None:
+    def check_model(self) -> None:
         """Compares the examined model with the reference kernels. Adds the fact check (`parity_facts`).
 
         Does nothing if no model was loaded. Loads the model a second time, for the reference kernels.
@@ -91,7 +99,7 @@ class Diagnosis:
             self._note(opened.tokenizer_error)
             return
         name = self.facts["examined"]
-        self.facts["check"] = self._attempt(lambda: _check(opened, name, where))
+        self.facts["check"] = self._attempt(lambda: _check(opened, name, self.hub_options))
         if self.facts["check"] is not None:
             from .parity import parity_error
 
@@ -168,13 +176,6 @@ def _has_openmp() -> bool:
     return HAS_OPENMP
 
 
-def _cache_facts(where: Mapping[str, Any]) -> dict[str, Any]:
-    from ..files import hub
-
-    offline = bool(where.get("local_files_only"))
-    return hub.cache_facts(where.get("cache_dir"), where.get("token"), local_files_only=offline)
-
-
 def _bundled_model() -> str | None:
     """The bundled model's folder; None if the installation lacks it."""
     from ..errors import ModelFileError
@@ -189,10 +190,10 @@ def _bundled_model() -> str | None:
 # ---- a model -----------------------------------------------------------------------------------------
 
 
-def _open(path_or_id: str | Path, num_threads: int | None, where: dict[str, Any]) -> OpenedModel:
+def _open(path_or_id: str | Path, num_threads: int | None, hub_options: hub.HubOptions) -> OpenedModel:
     from .describe import open_model
 
-    return open_model(path_or_id, num_threads=num_threads, **where)
+    return open_model(path_or_id, hub_options, num_threads=num_threads)
 
 
 def model_facts(opened: OpenedModel) -> dict[str, Any]:
@@ -229,13 +230,13 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _check(opened: OpenedModel, path_or_id: str | Path, where: dict[str, Any]) -> dict[str, Any]:
+def _check(opened: OpenedModel, path_or_id: str | Path, hub_options: hub.HubOptions) -> dict[str, Any]:
     """Loads the model again for the reference kernels and compares the two."""
     from .parity import parity_facts
 
     model, tokenizer = opened.model, opened.tokenizer
     assert tokenizer is not None
-    oracle = type(model).from_pretrained(
-        path_or_id, config=model.config, isa="reference", num_threads=model.num_threads, **where
+    oracle = type(model).load(
+        path_or_id, hub_options, config=model.config, isa="reference", num_threads=model.num_threads
     )
     return parity_facts(model, oracle, tokenizer)

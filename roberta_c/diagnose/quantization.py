@@ -19,10 +19,11 @@ import numpy as np
 
 from ..errors import InputError, mismatch, shown
 from ..files.bundled import bundled_model_path
+from ..files.hub import DEFAULT_OPTIONS, HubOptions
 from ..model import RobertaForSequenceClassification, check_dtype
 from ..model.auto import AutoModelForSequenceClassification
-from ..pipelines import pipeline
-from ..pipelines.text_classification import TextClassificationPipeline, apply_function
+from ..pipelines import load_pipeline
+from ..pipelines.text_classification import ClassifyOptions, TextClassificationPipeline, apply_function
 from ..pipelines.texts import TextRow, as_row, encode_rows, windows
 from .finite import finite_or_none
 from .paired_run import ModelPair, PairedRun, Progress, layer_facts
@@ -80,13 +81,10 @@ def quantize_report(
     comparison = Comparison(
         model,
         dtype,
+        HubOptions(revision, token, cache_dir, local_files_only),
         batch_size=batch_size,
         max_length=max_length,
         num_threads=num_threads,
-        revision=revision,
-        token=token,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
     )
     right = None if known is None else comparison.label_ids(known, lambda index: f"labels[{index}]")
     return comparison.facts(rows, right)
@@ -112,27 +110,26 @@ class Comparison:
         self,
         model: str | Path | None,
         dtype: str,
+        hub_options: HubOptions = DEFAULT_OPTIONS,
         *,
         batch_size: int,
         max_length: int | None,
         num_threads: int | None,
-        **where: Any,
     ) -> None:
         check_dtype(dtype)  # before a model is downloaded
         if not isinstance(model, (str, os.PathLike, type(None))):
             found = type(model).__name__
             raise InputError(mismatch("model", found, "a folder, a Hub repository's name or None"))
         name = bundled_model_path() if model is None else model
-        self.full: TextClassificationPipeline = pipeline(
-            "text-classification",
+        self.full: TextClassificationPipeline = load_pipeline(
             name,
+            None,
+            hub_options,
+            ClassifyOptions().changed({"batch_size": batch_size, "max_length": max_length}),
             num_threads=num_threads,
-            batch_size=batch_size,
-            max_length=max_length,
-            **where,
         )
-        lower: RobertaForSequenceClassification = AutoModelForSequenceClassification.from_pretrained(
-            name, dtype=dtype, num_threads=num_threads, **where
+        lower: RobertaForSequenceClassification = AutoModelForSequenceClassification.load(
+            name, hub_options, dtype=dtype, num_threads=num_threads
         )
         self.models: ModelPair = (self.full.model, lower)
 

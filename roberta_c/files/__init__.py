@@ -1,1 +1,1 @@
-"""Which files make a model, and how they come here: the Hub, JSON, shard indexes, the bundled model."""
+"""The files of a model: finding and downloading them, JSON objects, shard indexes, the bundled model."""

@@ -1,16 +1,16 @@
-"""The model that comes with the package: where it lies, and what it is for.
+"""The model that comes with the package: its folder and its description.
 
-It answers where no model is named. training/ in the repository makes it; README.md beside its files is its
-model card.
+It is used if the caller names no model. training/ in the repository makes it; its model card is the README.md
+in its folder.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import ModelFileError
+from ..errors import ModelFileError, mismatch
 
-# What is said of it where it answers.
+# The model's description in log lines and messages.
 BUNDLED_MODEL = "the bundled model (English tweets: negative, neutral, positive)"
 
 
@@ -20,11 +20,10 @@ def bundled_model_path() -> Path:
     >>> sorted(path.name for path in bundled_model_path().glob("*.json"))
     ['config.json', 'tokenizer.json', 'tokenizer_config.json']
 
-    Raises ModelFileError where the installation lacks it.
+    Raises ModelFileError if the installation lacks it.
     """
     folder = Path(__file__).resolve().parent / "bundled_model"
     if not (folder / "config.json").is_file():
-        raise ModelFileError(
-            f"{folder}: the bundled model is not there: install roberta_c again, or name a model"
-        )
+        missing = mismatch(folder, "no config.json", "the bundled model")
+        raise ModelFileError(f"{missing}: install roberta_c again, or name a model")
     return folder

@@ -1,9 +1,8 @@
-"""Where a model's files are: a local folder as it is, or a Hub repository through huggingface_hub.
+"""Find a model's files: in a local folder, or in a Hub repository through the client (huggingface_hub).
 
-The client does the transport, the cache, the progress bars and reads its own environment variables
-(HF_ENDPOINT, HF_HOME, HF_TOKEN, HF_HUB_OFFLINE…). Here is which files to ask for, that all files of one
-`resolve` come from one commit, and errors that say what to do. Reading the JSON files among them, as
-strictly as a stranger's file should be, is here as well: an index names the files it needs.
+The client does the transport, the cache and the progress bars, and reads its own environment variables
+(HF_ENDPOINT, HF_HOME, HF_TOKEN, HF_HUB_OFFLINE…). This module chooses the files to fetch, takes all files of
+one `resolve` from one commit, and raises errors that say what to do.
 """
 
 from __future__ import annotations
@@ -13,23 +12,67 @@ import errno
 import logging
 import os
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import HubError, InputError, ModelFileError, shown
-from .json_object import MAX_JSON_BYTES, parse_object
+from ..errors import HubError, InputError, mismatch, shown
+from .json_object import read_file
+from .shard_index import parse_shard_index
 
 logger = logging.getLogger(__name__)
 
-
+# Names of the operating system's errors that mean a file cannot be written.
 _DISK_ERRORS = {"EACCES", "EDQUOT", "EEXIST", "EIO", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"}
 
 
-class FileSet(NamedTuple):
-    """Files that one part of the package reads: `extras` where they exist, and the first choice that does.
+@dataclass(frozen=True)
+class HubOptions:
+    """How to fetch the files of a Hub repository. Local folders ignore these options.
 
-    Of a choice of several files, each that exists is taken. `extras` begin with config.json because
-    it exists in every model repository: its answer tells the commit for all the other files.
+    revision          branch, tag or commit; None: the repository's main branch
+    token             an access token; None: the stored one or HF_TOKEN; False: none
+    cache_dir         folder of the cache; None: the client's own (HF_HOME, HF_HUB_CACHE)
+    local_files_only  use the cache alone, without the network
+    """
+
+    revision: str | None = None
+    token: str | bool | None = field(default=None, repr=False)
+    cache_dir: str | os.PathLike[str] | None = None
+    local_files_only: bool = False
+
+    def check(self) -> None:
+        """Raise InputError naming the first option of a wrong type or value.
+
+        `resolve` and `download` call this; options that are never used are never checked.
+        """
+        revision, token = self.revision, self.token
+        if revision is not None:
+            # Git refuses these characters in a name, and the client makes a path of the name.
+            is_name = isinstance(revision, str) and re.fullmatch(r"(?!/)[^\x00-\x20~^:?*\[\\\x7f]+", revision)
+            if not is_name or ".." in revision:
+                raise InputError(mismatch("revision", shown(revision), "a branch, tag or commit"))
+        if not (token is None or isinstance(token, bool)):
+            if not isinstance(token, str):
+                raise InputError(mismatch("token", type(token).__name__, "text like hf_…"))
+            if not re.fullmatch(r"[!-~]+", token):  # the message never shows the token
+                raise InputError(mismatch("token", "text with other than visible ASCII", "text like hf_…"))
+        if self.cache_dir is not None and not isinstance(self.cache_dir, (str, os.PathLike)):
+            raise InputError(mismatch("cache_dir", shown(self.cache_dir), "a folder"))
+        if not isinstance(self.local_files_only, bool):
+            raise InputError(mismatch("local_files_only", shown(self.local_files_only), "True or False"))
+
+
+DEFAULT_OPTIONS = HubOptions()
+
+
+class FileSet(NamedTuple):
+    """The files that one part of the package reads.
+
+    what     the name of these files in messages
+    extras   optional files: each one that exists is fetched. config.json comes first, because every model
+             repository has it, and the Hub's response to it tells the commit of all other files.
+    choices  alternatives: of the first one that has any existing file, every existing file is fetched
     """
 
     what: str
@@ -43,109 +86,83 @@ TOKENIZER = FileSet(
     ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     (("tokenizer.json",), ("vocab.json", "merges.txt", "sentencepiece.bpe.model")),
 )
-# The order in which transformers looks; never tf_model.h5, flax_model.msgpack or onnx/. An index brings
-# its shards along.
-WEIGHTS = FileSet(
-    "weights",
-    ("config.json",),
-    (
-        ("model.safetensors",),
-        ("model.safetensors.index.json",),
-        ("pytorch_model.bin",),
-        ("pytorch_model.bin.index.json",),
-    ),
+# In transformers' order of preference. tf_model.h5, flax_model.msgpack and onnx/ are never read.
+INDEX_SUFFIX = ".index.json"
+WEIGHT_FILES = (
+    "model.safetensors",
+    f"model.safetensors{INDEX_SUFFIX}",
+    "pytorch_model.bin",
+    f"pytorch_model.bin{INDEX_SUFFIX}",
 )
+# `resolve` fetches the shards that an index lists together with the index.
+WEIGHTS = FileSet("weights", ("config.json",), tuple((name,) for name in WEIGHT_FILES))
 
 
 def resolve(
     path_or_id: str | os.PathLike[str],
     files: FileSet,
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
+    options: HubOptions = DEFAULT_OPTIONS,
 ) -> Path:
-    """A local folder that holds the files of `files` that exist.
+    """A local folder with those files of `files` that exist.
 
-    An existing folder is returned as it is. Anything else is a Hub repository ("org/name"): what the
-    cache lacks is fetched, all at one commit, and the cache's folder for that commit is returned.
-    `token=None` is the one stored or in HF_TOKEN, False is none.
+    The path of an existing folder is returned unchanged. Anything else must be the name of a Hub repository
+    ("org/name"): files that the cache lacks are downloaded, all from one commit, and the result is the
+    cache's folder for that commit.
 
-    Raises HubError where the files cannot be had, InputError for a bad argument, ModelFileError for
-    an index of shards that is malformed.
+    Raises HubError if the files cannot be fetched, InputError for a bad argument, ModelFileError for a
+    malformed shard index.
     """
-    _check_options(revision, token, cache_dir, local_files_only)
+    options.check()
     if not isinstance(path_or_id, (str, os.PathLike)):
-        raise InputError(f"path_or_id is {shown(path_or_id)}, expected a folder or a repository name")
+        raise InputError(mismatch("path_or_id", shown(path_or_id), "a folder or a repository name"))
     if os.path.isdir(path_or_id):
         return Path(path_or_id)
     if os.path.isfile(path_or_id):
-        raise InputError(
-            f"{os.fspath(path_or_id)} is a file, expected the folder that holds the model's files"
-        )
+        expected = "the folder that holds the model's files"
+        raise InputError(mismatch(shown(os.fspath(path_or_id), 200), "a file", expected))
     if not isinstance(path_or_id, str):
         raise HubError(f"no such folder: {shown(os.fspath(path_or_id), 200)}")
     _check_repo_id(path_or_id)
-    repository = _Repository(path_or_id, revision, token, cache_dir, local_files_only=local_files_only)
-    return repository.fetch_set(files)
+    return _Repository(path_or_id, options).fetch_set(files)
 
 
 def download(
     repo_id: str,
+    options: HubOptions = DEFAULT_OPTIONS,
     *,
     local_dir: str | os.PathLike[str] | None = None,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Fetch configuration, tokenizer and the best weights of a repository; the folder they are in.
+    """Fetch a repository's configuration, tokenizer and best weights. Returns the folder that holds them.
 
-    That is the cache's folder, or `local_dir` with the files directly in it (beside the client's own
-    `.cache`). Raises as `resolve` does.
+    That is the cache's folder for the commit, or `local_dir`: the files are then directly in it, beside the
+    client's own folder `.cache`. Raises as `resolve` does.
     """
-    _check_options(revision, token, cache_dir, False)
+    options.check()
     if not isinstance(repo_id, str):
-        raise InputError(f"repo_id is {shown(repo_id)}, expected a repository name of the form org/name")
+        raise InputError(mismatch("repo_id", shown(repo_id), "a repository name of the form org/name"))
     if local_dir is not None and (not isinstance(local_dir, (str, os.PathLike)) or os.path.isfile(local_dir)):
-        raise InputError(f"local_dir is {shown(local_dir)}, expected a folder or the path of a new one")
+        raise InputError(mismatch("local_dir", shown(local_dir), "a folder or the path of a new one"))
     if os.path.isdir(repo_id):
-        raise InputError(f"{shown(repo_id, 200)}: a folder on this machine, expected a Hub repository's name")
+        found, expected = "a folder on this machine", "the name of a Hub repository"
+        raise InputError(mismatch(shown(repo_id, 200), found, expected))
     _check_repo_id(repo_id)
-    repository = _Repository(repo_id, revision, token, cache_dir, local_dir=local_dir)
+    repository = _Repository(repo_id, options, local_dir)
     for files in (CONFIG, TOKENIZER, WEIGHTS):
         folder = repository.fetch_set(files)
     return folder
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The one JSON object in the file `path`.
+def cache_facts(options: HubOptions) -> dict[str, Any]:
+    """The cache's folder, the endpoint and the source of the token, and what decided each of them.
 
-    Raises ModelFileError naming the file: missing, not a regular file, or refused by json_object.py.
-    """
-    if not os.path.isfile(path):  # also keeps open() from waiting on a FIFO
-        found = "is not a regular file" if os.path.exists(path) else "no such file"
-        raise ModelFileError(f"{path}: {found}, expected a JSON file")
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_JSON_BYTES + 1)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return parse_object(data, path)
-
-
-def cache_facts(
-    cache_dir: str | os.PathLike[str] | None, token: str | bool | None, *, local_files_only: bool
-) -> dict[str, Any]:
-    """Where the Hub's files are kept, where they come from, and what decided that.
-
-    Of the token only where it is from. The client's own `get_token` may ask the network; this does not.
+    The token itself is no part of the result. This does not use the network; the client's own `get_token`
+    may.
     """
     from huggingface_hub import constants
 
-    cache = Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir)
+    cache = Path(constants.HF_HUB_CACHE if options.cache_dir is None else options.cache_dir)
     chosen_by = "cache_dir"
-    if cache_dir is None:  # in the order in which the client looks
+    if options.cache_dir is None:  # in the order in which the client looks
         names = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
         chosen_by = next((name for name in names if name in os.environ), "default")
     return {
@@ -153,8 +170,8 @@ def cache_facts(
         "chosen_by": chosen_by,
         "exists": cache.is_dir(),
         "endpoint": without_credentials(constants.ENDPOINT),
-        "offline": bool(constants.HF_HUB_OFFLINE or local_files_only),
-        "token": _token_source(token),
+        "offline": bool(constants.HF_HUB_OFFLINE or options.local_files_only),
+        "token": _token_source(options.token),
     }
 
 
@@ -167,7 +184,7 @@ def _token_source(token: str | bool | None) -> str | None:
         return "argument"
     if token is None and constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
         return None
-    # As the client looks: the first variable that is not empty counts, even if it holds but blanks.
+    # The client takes the first variable that is not empty, even if it holds only blanks.
     name = next((name for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(name)), None)
     if name is not None and os.environ[name].strip():
         return name
@@ -178,37 +195,33 @@ def _token_source(token: str | bool | None) -> str | None:
 
 
 def without_credentials(text: str) -> str:
-    """`text` with the name and password left out of a URL in it."""
+    """`text` without the user name and password of each URL in it."""
     return re.sub(r"(?<=://)[^/\s]*@", "…@", text)
 
 
 class _Repository:
-    """One repository at one revision, pinned to the commit of the first file that it answers for."""
+    """One repository at one revision. The first file found fixes the commit for all later files."""
 
     def __init__(
-        self,
-        repo_id: str,
-        revision: str | None,
-        token: str | bool | None,
-        cache_dir: str | os.PathLike[str] | None,
-        *,
-        local_files_only: bool = False,
-        local_dir: str | os.PathLike[str] | None = None,
+        self, repo_id: str, options: HubOptions, local_dir: str | os.PathLike[str] | None = None
     ) -> None:
         self.repo_id = repo_id
-        self.revision = revision
-        self.token = token
-        self.cache_dir = None if cache_dir is None else Path(cache_dir)
-        self.local_files_only = local_files_only
+        self.revision, self.token = options.revision, options.token
+        self.cache_dir = None if options.cache_dir is None else Path(options.cache_dir)
+        self.local_files_only = options.local_files_only
         self.local_dir = None if local_dir is None else Path(local_dir)
-        # A full hash needs no answer from the Hub.
-        self.commit = revision if revision and re.fullmatch(r"[0-9a-f]{40}", revision) else None
-        # Files of which neither the Hub nor the cache could say whether they exist, and why not.
+        # A revision that is a full hash is the commit itself: no need to ask the Hub.
+        is_commit = self.revision and re.fullmatch(r"[0-9a-f]{40}", self.revision)
+        self.commit = self.revision if is_commit else None
+        # Files that are not in the cache while the Hub cannot be asked, and the reason why it cannot.
         self.unknown: list[str] = []
         self.unknown_because = "local_files_only (--offline) allows no download"
 
     def fetch_set(self, files: FileSet) -> Path:
-        """Fetch what exists of `files`; the folder. Raises HubError where no choice exists."""
+        """Fetch those files of `files` that exist. Returns their folder.
+
+        Raises HubError if no file of any choice exists.
+        """
         self.unknown.clear()
         found = [path for name in files.extras if (path := self.fetch(name)) is not None]
         for choice in files.choices:
@@ -225,15 +238,15 @@ class _Repository:
         if not found:
             raise HubError(f"{self.repo_id}: the repository has no {files.what}, looked for {looked_for}")
         for path in found:
-            if path.name.endswith(".index.json"):
+            if path.name.endswith(INDEX_SUFFIX):
                 self._fetch_shards(path)
         if self.unknown:
             names = ", ".join(self.unknown)
-            logger.info("%s: taken as absent, not being in the cache: %s", self.repo_id, names)
+            logger.info("%s: not in the cache, treated as absent: %s", self.repo_id, names)
         return found[0].parent
 
     def fetch(self, name: str) -> Path | None:
-        """The local path of the file `name`, or None where the repository is without it, or unknown."""
+        """The local path of the file `name`; None if the repository lacks it, or if that is unknown."""
         import huggingface_hub
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -267,7 +280,7 @@ class _Repository:
         except LocalEntryNotFoundError as error:  # before its base class, which means a 404
             if not self.local_files_only:
                 self.unknown_because = self._explain(error.__cause__ or error, name)
-                self.local_files_only = True  # the client has retried for long enough
+                self.local_files_only = True  # the client has already retried
             self.unknown.append(name)
             return None
         except EntryNotFoundError as error:
@@ -275,26 +288,17 @@ class _Repository:
             if response is not None:
                 self.commit = self.commit or response.headers.get("X-Repo-Commit")
             return None
-        except Exception as error:  # whatever its transport raises: that depends on the client's version
+        except Exception as error:  # the exceptions of the transport depend on the client's version
             raise HubError(f"{self.repo_id}: {self._explain(error, name)}") from error
         if self.local_dir is None:
             self.commit = self.commit or path.parent.name  # snapshots/<commit>/<name>
         return path
 
     def _fetch_shards(self, index: Path) -> None:
-        weight_map = read_json_object(index).get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise ModelFileError(
-                f"{index}: weight_map is {shown(weight_map)}, expected tensor and file names"
-            )
-        suffix = Path(index.name.removesuffix(".index.json")).suffix
-        for name in dict.fromkeys(map(str, weight_map.values())):
-            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or not name.endswith(suffix):
-                raise ModelFileError(
-                    f"{index}: a shard is called {shown(name)}, expected a plain *{suffix} name"
-                )
+        suffix = Path(index.name.removesuffix(INDEX_SUFFIX)).suffix
+        for name in dict.fromkeys(parse_shard_index(read_file(index), index, suffix).values()):
             if self.fetch(name) is None:
-                reason = "the repository is without it"
+                reason = "the repository lacks it"
                 if name in self.unknown:
                     reason = f"it is not in the cache ({self._cache()}) and {self.unknown_because}"
                 raise HubError(f"{self.repo_id}: {index.name} names {shown(name)}, but {reason}")
@@ -309,9 +313,10 @@ class _Repository:
             raise HubError(f"{self.repo_id}: {self._explain(error, 'its file list')}") from error
 
     def _check_digest(self, path: Path) -> None:
-        """Compare a file just fetched with the SHA-256 that the Hub has for it; the client checks sizes only.
+        """Compare the SHA-256 of a downloaded file with the Hub's, because the client compares only sizes.
 
-        The Hub has one for its large files (weights, sentencepiece), as their ETag.
+        The Hub gives the SHA-256 of its large files (weights, sentencepiece models) as their ETag. Raises
+        HubError, after deleting the file, if they differ.
         """
         import hashlib
 
@@ -325,7 +330,7 @@ class _Repository:
             blob = path.parent / os.readlink(path)
             etag = blob.name
         else:
-            return  # a file system without links: the cache does not keep the ETag
+            return  # on a file system without links the cache does not keep the ETag
         if not re.fullmatch(r"[0-9a-f]{64}", etag):
             return
         digest = hashlib.sha256()
@@ -335,10 +340,8 @@ class _Repository:
         if digest.hexdigest() != etag:
             path.unlink()
             blob.unlink(missing_ok=True)
-            raise HubError(
-                f"{self.repo_id}: {path.name} arrived damaged and was deleted, try again "
-                f"(SHA-256 {digest.hexdigest()}, expected {etag})"
-            )
+            damaged = mismatch(f"{path.name}: SHA-256", digest.hexdigest(), etag)
+            raise HubError(f"{self.repo_id}: {damaged}: the damaged file was deleted, try again")
 
     def _cache(self) -> str:
         from huggingface_hub import constants
@@ -346,7 +349,7 @@ class _Repository:
         return os.fspath(self.local_dir or self.cache_dir or constants.HF_HUB_CACHE)
 
     def _explain(self, error: BaseException, name: str) -> str:
-        """What went wrong with the file `name` and what to do, for the end of a message."""
+        """The end of an error message: what went wrong with the file `name`, and what to do."""
         from huggingface_hub import constants, errors, get_token
 
         endpoint = without_credentials(constants.ENDPOINT)
@@ -369,40 +372,19 @@ class _Repository:
             return f"{endpoint} answered {status} for {name}"
         if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in _DISK_ERRORS:
             where = f"{name} cannot be written in {self._cache()} ({error.strerror})"
-            return f"{where}; make room there, or pass cache_dir= or set HF_HOME"
+            return f"{where}; free space there, or pass cache_dir= or set HF_HOME"
         detail = without_credentials(" ".join(str(error).split()))
-        if token:  # some errors of HTTP libraries quote the headers
+        if token:  # some errors of HTTP libraries quote the request's headers
             detail = detail.replace(token, "…")
-        return f"{name} could not be had from {endpoint} ({type(error).__name__}: {shown(detail, 200)})"
-
-
-def _check_options(
-    revision: str | None,
-    token: str | bool | None,
-    cache_dir: str | os.PathLike[str] | None,
-    local_files_only: bool,
-) -> None:
-    if revision is not None:
-        # What git refuses in a name; the client makes paths of it.
-        named = isinstance(revision, str) and re.fullmatch(r"(?!/)[^\x00-\x20~^:?*\[\\\x7f]+", revision)
-        if not named or ".." in revision:
-            raise InputError(f"revision is {shown(revision)}, expected a branch, tag or commit")
-    # The token itself is never shown.
-    if not (token is None or isinstance(token, bool)) and not (
-        isinstance(token, str) and re.fullmatch(r"[!-~]+", token)
-    ):
-        raise InputError(f"token is a {type(token).__name__} of no possible token, expected text like hf_…")
-    if cache_dir is not None and not isinstance(cache_dir, (str, os.PathLike)):
-        raise InputError(f"cache_dir is {shown(cache_dir)}, expected a folder")
-    if not isinstance(local_files_only, bool):
-        raise InputError(f"local_files_only is {shown(local_files_only)}, expected True or False")
+        return f"{name} could not be fetched from {endpoint} ({type(error).__name__}: {shown(detail, 200)})"
 
 
 def _check_repo_id(repo_id: str) -> None:
     problem = f"no such folder, and not a repository name of the form org/name: {shown(repo_id, 200)}"
     if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?", repo_id):
-        raise HubError(problem)  # without the price of importing the client
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
+        raise HubError(problem)  # importing the client takes long, and is not needed for this
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not in its __all__
 
     try:
         validate_repo_id(repo_id)

@@ -1,51 +1,54 @@
-"""JSON objects from untrusted files: strict, and refused before they can cost much memory or time."""
+"""JSON objects from untrusted files: parsed strictly, and refused before they cost much memory or time."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections import Counter
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import ModelFileError, RobertaCError, shown
+from ..errors import ModelFileError, RobertaCError, mismatch, shown
 
 MAX_JSON_BYTES = 8 << 20
-# json recurses in C, and how deep it may go depends on the interpreter's settings: it can crash.
+# The json module recurses in C. The depth that it survives depends on the interpreter's settings: beyond it,
+# the process crashes.
 MAX_DEPTH = 100
 _MAX_MEMORY = 40 << 20
-# Upper estimates of what CPython spends while parsing, measured with tracemalloc.
+# Upper estimates of the memory that CPython needs while parsing, in bytes, measured with tracemalloc.
 _BYTES_PER_BRACKET = 200
 _BYTES_PER_COMMA = 200
 _MAX_DIGITS = 32
 _NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
-# What a byte may be: part of a number, what stands before one, neither.
+# Each byte value as "n" (may be part of a number), "b" (may stand before a number) or "-" (neither).
 _BYTE_KINDS = bytes(
     b"nb-"[0 if byte in b"0123456789+-.eE" else 1 if byte in b" \t\r\n:,[" else 2] for byte in range(256)
 )
 
 
 def _marks(data: bytes) -> bytes:
-    """The brackets and quotes of `data`, without quotes that are escaped."""
+    """The brackets and quotes of `data`, in order, without escaped quotes."""
     return data.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NO_MARKS)
 
 
 def _bare_brackets(marks: bytes) -> bytes:
-    """The brackets outside strings."""
-    # Whether quotes before a bracket are even or odd survives leaving out two. A regular expression over the
-    # text itself takes 8 ms for a vocabulary, this 1 (AMD Zen 5 server core, 2026-11-22).
+    """The brackets outside strings, from the result of `_marks`."""
+    # A bracket is outside strings if the number of quotes before it is even. Removing pairs of quotes keeps
+    # that property. For a vocabulary this takes 1 ms, a regular expression over the complete text 8 ms (AMD
+    # Zen 5 server core, 2026-11-22).
     return re.sub(rb'"[^"]*"', b"", marks.replace(b'""', b"")).replace(b'"', b"")
 
 
 def _depth(brackets: bytes) -> int:
-    """How deep they nest."""
+    """The deepest nesting of `brackets`."""
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def _holds_long_number(data: bytes) -> bool:
-    """Whether a number may have more than _MAX_DIGITS digits; what stands in a string can look like one."""
+    """Whether a number may have more than _MAX_DIGITS digits. Digits inside strings count too."""
     kinds = data.translate(_BYTE_KINDS)
     long_one = b"n" * (_MAX_DIGITS + 1)
     return kinds.startswith(long_one) or b"b" + long_one in kinds
@@ -58,31 +61,32 @@ def parse_object(
     max_bytes: int = MAX_JSON_BYTES,
     max_memory: int | None = _MAX_MEMORY,
 ) -> dict[str, Any]:
-    """`data` as a JSON object. Raises `error_class`, naming `place`, for anything else.
+    """Parse `data` as a JSON object. Raises `error_class`, beginning with `place`, for anything else.
 
-    Refused too: duplicate keys, NaN and infinities, numbers beyond 32 digits, deep nesting, and text from
-    which the parser would build more than about `max_memory` bytes of objects (None: no such limit).
+    It also refuses duplicate keys, NaN and infinities, numbers of more than 32 digits, deep nesting, and text
+    from which the parser would build more than about `max_memory` bytes of objects (None: no such limit).
     """
 
-    def fail(problem: str) -> NoReturn:
-        raise error_class(f"{place}: {problem}")
+    def fail(found: str, expected: str) -> NoReturn:
+        raise error_class(mismatch(place, found, expected))
 
     if len(data) > max_bytes:
-        fail(f"more than {max_bytes} bytes, expected a smaller JSON file")
+        fail(f"more than {max_bytes} bytes", "a smaller JSON file")
     if not data.strip():
-        fail("the file is empty, expected a JSON object")
-    # The text, and once more the strings in it; one wide character widens all of a string.
+        fail("an empty file", "a JSON object")
+    # Memory for the decoded text and for the strings in it. One character outside ASCII makes CPython spend
+    # up to four bytes on every character of a string.
     text_bytes = 2 * len(data) * (1 if data.isascii() else 4)
     brackets = data.count(b"{") + data.count(b"[")
     estimate = text_bytes + brackets * _BYTES_PER_BRACKET + data.count(b",") * _BYTES_PER_COMMA
     if max_memory is not None and estimate > max_memory:
-        fail(f"holds more values than {max_memory} bytes of memory are enough for")
+        fail(f"values that need more than {max_memory} bytes of memory", "fewer values")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
             counts = Counter(key for key, _ in pairs)
-            fail(f"the key {shown(counts.most_common(1)[0][0])} appears twice, expected once")
+            fail(f"the key {shown(counts.most_common(1)[0][0])} twice", "each key once")
         return result
 
     def integer(digits: str) -> int:
@@ -96,31 +100,53 @@ def parse_object(
 
     def bounded(digits: str) -> str:
         if len(digits) > _MAX_DIGITS:
-            fail(f"a number of {len(digits)} digits, expected one that fits 64 bits")
+            fail(f"a number of {len(digits)} digits", "one that fits 64 bits")
         return digits
 
     def constant(name: str) -> NoReturn:
-        fail(f"holds the number {shown(name)}, expected a finite one")
+        fail(f"the number {shown(name)}", "a finite one")
 
     marks = _marks(data)
     bare = _bare_brackets(marks)
     if len(bare) > MAX_DEPTH and _depth(bare) > MAX_DEPTH:
-        fail(f"nested deeper than {MAX_DEPTH} levels, expected a flat JSON object")
+        fail(f"more than {MAX_DEPTH} levels of nesting", "a flat JSON object")
     hooks: dict[str, Any] = {"parse_float": real, "parse_constant": constant}
-    # Hooks only where they may be needed: a vocabulary's 50,000 calls of `integer`, and as many pairs for
-    # `unique`, each make loading a tokenizer 10 % slower (AMD Zen 5 server core, 2026-11-22).
+    # Hooks are set only if the text may need them. For a vocabulary of 50,000 entries, `integer` and `unique`
+    # each make loading a tokenizer 10 % slower (AMD Zen 5 server core, 2026-11-22).
     if _holds_long_number(data):
         hooks["parse_int"] = integer
     try:
         text = data.decode("utf-8")
         value = json.loads(text, **hooks) if bare == b"{}" else None
         if value is None or len(value) + list(map(type, value.values())).count(str) != marks.count(b'"') // 2:
-            value = json.loads(text, object_pairs_hook=unique, **hooks)  # not flat, or a key is there twice
+            value = json.loads(text, object_pairs_hook=unique, **hooks)  # nested, or a key may be there twice
     except UnicodeDecodeError as error:
-        fail(f"byte {error.start} is not UTF-8, expected UTF-8 JSON")
+        fail(f"text whose byte {error.start} is not UTF-8", "UTF-8 JSON")
     except json.JSONDecodeError as error:
         start = shown(data[:30].decode("utf-8", "replace"))
-        fail(f"not JSON at line {error.lineno} column {error.colno}; it starts with {start}")
+        fail(
+            f"text not JSON at line {error.lineno} column {error.colno}, beginning with {start}", "an object"
+        )
     if not isinstance(value, dict):
-        fail(f"holds a JSON {type(value).__name__}, expected an object")
+        fail(f"a JSON {type(value).__name__}", "an object")
     return value
+
+
+def read_file(path: Path) -> bytes:
+    """The first MAX_JSON_BYTES + 1 bytes of a JSON file: `parse_object` refuses a longer one.
+
+    Raises ModelFileError if the file is missing, not a regular file, or cannot be read.
+    """
+    if not os.path.isfile(path):  # opening a FIFO would wait for a writer
+        found = "something that is not a regular file" if os.path.exists(path) else "no such file"
+        raise ModelFileError(mismatch(path, found, "a JSON file"))
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in the file `path`. Raises ModelFileError as `read_file` and `parse_object` do."""
+    return parse_object(read_file(path), path)

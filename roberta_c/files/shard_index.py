@@ -1,56 +1,45 @@
-"""`*.index.json`: which shard file holds which tensor of a checkpoint too large for one file."""
+"""The shard index (`*.index.json`) of a checkpoint in several files: which file (shard) has which tensor."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from ..errors import ModelFileError, shown
+from ..errors import ModelFileError, mismatch, shown
 from .json_object import parse_object
-from .tensor_names import MAX_TENSORS, name_problem
+from .tensor_names import check_tensor_count, check_tensor_name
 
-_MAX_FILE_NAME = 255
+# A name that stays in its folder on every system. It cannot be hidden, absolute, or look like an option.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 
 
-def parse_shard_index(content: bytes, path: Path) -> dict[str, str]:
-    """Tensor name to shard file name, in the index's order. Only `weight_map` counts.
+def parse_shard_index(content: bytes, path: Path, suffix: str = "") -> dict[str, str]:
+    """Tensor name → shard file name, in the order of the index. Only the key `weight_map` is read.
 
-    Raises ModelFileError for a malformed index, or a shard name that is not a plain name of a file in the
-    index's own folder.
+    suffix: the ending that every shard's name must have. A download checks it, because it fetches these
+    files; reading local shards does not, because a file's first bytes tell its format.
+
+    Raises ModelFileError for a malformed index, for a bad tensor name, and for a shard that is not a plain
+    file name in the folder of the index.
     """
-    index = parse_object(content, f"{path}: index")
-    weight_map = index.get("weight_map")
+    place = f"{path}: shard index"
+    weight_map = parse_object(content, place).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise ModelFileError(
-            f"{path}: is JSON but no shard index: weight_map is {_kind(weight_map)}, "
-            "expected an object of tensor names and file names"
-        )
-    if len(weight_map) > MAX_TENSORS:
-        raise ModelFileError(f"{path}: lists {len(weight_map)} tensors, expected at most {MAX_TENSORS}")
+        expected = "an object of tensor names and file names"
+        raise ModelFileError(mismatch(f"{place}: weight_map", _found(weight_map), expected))
+    check_tensor_count(len(weight_map), place)
     for name, shard in weight_map.items():
-        problem = name_problem(name)
-        if problem is not None:
-            raise ModelFileError(f"{path}: {problem}")
-        if not _is_plain_name(shard):
-            found = shown(shard) if isinstance(shard, str) else _kind(shard)
-            raise ModelFileError(
-                f"{path}: tensor {shown(name)} is in shard {found}, "
-                "expected the plain name of a file in the same folder"
-            )
+        check_tensor_name(name, place)
+        if not isinstance(shard, str) or not _PLAIN_NAME.fullmatch(shard) or not shard.endswith(suffix):
+            ending = f" that ends in {suffix}" if suffix else ""
+            expected = f"a plain file name{ending}, of letters, digits and . _ - only"
+            raise ModelFileError(mismatch(f"{place}: shard of tensor {shown(name)}", _found(shard), expected))
     return weight_map
 
 
-def _is_plain_name(name: object) -> bool:
-    return (
-        isinstance(name, str)
-        and name.isprintable()
-        and 0 < len(name) <= _MAX_FILE_NAME
-        and name not in (".", "..")
-        and not any(character in name for character in "/\\:")
-        and Path(name).name == name
-    )
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, dict):
-        return "empty"
-    return "missing" if value is None else f"a JSON {type(value).__name__}"
+def _found(value: object) -> str:
+    if isinstance(value, str):
+        return shown(value)
+    if value == {}:
+        return "an empty object"
+    return "nothing" if value is None else f"a JSON {type(value).__name__}"

@@ -1,19 +1,25 @@
-"""What tensors may be called in weight files and their indexes, and how many there may be."""
+"""Limits on the number and the names of tensors, in weight files and in shard indexes."""
 
 from __future__ import annotations
 
-from ..errors import shown
+from ..errors import ModelFileError, mismatch, shown
 
-MAX_TENSORS = 20_000  # in one checkpoint; 24-layer models have about 400
+MAX_TENSORS = 20_000  # in one checkpoint; models of 24 layers have about 400
 MAX_NAME_LENGTH = 1000
 
 
-def name_problem(name: object) -> str | None:
-    """What is wrong with a tensor's name (it will be shown on terminals), or None."""
+def check_tensor_count(count: int, place: object) -> None:
+    """Raise ModelFileError, beginning with `place`, if a file lists more than MAX_TENSORS tensors."""
+    if count > MAX_TENSORS:
+        raise ModelFileError(mismatch(place, f"{count} tensors", f"at most {MAX_TENSORS}"))
+
+
+def check_tensor_name(name: object, place: object) -> None:
+    """Raise ModelFileError, beginning with `place`, for a name that is long or unsafe to print."""
+    place = f"{place}: tensor name"
     if type(name) is not str:
-        return f"has a tensor name that is {type(name).__name__}, expected str"
+        raise ModelFileError(mismatch(place, type(name).__name__, "str"))
     if len(name) > MAX_NAME_LENGTH:
-        return f"has a tensor name of {len(name)} characters, expected at most {MAX_NAME_LENGTH}"
-    if not name.isprintable():
-        return f"has the tensor name {shown(name)}, expected printable characters only"
-    return None
+        raise ModelFileError(mismatch(place, f"{len(name)} characters", f"at most {MAX_NAME_LENGTH}"))
+    if not name.isprintable():  # control characters could change a terminal's state
+        raise ModelFileError(mismatch(place, shown(name), "printable characters only"))

@@ -1,1 +1,1 @@
-"""The machine this runs on: its CPUs, memory and control groups, and how many threads to use."""
+"""Facts about the machine (CPUs, memory, control groups), and the number of threads to use on it."""

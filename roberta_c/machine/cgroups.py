@@ -1,7 +1,8 @@
-"""What Linux control groups (v1 and v2) grant this process: CPU time and memory.
+"""The limits of CPU time and memory that Linux control groups (v1 and v2) set for this process.
 
-A group's limit binds all groups below it, so the least on the way from this process's group to the root
-counts. In a container its own group is usually mounted as the root, whatever /proc/self/cgroup calls it.
+A group's limit applies to all groups below it, so the effective limit is the smallest one between this
+process's group and the root. In a container, the container's own group is usually mounted as the root, even
+if /proc/self/cgroup gives another path.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from pathlib import Path
 ROOT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 
-_NO_V1_LIMIT = 1 << 60  # of memory, v1 has no word for "none", but a number near 2**63
+_NO_V1_LIMIT = 1 << 60  # without a memory limit, v1 gives a number near 2**63
 
 
 def cgroup_quota(root: Path = ROOT, membership: Path = MEMBERSHIP) -> float | None:
-    """CPUs' worth of time granted, or None without a limit."""
+    """The limit of CPU time as a number of CPUs (quota / period), or None without a limit."""
     quotas = []
     for folder in _groups("cpu", root, membership):
         words = _read(folder / "cpu.max").split() or [
@@ -33,7 +34,7 @@ def cgroup_quota(root: Path = ROOT, membership: Path = MEMBERSHIP) -> float | No
 
 
 def cgroup_memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int | None:
-    """Bytes of memory granted, or None without a limit."""
+    """The limit of memory in bytes, or None without a limit."""
     limits = []
     for folder in _groups("memory", root, membership):
         text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
@@ -43,7 +44,7 @@ def cgroup_memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int
 
 
 def _groups(controller: str, root: Path, membership: Path) -> Iterator[Path]:
-    """The folders of this process's groups for a controller and of those above them, in v2 and v1."""
+    """The folders of this process's groups for a controller and of all groups above them, in v2 and v1."""
     yield root
     yield root / controller
     for line in _read(membership).splitlines():  # "hierarchy:controllers:group"; v2 has no controllers
@@ -51,14 +52,14 @@ def _groups(controller: str, root: Path, membership: Path) -> Iterator[Path]:
         controllers, _, group = rest.partition(":")
         names = [name for name in group.split("/") if name]
         if ".." in names or (controllers and controller not in controllers.split(",")):
-            continue  # a group outside of what is mounted here, or one for other controllers
+            continue  # the group is outside of the mounted tree, or belongs to other controllers
         mounted = root / controller if controllers else root
         for depth in range(1, len(names) + 1):
             yield mounted.joinpath(*names[:depth])
 
 
 def _read(path: Path) -> str:
-    """The file's text; empty where there is no such file."""
+    """The file's text; empty if it cannot be read."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:

@@ -1,7 +1,4 @@
-"""What can be told of the machine: its CPU, memory, installed versions, environment variables.
-
-No token is ever part of a fact.
-"""
+"""Facts about the machine: its CPU, memory, installed versions and environment variables. Never a token."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from .cgroups import cgroup_memory_limit
 
 PACKAGES = ("numpy", "tokenizers", "huggingface_hub", "safetensors", "click")
 
-# Variables by which this package, OpenMP or the Hub's client are told what to do.
+# Environment variables that this package, OpenMP and the Hub's client read.
 _VARIABLES = re.compile(
     r"(ROBERTA_C|OMP|GOMP|KMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOME|TRANSFORMERS_OFFLINE"
 )
@@ -25,7 +22,7 @@ _SECRETS = re.compile(r".*(TOKEN|SECRET|KEY|PASSWORD|CREDENTIAL)(?!_PATH$).*")
 
 
 def cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
-    """The CPU's name as the system knows it, or its architecture where it has none."""
+    """The CPU's name from the system, or its architecture if the system gives no name."""
     try:
         text = path.read_text(errors="replace")
     except OSError:  # not Linux
@@ -35,7 +32,7 @@ def cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def memory_facts(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> dict[str, int | None]:
-    """Bytes of memory: the machine's, what is available of it, the container's limit, this process's peak."""
+    """Memory in bytes: total and available on the machine, the container's limit, this process's peak."""
     total = _kilobytes(proc / "meminfo", "MemTotal")
     if total is None and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -48,7 +45,7 @@ def memory_facts(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgrou
 
 
 def _kilobytes(path: Path, name: str) -> int | None:
-    """The bytes that a line "name: 123 kB" of the file tells."""
+    """The value of the line "name: 123 kB" of the file, in bytes."""
     try:
         found = re.search(rf"^{name}:\s*(\d+) kB$", path.read_text(errors="replace"), re.MULTILINE)
     except OSError:
@@ -57,9 +54,9 @@ def _kilobytes(path: Path, name: str) -> int | None:
 
 
 def peak_bytes(proc: Path = Path("/proc")) -> int | None:
-    """The most memory that this process has had so far.
+    """The peak of this process's memory so far, in bytes.
 
-    On Linux getrusage would do for a fallback only: it counts what the parent had before it started us.
+    On Linux getrusage is only a fallback: its peak includes the parent's, from before this process started.
     """
     peak = _kilobytes(proc / "self/status", "VmHWM")
     if peak is not None:
@@ -86,7 +83,7 @@ def package_versions(packages: Iterable[str]) -> dict[str, str | None]:
 
 
 def version_facts() -> dict[str, str | None]:
-    """Versions of this package, of what it stands on and of the system; None for a missing package."""
+    """Versions of this package, of its dependencies and of the system; None for a missing package."""
     return {
         "roberta_c": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
@@ -97,7 +94,7 @@ def version_facts() -> dict[str, str | None]:
 
 
 def environment_facts(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables that matter here and are set, by name; of secrets no more than that."""
+    """Name → value of the variables in _VARIABLES that are set. The values of secrets are not shown."""
     return {
         name: "set, not shown" if _SECRETS.fullmatch(name) else hub.without_credentials(environment[name])
         for name in sorted(environment)

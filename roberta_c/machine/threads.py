@@ -1,7 +1,7 @@
-"""How many threads a model uses when its caller does not say: what this process may really run on.
+"""The number of threads of a model whose caller gives none: the number of CPUs this process may really use.
 
-A container with one CPU's quota on a 64-CPU host reports 64 CPUs; opening 64 threads there costs two
-orders of magnitude. So the answer is the least of the affinity mask, the cgroup quota and OMP_NUM_THREADS.
+A container with a quota of one CPU on a host of 64 CPUs reports 64 CPUs; 64 threads would be two orders of
+magnitude slower there. So the number is the minimum of CPU affinity, cgroup quota and OMP_NUM_THREADS.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
 from .cgroups import cgroup_quota
 
 MAX_THREADS = 1024
 
-# Below this many multiply-adds work stays on one thread: a second one saves a few microseconds on an idle
-# machine, and costs a time slice where another process has its core. Just above it, a base-size head's
-# product for one text takes 57 microseconds on two threads and 69 on one (weights in memory; in the caches 18
-# and 34), the embedding of 64 tokens 80 and 131 (two cores of an AMD Zen 5 server, 2026-11-22; more threads
-# have not been tried).
+# Work of fewer multiply-adds than this runs on one thread: a second thread saves a few microseconds on an
+# idle machine, but costs a time slice if another process uses its core. Just above this limit, the matrix
+# product of a base-size head for one text takes 57 µs on two threads and 69 µs on one (weights in memory; in
+# the caches 18 and 34 µs), the embedding of 64 tokens 80 and 131 µs (two cores of an AMD Zen 5 server,
+# 2026-11-22; not measured with more threads).
 SERIAL_WORK = 1 << 19
 
 
 @dataclass(frozen=True)
 class ThreadLimits:
-    """What bounds the threads of a process that was not told their number; None: no such limit."""
+    """The limits on the default number of threads; None: no such limit."""
 
     affinity: int
     cgroup_quota: float | None
     omp_num_threads: int | None
 
     def least(self) -> tuple[int, str]:
-        """The least limit and its name."""
+        """The smallest limit and its name."""
         limits = [(self.affinity, "CPU affinity")]
         if self.cgroup_quota is not None:
             limits.append((max(1, math.ceil(self.cgroup_quota)), "cgroup quota"))
         if self.omp_num_threads is not None:
             limits.append((self.omp_num_threads, "OMP_NUM_THREADS"))
-        return min([*limits, (MAX_THREADS, "the most this package takes")], key=operator.itemgetter(0))
+        return min([*limits, (MAX_THREADS, "this package's limit")], key=operator.itemgetter(0))
 
 
 def thread_limits(environment: Mapping[str, str] = os.environ) -> ThreadLimits:
-    """This process's limits. A bad OMP_NUM_THREADS is ignored, as by OpenMP itself: it was not set for us."""
+    """This process's limits. A malformed OMP_NUM_THREADS is ignored, as OpenMP itself ignores it."""
     openmp = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     count = None
     if openmp.isascii() and openmp.isdigit() and openmp.strip("0"):
@@ -55,10 +55,10 @@ def thread_limits(environment: Mapping[str, str] = os.environ) -> ThreadLimits:
 def chosen_num_threads(
     num_threads: int | None = None, environment: Mapping[str, str] = os.environ
 ) -> tuple[int, str]:
-    """How many threads a model gets, and what decided: the first of `num_threads`, ROBERTA_C_NUM_THREADS and
-    the least of `thread_limits`.
+    """The number of threads of a model, and the name of what decided it.
 
-    Raises InputError where `num_threads` or ROBERTA_C_NUM_THREADS is not a number of threads.
+    The first of these that is given decides: `num_threads`, ROBERTA_C_NUM_THREADS, the smallest of
+    `thread_limits`. Raises InputError if the first or second is not an integer from 1 to MAX_THREADS.
     """
     if num_threads is not None:
         return checked_num_threads(num_threads), "num_threads"
@@ -68,9 +68,7 @@ def chosen_num_threads(
     try:
         return checked_num_threads(int(wanted)), "ROBERTA_C_NUM_THREADS"
     except ValueError:
-        raise InputError(
-            f"ROBERTA_C_NUM_THREADS: found {shown(wanted)}, expected 1 to {MAX_THREADS}"
-        ) from None
+        raise InputError(mismatch("ROBERTA_C_NUM_THREADS", shown(wanted), f"1 to {MAX_THREADS}")) from None
 
 
 def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
@@ -79,25 +77,28 @@ def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def threads_for(multiply_adds: int, num_threads: int) -> int:
-    """How many of `num_threads` to open for work of this size; the result's bits are the same either way."""
+    """The number of threads to use for work of this size: `num_threads`, or 1 for small work.
+
+    The number of threads never changes the bits of a result.
+    """
     return 1 if multiply_adds < SERIAL_WORK else num_threads
 
 
 def checked_num_threads(num_threads: int) -> int:
-    """`num_threads` if it is a number of threads; else InputError."""
+    """`num_threads` as an int. Raises InputError unless it is an integer from 1 to MAX_THREADS."""
     try:
         number = None if isinstance(num_threads, bool) else operator.index(num_threads)
     except TypeError:
         number = None
     if number is None:
-        raise InputError(f"num_threads: found {shown(num_threads)}, expected an int or None")
+        raise InputError(mismatch("num_threads", shown(num_threads), "an int or None"))
     if not 1 <= number <= MAX_THREADS:
-        raise InputError(f"num_threads: found {number}, expected 1 to {MAX_THREADS}")
+        raise InputError(mismatch("num_threads", shown(number), f"1 to {MAX_THREADS}"))
     return number
 
 
 def affinity_count() -> int:
-    """CPUs that this process may be scheduled on."""
+    """The number of CPUs on which this process may be scheduled."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS

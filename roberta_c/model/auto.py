@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..config import RobertaConfig, config_from_pretrained
+from ..config import RobertaConfig, load_config
+from ..files.hub import HubOptions
 from .pretrained import PreTrainedModel
 from .roberta import (
     RobertaForSequenceClassification,
@@ -14,16 +15,26 @@ from .roberta import (
     XLMRobertaModel,
 )
 
-HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only")
-
 
 class AutoConfig:
     """`from_pretrained` gives a RobertaConfig or an XLMRobertaConfig."""
 
     @classmethod
-    def from_pretrained(cls, path_or_id: str | Path, **options: Any) -> RobertaConfig:
-        """The config of a folder or Hub repository. Raises ModelFileError, HubError, InputError."""
-        return config_from_pretrained(path_or_id, **options)
+    def from_pretrained(
+        cls,
+        path_or_id: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        **overrides: Any,
+    ) -> RobertaConfig:
+        """The config of a folder or Hub repository; `overrides` replace keys of config.json.
+
+        Raises ModelFileError, HubError, InputError.
+        """
+        return load_config(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), overrides)
 
 
 class _AutoModelClass:
@@ -32,13 +43,34 @@ class _AutoModelClass:
     classes: ClassVar[dict[str, type[PreTrainedModel]]]
 
     @classmethod
-    def from_pretrained(cls, path_or_id: str | Path, **options: Any) -> Any:
+    def from_pretrained(
+        cls,
+        path_or_id: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        **options: Any,
+    ) -> Any:
         """Loads the model; options as RobertaModel.from_pretrained's, errors likewise."""
-        config = options.pop("config", None)
+        hub_options = HubOptions(revision, token, cache_dir, local_files_only)
+        return cls.load(path_or_id, hub_options, **options)
+
+    @classmethod
+    def load(
+        cls,
+        path_or_id: str | Path,
+        hub_options: HubOptions,
+        /,
+        *,
+        config: RobertaConfig | None = None,
+        **options: Any,
+    ) -> Any:
+        """As `from_pretrained`, with the Hub's options in one object."""
         if config is None:
-            where = {name: options[name] for name in HUB_OPTIONS if name in options}
-            config = AutoConfig.from_pretrained(path_or_id, **where)
-        return cls.classes[config.model_type].from_pretrained(path_or_id, config=config, **options)
+            config = load_config(path_or_id, hub_options)
+        return cls.classes[config.model_type].load(path_or_id, hub_options, config=config, **options)
 
 
 class AutoModel(_AutoModelClass):

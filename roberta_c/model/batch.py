@@ -1,7 +1,7 @@
 """Ids → PackedBatch: the batch's real tokens end to end, without padding.
 
-Kernels see packed tokens only, so padding costs nothing and changes nothing. Results get it back if the caller
-gave padded arrays.
+Kernels see packed tokens only, so padding costs nothing and changes nothing. Results get it back if the
+caller gave padded arrays.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import position_limit
 from ..errors import InputError, mismatch, shown
 from .leaves import as_array, as_float32
 
@@ -87,8 +88,8 @@ class BatchLimits:
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of the longest sequence: position ids start at pad_token_id + 1."""
-        return self.max_position_embeddings - self.pad_token_id - 1
+        """Tokens of the longest sequence."""
+        return position_limit(self.max_position_embeddings, self.pad_token_id)
 
 
 def pack_batch(

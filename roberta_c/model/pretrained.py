@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..checkpoint import open_checkpoint
-from ..config import RobertaConfig
+from ..config import RobertaConfig, load_config
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..kernels import HAS_OPENMP, Kernels
@@ -78,6 +78,30 @@ class PreTrainedModel(Module):
         "int8". num_threads: None for what this process may use. isa: None for the best this CPU has. Other
         keywords replace fields of config.json. Raises ModelFileError, UnsafeFileError, HubError, InputError.
         """
+        return cls.load(
+            path_or_id,
+            hub.HubOptions(revision, token, cache_dir, local_files_only),
+            config=config,
+            dtype=dtype,
+            num_threads=num_threads,
+            isa=isa,
+            **config_overrides,
+        )
+
+    @classmethod
+    def load(
+        cls: type[Model],
+        path_or_id: str | Path,
+        hub_options: hub.HubOptions,
+        /,
+        *,
+        config: RobertaConfig | None = None,
+        dtype: str = "float32",
+        num_threads: int | None = None,
+        isa: str | None = None,
+        **config_overrides: Any,
+    ) -> Model:
+        """As `from_pretrained`, with the Hub's options in one object."""
         check_dtype(dtype)
         threads, _ = chosen_num_threads(num_threads)
         if threads > 1 and not HAS_OPENMP:
@@ -85,16 +109,10 @@ class PreTrainedModel(Module):
                 logger.warning("num_threads: found %d, but this build has no OpenMP: using 1", threads)
             threads = 1
         kernels = Kernels(isa)
-        where: dict[str, Any] = {
-            "revision": revision,
-            "token": token,
-            "cache_dir": cache_dir,
-            "local_files_only": local_files_only,
-        }
         if not isinstance(config, RobertaConfig | None):
             raise InputError(mismatch("config", shown(config), "a RobertaConfig or None"))
         if config is None:
-            config = cls.config_class.from_pretrained(path_or_id, **where)
+            config = load_config(path_or_id, hub_options, None, cls.config_class)
         config.validate()  # it may have been changed since it was read
         if config_overrides:
             config = config.with_overrides(str(path_or_id), config_overrides)
@@ -108,7 +126,7 @@ class PreTrainedModel(Module):
             )
         if config.output_attentions:
             logger.warning("%s: output_attentions is set and not supported: outputs come without", path_or_id)
-        checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, **where))
+        checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, hub_options))
         source = WeightSource(checkpoint, config, kernels, threads, dtype)
         model = cls(config, source)
         model.name_or_path = str(path_or_id)

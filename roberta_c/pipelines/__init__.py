@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, shown
+from ..files.hub import HubOptions
 
 if TYPE_CHECKING:
-    from .text_classification import TextClassificationPipeline
+    from .text_classification import ClassifyOptions, TextClassificationPipeline
 
 __all__ = ["TASKS", "pipeline"]
 
@@ -60,16 +61,27 @@ def pipeline(
     if not isinstance(device, (str, int, type(None))) or device not in CPU_NAMES:
         raise InputError(f"device: found {shown(device)}, expected 'cpu', -1 or None")
 
-    from .text_classification import ClassifyOptions, TextClassificationPipeline
+    from .text_classification import ClassifyOptions
 
     chosen = ClassifyOptions().changed(options)  # before the weights: a mistyped option need not wait
-    where: dict[str, Any] = {
-        "revision": revision,
-        "token": token,
-        "cache_dir": cache_dir,
-        "local_files_only": local_files_only,
-    }
+    hub_options = HubOptions(revision, token, cache_dir, local_files_only)
+    return load_pipeline(model, tokenizer, hub_options, chosen, dtype=dtype, num_threads=num_threads)
+
+
+def load_pipeline(
+    model: Any,
+    tokenizer: Any,
+    hub_options: HubOptions,
+    options: ClassifyOptions,
+    *,
+    dtype: str | None = None,
+    num_threads: int | None = None,
+) -> TextClassificationPipeline:
+    """What `pipeline` returns, from checked options. Raises as `pipeline` does."""
+    from .text_classification import TextClassificationPipeline
+
     if model is None:
+        revision = hub_options.revision
         if tokenizer is not None or revision is not None:
             given, value = ("tokenizer", tokenizer) if tokenizer is not None else ("revision", revision)
             raise InputError(f"{given}: found {shown(value)} without a model, expected a model too")
@@ -81,9 +93,9 @@ def pipeline(
         model = model if isinstance(model, str) else Path(model)
         from ..model.auto import AutoModelForSequenceClassification
 
-        tokenizer = _tokenizer(model if tokenizer is None else tokenizer, where)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            model, dtype=dtype or "float32", num_threads=num_threads, **where
+        tokenizer = _tokenizer(model if tokenizer is None else tokenizer, hub_options)
+        model = AutoModelForSequenceClassification.load(
+            model, hub_options, dtype=dtype or "float32", num_threads=num_threads
         )
     else:
         _check_loaded(model, dtype, num_threads)
@@ -92,17 +104,17 @@ def pipeline(
                 "tokenizer: found None, expected a folder, a Hub repository's name or a loaded tokenizer, "
                 "as the model is a loaded one"
             )
-        tokenizer = _tokenizer(tokenizer, where)
-    return TextClassificationPipeline(model, tokenizer, chosen)
+        tokenizer = _tokenizer(tokenizer, hub_options)
+    return TextClassificationPipeline(model, tokenizer, options)
 
 
-def _tokenizer(tokenizer: Any, where: dict[str, Any]) -> Any:
+def _tokenizer(tokenizer: Any, hub_options: HubOptions) -> Any:
     """The loaded tokenizer that `tokenizer` is or names."""
     if isinstance(tokenizer, (str, os.PathLike)):
         from ..tokenizer import AutoTokenizer
 
         path_or_id = tokenizer if isinstance(tokenizer, str) else Path(tokenizer)
-        return AutoTokenizer.from_pretrained(path_or_id, **where)
+        return AutoTokenizer.load(path_or_id, hub_options)
     if not callable(tokenizer):
         raise InputError(
             f"tokenizer: found {shown(tokenizer)}, expected a folder, a Hub repository's name or a tokenizer"

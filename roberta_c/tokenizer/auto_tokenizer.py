@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, TokenizerFileError, shown
+from ..files.hub import HubOptions
 from .pretrained import PreTrainedTokenizerFast
 from .roberta_tokenizers import RobertaTokenizerFast, XLMRobertaTokenizerFast
 from .special_tokens import read_settings
@@ -61,13 +62,14 @@ class AutoTokenizer:
         The class is that of tokenizer_config.json's (or config.json's) `tokenizer_class`, else that of
         config.json's `model_type`, else the one whose files are there.
         """
-        folder, facts = locate_tokenizer(
-            path_or_id,
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
+        return cls.load(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), **overrides)
+
+    @classmethod
+    def load(
+        cls, path_or_id: str | Path, hub_options: HubOptions, /, **overrides: Any
+    ) -> PreTrainedTokenizerFast:
+        """As `from_pretrained`, with the Hub's options in one object."""
+        folder, facts = locate_tokenizer(path_or_id, hub_options)
         tokenizer_class = choose_class(folder, facts)
         return tokenizer_class.from_folder(folder, name_or_path=str(path_or_id), facts=facts, **overrides)
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from ..errors import InputError, TokenizerFileError, shown
+from ..files.hub import HubOptions
 from .batch_encoding import BatchEncoding, Fields, Padding, build_batch_encoding
 from .encode_options import (
     DO_NOT_PAD,
@@ -102,13 +103,8 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         truncation_side, add_prefix_space, special tokens by role, … Raises TokenizerFileError for
         missing or malformed files, InputError for an unknown override, HubError for the Hub's part.
         """
-        folder, facts = locate_tokenizer(
-            path_or_id,
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
+        hub_options = HubOptions(revision, token, cache_dir, local_files_only)
+        folder, facts = locate_tokenizer(path_or_id, hub_options)
         return cls.from_folder(folder, name_or_path=str(path_or_id), facts=facts, **overrides)
 
     @classmethod

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config import position_limit
 from ..errors import ModelFileError, shown
+from ..files import hub
+from ..files.json_object import read_object
 from .tokenizer_files import MODEL_CONFIG
 
 
@@ -27,28 +30,13 @@ class ModelFacts:
         if self.max_position_embeddings is None:
             return None
         pad = self.pad_token_id if self.pad_token_id is not None else pad_token_id
-        return self.max_position_embeddings - (0 if pad is None else pad + 1)
+        positions = self.max_position_embeddings
+        return positions if pad is None else position_limit(positions, pad)
 
 
-def locate_tokenizer(
-    path_or_id: str | Path,
-    *,
-    revision: str | None,
-    token: str | bool | None,
-    cache_dir: str | Path | None,
-    local_files_only: bool,
-) -> tuple[Path, ModelFacts]:
+def locate_tokenizer(path_or_id: str | Path, hub_options: hub.HubOptions) -> tuple[Path, ModelFacts]:
     """The folder of a local path's or Hub repository's tokenizer files, and its model's facts."""
-    from ..files import hub
-
-    folder = hub.resolve(
-        path_or_id,
-        hub.TOKENIZER,
-        revision=revision,
-        token=token,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-    )
+    folder = hub.resolve(path_or_id, hub.TOKENIZER, hub_options)
     return folder, read_model_facts(folder)
 
 
@@ -57,9 +45,7 @@ def read_model_facts(folder: Path) -> ModelFacts:
     path = folder / MODEL_CONFIG
     if not path.exists():
         return ModelFacts()
-    from ..files import hub
-
-    config = hub.read_json_object(path)
+    config = read_object(path)
     facts = ModelFacts(
         model_type=_get(config, "model_type", str, path),
         tokenizer_class=_get(config, "tokenizer_class", str, path),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import struct
-import time
-import tracemalloc
 from collections import OrderedDict
 
 import pytest
@@ -17,9 +14,7 @@ from samples.checkpoints import (
     dict_of,
     integer,
     integers,
-    is_read,
     list_of,
-    mutations,
     name_of,
     ordered_dict,
     pickled,
@@ -28,11 +23,11 @@ from samples.checkpoints import (
     text,
     tuple_of,
 )
+from samples.pickles import REST, V2, read
 
 from roberta_c.checkpoint.pickle_reader import (
     LEGACY_STORAGE_FIELDS,
     MAX_OPCODES,
-    MAX_PICKLE_BYTES,
     ZIP_STORAGE_FIELDS,
     PickleReader,
 )
@@ -46,10 +41,6 @@ from roberta_c.checkpoint.pickle_values import (
 from roberta_c.errors import ModelFileError, UnsafeFileError
 
 SIX_FLOATS = StorageView(Storage("0", "float32", 6), 0, 6)
-
-
-def read(data: bytes, fields: int = ZIP_STORAGE_FIELDS) -> object:
-    return PickleReader(data, "file.bin", fields).read()
 
 
 def plain(value: object) -> object:
@@ -170,9 +161,7 @@ def test_describes_a_legacy_view():
     assert read(pickled(storage(view=b"N")), LEGACY_STORAGE_FIELDS) == SIX_FLOATS
 
 
-V2 = name_of("torch._utils", "_rebuild_tensor_v2")
 PARAMETER = name_of("torch._utils", "_rebuild_parameter")
-REST = b"\x89" + ordered_dict()
 
 FOREIGN = {
     "os.system": name_of("os", "system") + tuple_of(text("true")) + b"R",
@@ -239,21 +228,21 @@ STRUCTURE = {
     "pop beyond a mark": (pickled(b"NN(\x86t"), "stack"),
     "no mark": (pickled(b"NNt"), "mark"),
     "append to nothing": (pickled(b"(e"), "stack"),
-    "dangling memo": (pickled(b"h\x07"), "memo 7"),
-    "dangling large memo": (pickled(b"j\xff\xff\xff\xff"), "memo 4294967295"),
+    "dangling memo": (pickled(b"h\x07"), "memo entry 7"),
+    "dangling large memo": (pickled(b"j\xff\xff\xff\xff"), "memo entry 4294967295"),
     "memo of nothing": (pickled(b"q\x00"), "stack"),
     "memo below a mark": (pickled(b"N(q\x00t"), "stack"),
     # Containers.
-    "set item of a list": (pickled(b"]K\x01K\x02s"), "sets items of a list"),
-    "set item of a string": (pickled(text("s") + b"K\x01K\x02s"), "sets items of a str"),
-    "set item of a tensor": (pickled(tensor() + b"K\x01K\x02s"), "sets items of a tensor"),
-    "set item of a storage": (pickled(storage() + b"K\x01K\x02s"), "sets items of a storage"),
-    "set item of a global": (pickled(V2 + b"K\x01K\x02s"), "sets items of a global"),
-    "set items of a tuple": (pickled(b")(K\x01K\x02u"), "sets items of a tuple"),
+    "set item of a list": (pickled(b"]K\x01K\x02s"), "items set in a list"),
+    "set item of a string": (pickled(text("s") + b"K\x01K\x02s"), "items set in a str"),
+    "set item of a tensor": (pickled(tensor() + b"K\x01K\x02s"), "items set in a tensor"),
+    "set item of a storage": (pickled(storage() + b"K\x01K\x02s"), "items set in a storage"),
+    "set item of a global": (pickled(V2 + b"K\x01K\x02s"), "items set in a global"),
+    "set items of a tuple": (pickled(b")(K\x01K\x02u"), "items set in a tuple"),
     "odd set items": (pickled(b"}(" + text("a") + b"K\x01" + text("b") + b"u"), "without a value"),
-    "append to a dict": (pickled(b"}Na"), "appends to a dict"),
-    "append to a tuple": (pickled(b")Na"), "appends to a tuple"),
-    "appends to None": (pickled(b"N(Ne"), "appends to a None"),
+    "append to a dict": (pickled(b"}Na"), "items appended to a dict"),
+    "append to a tuple": (pickled(b")Na"), "items appended to a tuple"),
+    "appends to None": (pickled(b"N(Ne"), "items appended to a None"),
     "duplicate key": (pickled(dict_of(("a", b"N"), ("a", b"N"))), "'a' twice"),
     "duplicate key later": (pickled(dict_of(("a", b"N")) + text("a") + b"Ns"), "'a' twice"),
     "None as key": (pickled(b"}NNs"), "key that is None"),
@@ -261,22 +250,25 @@ STRUCTURE = {
     "bool as key": (pickled(b"}\x88Ns"), "key that is bool"),
     "tuple as key": (pickled(b"})Ns"), "key that is tuple"),
     "large integer as key": (pickled(b"}" + integer(1 << 61) + b"Ns"), "key that is int"),
-    "list in itself": (pickled(b"]q\x00h\x00a"), "into itself"),
-    "dict in itself": (pickled(b"}q\x00" + text("a") + b"h\x00s"), "into itself"),
+    "list in itself": (pickled(b"]q\x00h\x00a"), "inside itself"),
+    "dict in itself": (pickled(b"}q\x00" + text("a") + b"h\x00s"), "inside itself"),
     "list in itself by a tuple": (pickled(b"]q\x00h\x00\x85a"), "already part"),
     "dict in itself by a list": (pickled(b"}q\x00" + text("a") + b"]h\x00as"), "already part"),
-    "33 open marks": (pickled(b"(" * 33), "deep"),
-    "33 deep at once": (pickled(b"(" * 33 + b"t" * 33), "deep"),
-    "33 deep step by step": (pickled(b")" + b"\x85" * 32), "deep"),
-    "33 deep by lists": (pickled(b"]" * 33 + b"a" * 32), "deep"),
-    "state of a dict": (pickled(b"}}b"), "state of a dict"),
-    "state of a tensor": (pickled(tensor() + b"}b"), "state of a tensor"),
-    "state of a global": (pickled(V2 + b"}b"), "state of a global"),
-    "state that is a list": (pickled(ordered_dict() + b"]b"), "attributes from a list"),
+    "33 open marks": (pickled(b"(" * 33), "levels of nesting"),
+    "33 deep at once": (pickled(b"(" * 33 + b"t" * 33), "levels of nesting"),
+    "33 deep step by step": (pickled(b")" + b"\x85" * 32), "levels of nesting"),
+    "33 deep by lists": (pickled(b"]" * 33 + b"a" * 32), "levels of nesting"),
+    "attributes of a dict": (pickled(b"}}b"), "attributes of a dict"),
+    "attributes of a tensor": (pickled(tensor() + b"}b"), "attributes of a tensor"),
+    "attributes of a global": (pickled(V2 + b"}b"), "attributes of a global"),
+    "state that is a list": (pickled(ordered_dict() + b"]b"), "attributes in a list"),
     # Calls.
-    "call a string": (pickled(text("os.system") + b")R"), "calls a str"),
-    "call a dict": (pickled(b"})R"), "calls a dict"),
-    "call a storage class": (pickled(name_of("torch", "FloatStorage") + b")R"), "calls torch.FloatStorage"),
+    "call a string": (pickled(text("os.system") + b")R"), "a call of a str"),
+    "call a dict": (pickled(b"})R"), "a call of a dict"),
+    "call a storage class": (
+        pickled(name_of("torch", "FloatStorage") + b")R"),
+        "a call of torch.FloatStorage",
+    ),
     "arguments are None": (pickled(V2 + b"NR"), "with a None"),
     "arguments are a string": (pickled(V2 + text("()") + b"R"), "with a str"),
     "arguments in a list": (pickled(V2 + b"]R"), "with a list"),
@@ -302,13 +294,16 @@ STRUCTURE = {
     "shape is an integer": (pickled(call(V2, storage(), b"K\x00", b"K\x06", integers(1), REST)), "are a int"),
     "size is a string": (
         pickled(call(V2, storage(), b"K\x00", tuple_of(text("6")), integers(1), REST)),
-        "all int",
+        "expected integers",
     ),
     "size is a bool": (
         pickled(call(V2, storage(), b"K\x00", tuple_of(b"\x88"), integers(1), REST)),
-        "all int",
+        "expected integers",
     ),
-    "stride is None": (pickled(call(V2, storage(), b"K\x00", integers(6), tuple_of(b"N"), REST)), "all int"),
+    "stride is None": (
+        pickled(call(V2, storage(), b"K\x00", integers(6), tuple_of(b"N"), REST)),
+        "expected integers",
+    ),
     "requires_grad is 1": (
         pickled(call(V2, storage(), b"K\x00", integers(6), integers(1), b"K\x01", ordered_dict())),
         "requires_grad",
@@ -333,12 +328,12 @@ STRUCTURE = {
     "parameter of a storage": (pickled(call(PARAMETER, storage(), b"\x88", ordered_dict())), "parameter"),
     "parameter hooks": (pickled(call(PARAMETER, tensor(), b"\x88", b"N")), "requires_grad"),
     # Persistent ids.
-    "persistent id is a string": (pickled(text("storage") + b"Q"), "expected a storage"),
+    "persistent id is a string": (pickled(text("storage") + b"Q"), "no storage with"),
     "persistent id is a module": (
         pickled(tuple_of(text("module"), text("Net"), text("net.py"), text("import os"), b"N") + b"Q"),
         "'module'",
     ),
-    "persistent id too short": (pickled(tuple_of(text("storage")) + b"Q"), "expected a storage"),
+    "persistent id too short": (pickled(tuple_of(text("storage")) + b"Q"), "no storage with"),
     "legacy id in a zip": (pickled(storage(view=b"N")), "4 fields"),
     "storage class is a string": (
         pickled(tuple_of(text("storage"), text("FloatStorage"), text("0"), text("cpu"), b"K\x06") + b"Q"),
@@ -353,28 +348,28 @@ STRUCTURE = {
             tuple_of(text("storage"), name_of("torch", "FloatStorage"), b"K\x00", text("cpu"), b"K\x06")
             + b"Q"
         ),
-        "wrong type",
+        "expected str, str, int",
     ),
     "storage location is None": (
         pickled(
             tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), b"N", b"K\x06") + b"Q"
         ),
-        "wrong type",
+        "expected str, str, int",
     ),
     "storage count is a bool": (
         pickled(
             tuple_of(text("storage"), name_of("torch", "FloatStorage"), text("0"), text("cpu"), b"\x88")
             + b"Q"
         ),
-        "wrong type",
+        "expected str, str, int",
     ),
     "negative count": (pickled(storage(count=-1)), "-1 elements"),
     "endless count": (pickled(storage(count=1 << 62)), "elements"),
     "same key, other class": (
         pickled(tuple_of(storage("Float"), storage("Int"))),
-        "float32 and as 6 x int32",
+        "float32 and 6 x int32",
     ),
-    "same key, other count": (pickled(tuple_of(storage(count=6), storage(count=7))), "as 7 x float32"),
+    "same key, other count": (pickled(tuple_of(storage(count=6), storage(count=7))), "and 7 x float32"),
 }
 
 
@@ -391,23 +386,29 @@ def test_refuses_malformed_pickles(case):
 
 LEGACY_ONLY = {
     "zip id in a legacy file": (storage(), "5 fields"),
-    "view is a list": (storage(view=list_of(text("v"))), "not (key, offset, size)"),
-    "view of two": (storage(view=tuple_of(text("v"), b"K\x00")), "not (key, offset, size)"),
-    "view offset is None": (storage(view=tuple_of(text("v"), b"N", b"K\x00")), "not (key, offset, size)"),
+    "view is a list": (storage(view=list_of(text("v"))), "expected a tuple (key, offset, size)"),
+    "view of two": (storage(view=tuple_of(text("v"), b"K\x00")), "expected a tuple (key, offset, size)"),
+    "view offset is None": (
+        storage(view=tuple_of(text("v"), b"N", b"K\x00")),
+        "expected a tuple (key, offset, size)",
+    ),
     "view key is an integer": (
         storage(view=tuple_of(b"K\x00", b"K\x00", b"K\x00")),
-        "not (key, offset, size)",
+        "expected a tuple (key, offset, size)",
     ),
-    "view size is None": (storage(view=tuple_of(text("v"), b"K\x00", b"N")), "not (key, offset, size)"),
+    "view size is None": (
+        storage(view=tuple_of(text("v"), b"K\x00", b"N")),
+        "expected a tuple (key, offset, size)",
+    ),
     "view below": (storage(view=tuple_of(text("v"), integer(-1), integer(2))), "elements -1 to 1"),
     "view of negative size": (storage(view=tuple_of(text("v"), integer(2), integer(-1))), "elements 2 to 1"),
     "view beyond": (storage(view=tuple_of(text("v"), integer(4), integer(3))), "elements 4 to 7"),
-    "view in two ways": (
+    "view in two descriptions": (
         tuple_of(
             storage(view=tuple_of(text("v"), integer(0), integer(3))),
             storage(view=tuple_of(text("v"), integer(0), integer(4))),
         ),
-        "two ways",
+        "two descriptions",
     ),
 }
 
@@ -421,7 +422,7 @@ def test_refuses_malformed_legacy_storages(case):
 
 
 def test_refuses_storages_where_none_belong():
-    with pytest.raises(UnsafeFileError, match="where none belongs"):
+    with pytest.raises(UnsafeFileError, match="in a pickle without tensors"):
         read(pickled(storage()), 0)
 
 
@@ -448,95 +449,5 @@ def test_opcodes_count_over_all_pickles_of_a_stream():
 def test_pickles_of_a_stream_do_not_share_memos():
     reader = PickleReader(pickled(b"Nq\x00") + pickled(b"h\x00"), "file.bin", 0)
     reader.read()
-    with pytest.raises(ModelFileError, match="memo 0"):
+    with pytest.raises(ModelFileError, match="memo entry 0"):
         reader.read()
-
-
-def repeated(unit: bytes, opcodes: int) -> bytes:
-    """As many of `unit` (of so many opcodes) as the limits allow, inside one tuple."""
-    count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(unit)) - 4
-    return PROTO + b"(" + unit * count + b"t" + STOP
-
-
-def numbered(make: object, opcodes: int) -> bytes:
-    """Like `repeated`, each unit made for its number."""
-    count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(make(70_000))) - 4
-    return PROTO + b"(" + b"".join(make(number) for number in range(count)) + b"t" + STOP
-
-
-GREEDY = {
-    "nothing": lambda: repeated(b"N", 1),
-    "tuples": lambda: repeated(b")", 1),
-    "lists": lambda: repeated(b"]", 1),
-    "dicts": lambda: repeated(b"}", 1),
-    "lists of one": lambda: repeated(b"]Na", 3),
-    "dicts of one": lambda: repeated(b"}K\x01Ns", 4),
-    "nested tuples": lambda: repeated(b")" + b"\x85" * 30, 31),
-    "integers": lambda: repeated(b"J\x00\x00\x00\x7f", 1),
-    "long integers": lambda: repeated(b"\x8a\x10" + b"\x7f" * 16, 1),
-    "floats": lambda: repeated(b"G\x00\x00\x00\x00\x00\x00\x00\x01", 1),
-    "short strings": lambda: repeated(b"U\x03\xe2\x82\xac", 1),
-    "one long string": lambda: pickled(text("\U0001f642" + "a" * (MAX_PICKLE_BYTES - 32))),
-    "memo": lambda: PROTO + b"N" + b"".join(b"r" + struct.pack("<I", n) for n in range(900_000)) + STOP,
-    "dict keys": lambda: numbered(lambda n: b"}" + integer(n) + b"Ns", 4),
-    "one wide dict": lambda: (
-        PROTO + b"}(" + b"".join(text(f"{n:x}") + b"N" for n in range(480_000)) + b"u" + STOP
-    ),
-    "globals": lambda: repeated(name_of("torch", "IntStorage"), 1),
-    "storages": lambda: numbered(lambda n: storage(key=str(n)), 9),
-    "tensors": lambda: (
-        PROTO
-        + tuple_of(storage(), b"K\x00", integers(6), integers(1), REST)
-        + b"q\x00"
-        + V2
-        + b"q\x01("
-        + b"h\x01h\x00R" * 330_000
-        + b"t\x86"
-        + STOP
-    ),
-    "one value again and again": lambda: PROTO + b"()q\x00" + b"h\x00" * 900_000 + b"t" + STOP,
-    "doubling tuples": lambda: PROTO + b"N" + b"q\x00h\x00\x86" * 32 + STOP,
-}
-
-
-@pytest.mark.parametrize("case", GREEDY)
-def test_time_stays_bounded(case):
-    """1 s per megabyte is promised, whatever the pickle (which may be refused or read)."""
-    data = GREEDY[case]()
-    assert len(data) <= MAX_PICKLE_BYTES
-    started = time.process_time()
-    is_read(lambda: read(data))
-    # Three times the promise, for slow machines; a quadratic step would take minutes.
-    assert time.process_time() - started < 3 * max(1, len(data) / 1e6)
-
-
-# Those that take most; the others were measured once, at 27 MiB or less.
-@pytest.mark.parametrize("case", ["one long string", "short strings", "integers", "lists", "one wide dict"])
-def test_memory_stays_bounded(case):
-    """At most 64 MiB, the pickle's own bytes included."""
-    data = GREEDY[case]()
-    tracemalloc.start()
-    try:
-        is_read(lambda: read(data))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak + len(data) <= 64 << 20
-
-
-def test_messages_never_unfold_a_container():
-    doubling = b")" + b"q\x00h\x00\x86" * 30
-    for body in (b"}" + doubling + b"Ns", doubling + b")R", doubling + b"Q", doubling + b"}b"):
-        with pytest.raises(ModelFileError) as caught:
-            read(pickled(body))
-        assert len(str(caught.value)) < 200
-
-
-def test_mutated_pickles_are_read_or_refused():
-    body = dict_of(
-        ("a", tensor()), ("b", tensor(first=1, shape=(2, 2), strides=(2, 1))), ("c", list_of(b"N"))
-    )
-    whole = pickled(ordered_dict() + body[1:] + dict_of(("_metadata", ordered_dict())) + b"b")
-    read(whole)
-    outcomes = [is_read(lambda data=data: read(data)) for data in mutations(whole, 3000, seed=1)]
-    assert 30 < sum(outcomes) < 2970

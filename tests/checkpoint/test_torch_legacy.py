@@ -133,19 +133,22 @@ TWO = dict_of(("w", tensor(legacy_storage())), ("v", tensor(legacy_storage(key="
 
 FORGED = {
     # The pickles before the state dict.
-    "protocol 1000": (stream(head=LEGACY_HEAD[:15] + pickled(b"M\xe8\x03")), "protocol version 1000"),
-    "protocol is a string": (stream(head=LEGACY_HEAD[:15] + pickled(text("1001"))), "protocol version str"),
+    "protocol 1000": (stream(head=LEGACY_HEAD[:15] + pickled(b"M\xe8\x03")), "protocol version: found 1000"),
+    "protocol is a string": (
+        stream(head=LEGACY_HEAD[:15] + pickled(text("1001"))),
+        "protocol version: found str",
+    ),
     "big-endian": (stream(about=pickled(machine(b"\x89"))[2:-1]), "a big-endian machine"),
     "endianness is 1": (stream(about=machine(b"K\x01")), "an unknown machine"),
     "endianness missing": (stream(about=b"}"), "an unknown machine"),
     "machine is a list": (stream(about=b"]"), "an unknown machine"),
     "machine with a storage": (stream(about=legacy_storage()), "little-endian"),
     # The state dict.
-    "a bare tensor": (stream(tensor(legacy_storage())), "holds a tensor, expected a dict"),
+    "a bare tensor": (stream(tensor(legacy_storage())), "found a tensor, expected a dict"),
     "zip storage in a stream": (stream(dict_of(("w", tensor(storage())))), "5 fields"),
     "reaches beyond": (
         stream(dict_of(("w", tensor(legacy_storage(), first=1)))),
-        "element 6 of a storage of 6",
+        "a last element 6, expected one of the 6",
     ),
     "reaches beyond its view": (
         stream(
@@ -158,7 +161,7 @@ FORGED = {
                 )
             )
         ),
-        "element 3 of a storage of 3",
+        "a last element 3, expected one of the 3",
     ),
     "expands its view": (
         stream(
@@ -171,28 +174,28 @@ FORGED = {
                 )
             )
         ),
-        "has 4 elements but its storage only 3",
+        "found 4 elements, expected at most the 3",
     ),
     # The keys.
-    "keys are a tuple": (stream(keys=tuple_of(text("0"))), "a tuple of storage keys"),
-    "keys are a dict": (stream(keys=b"}"), "a dict of storage keys"),
-    "key is an integer": (stream(keys=list_of(b"K\x00")), "lists 1 storage keys"),
-    "key is a list": (stream(keys=list_of(b"]")), "lists 1 storage keys"),
-    "key unknown": (stream(keys=list_of(text("1"))), "lists 1 storage keys"),
-    "key missing": (stream(keys=b"]"), "lists 0 storage keys"),
-    "key twice": (stream(keys=list_of(text("0"), text("0"))), "lists 2 storage keys"),
-    "key too many": (stream(keys=list_of(text("0"), text("1"))), "lists 2 storage keys"),
+    "keys are a tuple": (stream(keys=tuple_of(text("0"))), "storage keys: found a tuple"),
+    "keys are a dict": (stream(keys=b"}"), "storage keys: found a dict"),
+    "key is an integer": (stream(keys=list_of(b"K\x00")), "storage keys: found 1 keys"),
+    "key is a list": (stream(keys=list_of(b"]")), "storage keys: found 1 keys"),
+    "key unknown": (stream(keys=list_of(text("1"))), "storage keys: found 1 keys"),
+    "key missing": (stream(keys=b"]"), "storage keys: found 0 keys"),
+    "key twice": (stream(keys=list_of(text("0"), text("0"))), "storage keys: found 2 keys"),
+    "key too many": (stream(keys=list_of(text("0"), text("1"))), "storage keys: found 2 keys"),
     # The storages.
-    "count too small": (stream(storages=[("0", 5, SIX_FLOATS[:20])]), "has 5 elements, expected 6"),
-    "count too large": (stream(storages=[("0", 7, SIX_FLOATS + bytes(4))]), "has 7 elements, expected 6"),
-    "count negative": (stream(storages=[("0", -6, SIX_FLOATS)]), "has -6 elements, expected 6"),
+    "count too small": (stream(storages=[("0", 5, SIX_FLOATS[:20])]), "found 5 elements, expected 6"),
+    "count too large": (stream(storages=[("0", 7, SIX_FLOATS + bytes(4))]), "found 7 elements, expected 6"),
+    "count negative": (stream(storages=[("0", -6, SIX_FLOATS)]), "found -6 elements, expected 6"),
     "data too short": (stream(storages=[("0", 6, SIX_FLOATS[:-1])]), "truncated"),
-    "data too long": (stream(storages=[("0", 6, SIX_FLOATS + b"\x00")]), "has 1 bytes after its last"),
+    "data too long": (stream(storages=[("0", 6, SIX_FLOATS + b"\x00")]), "found 1 bytes after the last"),
     "second storage missing": (
         stream(TWO, storages=[("0", 6, SIX_FLOATS)], keys=list_of(text("0"), text("1"))),
         "trunc",
     ),
-    "no storages at all": (stream(b"}", storages=[]) + b"\x00", "has 1 bytes after its last storage"),
+    "no storages at all": (stream(b"}", storages=[]) + b"\x00", "found 1 bytes after the last storage"),
     "count promises terabytes": (
         make_legacy(dict_of(("w", tensor(legacy_storage(count=1 << 50)))), storages=[("0", 1 << 50, b"")]),
         "truncated",

@@ -9,6 +9,8 @@ from pathlib import Path
 from samples.command_line import COMMAND, PACKAGE_PARENT
 from samples.loopback_hub import LoopbackHub
 
+from roberta_c.files.hub import HubOptions
+
 
 def test_hub_commands(environment, tmp_path, tweet_sentiment_small):
     def process(hub, *words):
@@ -31,12 +33,11 @@ def test_hub_commands(environment, tmp_path, tweet_sentiment_small):
 def test_download_passes_its_options_on(run, monkeypatch, tmp_path):
     asked = []
 
-    def download(repo_id, **options):
-        asked.append((repo_id, options))
+    def download(repo_id, options, *, local_dir):
+        asked.append((repo_id, options, local_dir))
         return tmp_path
 
     monkeypatch.setattr("roberta_c.files.hub.download", download)
     words = ["--local-dir", "here", "--revision", "v1", "--token", "hf_x", "--cache-dir", "there"]
     assert run("download", "org/name", *words).stdout == f"{tmp_path}\n"
-    options = {"local_dir": "here", "revision": "v1", "token": "hf_x", "cache_dir": "there"}
-    assert asked == [("org/name", options)]
+    assert asked == [("org/name", HubOptions("v1", "hf_x", "there"), "here")]

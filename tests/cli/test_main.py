@@ -130,7 +130,7 @@ def test_failures(classify, run, tmp_path, tweet_sentiment_small):
     assert_one_line(run("describe", tmp_path), 1, str(tmp_path))
     assert_one_line(run("download", "not a name"), 1, "not a name")
     assert_one_line(
-        run("download", tmp_path), 1, "a folder on this machine, expected a Hub repository's name"
+        run("download", tmp_path), 1, "found a folder on this machine, expected the name of a Hub repository"
     )
 
 

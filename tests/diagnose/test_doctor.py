@@ -82,7 +82,7 @@ def test_threads_as_this_process_may_run(facts_of, monkeypatch):
         (8, 8.0, {}, [], 8, "CPU affinity"),
         (8, 4.0, {"OMP_NUM_THREADS": "2,1"}, [], 2, "OMP_NUM_THREADS"),
         (8, 4.0, {"OMP_NUM_THREADS": "many"}, [], 4, "cgroup quota"),
-        (5000, None, {}, [], 1024, "the most this package takes"),
+        (5000, None, {}, [], 1024, "this package's limit"),
         (8, 4.0, {"OMP_NUM_THREADS": "2", "ROBERTA_C_NUM_THREADS": "9"}, [], 9, "ROBERTA_C_NUM_THREADS"),
         (8, 4.0, {"ROBERTA_C_NUM_THREADS": "9"}, ["--threads", "3"], 3, "num_threads"),
     ],

@@ -147,12 +147,12 @@ def test_kernels_that_compute_something_else(run, copied_checkpoint, monkeypatch
     weights["classifier.out_proj.bias"][0] += 1e-3
     torch.save(weights, other / "pytorch_model.bin")
     model_class = roberta_c.RobertaForSequenceClassification
-    load = model_class.from_pretrained
+    load = model_class.load
 
-    def spoilt(path, **options):
-        return load(other if options.get("isa") == "reference" else path, **options)
+    def spoilt(path, hub_options, **options):
+        return load(other if options.get("isa") == "reference" else path, hub_options, **options)
 
-    monkeypatch.setattr(model_class, "from_pretrained", spoilt)
+    monkeypatch.setattr(model_class, "load", spoilt)
     facts = assert_wrong(
         run,
         "kernels: found a difference of 1.0e-03 from the reference kernels, expected at most",

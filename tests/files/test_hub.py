@@ -6,98 +6,33 @@ The client reads its variables when it is imported, so each use of it is a proce
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import pty
-import random
 import re
-import shutil
-import signal
 import struct
 import subprocess
 import sys
 import termios
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from samples.hub_calls import (
+    ALL_CALLS,
+    CARDIFFNLP,
+    CONFIG_CALL,
+    PACKAGE_PARENT,
+    SCRIPT,
+    TOKENIZER_CALL,
+    WEIGHTS_CALL,
+    make_repository,
+    names,
+)
 from samples.loopback_hub import LoopbackHub
 
-import roberta_c
 from roberta_c.errors import HubError, InputError
 from roberta_c.files import hub as hub_module
-
-PACKAGE_PARENT = str(Path(roberta_c.__file__).resolve().parent.parent)
-SCRIPT = """
-import json, sys, time
-exec(sys.argv[2])
-from roberta_c.files import hub
-from roberta_c.errors import RobertaCError
-for expression in json.loads(sys.argv[1]):
-    try:
-        result = {"folder": str(eval(expression)), "error": None, "message": ""}
-    except RobertaCError as error:
-        result = {"folder": None, "error": type(error).__name__, "message": str(error)}
-    print(json.dumps(result))
-"""
-NO_WAITING = "time.sleep = lambda seconds: None"  # the client waits 23 s for a server that is away
-CONFIG_CALL = "hub.resolve('org/name', hub.CONFIG)"
-TOKENIZER_CALL = "hub.resolve('org/name', hub.TOKENIZER)"
-WEIGHTS_CALL = "hub.resolve('org/name', hub.WEIGHTS)"
-ALL_CALLS = (CONFIG_CALL, TOKENIZER_CALL, WEIGHTS_CALL)
-NEVER = {"tf_model.h5": "tf", "flax_model.msgpack": "flax", "README.md": "readme", "onnx/model.onnx": "onnx"}
-CARDIFFNLP = {  # the files of cardiffnlp/twitter-roberta-base-sentiment-latest
-    "config.json": '{"model_type": "roberta"}',
-    "vocab.json": '{"a": 0}',  # equal contents would be one download
-    "merges.txt": "#version: 0.2\n",
-    "special_tokens_map.json": "{}",
-    "pytorch_model.bin": "weights " * 5000,
-    **NEVER,
-}
-
-
-@pytest.fixture
-def calls(tmp_path):
-    """`calls(hub, expressions)` evaluates them in a new process: folder, error, message, stderr of each."""
-
-    def run(hub, expressions, *, before="", **variables):
-        environment = hub.environment(tmp_path / "home", PYTHONPATH=PACKAGE_PARENT, **variables)
-        command = [sys.executable, "-c", SCRIPT, json.dumps(expressions), before]
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50)
-        assert finished.returncode == 0, finished.stderr
-        results = [json.loads(line) for line in finished.stdout.splitlines()]
-        assert len(results) == len(expressions)
-        for result in results:
-            assert "\n" not in result["message"]
-            result["folder"] = result["folder"] and Path(result["folder"])
-        return [SimpleNamespace(**result, stderr=finished.stderr) for result in results]
-
-    return run
-
-
-@pytest.fixture
-def call(calls):
-    """`call(hub, expression)` is `calls` for one expression."""
-    return lambda hub, expression, **options: calls(hub, [expression], **options)[0]
-
-
-def make_repository(folder: Path, files: dict[str, str | bytes]) -> Path:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return folder
-
-
-@pytest.fixture
-def repository(tmp_path) -> Path:
-    return make_repository(tmp_path / "repository", CARDIFFNLP)
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
+from roberta_c.files.hub import HubOptions
 
 # Local paths
 
@@ -106,7 +41,8 @@ def test_a_folder_is_returned_as_it_is(tmp_path):
     for path in (tmp_path, str(tmp_path)):
         for files in (hub_module.CONFIG, hub_module.TOKENIZER, hub_module.WEIGHTS):
             assert hub_module.resolve(path, files) == tmp_path
-    assert hub_module.resolve(tmp_path, hub_module.CONFIG, revision="v2", local_files_only=True) == tmp_path
+    options = HubOptions(revision="v2", local_files_only=True)
+    assert hub_module.resolve(tmp_path, hub_module.CONFIG, options) == tmp_path
 
 
 def test_a_folder_wins_over_a_repository_of_its_name(tmp_path, monkeypatch):
@@ -141,7 +77,7 @@ def test_neither_a_folder_nor_a_repository_name(name):
 
 def test_arguments_of_the_wrong_kind(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match=r"config.json is a file, expected the folder"):
+    with pytest.raises(InputError, match=r"found a file, expected the folder"):
         hub_module.resolve(tmp_path / "config.json", hub_module.CONFIG)
     with pytest.raises(HubError, match="no such folder: "):
         hub_module.resolve(tmp_path / "absent", hub_module.CONFIG)
@@ -150,7 +86,7 @@ def test_arguments_of_the_wrong_kind(tmp_path):
             hub_module.resolve(value, hub_module.CONFIG)
         with pytest.raises(InputError, match="expected a repository name"):
             hub_module.download(value)
-    with pytest.raises(InputError, match="local_dir is "):
+    with pytest.raises(InputError, match="local_dir: found "):
         hub_module.download("org/name", local_dir=tmp_path / "config.json")
     for name, values in {
         "revision": ["", "../../etc", "a b", "a\n", "/main", 5, "v^2", "a\0"],
@@ -160,14 +96,15 @@ def test_arguments_of_the_wrong_kind(tmp_path):
     }.items():
         for value in values:
             with pytest.raises(InputError) as error:
-                hub_module.resolve("org/name", hub_module.CONFIG, **{name: value})
-            assert str(error.value).startswith(f"{name} is ")
+                hub_module.resolve("org/name", hub_module.CONFIG, HubOptions(**{name: value}))
+            assert str(error.value).startswith(f"{name}: found ")
             assert "\n" not in str(error.value)
             assert "hf_a" not in str(error.value), "a token is never shown"
 
 
 def test_a_token_is_never_shown():
-    repository = hub_module._Repository("org/name", None, "hf_secret", None)
+    repository = hub_module._Repository("org/name", HubOptions(token="hf_secret"))
+    assert "hf_secret" not in repr(HubOptions(token="hf_secret"))
     message = repository._explain(ValueError("invalid header:\n'Bearer hf_secret'"), "config.json")
     assert message.endswith("(ValueError: \"invalid header: 'Bearer \\u2026'\")")
 
@@ -262,18 +199,21 @@ def test_shards_follow_their_index(tmp_path, call):
     (repository / shards[1]).unlink()
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
         missing = call(hub, WEIGHTS_CALL)
-    assert missing.message.endswith(f"names '{shards[1]}', but the repository is without it")
+    assert missing.message.endswith(f"names '{shards[1]}', but the repository lacks it")
 
 
 MALFORMED_INDEXES = [
-    ('{"weight_map": {"a": "../../x.bin"}}', "a shard is called '../../x.bin', expected a plain *.bin name"),
-    ('{"weight_map": {"a": "/etc/x.bin"}}', "expected a plain *.bin name"),
-    ('{"weight_map": {"a": ".cache/x.bin"}}', "expected a plain *.bin name"),
-    ('{"weight_map": {"a": "tf_model.h5"}}', "expected a plain *.bin name"),
-    ('{"weight_map": {"a": 5}}', "expected a plain *.bin name"),
-    ('{"weight_map": {}}', "weight_map is {}, expected"),
-    ('{"weight_map": ["x.bin"]}', "weight_map is ['x.bin'], expected"),
-    ("{}", "weight_map is None, expected"),
+    (
+        '{"weight_map": {"a": "../../x.bin"}}',
+        "shard of tensor 'a': found '../../x.bin', expected a plain file name that ends in .bin",
+    ),
+    ('{"weight_map": {"a": "/etc/x.bin"}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {"a": ".cache/x.bin"}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {"a": "tf_model.h5"}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {"a": 5}}', "expected a plain file name that ends in .bin"),
+    ('{"weight_map": {}}', "weight_map: found an empty object, expected"),
+    ('{"weight_map": ["x.bin"]}', "weight_map: found a JSON list, expected"),
+    ("{}", "weight_map: found nothing, expected"),
     ("<html>", "not JSON at line 1"),
 ]
 
@@ -321,10 +261,12 @@ def test_revisions_by_branch_and_by_commit(repository, call, tmp_path):
     other = make_repository(tmp_path / "other", {**CARDIFFNLP, "vocab.json": '{"other": 0}'})
     with LoopbackHub({"org/name": {"main": repository, "feature/v2": other}}) as hub:
         main, feature = hub.commit("org/name"), hub.commit("org/name", "feature/v2")
-        branch = call(hub, "hub.resolve('org/name', hub.TOKENIZER, revision='feature/v2')").folder
+        branch = call(
+            hub, "hub.resolve('org/name', hub.TOKENIZER, hub.HubOptions(revision='feature/v2'))"
+        ).folder
         assert branch.name == feature
         assert (branch / "vocab.json").read_text() == '{"other": 0}'
-        exact = f"hub.resolve('org/name', hub.TOKENIZER, revision={main!r})"
+        exact = f"hub.resolve('org/name', hub.TOKENIZER, hub.HubOptions(revision={main!r}))"
         assert call(hub, exact).folder.name == main
         hub.requests.clear()
         assert call(hub, exact).folder.name == main
@@ -338,214 +280,16 @@ def test_revisions_by_branch_and_by_commit(repository, call, tmp_path):
         assert again.name == moved != main
         assert (again / "merges.txt").read_text() == "new"
 
-        unknown = call(hub, "hub.resolve('org/name', hub.CONFIG, revision='v9')")
+        unknown = call(hub, "hub.resolve('org/name', hub.CONFIG, hub.HubOptions(revision='v9'))")
         assert (unknown.error, unknown.message) == (
             "HubError",
             f"org/name: no revision 'v9' at {hub.endpoint}",
         )
-        unknown = call(hub, f"hub.download('org/name', revision={'0' * 40!r})")
+        unknown = call(hub, f"hub.download('org/name', hub.HubOptions(revision={'0' * 40!r}))")
         assert unknown.message.endswith(f"no revision '{'0' * 40}' at {hub.endpoint}")
         hub.stop()
         assert call(hub, exact).folder.name == main
         assert call(hub, TOKENIZER_CALL).folder.name == moved
-
-
-# What may not be had
-
-
-def test_no_such_repository(repository, call):
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        for expression in ("hub.resolve('org/nmae', hub.CONFIG)", "hub.download('org/nmae')"):
-            result = call(hub, expression)
-            assert result.error == "HubError"
-            assert result.message == (
-                f"org/nmae: no such folder, and no such repository at {hub.endpoint} "
-                "or a private one that needs token= or HF_TOKEN"
-            )
-        with_token = call(hub, "hub.resolve('org/nmae', hub.CONFIG, token='hf_any')")
-        assert with_token.message.endswith("or a private one that this token may not read")
-
-
-def test_private_and_gated_repositories(repository, call):
-    repositories = {"org/name": {"main": repository}, "org/gated": {"main": repository}}
-    tokens = {"private": {"org/name": "hf_right"}, "gated": {"org/gated": "hf_right"}}
-    with LoopbackHub(repositories, **tokens) as hub:
-        refused = call(hub, CONFIG_CALL)
-        assert refused.error == "HubError"
-        assert refused.message.endswith("a private one that needs token= or HF_TOKEN")
-        refused = call(hub, CONFIG_CALL, HF_TOKEN="hf_wrong")
-        assert refused.message.endswith("a private one that this token may not read")
-        assert "hf_wrong" not in refused.message
-        refused = call(hub, "hub.download('org/gated')")
-        assert refused.message == (
-            "org/gated: a gated repository that needs token= or HF_TOKEN; "
-            f"access is granted at {hub.endpoint}/org/gated"
-        )
-        assert hub.downloads() == []
-        assert call(hub, "hub.resolve('org/name', hub.CONFIG, token='hf_right')").folder
-        assert call(hub, "hub.download('org/gated')", HF_TOKEN="hf_right").folder
-
-
-def test_offline(repository, call, calls):
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        for expression, variables, reason in (
-            (TOKENIZER_CALL, {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE allows no download"),
-            (
-                TOKENIZER_CALL[:-1] + ", local_files_only=True)",
-                {},
-                "local_files_only (--offline) allows no download",
-            ),
-        ):
-            result = call(hub, expression, **variables)
-            assert result.error == "HubError"
-            assert result.message.startswith("org/name: no such folder, no tokenizer in the cache (")
-            assert reason in result.message
-            assert result.message.endswith(
-                "looked for tokenizer.json, vocab.json, merges.txt, sentencepiece.bpe.model"
-            )
-        assert hub.requests == []
-        folder = call(hub, "hub.download('org/name')").folder
-        hub.requests.clear()
-        local = [expression[:-1] + ", local_files_only=True)" for expression in ALL_CALLS]
-        for results in (calls(hub, ALL_CALLS, HF_HUB_OFFLINE="1"), calls(hub, local)):
-            assert {result.folder for result in results} == {folder}
-        assert hub.requests == []
-
-
-def test_a_cache_that_others_filled_is_used_offline(repository, call, calls):
-    """Without the marks that our own questions leave: what is not there is taken as absent."""
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        call(hub, "__import__('huggingface_hub').snapshot_download('org/name')")
-        log = "import logging; logging.basicConfig(level='INFO', format='%(name)s %(message)s')"
-        results = calls(hub, ALL_CALLS, before=log, HF_HUB_OFFLINE="1")
-        assert {result.folder.name for result in results} == {hub.commit("org/name")}
-        expected = (
-            "roberta_c.files.hub org/name: taken as absent, not being in the cache: tokenizer_config.json"
-        )
-        assert expected in results[0].stderr
-
-
-def test_the_server_is_away_and_nothing_is_cached(repository, call):
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        hub.stop()
-        result = call(hub, WEIGHTS_CALL, before=NO_WAITING)
-    assert result.error == "HubError"
-    assert result.stderr.count("Retrying") <= 5  # for the first file only
-    assert result.message.startswith("org/name: no such folder, no weights in the cache (")
-    assert re.search(rf"could not be had from {hub.endpoint} \(Connect\w*Error: ", result.message)
-
-
-@pytest.mark.parametrize(
-    ("status", "found"), [(503, "answered 503 for config.json"), (200, "could not be had from http:")]
-)
-def test_the_server_answers_something_else(status, found, repository, call):
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        hub.outage = status
-        result = call(hub, CONFIG_CALL, before=NO_WAITING)
-        assert result.error == "HubError"
-        assert found in result.message
-        assert "sorry" not in result.message
-        hub.outage = None
-        folder = call(hub, CONFIG_CALL).folder
-        hub.outage = status
-        assert call(hub, CONFIG_CALL).folder == folder
-
-
-def test_a_cache_that_cannot_be_written(repository, call, tmp_path):
-    (tmp_path / "file").write_text("")
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        blocked = tmp_path / "file" / "cache"
-        result = call(hub, f"hub.resolve('org/name', hub.CONFIG, cache_dir={str(blocked)!r})")
-        assert result.error == "HubError"
-        assert f"config.json cannot be written in {blocked}" in result.message
-        assert result.message.endswith("make room there, or pass cache_dir= or set HF_HOME")
-
-        full = """if True:
-            from huggingface_hub import file_download
-            def http_get(*arguments, **options):
-                raise OSError(28, "No space left on device")
-            file_download.http_get = http_get
-        """
-        for expression in (CONFIG_CALL, f"hub.download('org/name', local_dir={str(tmp_path / 'new')!r})"):
-            result = call(hub, expression, before=full)
-            assert result.error == "HubError"
-            assert "config.json cannot be written in" in result.message
-            assert "(No space left on device); make room there" in result.message
-
-
-def test_a_broken_link_in_the_cache_is_fetched_again(repository, call):
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        folder = call(hub, WEIGHTS_CALL).folder
-        for target in ("nowhere", "pytorch_model.bin"):
-            (folder / "pytorch_model.bin").unlink()
-            (folder / "pytorch_model.bin").symlink_to(target)
-            assert call(hub, WEIGHTS_CALL, HF_HUB_OFFLINE="1").error == "HubError"
-            assert call(hub, WEIGHTS_CALL).folder == folder
-            assert (folder / "pytorch_model.bin").read_text() == CARDIFFNLP["pytorch_model.bin"]
-
-
-# Downloads that go wrong half way
-
-
-@pytest.fixture
-def large_repository(tmp_path) -> Path:
-    """Weights of 12 MiB: the client writes, and so can resume, 10 MiB at a time."""
-    files = {"config.json": "{}", "model.safetensors": random.Random(1).randbytes(12 * 2**20)}
-    return make_repository(tmp_path / "large", files)
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_an_interrupted_download_is_resumed(large_repository, call):
-    with LoopbackHub({"org/name": {"main": large_repository}}) as hub:
-        hub.cut_short("model.safetensors", after=11 * 2**20)
-        # By the client itself, or, by those before 1.0, in the second call.
-        results = [call(hub, WEIGHTS_CALL) for _ in range(2)]
-        assert sha256(results[1].folder / "model.safetensors") == sha256(
-            large_repository / "model.safetensors"
-        )
-        assert [header for _, header in hub.ranges] == [f"bytes={10 * 2**20}-"]
-
-
-def test_a_killed_download_leaves_nothing_half_done(large_repository, call, tmp_path):
-    with LoopbackHub({"org/name": {"main": large_repository}}) as hub:
-        hub.stall("model.safetensors", after=11 * 2**20)
-        environment = hub.environment(tmp_path / "home", PYTHONPATH=PACKAGE_PARENT)
-        command = [sys.executable, "-c", SCRIPT, json.dumps([WEIGHTS_CALL]), ""]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-            assert hub.stalled.wait(30)
-            process.send_signal(signal.SIGKILL)
-        assert call(hub, WEIGHTS_CALL, HF_HUB_OFFLINE="1").error == "HubError"
-        folder = call(hub, WEIGHTS_CALL).folder
-        assert sha256(folder / "model.safetensors") == sha256(large_repository / "model.safetensors")
-
-
-def test_a_download_that_is_always_cut_short(large_repository, call):
-    with LoopbackHub({"org/name": {"main": large_repository}}) as hub:
-        hub.cut_short("model.safetensors", after=1000, times=6)
-        result = call(hub, WEIGHTS_CALL, before=NO_WAITING)
-        hub.heal()
-        assert result.error == "HubError"
-        assert result.message.startswith(f"org/name: model.safetensors could not be had from {hub.endpoint}")
-        folder = call(hub, WEIGHTS_CALL).folder
-        assert sha256(folder / "model.safetensors") == sha256(large_repository / "model.safetensors")
-
-
-def test_damaged_weights_are_not_kept(repository, call, tmp_path):
-    with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        for expression in (WEIGHTS_CALL, f"hub.download('org/name', local_dir={str(tmp_path / 'new')!r})"):
-            shutil.rmtree(tmp_path / "home", ignore_errors=True)
-            hub.damage("pytorch_model.bin", at=77)
-            result = call(hub, expression)
-            assert result.error == "HubError"
-            assert "pytorch_model.bin arrived damaged and was deleted, try again (SHA-256 " in result.message
-            left = [*(tmp_path / "home").rglob("*"), *(tmp_path / "new").rglob("*")]
-            assert "pytorch_model.bin" not in {path.name for path in left}
-            assert call(hub, WEIGHTS_CALL, HF_HUB_OFFLINE="1").error == "HubError"
-            folder = call(hub, expression).folder
-            assert (folder / "pytorch_model.bin").read_text() == CARDIFFNLP["pytorch_model.bin"]
 
 
 # download

@@ -200,14 +200,14 @@ def test_repository(bpe_folder, monkeypatch, auto):
     """What is no folder is the hub module's to find; its folder is what is read."""
     asked = []
 
-    def resolve(path_or_id, files, **where):
-        asked.append((path_or_id, files, where))
+    def resolve(path_or_id, files, options):
+        asked.append((path_or_id, files, options))
         return bpe_folder
 
     monkeypatch.setattr(hub, "resolve", resolve)
     where = {"revision": "main", "token": "t", "cache_dir": "c", "local_files_only": True}
     tokenizer = auto.from_pretrained("org/name", **where, model_max_length=7)
-    assert asked == [("org/name", hub.TOKENIZER, where)]
+    assert asked == [("org/name", hub.TOKENIZER, hub.HubOptions(**where))]
     assert (tokenizer.name_or_path, tokenizer.model_max_length) == ("org/name", 7)
     assert tokenizer.max_positions == 18
 

@@ -65,7 +65,7 @@ def test_bad_config(bpe_folder, config):
         ("special_tokens_map.json", "{", "not JSON"),
         ("special_tokens_map.json", '{"a": NaN}', "NaN"),
         ("special_tokens_map.json", '{"a": 1, "a": 2}', "the key 'a'"),
-        ("special_tokens_map.json", "[" * 200_000, "nested deeper than 100 levels"),
+        ("special_tokens_map.json", "[" * 200_000, "more than 100 levels of nesting"),
         ("special_tokens_map.json", '{"a": ' + "9" * 5000 + "}", "5000 digits"),
         ("special_tokens_map.json", "\ufeff{}", "JSON"),
         (

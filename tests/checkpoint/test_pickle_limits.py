@@ -1,0 +1,120 @@
+"""The pickle reader's limits: time and memory stay bounded for any file."""
+
+from __future__ import annotations
+
+import struct
+import time
+import tracemalloc
+
+import pytest
+from samples.checkpoints import (
+    PROTO,
+    STOP,
+    dict_of,
+    integer,
+    integers,
+    is_read,
+    list_of,
+    mutations,
+    name_of,
+    ordered_dict,
+    pickled,
+    storage,
+    tensor,
+    text,
+    tuple_of,
+)
+from samples.pickles import REST, V2, read
+
+from roberta_c.checkpoint.pickle_reader import MAX_OPCODES, MAX_PICKLE_BYTES
+from roberta_c.errors import ModelFileError
+
+
+def repeated(unit: bytes, opcodes: int) -> bytes:
+    """As many of `unit` (of so many opcodes) as the limits allow, inside one tuple."""
+    count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(unit)) - 4
+    return PROTO + b"(" + unit * count + b"t" + STOP
+
+
+def numbered(make: object, opcodes: int) -> bytes:
+    """Like `repeated`, each unit made for its number."""
+    count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(make(70_000))) - 4
+    return PROTO + b"(" + b"".join(make(number) for number in range(count)) + b"t" + STOP
+
+
+GREEDY = {
+    "nothing": lambda: repeated(b"N", 1),
+    "tuples": lambda: repeated(b")", 1),
+    "lists": lambda: repeated(b"]", 1),
+    "dicts": lambda: repeated(b"}", 1),
+    "lists of one": lambda: repeated(b"]Na", 3),
+    "dicts of one": lambda: repeated(b"}K\x01Ns", 4),
+    "nested tuples": lambda: repeated(b")" + b"\x85" * 30, 31),
+    "integers": lambda: repeated(b"J\x00\x00\x00\x7f", 1),
+    "long integers": lambda: repeated(b"\x8a\x10" + b"\x7f" * 16, 1),
+    "floats": lambda: repeated(b"G\x00\x00\x00\x00\x00\x00\x00\x01", 1),
+    "short strings": lambda: repeated(b"U\x03\xe2\x82\xac", 1),
+    "one long string": lambda: pickled(text("\U0001f642" + "a" * (MAX_PICKLE_BYTES - 32))),
+    "memo": lambda: PROTO + b"N" + b"".join(b"r" + struct.pack("<I", n) for n in range(900_000)) + STOP,
+    "dict keys": lambda: numbered(lambda n: b"}" + integer(n) + b"Ns", 4),
+    "one wide dict": lambda: (
+        PROTO + b"}(" + b"".join(text(f"{n:x}") + b"N" for n in range(480_000)) + b"u" + STOP
+    ),
+    "globals": lambda: repeated(name_of("torch", "IntStorage"), 1),
+    "storages": lambda: numbered(lambda n: storage(key=str(n)), 9),
+    "tensors": lambda: (
+        PROTO
+        + tuple_of(storage(), b"K\x00", integers(6), integers(1), REST)
+        + b"q\x00"
+        + V2
+        + b"q\x01("
+        + b"h\x01h\x00R" * 330_000
+        + b"t\x86"
+        + STOP
+    ),
+    "one value again and again": lambda: PROTO + b"()q\x00" + b"h\x00" * 900_000 + b"t" + STOP,
+    "doubling tuples": lambda: PROTO + b"N" + b"q\x00h\x00\x86" * 32 + STOP,
+}
+
+
+@pytest.mark.parametrize("case", GREEDY)
+def test_time_stays_bounded(case):
+    """1 s per megabyte is promised, whatever the pickle (which may be refused or read)."""
+    data = GREEDY[case]()
+    assert len(data) <= MAX_PICKLE_BYTES
+    started = time.process_time()
+    is_read(lambda: read(data))
+    # Three times the promise, for slow machines; a quadratic step would take minutes.
+    assert time.process_time() - started < 3 * max(1, len(data) / 1e6)
+
+
+# Those that take most; the others were measured once, at 27 MiB or less.
+@pytest.mark.parametrize("case", ["one long string", "short strings", "integers", "lists", "one wide dict"])
+def test_memory_stays_bounded(case):
+    """At most 64 MiB, the pickle's own bytes included."""
+    data = GREEDY[case]()
+    tracemalloc.start()
+    try:
+        is_read(lambda: read(data))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak + len(data) <= 64 << 20
+
+
+def test_messages_never_unfold_a_container():
+    doubling = b")" + b"q\x00h\x00\x86" * 30
+    for body in (b"}" + doubling + b"Ns", doubling + b")R", doubling + b"Q", doubling + b"}b"):
+        with pytest.raises(ModelFileError) as caught:
+            read(pickled(body))
+        assert len(str(caught.value)) < 200
+
+
+def test_mutated_pickles_are_read_or_refused():
+    body = dict_of(
+        ("a", tensor()), ("b", tensor(first=1, shape=(2, 2), strides=(2, 1))), ("c", list_of(b"N"))
+    )
+    whole = pickled(ordered_dict() + body[1:] + dict_of(("_metadata", ordered_dict())) + b"b")
+    read(whole)
+    outcomes = [is_read(lambda data=data: read(data)) for data in mutations(whole, 3000, seed=1)]
+    assert 30 < sum(outcomes) < 2970
