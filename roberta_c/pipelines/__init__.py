@@ -63,7 +63,9 @@ def pipeline(
 
     from .text_classification import ClassifyOptions, TextClassificationPipeline
 
-    chosen = ClassifyOptions().changed(options)  # before the weights are loaded, so that a bad option fails at once
+    chosen = ClassifyOptions().changed(
+        options
+    )  # before the weights are loaded, so that a bad option fails at once
     where: dict[str, Any] = {
         "revision": revision,
         "token": token,

@@ -58,7 +58,9 @@ def _from_return_all_scores(value: Any, given: Mapping[str, Any]) -> dict[str, A
     if not isinstance(value, bool):
         raise InputError(mismatch("return_all_scores", shown(value), "True or False"))
     if "top_k" in given:
-        raise InputError(mismatch("return_all_scores", "together with top_k", "top_k alone (None for all labels)"))
+        raise InputError(
+            mismatch("return_all_scores", "together with top_k", "top_k alone (None for all labels)")
+        )
     advice = "top_k=None" if value else "no top_k"
     # The frames: this function, _field_values, changed, its caller, and the code that wrote the keyword.
     warnings.warn(f"return_all_scores={value} is deprecated: use {advice}", DeprecationWarning, stacklevel=5)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError, mismatch, shown
 
-# The first window holds one batch, so that the first results come early; sizes double up to this many batches.
+# The first window holds one batch, so that results come early. Sizes double up to this many batches.
 WINDOW_BATCHES = 16
 # A window ends early once it has this many characters.
 WINDOW_CHARACTERS = 1 << 22
@@ -198,7 +198,7 @@ def _token_ids(
 def batches_by_length(
     lengths: Sequence[int], batch_size: int, max_tokens: int = BATCH_TOKENS
 ) -> Iterator[list[int]]:
-    """Indexes into `lengths`, longest row first, in lists of at most `batch_size` rows and `max_tokens` tokens.
+    """Indexes into `lengths`, longest rows first, in lists of at most `batch_size` rows and `max_tokens`.
 
     A row longer than `max_tokens` is a batch of its own.
     """
