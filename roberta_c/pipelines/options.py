@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from ..errors import InputError, mismatch, shown
-
-TRUNCATIONS = ("longest_first", "only_first", "only_second", "do_not_truncate")
-PADDINGS = ("longest", "max_length", "do_not_pad")
+from ..tokenizer.encode_options import DO_NOT_TRUNCATE, LONGEST_FIRST, PADDINGS, TRUNCATIONS
 
 _Options = TypeVar("_Options", bound="PipelineOptions")
 
@@ -50,10 +48,10 @@ class PipelineOptions:
 
     @property
     def truncation_name(self) -> str:
-        """`truncation` as one of TRUNCATIONS."""
+        """`truncation` by its name, as the tokenizer takes it."""
         if isinstance(self.truncation, str):
             return self.truncation
-        return "longest_first" if self.truncation else "do_not_truncate"
+        return LONGEST_FIRST if self.truncation else DO_NOT_TRUNCATE
 
     def _field_values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The values of fields that the `given` keywords set."""
@@ -66,7 +64,7 @@ class PipelineOptions:
         check_count("batch_size", self.batch_size, "an integer of at least 1")
         if self.max_length is not None:
             check_count("max_length", self.max_length, "an integer of at least 1, or None for the model's")
-            if self.truncation_name == "do_not_truncate":
+            if self.truncation_name == DO_NOT_TRUNCATE:
                 raise InputError(mismatch("max_length", f"{self.max_length} with truncation=False", None))
 
 

@@ -55,7 +55,7 @@ def read_vocab(path: Path) -> dict[str, int]:
         _check_ids(vocab, path)
     try:
         "".join(vocab).encode("utf-8")
-    except UnicodeEncodeError as error:  # JSON's \\u escapes can write lone surrogates
+    except UnicodeEncodeError as error:  # JSON's \u escapes can write lone surrogates
         token = next(token for token in vocab if error.object[error.start] in token)
         raise TokenizerFileError(mismatch(path, f"a lone surrogate in {shown(token)}", "a token")) from None
     return vocab
@@ -139,5 +139,5 @@ def _report_bad_merge(path: Path, lines: list[str], first: int, vocab: dict[str,
             raise TokenizerFileError(mismatch(f"{path}: line {number}", shown(line), expected))
         for token in (left, right, left + right):
             if token not in vocab:
-                expected = f"a merge whose tokens are in the vocabulary, which {shown(token)} is not"
-                raise TokenizerFileError(mismatch(f"{path}: line {number}", shown(line), expected))
+                place, found = f"{path}: line {number}, {shown(line)}", f"token {shown(token)}"
+                raise TokenizerFileError(mismatch(place, found, "a token of the vocabulary"))

@@ -29,33 +29,33 @@ def bpe_folder(tmp_path) -> Path:
 
 
 BAD_TEXT = {
-    "None": ((None,), "text is NoneType, expected str"),
-    "bytes": ((b"abc",), "text is bytes b'abc', expected str"),
-    "NaN": ((float("nan"),), "text is float nan, expected str"),
-    "int": ((5,), "text is int 5, expected str"),
-    "array": ((np.array(["a"]),), "text is ndarray"),
-    "generator": ((iter("ab"),), "text is str_"),
-    "dict": (({"text": "a"},), "text is dict"),
-    "None in a batch": ((["a", None],), "text[1] is NoneType, expected str"),
-    "NaN in a batch": ((["a", "b", float("nan")],), "text[2] is float nan"),
-    "bytes in a batch": (([b"a"],), "text[0] is bytes"),
-    "empty list in a batch": (([[]],), "text[0] is a list of 0"),
-    "three in a row": (([["a", "b", "c"]],), "text[0] is a list of 3"),
-    "half a pair": (([("a", None)],), "text[0] is a tuple of 2"),
-    "pair among texts": ((["a", ("b", "c")],), "text[1] is a tuple of 2, expected str"),
-    "text among pairs": (([("b", "c"), "a"],), "text[1] is str 'a', expected a pair"),
-    "None as text of a pair": ((None, "b"), "text is NoneType"),
-    "int as text_pair": (("a", 5), "text_pair is int 5, expected str"),
-    "list as text_pair of a text": (("a", ["b"]), "text_pair is a list of 1, expected str"),
-    "text as text_pair of a list": ((["a"], "b"), "text_pair is str 'b', expected a list"),
-    "fewer text_pairs": ((["a", "b"], ["c"]), "text has 2 texts and text_pair 1"),
-    "None in text_pair": ((["a", "b"], ["c", None]), "text_pair[1] is NoneType"),
-    "pairs with text_pair": (([("a", "b")], ["c"]), "text[0] is a tuple of 2"),
-    "surrogate": (("ab\ud800c",), "text holds the lone surrogate U+D800 at position 2"),
-    "surrogate in a batch": ((["a", "\udfff"],), "text[1] holds the lone surrogate U+DFFF at position 0"),
+    "None": ((None,), "text: found None, expected str"),
+    "bytes": ((b"abc",), "text: found bytes b'abc', expected str"),
+    "NaN": ((float("nan"),), "text: found float nan, expected str"),
+    "int": ((5,), "text: found int 5, expected str"),
+    "array": ((np.array(["a"]),), "text: found ndarray"),
+    "generator": ((iter("ab"),), "text: found str_"),
+    "dict": (({"text": "a"},), "text: found dict"),
+    "None in a batch": ((["a", None],), "text[1]: found None, expected str"),
+    "NaN in a batch": ((["a", "b", float("nan")],), "text[2]: found float nan"),
+    "bytes in a batch": (([b"a"],), "text[0]: found bytes"),
+    "empty list in a batch": (([[]],), "text[0]: found a list of 0"),
+    "three in a row": (([["a", "b", "c"]],), "text[0]: found a list of 3"),
+    "half a pair": (([("a", None)],), "text[0]: found a tuple of 2"),
+    "pair among texts": ((["a", ("b", "c")],), "text[1]: found a tuple of 2, expected str"),
+    "text among pairs": (([("b", "c"), "a"],), "text[1]: found str 'a', expected a pair"),
+    "None as text of a pair": ((None, "b"), "text: found None"),
+    "int as text_pair": (("a", 5), "text_pair: found int 5, expected str"),
+    "list as text_pair of a text": (("a", ["b"]), "text_pair: found a list of 1, expected str"),
+    "text as text_pair of a list": ((["a"], "b"), "text_pair: found str 'b', expected a list"),
+    "fewer text_pairs": ((["a", "b"], ["c"]), "text_pair: found 1 texts, expected 2, as many as in text"),
+    "None in text_pair": ((["a", "b"], ["c", None]), "text_pair[1]: found None"),
+    "pairs with text_pair": (([("a", "b")], ["c"]), "text[0]: found a tuple of 2"),
+    "surrogate": (("ab\ud800c",), "text: found the lone surrogate U+D800 at position 2"),
+    "surrogate in a batch": ((["a", "\udfff"],), "text[1]: found the lone surrogate U+DFFF at position 0"),
     "surrogate in a text_pair": (
         (["a", "b"], ["c", "d\ud8ab"]),
-        "text_pair[1] holds the lone surrogate U+D8AB",
+        "text_pair[1]: found the lone surrogate U+D8AB",
     ),
 }
 
@@ -72,11 +72,11 @@ def test_bad_text(roberta, name):
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("not split", "text is str 'not split', expected a list of str"),
-        (["a", 5], "text[0] is str 'a', expected a list of str"),
-        ([["a"], "b"], "text[1] is str 'b'"),
-        ([["a"], ["b", None]], "text[1] is a list of 2"),
-        ([["a"], ["b\ud800"]], "text[1] holds the lone surrogate"),
+        ("not split", "text: found str 'not split', expected a list of str"),
+        (["a", 5], "text[0]: found str 'a', expected a list of str"),
+        ([["a"], "b"], "text[1]: found str 'b'"),
+        ([["a"], ["b", None]], "text[1]: found a list of 2"),
+        ([["a"], ["b\ud800"]], "text[1]: found the lone surrogate"),
     ],
 )
 def test_bad_words(roberta, text, fragment):
@@ -142,32 +142,35 @@ def test_long_text(roberta):
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
-        ({"padding": "longst"}, "padding is 'longst', expected True, False or one of longest"),
-        ({"padding": 1}, "padding is 1"),
-        ({"padding": None}, "padding is None"),
-        ({"truncation": "first"}, "truncation is 'first', expected True, False or one of longest_first"),
-        ({"truncation": 0}, "truncation is 0"),
-        ({"truncation": ""}, "truncation is ''"),
-        ({"max_length": 0}, "max_length is 0, expected an integer from 1 to 2147483647"),
-        ({"max_length": 10**30}, "max_length is 1000000000000000000000000000000, expected an integer"),
-        ({"max_length": -3}, "max_length is -3"),
-        ({"max_length": 7.5}, "max_length is 7.5"),
-        ({"max_length": "7"}, "max_length is '7'"),
-        ({"max_length": True}, "max_length is True"),
-        ({"max_length": 1}, "truncation to 1 tokens leaves -1"),
-        ({"max_length": 6, "stride": 4}, "leaves 4 beside the special tokens, expected more than stride=4"),
-        ({"stride": -1}, "stride is -1"),
-        ({"pad_to_multiple_of": 0}, "pad_to_multiple_of is 0"),
-        ({"padding": True, "truncation": True, "max_length": 9, "pad_to_multiple_of": 8}, "no multiple"),
-        ({"padding_side": "middle"}, "padding_side: expected 'right' or 'left', found 'middle'"),
-        ({"return_tensors": "pt"}, "return_tensors is 'pt', expected 'np'"),
-        ({"return_tensors": "tf"}, "return_tensors is 'tf', expected 'np'"),
-        ({"return_tensors": True}, "return_tensors is True"),
+        ({"padding": "longst"}, "padding: found 'longst', expected True, False or one of longest"),
+        ({"padding": 1}, "padding: found 1"),
+        ({"padding": None}, "padding: found None"),
+        ({"truncation": "first"}, "truncation: found 'first', expected True, False or one of longest_first"),
+        ({"truncation": 0}, "truncation: found 0"),
+        ({"truncation": ""}, "truncation: found ''"),
+        ({"max_length": 0}, "max_length: found 0, expected an integer from 1 to 2147483647"),
+        ({"max_length": 10**30}, "max_length: found 1000000000000000000000000000000, expected an integer"),
+        ({"max_length": -3}, "max_length: found -3"),
+        ({"max_length": 7.5}, "max_length: found 7.5"),
+        ({"max_length": "7"}, "max_length: found '7'"),
+        ({"max_length": True}, "max_length: found True"),
+        ({"max_length": 1}, "truncation to 1 tokens: found 2 special tokens"),
+        ({"max_length": 6, "stride": 4}, "truncation to 6 tokens: found stride=4, expected less than 4"),
+        ({"stride": -1}, "stride: found -1"),
+        ({"pad_to_multiple_of": 0}, "pad_to_multiple_of: found 0"),
+        (
+            {"padding": True, "truncation": True, "max_length": 9, "pad_to_multiple_of": 8},
+            "pad_to_multiple_of: found 8, expected a divisor of 9",
+        ),
+        ({"padding_side": "middle"}, "padding_side: found 'middle', expected 'right' or 'left'"),
+        ({"return_tensors": "pt"}, "return_tensors: found 'pt', expected 'np'"),
+        ({"return_tensors": "tf"}, "return_tensors: found 'tf', expected 'np'"),
+        ({"return_tensors": True}, "return_tensors: found True"),
     ],
 )
 def test_bad_argument(roberta, arguments, fragment):
     for texts in ("a", ["a", "b"], []):
-        if texts == [] and "leaves" in fragment:
+        if texts == [] and "truncation to" in fragment:
             continue
         with pytest.raises(InputError) as raised:
             roberta(texts, **arguments)
@@ -189,7 +192,7 @@ def test_truncation_that_cannot_be(roberta):
 def test_rows_of_different_length(roberta):
     with pytest.raises(InputError) as raised:
         roberta(["a", "a b c d"], return_tensors="np")
-    assert_one_line(raised.value, "have 3, 6 tokens", "padding=True")
+    assert_one_line(raised.value, "found rows of 3, 6 tokens", "padding=True")
     with pytest.raises(InputError) as raised:
         roberta(["a"] * 20 + ["a b"], return_tensors="np")
     assert_one_line(raised.value, "3, 3, 3, 3, 3, 3, 3, 3, … tokens")
