@@ -92,7 +92,7 @@ pieces = st.lists(
 
 @given(pieces, st.booleans(), st.booleans(), st.integers(1, 4))
 @settings(max_examples=200, deadline=None)
-def test_whatever_protobuf_writes(pieces, flag, other_flag, model_type):
+def test_models_that_protobuf_writes(pieces, flag, other_flag, model_type):
     model = proto(pieces)
     model.trainer_spec.model_type = model_type
     model.trainer_spec.byte_fallback = flag
@@ -175,16 +175,16 @@ def test_malformed(name, tmp_path):
 
 
 def test_every_truncation():
-    """Cut at any byte a model is an error, or is what the bytes up to there say by themselves."""
+    """A model cut at any byte is an error, or has the pieces that are complete."""
     data = proto().SerializeToString()
-    whole = parse_sentencepiece_model(data)
+    complete = parse_sentencepiece_model(data)
     for end in range(len(data)):
         try:
             found = parse_sentencepiece_model(data[:end])
         except ValueError:
             continue
-        assert found.pieces == whole.pieces[: len(found.pieces)]
-        assert found.scores == whole.scores[: len(found.scores)]
+        assert found.pieces == complete.pieces[: len(found.pieces)]
+        assert found.scores == complete.scores[: len(found.scores)]
 
 
 @given(st.binary(max_size=200))
@@ -221,6 +221,6 @@ def test_mutated_model(data):
 def test_hostile_input_is_read_in_linear_time(unit):
     data = unit * (2**20 // len(unit))
     start = time.process_time()
-    with pytest.raises(ValueError):  # noqa: PT011 - which one is not the point
+    with pytest.raises(ValueError):  # noqa: PT011 - any error will do
         parse_sentencepiece_model(data)
     assert time.process_time() - start < 5

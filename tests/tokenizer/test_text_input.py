@@ -1,29 +1,16 @@
-"""What a tokenizer call accepts as text and arguments, what it refuses, and what it returns."""
+"""What a tokenizer call accepts as text and arguments, which errors it raises, and what it returns."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
-from samples.tokenizers import assert_one_line, make_bpe_folder, write
+from samples.tokenizers import assert_one_line, write
 
 from roberta_c.errors import InputError
-from roberta_c.tokenizer import AutoTokenizer, BatchEncoding, RobertaTokenizerFast
-
-
-@pytest.fixture(scope="module")
-def roberta(tweet_sentiment_small) -> RobertaTokenizerFast:
-    """Shared: tests that change a tokenizer make their own."""
-    return AutoTokenizer.from_pretrained(tweet_sentiment_small)
-
-
-@pytest.fixture
-def bpe_folder(tmp_path) -> Path:
-    return make_bpe_folder(tmp_path / "bpe")
-
+from roberta_c.tokenizer import AutoTokenizer, BatchEncoding, batch_encoding
 
 # Text
 
@@ -86,7 +73,7 @@ def test_bad_words(roberta, text, fragment):
 
 
 class Hostile(str):
-    """A str whose every method lies or fails."""
+    """A str whose methods return wrong values or raise."""
 
     def __len__(self):
         raise RuntimeError("len")
@@ -107,7 +94,7 @@ class Hostile(str):
 
 
 def test_accepted_text(roberta):
-    """Empty text, an empty batch, subclasses of str, NUL: each has one result."""
+    """Empty texts, empty batches, subclasses of str and NUL characters are encoded."""
     assert roberta("").input_ids == [0, 2]
     assert roberta(["", " "]).input_ids == [[0, 2], [0, 1437, 2]]
     assert roberta([]).data == {"input_ids": [], "attention_mask": []}
@@ -125,7 +112,7 @@ def test_accepted_text(roberta):
 
 
 def test_an_empty_second_text_is_a_second_text(roberta):
-    """Alone as in a batch (transformers drops it when alone)."""
+    """Alone and in a batch; transformers ignores it alone."""
     assert roberta("a", "").input_ids == [0, 102, 2, 2, 2]
     assert roberta(["a"], [""]).input_ids == roberta([("a", "")]).input_ids == [[0, 102, 2, 2, 2]]
 
@@ -177,7 +164,7 @@ def test_bad_argument(roberta, arguments, fragment):
         assert_one_line(raised.value, fragment)
 
 
-def test_truncation_that_cannot_be(roberta):
+def test_truncation_that_would_cut_the_other_text(roberta):
     text = "one two three four five six seven eight"
     for arguments in (
         {"truncation": "only_second", "max_length": 5},
@@ -232,6 +219,20 @@ def test_decode_arguments(roberta):
 
 
 # BatchEncoding
+
+
+@pytest.mark.parametrize("return_tensors", [None, "np"])
+def test_fields_that_are_not_returned_are_not_built(roberta, monkeypatch, return_tensors):
+    def build(self):
+        raise AssertionError("the attention mask was built")
+
+    for layout in (batch_encoding._Lists, batch_encoding._Arrays):
+        monkeypatch.setattr(layout, "mask", build)
+    arguments = {"padding": True, "return_tensors": return_tensors}
+    found = roberta(["a", "b c"], return_attention_mask=False, **arguments)
+    assert list(found) == ["input_ids"]
+    with pytest.raises(AssertionError, match="was built"):
+        roberta(["a", "b c"], **arguments)
 
 
 def test_batch_encoding_is_a_mapping(roberta):

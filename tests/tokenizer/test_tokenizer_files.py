@@ -1,4 +1,4 @@
-"""Malformed and hostile tokenizer files: each a TokenizerFileError on one line, naming file and reason."""
+"""Malformed and hostile tokenizer files: each raises a TokenizerFileError of one line with file and reason."""
 
 from __future__ import annotations
 
@@ -10,24 +10,12 @@ import pytest
 from samples.tokenizers import (
     VOCAB,
     assert_one_line,
-    make_bpe_folder,
-    make_unigram_folder,
     unigram_proto,
     write,
 )
 
 from roberta_c.errors import InputError, ModelFileError, TokenizerFileError
 from roberta_c.tokenizer import AutoTokenizer
-
-
-@pytest.fixture
-def bpe_folder(tmp_path) -> Path:
-    return make_bpe_folder(tmp_path / "bpe")
-
-
-@pytest.fixture
-def unigram_folder(tmp_path) -> Path:
-    return make_unigram_folder(tmp_path / "unigram")
 
 
 @pytest.mark.parametrize(
@@ -167,10 +155,10 @@ def test_bad_byte_level_bpe(bpe_folder, name, content, fragment, capfd):
     with pytest.raises(TokenizerFileError) as raised:
         AutoTokenizer.from_pretrained(bpe_folder)
     assert_one_line(raised.value, str(bpe_folder), fragment)
-    assert capfd.readouterr().err == ""  # no Rust panic on the way
+    assert capfd.readouterr().err == ""  # a Rust panic would print there
 
 
-def test_file_that_is_none(bpe_folder):
+def test_not_a_text_file(bpe_folder):
     (bpe_folder / "vocab.json").write_bytes(b'{"\xff": 0}')
     with pytest.raises(TokenizerFileError, match="byte 2"):
         AutoTokenizer.from_pretrained(bpe_folder)
@@ -218,8 +206,8 @@ def test_bad_sentencepiece(unigram_folder, change, fragment):
     assert_one_line(raised.value, str(path), fragment)
 
 
-def test_hostile_charsmap_is_an_error_in_use(unigram_folder):
-    """A character map that only panics when text meets it."""
+def test_hostile_charsmap_is_an_error_of_the_call(unigram_folder):
+    """The library accepts the character map and panics when it normalizes a text."""
     model = unigram_proto()
     model.normalizer_spec.precompiled_charsmap = b"\x08\0\0\0" + b"\xff" * 8
     (unigram_folder / "sentencepiece.bpe.model").write_bytes(model.SerializeToString())
