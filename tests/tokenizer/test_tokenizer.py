@@ -98,7 +98,7 @@ def test_xlm_roberta(test_data, tmp_path):
 
 
 def test_positions(bpe_folder):
-    """max_positions = max_position_embeddings - (pad_token_id + 1); a null pad_token_id is the tokenizer's."""
+    """max_positions = max_position_embeddings - pad_token_id - 1; the tokenizer's id replaces a null one."""
     for config, expected in (
         ({"max_position_embeddings": 514, "pad_token_id": 1}, 512),
         ({"max_position_embeddings": 514, "pad_token_id": None}, 512),

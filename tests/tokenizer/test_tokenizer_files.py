@@ -1,4 +1,4 @@
-"""Malformed and hostile tokenizer files: each raises a TokenizerFileError of one line with file and reason."""
+"""Malformed and hostile tokenizer files: each raises a TokenizerFileError, one line with file and reason."""
 
 from __future__ import annotations
 
