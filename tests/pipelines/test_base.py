@@ -28,10 +28,8 @@ class WordTokenizer:
 
     def __call__(self, texts, pairs=None, *, padding, truncation, max_length, return_attention_mask):
         assert padding is return_attention_mask is False
-        words = [
-            text.split() + pair.split() for text, pair in zip(texts, pairs or [""] * len(texts), strict=True)
-        ]
-        rows = [[0, *map(len, row), 2] for row in words]
+        joined = texts if pairs is None else map(" ".join, zip(texts, pairs, strict=True))
+        rows = [[0, *map(len, text.split()), 2] for text in joined]
         if truncation != "do_not_truncate":
             rows = [[*row[: max_length - 1], 2] if len(row) > max_length else row for row in rows]
         return {"input_ids": rows}
@@ -160,7 +158,7 @@ def test_outputs_that_are_not_finite():
 
 
 class CountingModel:
-    """A model that also writes down the batches it was given."""
+    """A model that also records the batches it gets."""
 
     def __init__(self, model):
         self.model, self.batches = model, []
@@ -344,7 +342,7 @@ def test_without_truncation_a_long_text_is_an_error(classify):
     for options in ({"truncation": False}, {"truncation": "do_not_truncate"}):
         with pytest.raises(InputError, match=r"texts\[1\]: found 602 tokens, expected at most 512"):
             classify(["short", "word" + " word" * 599], **options)
-    with pytest.raises(InputError, match=r"texts\[0\]: found 602"):  # the first of equal ones
+    with pytest.raises(InputError, match=r"texts\[0\]: found 602"):  # the index of the first of equal texts
         classify(["word" + " word" * 599] * 3, truncation=False)
     with pytest.raises(InputError, match=r"texts: found 602 tokens"):
         classify("word" + " word" * 599, truncation=False)

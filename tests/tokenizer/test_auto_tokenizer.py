@@ -92,7 +92,7 @@ def test_tokenizer_json_comes_before_other_files(bpe_folder):
 
 @pytest.mark.parametrize("auto", [AutoTokenizer, RobertaTokenizerFast])
 def test_repository(bpe_folder, monkeypatch, auto):
-    """`hub.resolve` gets the name and the Hub's arguments, and returns the folder with the tokenizer's files."""
+    """`hub.resolve` gets the name and the Hub's arguments; it returns the folder of the tokenizer's files."""
     calls = []
 
     def resolve(path_or_id, files, **where):
