@@ -1,4 +1,4 @@
-"""The pipelines: a task's name and a model → a callable from texts to answers, under transformers' names.
+"""`pipeline(task, model)`: a callable from texts to results, with transformers' names and results.
 
 >>> classify = pipeline("text-classification")  # the bundled model
 >>> [result["label"] for result in classify(["I love this!", "this is the worst service ever"])]
@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 TASKS = ("text-classification",)
 TASK_ALIASES = {"sentiment-analysis": "text-classification"}
 CPU_NAMES = (None, -1, "cpu")
+TOKENIZER_FORMS = "a folder, a Hub repository's name or a loaded tokenizer"
 
 
 def pipeline(
@@ -41,29 +42,29 @@ def pipeline(
     device: Any = None,
     **options: Any,
 ) -> TextClassificationPipeline:
-    """A callable that does `task` with `model`.
+    """A callable that runs `task` with `model`.
 
-    task: "text-classification" (or "sentiment-analysis", the same).
+    task: "text-classification", or "sentiment-analysis", another name for it.
     model: a folder, a Hub repository's name, or a loaded model; None for the bundled one.
-    tokenizer: a folder, a repository's name or a loaded tokenizer; None takes the model's own files, and so
-        needs a model given by path or name.
-    dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is loaded here.
+    tokenizer: a folder, a Hub repository's name or a loaded tokenizer. None loads it from the model's files,
+        so that the model must be given by path or name.
+    dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is loaded here. With
+        a loaded model: None, or the values it has.
     revision, token, cache_dir, local_files_only: where a Hub repository's files come from.
-    device: None, -1 or "cpu"; there is no other.
-    options: the task's own (see TextClassificationPipeline), as defaults for every call.
+    device: None, -1 or "cpu", which all mean the CPU.
+    options: the task's own options (see ClassifyOptions), as defaults for every call.
 
-    Raises InputError for an argument, else what loading raises: ModelFileError, UnsafeFileError,
+    Raises InputError for a bad argument, and what loading raises: ModelFileError, UnsafeFileError,
     TokenizerFileError, HubError.
     """
     if not isinstance(task, str) or TASK_ALIASES.get(task, task) not in TASKS:
-        expected = ", ".join((*TASKS, *TASK_ALIASES))
-        raise InputError(f"task: found {shown(task)}, expected one of {expected}")
+        raise InputError(mismatch("task", shown(task), f"one of {', '.join((*TASKS, *TASK_ALIASES))}"))
     if not isinstance(device, (str, int, type(None))) or device not in CPU_NAMES:
-        raise InputError(f"device: found {shown(device)}, expected 'cpu', -1 or None")
+        raise InputError(mismatch("device", shown(device), "'cpu', -1 or None"))
 
     from .text_classification import ClassifyOptions
 
-    chosen = ClassifyOptions().changed(options)  # before the weights: a mistyped option need not wait
+    chosen = ClassifyOptions().changed(options)  # before the weights are loaded: a bad option fails at once
     hub_options = HubOptions(revision, token, cache_dir, local_files_only)
     return load_pipeline(model, tokenizer, hub_options, chosen, dtype=dtype, num_threads=num_threads)
 
@@ -84,7 +85,7 @@ def load_pipeline(
         revision = hub_options.revision
         if tokenizer is not None or revision is not None:
             given, value = ("tokenizer", tokenizer) if tokenizer is not None else ("revision", revision)
-            raise InputError(f"{given}: found {shown(value)} without a model, expected a model too")
+            raise InputError(mismatch(given, f"{shown(value)} without a model", "a model too"))
         from ..files.bundled import BUNDLED_MODEL, bundled_model_path
 
         logger.info("no model named: using %s", BUNDLED_MODEL)
@@ -101,39 +102,34 @@ def load_pipeline(
         _check_loaded(model, dtype, num_threads)
         if tokenizer is None:
             raise InputError(
-                "tokenizer: found None, expected a folder, a Hub repository's name or a loaded tokenizer, "
-                "as the model is a loaded one"
+                mismatch("tokenizer", "None", f"{TOKENIZER_FORMS}, because the model is a loaded one")
             )
         tokenizer = _tokenizer(tokenizer, hub_options)
     return TextClassificationPipeline(model, tokenizer, options)
 
 
 def _tokenizer(tokenizer: Any, hub_options: HubOptions) -> Any:
-    """The loaded tokenizer that `tokenizer` is or names."""
+    """The tokenizer that `tokenizer` names, loaded, or `tokenizer` itself if it is a loaded one."""
     if isinstance(tokenizer, (str, os.PathLike)):
         from ..tokenizer import AutoTokenizer
 
         path_or_id = tokenizer if isinstance(tokenizer, str) else Path(tokenizer)
         return AutoTokenizer.load(path_or_id, hub_options)
     if not callable(tokenizer):
-        raise InputError(
-            f"tokenizer: found {shown(tokenizer)}, expected a folder, a Hub repository's name or a tokenizer"
-        )
+        raise InputError(mismatch("tokenizer", shown(tokenizer), TOKENIZER_FORMS))
     return tokenizer
 
 
 def _check_loaded(model: Any, dtype: str | None, num_threads: int | None) -> None:
-    """InputError unless `model` classifies sequences and the options of loading leave it as it is."""
+    """Raise InputError unless a loaded `model` classifies sequences, with this dtype and thread count."""
     from ..model import RobertaForSequenceClassification
 
     if not isinstance(model, RobertaForSequenceClassification):
-        raise InputError(
-            f"model: found {type(model).__name__}, expected a folder, a Hub repository's name or a "
-            "RobertaForSequenceClassification (or XLMRoberta…)"
-        )
+        expected = "a folder, a Hub repository's name or a RobertaForSequenceClassification (or XLMRoberta…)"
+        raise InputError(mismatch("model", type(model).__name__, expected))
     if dtype not in (None, model.dtype):
-        raise InputError(f"dtype: found {shown(dtype)}, but the loaded model's is {model.dtype}")
+        expected = f"None or {model.dtype!r}, the loaded model's"
+        raise InputError(mismatch("dtype", shown(dtype), expected))
     if num_threads not in (None, model.num_threads):
-        raise InputError(
-            f"num_threads: found {shown(num_threads)}, but the loaded model has {model.num_threads}"
-        )
+        expected = f"None or {model.num_threads}, the loaded model's"
+        raise InputError(mismatch("num_threads", shown(num_threads), expected))

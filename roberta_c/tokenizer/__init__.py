@@ -1,4 +1,4 @@
-"""Files → tokenizer: byte-level BPE, sentencepiece and tokenizer.json, and the tokenizer people call."""
+"""Tokenizers, and how they are made from files: byte-level BPE, sentencepiece or tokenizer.json."""
 
 from __future__ import annotations
 

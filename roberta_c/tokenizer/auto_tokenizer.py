@@ -1,11 +1,11 @@
-"""AutoTokenizer: the tokenizer class that a checkpoint's files call for."""
+"""AutoTokenizer: chooses the tokenizer class from the files of a checkpoint."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, TokenizerFileError, shown
+from ..errors import InputError, TokenizerFileError, mismatch, shown
 from ..files.hub import HubOptions
 from .pretrained import PreTrainedTokenizerFast
 from .roberta_tokenizers import RobertaTokenizerFast, XLMRobertaTokenizerFast
@@ -50,7 +50,8 @@ class AutoTokenizer:
         local_files_only: bool = False,
         **overrides: Any,
     ) -> PreTrainedTokenizerFast:
-        """The tokenizer of a local folder or Hub repository; arguments as for PreTrainedTokenizerFast's.
+        """The tokenizer of a local folder or Hub repository; arguments and errors as for
+        PreTrainedTokenizerFast.from_pretrained.
 
         >>> from roberta_c import bundled_model_path
         >>> tokenizer = AutoTokenizer.from_pretrained(bundled_model_path())
@@ -59,8 +60,8 @@ class AutoTokenizer:
         >>> tokenizer(["so so", "what a day"], padding=True, return_tensors="np")["attention_mask"].shape[0]
         2
 
-        The class is that of tokenizer_config.json's (or config.json's) `tokenizer_class`, else that of
-        config.json's `model_type`, else the one whose files are there.
+        The class is chosen by the first of these that is there: `tokenizer_class` in tokenizer_config.json,
+        `tokenizer_class` in config.json, `model_type` in config.json, the kind of the vocabulary files.
         """
         return cls.load(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), **overrides)
 
@@ -75,15 +76,13 @@ class AutoTokenizer:
 
 
 def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFast]:
-    """The class for the folder's tokenizer; TokenizerFileError where there is none."""
+    """The class of the folder's tokenizer. Raises TokenizerFileError if its files or a class are missing."""
     has_bpe = (folder / VOCAB).exists() and (folder / MERGES).exists()
     has_sentencepiece = (folder / SENTENCEPIECE).exists()
     has_json = (folder / TOKENIZER_JSON).exists()
     if not (has_bpe or has_sentencepiece or has_json):
-        raise TokenizerFileError(
-            f"{folder}: no tokenizer file: looked for"
-            f" {TOKENIZER_JSON}, {VOCAB} with {MERGES}, {SENTENCEPIECE}"
-        )
+        expected = f"{TOKENIZER_JSON}, {VOCAB} with {MERGES} or {SENTENCEPIECE}"
+        raise TokenizerFileError(mismatch(folder, "no tokenizer file", expected))
     for name, source in (
         (read_settings(folder, {}).tokenizer_class, TOKENIZER_CONFIG),
         (facts.tokenizer_class, MODEL_CONFIG),
@@ -91,18 +90,14 @@ def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFas
         if name is not None:
             found = _BY_NAME.get(name.removesuffix("Fast"))
             if found is None:
-                expected = ", ".join(_BY_NAME)
-                raise TokenizerFileError(
-                    f"{folder / source}: tokenizer_class is {shown(name)}, expected one of {expected}"
-                )
+                place = f"{folder / source}: tokenizer_class"
+                raise TokenizerFileError(mismatch(place, shown(name), f"one of {', '.join(_BY_NAME)}"))
             return found
     if facts.model_type is not None:
         found = _BY_MODEL_TYPE.get(facts.model_type)
         if found is None:
-            expected = " or ".join(_BY_MODEL_TYPE)
-            raise TokenizerFileError(
-                f"{folder / MODEL_CONFIG}: model_type is {shown(facts.model_type)}, expected {expected}"
-            )
+            place = f"{folder / MODEL_CONFIG}: model_type"
+            raise TokenizerFileError(mismatch(place, shown(facts.model_type), " or ".join(_BY_MODEL_TYPE)))
         return found
     if has_sentencepiece or has_bpe:
         return XLMRobertaTokenizerFast if has_sentencepiece else RobertaTokenizerFast

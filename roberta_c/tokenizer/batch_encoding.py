@@ -1,4 +1,4 @@
-"""BatchEncoding: what a tokenizer call returns, under the names transformers gives it."""
+"""BatchEncoding: what a tokenizer call returns, with transformers' names."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from tokenizers import Encoding
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
 
 _T = TypeVar("_T")
 
 
 class CharSpan(NamedTuple):
-    """Characters start … end-1 of a text."""
+    """The characters start … end-1 of a text."""
 
     start: int
     end: int
 
 
 class TokenSpan(NamedTuple):
-    """Tokens start … end-1 of a row."""
+    """The tokens start … end-1 of a row."""
 
     start: int
     end: int
 
 
 class Padding(NamedTuple):
-    """How rows shorter than `width` tokens are filled up."""
+    """How rows of fewer than `width` tokens are padded. side: "right" or "left"."""
 
     width: int
     side: str
@@ -51,16 +51,17 @@ class Padding(NamedTuple):
             )
 
 
-class BatchEncoding(UserDict):
+class BatchEncoding(UserDict[str, Any]):
     """A mapping from field to rows: lists of ints, or int64 arrays of shape (batch, tokens).
 
-    Fields, where asked for: input_ids, token_type_ids, attention_mask, special_tokens_mask,
-    offset_mapping (pairs of characters, shape (batch, tokens, 2)), length,
-    overflow_to_sample_mapping. They are attributes too: `encoded.input_ids`. A call on one text
-    without `return_tensors` gives its fields without the batch dimension.
+    The fields that a call can return: input_ids, token_type_ids, attention_mask, special_tokens_mask,
+    offset_mapping (start and end character of each token, shape (batch, tokens, 2)), length,
+    overflow_to_sample_mapping. They are attributes too: `encoded.input_ids`. A call on one text without
+    `return_tensors` gives its fields without the batch dimension.
 
-    The methods map between tokens, words and characters of a row. Those that take a place in it can
-    be called with that place alone for row 0, or with row and place.
+    The methods map between tokens, words and characters of a row. Those that take the index of a token, word
+    or character take it alone for row 0, or the index of a row and then that index. They raise InputError for
+    an index outside the row.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class BatchEncoding(UserDict):
     ) -> None:
         super().__init__(data)
         self._encodings = encodings
-        self._padding = padding  # still to be applied to `_encodings`: few callers look at them
+        self._padding = padding  # not yet applied to `_encodings`, because few callers look at them
 
     def __getitem__(self, key: Any) -> Any:
         """The field of that name; for an int or slice, the tokenizers.Encoding of that row or rows."""
@@ -98,7 +99,7 @@ class BatchEncoding(UserDict):
 
     @property
     def is_fast(self) -> bool:
-        """Whether the rows' tokenizers.Encoding objects are at hand."""
+        """Whether it has the rows' tokenizers.Encoding objects."""
         return self._encodings is not None
 
     @property
@@ -119,20 +120,20 @@ class BatchEncoding(UserDict):
         return self._row("tokens", batch_index).tokens
 
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
-        """Per token of the row: 0 or 1 for the first or second text, None for special tokens."""
+        """For each token of the row: 0 or 1 for the first or second text, None for special tokens."""
         return self._row("sequence_ids", batch_index).sequence_ids
 
     def word_ids(self, batch_index: int = 0) -> list[int | None]:
-        """Per token of the row: the index of its word in its text, None for special tokens."""
+        """For each token of the row: the index of its word in its text, None for special tokens."""
         return self._row("word_ids", batch_index).word_ids
 
     def token_to_sequence(self, batch_or_token_index: int, token_index: int | None = None) -> int | None:
-        """Which text a token comes from: 0, 1, or None for a special token."""
+        """Which text a token is of: 0, 1, or None for a special token."""
         row, token = self._token("token_to_sequence", batch_or_token_index, token_index)
         return row.token_to_sequence(token)
 
     def token_to_word(self, batch_or_token_index: int, token_index: int | None = None) -> int | None:
-        """The index of a token's word in its text, or None."""
+        """The index of a token's word in its text, or None for a special token."""
         row, token = self._token("token_to_word", batch_or_token_index, token_index)
         return row.token_to_word(token)
 
@@ -140,7 +141,7 @@ class BatchEncoding(UserDict):
         self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
     ) -> TokenSpan | None:
         """The tokens of a word, or None if it has none."""
-        row, word = self._place("word_to_tokens", batch_or_word_index, word_index)
+        row, word = self._row_and_index("word_to_tokens", batch_or_word_index, word_index)
         return _span(TokenSpan, row.word_to_tokens(word, sequence_index))
 
     def token_to_chars(self, batch_or_token_index: int, token_index: int | None = None) -> CharSpan | None:
@@ -151,47 +152,49 @@ class BatchEncoding(UserDict):
     def char_to_token(
         self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
     ) -> int | None:
-        """The token that covers a character, or None (as for trimmed white space)."""
-        row, char = self._place("char_to_token", batch_or_char_index, char_index)
+        """The index of a character's token, or None if it has none, such as white space that was trimmed."""
+        row, char = self._row_and_index("char_to_token", batch_or_char_index, char_index)
         return row.char_to_token(char, sequence_index)
 
     def word_to_chars(
         self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
     ) -> CharSpan | None:
         """The characters of a word, or None if there is no such word."""
-        row, word = self._place("word_to_chars", batch_or_word_index, word_index)
+        row, word = self._row_and_index("word_to_chars", batch_or_word_index, word_index)
         return _span(CharSpan, row.word_to_chars(word, sequence_index))
 
     def char_to_word(
         self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
     ) -> int | None:
-        """The word that a character belongs to, or None."""
-        row, char = self._place("char_to_word", batch_or_char_index, char_index)
+        """The index of a character's word, or None if it has none."""
+        row, char = self._row_and_index("char_to_word", batch_or_char_index, char_index)
         return row.char_to_word(char, sequence_index)
 
     def convert_to_tensors(self, tensor_type: str | None = None) -> BatchEncoding:
-        """Turn every field into an int64 array, in place; `tensor_type` is "np" (None: leave as is).
+        """Turn every field into an int64 array, in place, if `tensor_type` is "np"; with None change nothing.
 
-        Raises InputError where rows differ in length.
+        Raises InputError if rows differ in length.
         """
         if tensor_type is None:
             return self
         if tensor_type != "np":
-            raise InputError(f"tensor_type is {shown(tensor_type)}, expected 'np' or None")
+            raise InputError(mismatch("tensor_type", shown(tensor_type), "'np' or None"))
         for name, value in self.data.items():
             self.data[name] = as_array(name, value)
         return self
 
     def to(self, device: Any) -> BatchEncoding:
-        """Itself: arrays live on the CPU, and InputError is raised for any other device."""
+        """This object: its arrays are on the CPU. Raises InputError for any device other than "cpu"."""
         if str(device) != "cpu":
-            raise InputError(f"device is {shown(device)}, expected 'cpu'")
+            raise InputError(mismatch("device", shown(device), "'cpu'"))
         return self
+
+    # `what`, in the methods below, is what messages call the method that was called.
 
     def _rows(self, what: str) -> Sequence[Encoding]:
         rows = self.encodings
         if rows is None:
-            raise InputError(f"{what}: this BatchEncoding was not made by a tokenizer")
+            raise InputError(mismatch(what, "a BatchEncoding without encodings", "one made by a tokenizer"))
         return rows
 
     def _row(self, what: str, index: int) -> Encoding:
@@ -199,27 +202,28 @@ class BatchEncoding(UserDict):
         try:
             return rows[index]
         except IndexError:
-            raise InputError(f"{what}: row {index} of a batch of {len(rows)}") from None
+            raise InputError(mismatch(what, f"row {index}", f"a row of a batch of {len(rows)}")) from None
 
-    def _place(self, what: str, first: int, second: int | None) -> tuple[Encoding, int]:
-        row, place = (0, first) if second is None else (first, second)
-        if place < 0:
-            raise InputError(f"{what}: place {place}, expected at least 0")
-        return self._row(what, row), place
+    def _row_and_index(self, what: str, first: int, second: int | None) -> tuple[Encoding, int]:
+        """The row, and the index of a word or character in it, that the two arguments of a method mean."""
+        row, index = (0, first) if second is None else (first, second)
+        if index < 0:
+            raise InputError(mismatch(what, f"index {index}", "at least 0"))
+        return self._row(what, row), index
 
     def _token(self, what: str, first: int, second: int | None) -> tuple[Encoding, int]:
-        """As `_place`, a negative token counting from the row's end."""
+        """The row, and the index of a token in it; a negative argument counts from the row's end."""
         row, token = (0, first) if second is None else (first, second)
         encoding = self._row(what, row)
-        place = token + len(encoding.ids) if token < 0 else token
-        if not 0 <= place < len(encoding.ids):
-            raise InputError(f"{what}: token {token} of a row of {len(encoding.ids)}")
-        return encoding, place
+        index = token + len(encoding.ids) if token < 0 else token
+        if not 0 <= index < len(encoding.ids):
+            raise InputError(mismatch(what, f"token {token}", f"a token of a row of {len(encoding.ids)}"))
+        return encoding, index
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Which fields besides input_ids a call asks for."""
+    """Which fields a call returns besides input_ids."""
 
     token_type_ids: bool
     attention_mask: bool
@@ -232,9 +236,10 @@ class Fields:
 def build_batch_encoding(
     encodings: list[Encoding], fields: Fields, padding: Padding | None, as_numpy: bool
 ) -> BatchEncoding:
-    """The encodings' fields, padded, as lists of rows or int64 arrays; overflowing parts become rows.
+    """The fields of the encodings, padded, as lists of rows or as int64 arrays.
 
-    Raises InputError where arrays are asked for and rows differ in length.
+    With `fields.overflowing`, the overflowing parts of an encoding are rows after it. A field that is not
+    chosen is not built. Raises InputError if rows of different lengths would form an array.
     """
     rows = encodings
     if fields.overflowing:
@@ -261,7 +266,7 @@ def build_batch_encoding(
 
 
 class _Lists:
-    """Fields as lists of rows."""
+    """Arranges fields as lists of rows, padded to `padding.width` if there is a `padding`."""
 
     def __init__(self, lengths: list[int], padding: Padding | None) -> None:
         self._lengths = lengths
@@ -286,7 +291,11 @@ class _Lists:
 
 
 class _Arrays:
-    """Fields as int64 arrays (batch, tokens)."""
+    """Arranges fields as int64 arrays (batch, tokens).
+
+    _real_bw: bool (batch, tokens), True for a token and False for padding. Raises InputError if the rows have
+    different lengths and `padding` does not make them equal.
+    """
 
     def __init__(self, lengths: list[int], padding: Padding | None) -> None:
         width = max([padding.width if padding else 0, *lengths])
@@ -317,7 +326,10 @@ class _Arrays:
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
-    """A field (ints, lists of ints, or lists of pairs of ints) as an int64 array."""
+    """A field (ints, lists of ints, or lists of pairs of ints) as an int64 array.
+
+    Raises InputError, whose message calls the field `name`, if rows differ in length.
+    """
     if isinstance(value, np.ndarray):
         return value
     if value and isinstance(value[0], list):
@@ -326,12 +338,11 @@ def as_array(name: str, value: Any) -> np.ndarray:
 
 
 def check_one_length(name: str, lengths: list[int]) -> None:
-    """Raise InputError unless all rows have the same number of tokens."""
+    """Raise InputError unless all rows of the field `name` have the same number of tokens."""
     if min(lengths) != max(lengths):
         found = ", ".join(map(str, lengths[:8])) + (", …" if len(lengths) > 8 else "")
-        raise InputError(
-            f"return_tensors='np': rows of {name} have {found} tokens, expected one length: pass padding=True"
-        )
+        expected = "rows of one length: pass padding=True"
+        raise InputError(mismatch(f"return_tensors='np': {name}", f"rows of {found} tokens", expected))
 
 
 def _span(kind: Callable[..., _T], found: tuple[int, int] | None) -> _T | None:

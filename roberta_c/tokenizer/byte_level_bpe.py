@@ -1,8 +1,8 @@
 """vocab.json + merges.txt → the byte-level BPE tokenizer that RoBERTa uses.
 
-Text is split by GPT-2's regular expression, each piece's UTF-8 bytes are spelled in a printable
-alphabet (a space becomes Ġ) and merged pair by pair in the order of merges.txt. A pair of texts is
-encoded as `<s> A </s></s> B </s>`, and offsets leave out a token's leading space.
+A text is split by GPT-2's regular expression. The UTF-8 bytes of each piece are mapped to printable
+characters (a space to Ġ) and merged pair by pair in the order of merges.txt. A pair of texts is encoded as
+`<s> A </s></s> B </s>`. With `trim_offsets`, offsets do not include a token's leading space.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from ..errors import TokenizerFileError, shown
+from ..errors import TokenizerFileError, mismatch, shown
 from .tokenizer_files import library_errors, read_json_object, read_text
 
 _ALL_BUT_SEPARATORS = bytes(set(range(256)) - set(b" \n"))
@@ -26,14 +26,14 @@ def build_byte_level_bpe(
     add_prefix_space: bool,
     trim_offsets: bool,
 ) -> Tokenizer:
-    """The tokenizer the two files describe, without added tokens.
+    """The tokenizer that the two files describe, without added tokens.
 
-    Raises TokenizerFileError where a file is malformed or the two do not fit each other.
+    Raises TokenizerFileError if a file is malformed or the two do not fit each other.
     """
     vocab = read_vocab(vocab_path)
     for token in (cls_token, sep_token):
         if token not in vocab:
-            raise TokenizerFileError(f"{vocab_path}: special token {shown(token)} is missing")
+            raise TokenizerFileError(mismatch(vocab_path, f"no token {shown(token)}", "every special token"))
     tokenizer = Tokenizer(read_model(vocab, merges_path))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     tokenizer.decoder = decoders.ByteLevel()
@@ -44,55 +44,53 @@ def build_byte_level_bpe(
 
 
 def read_vocab(path: Path) -> dict[str, int]:
-    """Token → id, the ids being 0 … n-1, each used once."""
+    """Token → id; the ids of n tokens are 0 … n-1. Raises TokenizerFileError for anything else."""
     vocab = read_json_object(path)
     if not vocab:
-        raise TokenizerFileError(f"{path}: expected tokens, found an empty object")
+        raise TokenizerFileError(mismatch(path, "an empty object", "tokens"))
     if set(map(type, vocab.values())) != {int}:
         token, value = next((token, value) for token, value in vocab.items() if type(value) is not int)
-        raise TokenizerFileError(f"{path}: the id of {shown(token)} is {shown(value)}, expected an integer")
-    if list(vocab.values()) != list(range(len(vocab))):  # they mostly stand in order
+        raise TokenizerFileError(mismatch(f"{path}: the id of {shown(token)}", shown(value), "an integer"))
+    if list(vocab.values()) != list(range(len(vocab))):  # most files list the tokens by id
         _check_ids(vocab, path)
     try:
         "".join(vocab).encode("utf-8")
-    except UnicodeEncodeError as error:  # JSON can spell what no text can hold
+    except UnicodeEncodeError as error:  # JSON's \u escapes can write lone surrogates
         token = next(token for token in vocab if error.object[error.start] in token)
-        raise TokenizerFileError(f"{path}: {shown(token)} holds a lone surrogate, expected a token") from None
+        raise TokenizerFileError(mismatch(path, f"a lone surrogate in {shown(token)}", "a token")) from None
     return vocab
 
 
 def _check_ids(vocab: dict[str, int], path: Path) -> None:
-    """The ids are 0 … n-1, each used once, in any order."""
+    """Raise TokenizerFileError unless the ids are 0 … n-1, each used once, in any order."""
     size = len(vocab)
     ids = set(vocab.values())
     if len(ids) < size:
         token_of_id: dict[int, str] = {}
         for token, index in vocab.items():
             if token_of_id.setdefault(index, token) != token:
-                raise TokenizerFileError(
-                    f"{path}: id {index} is used twice, by {shown(token_of_id[index])} and {shown(token)}"
-                )
+                found = f"{shown(token_of_id[index])} and {shown(token)}"
+                raise TokenizerFileError(mismatch(f"{path}: id {index}", found, "one token"))
     if min(ids) < 0 or max(ids) >= size:
         stray = next(index for index in sorted(ids) if not 0 <= index < size)
         missing = next(index for index in range(size) if index not in ids)
-        raise TokenizerFileError(
-            f"{path}: the ids of {size} tokens must be 0 to {size - 1}: found {stray}, missing {missing}"
-        )
+        expected = f"0 to {size - 1} for {size} tokens; {missing} is missing"
+        raise TokenizerFileError(mismatch(f"{path}: ids", stray, expected))
 
 
 def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
-    """The model of a vocabulary and the merges in the file.
+    """The BPE model of a vocabulary and the merges in a file.
 
-    That is one merge a line, two tokens separated by a space, after an optional `#version` line;
-    both tokens and their union are in `vocab`.
+    The file has an optional `#version` line, then one merge per line: two tokens separated by a space. Both
+    tokens and their union are in `vocab`. Raises TokenizerFileError for the first line that is no such merge.
     """
     text = read_text(merges_path).replace("\r\n", "\n")
-    end = text.find("\n", len(text.rstrip()))  # blank lines at the end hold no merge
+    end = text.find("\n", len(text.rstrip()))  # where blank lines at the end begin
     text = (text if end < 0 else text[:end]) if text.strip() else ""
     first = 1 if text.startswith("#version") else 0
     body = text.partition("\n")[2] if first else text
     merges = _pairs(body)
-    # The library looks tokens up itself, but panics on a merge that is longer than every token.
+    # The library finds tokens that are missing, but it panics if a merge is longer than every token.
     if merges is None or not _has_token_of(_longest_line(body) - 1, vocab):
         _report_bad_merge(merges_path, text.split("\n"), first, vocab)
     with library_errors(merges_path):
@@ -104,10 +102,10 @@ def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
 
 
 def _pairs(body: str) -> list[tuple[str, str]] | None:
-    """The two tokens of every line; None where a line has not exactly one space.
+    """The two tokens of each line; None if a line does not have exactly one space.
 
-    All lines at once: split one by one, the 50,000 of RoBERTa took 20 ms, and this takes 8 (AMD Zen 5 server
-    core, 2026-11-22).
+    All lines are split at once, which takes 8 ms for RoBERTa's 50,000 merges; splitting them one by one took
+    20 ms (AMD Zen 5 server core, 2026-11-22).
     """
     if not body:
         return []
@@ -119,26 +117,27 @@ def _pairs(body: str) -> list[tuple[str, str]] | None:
 
 
 def _longest_line(body: str) -> int:
-    """In bytes."""
+    """The length of the longest line, in bytes."""
     return max(map(len, body.encode("utf-8").split(b"\n")))
 
 
 def _has_token_of(size: int, vocab: dict[str, int]) -> bool:
     """Whether some token has at least `size` bytes."""
-    # The one of most characters mostly answers it.
+    # The token with the most characters usually has the most bytes, so that it is checked first.
     return len(max(vocab, key=len).encode()) >= size or any(len(token.encode()) >= size for token in vocab)
 
 
 def _report_bad_merge(path: Path, lines: list[str], first: int, vocab: dict[str, int]) -> None:
-    """Raise for the first line that is no merge; return if there is none."""
+    """Raise TokenizerFileError for the first line that is no merge; return if there is no such line.
+
+    lines: all lines of the file; those before `first` are not merges.
+    """
     for number, line in enumerate(lines[first:], start=first + 1):
         left, separator, right = line.partition(" ")
         if not (left and separator and right) or " " in right:
-            raise TokenizerFileError(
-                f"{path}: line {number} is {shown(line)}, expected two tokens separated by one space"
-            )
+            expected = "two tokens separated by one space"
+            raise TokenizerFileError(mismatch(f"{path}: line {number}", shown(line), expected))
         for token in (left, right, left + right):
             if token not in vocab:
-                raise TokenizerFileError(
-                    f"{path}: line {number}, {shown(line)}: token {shown(token)} is not in the vocabulary"
-                )
+                place, found = f"{path}: line {number}, {shown(line)}", f"token {shown(token)}"
+                raise TokenizerFileError(mismatch(place, found, "a token of the vocabulary"))

@@ -1,4 +1,4 @@
-"""Padding, truncation and tensor arguments of a tokenizer call, checked and resolved."""
+"""The padding, truncation and tensor arguments of a tokenizer call: checked, with defaults filled in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
 from .special_tokens import check_side
 
 logger = logging.getLogger(__name__)
@@ -15,16 +15,16 @@ logger = logging.getLogger(__name__)
 DO_NOT_PAD, LONGEST, MAX_LENGTH = "do_not_pad", "longest", "max_length"
 DO_NOT_TRUNCATE, LONGEST_FIRST = "do_not_truncate", "longest_first"
 _MAX_COUNT = 2**31 - 1
-_PADDINGS = (LONGEST, MAX_LENGTH, DO_NOT_PAD)
-_TRUNCATIONS = (LONGEST_FIRST, "only_first", "only_second", DO_NOT_TRUNCATE)
+PADDINGS = (LONGEST, MAX_LENGTH, DO_NOT_PAD)
+TRUNCATIONS = (LONGEST_FIRST, "only_first", "only_second", DO_NOT_TRUNCATE)
 
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """Arguments as the encoder needs them; lengths count special tokens.
+    """The arguments of a call as the encoder needs them. Lengths include special tokens.
 
-    `truncate_to` is None where nothing is truncated, `pad_to` None where rows are padded to the
-    longest or not at all.
+    truncate_to: None if nothing is truncated.
+    pad_to: None if rows are padded to the longest row, or not padded.
     """
 
     padding: str
@@ -48,33 +48,33 @@ def resolve_options(
     return_tensors: Any,
     limit: int | None,
 ) -> EncodeOptions:
-    """Check the arguments of one call; `limit` is what the model takes, None if unknown.
+    """The options of one call. `limit` is how many tokens the model takes, None if unknown.
 
-    As in transformers, `max_length` alone (neither padding nor truncation given) truncates.
-    Raises InputError naming the argument.
+    As in transformers, `max_length` without padding and truncation truncates.
+    Raises InputError, whose message names the argument.
     """
     if max_length is not None:
         max_length = _as_count("max_length", max_length, least=1)
     stride = _as_count("stride", stride, least=0)
     if pad_to_multiple_of is not None:
         pad_to_multiple_of = _as_count("pad_to_multiple_of", pad_to_multiple_of, least=1)
-    try:
-        padding_side = check_side(padding_side)
-    except InputError as error:
-        raise InputError(f"padding_side: {error}") from error
+    padding_side = check_side("padding_side", padding_side)
     if truncation is None and max_length is not None and padding is False:
         truncation = LONGEST_FIRST
     if truncation is None:
         truncation = False
-    padding = _as_choice("padding", padding, {True: LONGEST, False: DO_NOT_PAD}, _PADDINGS)
+    padding = _as_choice("padding", padding, {True: LONGEST, False: DO_NOT_PAD}, PADDINGS)
     truncation = _as_choice(
-        "truncation", truncation, {True: LONGEST_FIRST, False: DO_NOT_TRUNCATE}, _TRUNCATIONS
+        "truncation", truncation, {True: LONGEST_FIRST, False: DO_NOT_TRUNCATE}, TRUNCATIONS
     )
     length = max_length if max_length is not None else limit
     if padding == MAX_LENGTH and length is None:
-        raise InputError("padding='max_length' needs max_length: the tokenizer and config.json give no limit")
+        expected = "a number, because neither the tokenizer nor config.json gives a limit"
+        raise InputError(mismatch("max_length", "None with padding='max_length'", expected))
     if truncation != DO_NOT_TRUNCATE and length is None:
-        logger.warning("truncation asked for without max_length, and no limit is known: texts are kept whole")
+        logger.warning(
+            "truncation without max_length has no effect: neither the tokenizer nor config.json gives a limit"
+        )
         truncation = DO_NOT_TRUNCATE
     if max_length is not None and padding != MAX_LENGTH and truncation == DO_NOT_TRUNCATE:
         logger.warning("max_length=%d has no effect without truncation or padding='max_length'", max_length)
@@ -82,9 +82,8 @@ def resolve_options(
         logger.warning("pad_to_multiple_of=%d has no effect without padding", pad_to_multiple_of)
     truncate_to = length if truncation != DO_NOT_TRUNCATE else None
     if truncate_to and padding != DO_NOT_PAD and pad_to_multiple_of and truncate_to % pad_to_multiple_of:
-        raise InputError(
-            f"truncation to {truncate_to} tokens is no multiple of pad_to_multiple_of={pad_to_multiple_of}"
-        )
+        expected = f"a divisor of {truncate_to}, the length that rows are truncated to"
+        raise InputError(mismatch("pad_to_multiple_of", pad_to_multiple_of, expected))
     return EncodeOptions(
         padding=padding,
         pad_to=length if padding == MAX_LENGTH else None,
@@ -98,7 +97,7 @@ def resolve_options(
 
 
 def padded_width(options: EncodeOptions, lengths: list[int]) -> int | None:
-    """The length that shorter rows are padded to; None where rows stay as they are."""
+    """The length that shorter rows are padded to; None if rows are not padded."""
     if options.padding == DO_NOT_PAD or not lengths:
         return None
     width = max(lengths) if options.pad_to is None else options.pad_to
@@ -112,17 +111,17 @@ def _as_count(name: str, value: Any, *, least: int) -> int:
     except TypeError:
         count = least - 1
     if isinstance(value, bool) or not least <= count <= _MAX_COUNT:
-        raise InputError(f"{name} is {shown(value)}, expected an integer from {least} to {_MAX_COUNT}")
+        raise InputError(mismatch(name, shown(value), f"an integer from {least} to {_MAX_COUNT}"))
     return count
 
 
 def _as_choice(name: str, value: Any, by_bool: dict[bool, str], choices: tuple[str, ...]) -> str:
     if isinstance(value, bool):
         return by_bool[value]
-    for choice in choices:  # also takes transformers' enums, which are str
+    for choice in choices:  # compared with ==, which also accepts transformers' enums: they derive from str
         if isinstance(value, str) and value == choice:
             return choice
-    raise InputError(f"{name} is {shown(value)}, expected True, False or one of {', '.join(choices)}")
+    raise InputError(mismatch(name, shown(value), f"True, False or one of {', '.join(choices)}"))
 
 
 def _wants_numpy(return_tensors: Any) -> bool:
@@ -130,4 +129,4 @@ def _wants_numpy(return_tensors: Any) -> bool:
         return False
     if isinstance(return_tensors, str) and return_tensors == "np":
         return True
-    raise InputError(f"return_tensors is {shown(return_tensors)}, expected 'np' (NumPy arrays) or None")
+    raise InputError(mismatch("return_tensors", shown(return_tensors), "'np' (NumPy arrays) or None"))

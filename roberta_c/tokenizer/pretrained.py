@@ -1,8 +1,8 @@
-"""The tokenizer that people call: transformers' names over one tokenizers.Tokenizer.
+"""The tokenizer that users call: transformers' names for what a tokenizers.Tokenizer, the backend, does.
 
-Calls never change the shared backend, so threads may share a tokenizer: padding is done here, and
-truncation by a twin of the backend that shares its vocabulary, made once per setting. Only
-`add_tokens`, `add_special_tokens` and assignment to attributes change a tokenizer.
+A call does not change the backend, so that threads can share a tokenizer. Padding is done here. Truncation is
+done by a second backend with the same vocabulary, made once for each truncation setting. Only `add_tokens`,
+`add_special_tokens` and assignments to attributes change a tokenizer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
-from ..errors import InputError, TokenizerFileError, shown
+from ..errors import InputError, TokenizerFileError, mismatch, shown
 from ..files.hub import HubOptions
 from .batch_encoding import BatchEncoding, Fields, Padding, build_batch_encoding
 from .encode_options import (
@@ -38,20 +38,23 @@ from .tokenizer_json import (
 )
 from .vocabulary import TokenVocabulary
 
-UNLIMITED = int(1e30)  # what transformers calls the length limit of a tokenizer that has none
-_LARGEST_LIMIT = 10**20  # beyond this, a model_max_length means "none"
-_MAX_TWINS = 8
+# The model_max_length that transformers gives a tokenizer without a length limit.
+UNLIMITED = int(1e30)
+# A model_max_length above this means that there is no limit.
+_LARGEST_LIMIT = 10**20
+# How many truncating backends a tokenizer keeps.
+_MAX_TRUNCATING = 8
 
 _Tokenizer = TypeVar("_Tokenizer", bound="PreTrainedTokenizerFast")
 
 
 class PreTrainedTokenizerFast(TokenVocabulary):
-    """A tokenizer made from tokenizer.json; its subclasses know other files too.
+    """A tokenizer made from tokenizer.json; its subclasses are made from other files too.
 
-    Attributes: `name_or_path`; `model_max_length` (1e30 where no file sets it); `max_positions`
-    (the tokens that the model beside it takes, None if unknown); `padding_side`, `truncation_side`
-    ("right" or "left"); `add_prefix_space`; `model_input_names`; `clean_up_tokenization_spaces`;
-    `vocabulary_paths` and `settings_paths`, the files that it was made from.
+    Attributes: `name_or_path`; `model_max_length` (1e30 if no file sets it); `max_positions` (how many tokens
+    the model in the same folder takes, None if unknown); `padding_side`, `truncation_side` ("right" or
+    "left"); `add_prefix_space`; `model_input_names`; `clean_up_tokenization_spaces`; `vocabulary_paths` and
+    `settings_paths`, the files that the tokenizer was made from.
     """
 
     vocabulary_files: ClassVar[tuple[str, ...]] = ()
@@ -67,7 +70,7 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         name_or_path: str = "",
         facts: ModelFacts | None = None,
     ) -> None:
-        """Take over `backend`, whose vocabulary must hold the special tokens that `settings` name."""
+        """Takes `backend` without a copy; its vocabulary must have the special tokens of `settings`."""
         roles = {role: None if token is None else str(token) for role, token in settings.roles.items()}
         super().__init__(backend, roles, [str(token) for token in settings.extra])
         options = settings.options
@@ -82,7 +85,8 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         backend.encode_special_tokens = options.get("split_special_tokens", False)
         self.vocabulary_paths: tuple[Path, ...] = ()
         self.settings_paths: tuple[Path, ...] = ()
-        self._twins: dict[tuple, Tokenizer] = {}
+        # The truncating backends: (length, stride, strategy, side, size of the vocabulary) → backend.
+        self._truncating: dict[tuple[Any, ...], Tokenizer] = {}
 
     # Loading and saving
 
@@ -99,9 +103,11 @@ class PreTrainedTokenizerFast(TokenVocabulary):
     ) -> _Tokenizer:
         """The tokenizer of a local folder or a Hub repository.
 
-        `overrides` take precedence over what the files say: model_max_length, padding_side,
-        truncation_side, add_prefix_space, special tokens by role, … Raises TokenizerFileError for
-        missing or malformed files, InputError for an unknown override, HubError for the Hub's part.
+        `overrides` take precedence over the settings in the files: model_max_length, padding_side,
+        truncation_side, add_prefix_space, special tokens by role, …
+
+        Raises TokenizerFileError for missing or malformed files, InputError for an unknown override, HubError
+        if the files cannot be downloaded.
         """
         hub_options = HubOptions(revision, token, cache_dir, local_files_only)
         folder, facts = locate_tokenizer(path_or_id, hub_options)
@@ -116,7 +122,7 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         facts: ModelFacts | None = None,
         **overrides: Any,
     ) -> _Tokenizer:
-        """The tokenizer of a local folder; tokenizer.json comes before any other vocabulary file."""
+        """The tokenizer of a local folder. If it has a tokenizer.json, other vocabulary files are ignored."""
         settings = read_settings(folder, overrides)
         roles = settings.resolve_roles(cls.default_roles)
         path = folder / TOKENIZER_JSON
@@ -131,11 +137,8 @@ class PreTrainedTokenizerFast(TokenVocabulary):
             path = vocabulary[0]
             backend = cls._build_backend(folder, roles, settings)
         else:
-            looked_for = [
-                TOKENIZER_JSON,
-                *([" with ".join(cls.vocabulary_files)] * bool(cls.vocabulary_files)),
-            ]
-            raise TokenizerFileError(f"{folder}: no tokenizer file: looked for {', '.join(looked_for)}")
+            known = [TOKENIZER_JSON, *([" with ".join(cls.vocabulary_files)] * bool(cls.vocabulary_files))]
+            raise TokenizerFileError(mismatch(folder, "no tokenizer file", " or ".join(known)))
         settings.add_tokens_to(backend, roles, path)
         tokenizer = cls(backend, settings, name_or_path=name_or_path or str(folder), facts=facts)
         tokenizer.vocabulary_paths = tuple(vocabulary)
@@ -146,13 +149,14 @@ class PreTrainedTokenizerFast(TokenVocabulary):
     def _build_backend(
         cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
     ) -> Tokenizer:
-        """The backend from `vocabulary_files`, all of which the folder holds."""
+        """The backend made from `vocabulary_files`, all of which are in the folder."""
         raise NotImplementedError
 
     def save_pretrained(self, save_directory: str | Path) -> tuple[str, str]:
-        """Write tokenizer.json and tokenizer_config.json into the folder, made if need be; their paths.
+        """Write tokenizer.json and tokenizer_config.json into the folder, which is made if it does not exist.
 
-        Both this package and transformers load the same tokenizer from them.
+        Returns the paths of tokenizer_config.json and tokenizer.json. This package and transformers load the
+        same tokenizer from them. Raises TokenizerFileError if they cannot be written.
         """
         folder = Path(save_directory)
         config = {
@@ -196,7 +200,7 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_twins": {}}
+        return {**self.__dict__, "_truncating": {}}
 
     # Encoding
 
@@ -224,16 +228,18 @@ class PreTrainedTokenizerFast(TokenVocabulary):
 
         text, text_pair: str, or lists of them of the same length; a list of 2-tuples is a batch of
             pairs; with `is_split_into_words` a text is a list of words. An empty list gives an empty
-            BatchEncoding. An empty `text_pair` is a second text like any other (transformers drops
-            it, unless in a batch).
+            BatchEncoding. An empty `text_pair` is a second text like any other (transformers ignores
+            it outside a batch).
         padding: False; True or "longest"; "max_length".
-        truncation: False; True or "longest_first"; "only_first"; "only_second". Without
-            `max_length`, to the smaller of `model_max_length` and `max_positions`.
-        max_length: counts special tokens; given alone, it truncates.
-        stride: tokens that an overflowing part repeats of the one before it.
+        truncation: False; True or "longest_first"; "only_first"; "only_second". Without `max_length`,
+            rows are truncated to the smaller of `model_max_length` and `max_positions`.
+        max_length: in tokens, special tokens included. Without `padding` and `truncation`, it truncates.
+        stride: how many tokens each overflowing part repeats of the part before it.
         return_tensors: "np" for int64 arrays of shape (batch, tokens), None for lists.
+        return_token_type_ids, return_attention_mask: None to follow `model_input_names`. A field that is
+            not returned is not built.
 
-        Raises InputError, which names the argument and, in a batch, the index.
+        Raises InputError; the message names the argument and, for a batch, the index.
         """
         batch = collect_texts(text, text_pair, is_split_into_words)
         options = resolve_options(
@@ -273,7 +279,7 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         return self(text, pair, add_special_tokens, **arguments).tokens()
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
-        """How many special tokens a text (or pair) gets."""
+        """How many special tokens are added to a text (or pair)."""
         return self._backend.num_special_tokens_to_add(pair)
 
     def build_inputs_with_special_tokens(
@@ -282,25 +288,28 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         """The ids of a text or pair with special tokens: `<s> A </s>` or `<s> A </s></s> B </s>`."""
         cls, sep = [self.cls_token_id], [self.sep_token_id]
         if cls[0] is None or sep[0] is None:
-            raise InputError("build_inputs_with_special_tokens needs a cls_token and a sep_token")
+            found, expected = "a tokenizer without cls_token or sep_token", "one with both"
+            raise InputError(mismatch("build_inputs_with_special_tokens", found, expected))
         first = cls + list(token_ids_0) + sep
         return first if token_ids_1 is None else first + sep + list(token_ids_1) + sep
 
     def _limit(self) -> int | None:
-        """The longest row that tokenizer and model take, None if neither says."""
+        """How many tokens a row may have for tokenizer and model, None if neither has a limit."""
         limits = [self.max_positions] if self.max_positions is not None else []
         if self.model_max_length <= _LARGEST_LIMIT:
             limits.append(self.model_max_length)
         return min(limits, default=None)
 
-    def _wants(self, field: str, asked: bool | None) -> bool:
-        return field in self.model_input_names if asked is None else bool(asked)
+    def _wants(self, field: str, argument: bool | None) -> bool:
+        """Whether a call returns the field; `argument` is what the caller passed for it."""
+        return field in self.model_input_names if argument is None else bool(argument)
 
     def _padding(self, options: EncodeOptions, encodings: list[Encoding]) -> Padding | None:
         if options.padding == DO_NOT_PAD:
             return None
         if self.pad_token is None:
-            raise InputError("padding asked for, but the tokenizer has no pad_token: set one")
+            found = f"{options.padding!r} for a tokenizer without pad_token"
+            raise InputError(mismatch("padding", found, "a pad_token: assign tokenizer.pad_token"))
         width = padded_width(options, [len(encoding) for encoding in encodings])
         if width is None:
             return None
@@ -314,13 +323,14 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         backend = self._backend
         if options.truncate_to is not None:
             specials = backend.num_special_tokens_to_add(batch.is_pair) if add_special_tokens else 0
-            room = options.truncate_to - specials
-            if room < 0 or options.stride >= max(room, 1):
-                raise InputError(
-                    f"truncation to {options.truncate_to} tokens leaves {room} beside the special tokens,"
-                    f" expected more than stride={options.stride}"
-                )
-            backend = self._truncating_twin(options.truncate_to, options.stride, options.truncation)
+            most = options.truncate_to - specials
+            if most < 0 or options.stride >= max(most, 1):
+                place = f"truncation to {options.truncate_to} tokens"
+                if most < 0:
+                    raise InputError(mismatch(place, f"{specials} special tokens", "fewer"))
+                expected = f"less than {max(most, 1)}, the number of tokens without the special ones"
+                raise InputError(mismatch(place, f"stride={options.stride}", expected))
+            backend = self._truncating_backend(options.truncate_to, options.stride, options.truncation)
         try:
             return backend.encode_batch(
                 batch.items, is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
@@ -330,7 +340,7 @@ class PreTrainedTokenizerFast(TokenVocabulary):
                 raise
             surrogate = find_lone_surrogate(batch)
             if surrogate is not None:
-                raise InputError(f"{surrogate}, expected text that UTF-8 can encode") from error
+                raise InputError(mismatch(*surrogate, "text that UTF-8 can encode")) from error
             cut = (
                 ""
                 if options.truncate_to is None
@@ -340,33 +350,33 @@ class PreTrainedTokenizerFast(TokenVocabulary):
                 f"the tokenizers library refuses the text{cut}: {shown(str(error), 200)}"
             ) from error
 
-    def _truncating_twin(self, max_length: int, stride: int, strategy: str) -> Tokenizer:
-        """The backend with truncation on: another object over the same vocabulary, made in microseconds."""
-        size = len(self)  # grows when tokens are added, to the backend directly included
+    def _truncating_backend(self, max_length: int, stride: int, strategy: str) -> Tokenizer:
+        """A backend that shares the vocabulary and truncates; making one takes microseconds."""
+        size = len(self)  # it grows when tokens are added, also when they are added to the backend directly
         key = (max_length, stride, strategy, self.truncation_side, size)
-        twin = self._twins.get(key)
-        if twin is None:
-            if len(self._twins) >= _MAX_TWINS:
-                self._twins = {}
-            twin = _twin_of(self._backend)
+        truncating = self._truncating.get(key)
+        if truncating is None:
+            if len(self._truncating) >= _MAX_TRUNCATING:
+                self._truncating = {}
+            truncating = _shallow_copy(self._backend)
             try:
-                twin.enable_truncation(
+                truncating.enable_truncation(
                     max_length, stride=stride, strategy=strategy, direction=self.truncation_side
                 )
             except ValueError as error:
                 raise InputError(f"truncation to {max_length} with stride={stride}: {error}") from error
-            self._twins[key] = twin
-        return twin
+            self._truncating[key] = truncating
+        return truncating
 
 
-def _twin_of(backend: Tokenizer) -> Tokenizer:
-    """A tokenizer over the very components of `backend`, with its added tokens."""
-    twin = Tokenizer(backend.model)
+def _shallow_copy(backend: Tokenizer) -> Tokenizer:
+    """Another tokenizer with the same component objects as `backend`, and its added tokens."""
+    copy = Tokenizer(backend.model)
     for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
         component = getattr(backend, part)
         if component is not None:
-            setattr(twin, part, component)
+            setattr(copy, part, component)
     added = sorted(backend.get_added_tokens_decoder().items())
-    twin.add_tokens([token for _, token in added])
-    twin.encode_special_tokens = backend.encode_special_tokens
-    return twin
+    copy.add_tokens([token for _, token in added])
+    copy.encode_special_tokens = backend.encode_special_tokens
+    return copy

@@ -1,4 +1,4 @@
-"""The tokenizer classes of RoBERTa and XLM-RoBERTa: their files, special tokens and pipelines."""
+"""The tokenizer classes of RoBERTa and XLM-RoBERTa: their vocabulary files and special tokens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tokenizers import AddedToken, Tokenizer
 
-from ..errors import TokenizerFileError
+from ..errors import TokenizerFileError, mismatch
 from .byte_level_bpe import build_byte_level_bpe
 from .pretrained import PreTrainedTokenizerFast
 from .special_tokens import TokenizerSettings
@@ -15,7 +15,7 @@ from .tokenizer_files import MERGES, SENTENCEPIECE, VOCAB
 
 
 def _default_roles(*, normalized: bool) -> dict[str, AddedToken]:
-    """`<mask>` takes the space before it, in both families; `normalized` is the flag of the others."""
+    """Role → token. `<mask>` includes the space before it; `normalized` is that flag of the other tokens."""
     contents = {
         "bos_token": "<s>",
         "eos_token": "</s>",
@@ -61,7 +61,7 @@ class XLMRobertaTokenizerFast(PreTrainedTokenizerFast):
     def _build_backend(
         cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
     ) -> Tokenizer:
-        from .unigram import build_unigram  # not before a sentencepiece model is there to be read
+        from .unigram import build_unigram  # imported only if there is a sentencepiece model to read
 
         names = ("bos_token", "pad_token", "eos_token", "unk_token", "mask_token")
         return build_unigram(
@@ -76,9 +76,9 @@ XLMRobertaTokenizer = XLMRobertaTokenizerFast
 
 
 def _contents(roles: dict[str, AddedToken | None], names: tuple[str, ...], folder: Path) -> dict[str, str]:
-    """Role → token for the roles a pipeline cannot do without."""
+    """Role → token for the roles in `names`. Raises TokenizerFileError if one has no token."""
     tokens = {name: roles.get(name) for name in names}
     for name, token in tokens.items():
         if token is None:
-            raise TokenizerFileError(f"{folder}: {name} is null, expected a token")
+            raise TokenizerFileError(mismatch(f"{folder}: {name}", "null", "a token"))
     return {name: str(token) for name, token in tokens.items()}

@@ -1,8 +1,8 @@
 """sentencepiece.bpe.model → pieces, scores, types and the normalizer's character map.
 
-A small reader of the protobuf wire format for the one message kept in such a file (ModelProto of
-sentencepiece's sentencepiece_model.proto). Every length is checked against the bytes that are there
-before anything is sliced, so a corrupt file costs no more memory than its own size.
+A small reader of the protobuf wire format, for the message in such a file: ModelProto, which sentencepiece
+defines in sentencepiece_model.proto. Every length is checked against the bytes that follow before anything is
+sliced, so that a corrupt file needs no more memory than its own size.
 
 Fields read   ModelProto 1 pieces, 2 trainer_spec, 3 normalizer_spec
               SentencePiece 1 piece, 2 score, 3 type
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import TokenizerFileError
+from ..errors import TokenizerFileError, mismatch
 from .tokenizer_files import read_bytes
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
@@ -26,13 +26,13 @@ UNIGRAM_MODEL_TYPE = 1
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-# A wire value: an integer for varints and fixed-width fields (their offset, see `_fields`), or (start, end).
+# The value of a field: the number of a varint, the offset of a fixed-width value, or (start, end) of bytes.
 _Value = int | tuple[int, int]
 
 
 @dataclass
 class SentencePieceModel:
-    """What a tokenizer needs of a sentencepiece model; the three lists run over piece ids."""
+    """What a tokenizer needs of a sentencepiece model; piece ids index `pieces`, `scores` and `types`."""
 
     pieces: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
@@ -46,11 +46,11 @@ class SentencePieceModel:
 
 
 class _Malformed(ValueError):
-    """The bytes are not the protobuf message they should be."""
+    """The bytes are not a ModelProto."""
 
 
 def read_sentencepiece_model(path: Path) -> SentencePieceModel:
-    """The model in the file; TokenizerFileError names the byte where a malformed one goes wrong."""
+    """The model in the file. Raises TokenizerFileError, which says at which byte the file is malformed."""
     data = read_bytes(path)
     try:
         return parse_sentencepiece_model(data)
@@ -61,8 +61,10 @@ def read_sentencepiece_model(path: Path) -> SentencePieceModel:
 def parse_sentencepiece_model(data: bytes) -> SentencePieceModel:
     """The model in `data`; raises ValueError on malformed bytes."""
     model = SentencePieceModel()
-    starts: list[int] = []  # of every piece's message
-    long_ends: dict[int, int] = {}  # number of the piece → its end, where that needs a length of two bytes
+    starts: list[int] = []  # where the message of each piece starts
+    long_ends: dict[
+        int, int
+    ] = {}  # piece id → where its message ends, for those whose length has several bytes
     position = 0
     while position < len(data):
         position = _scan_short_pieces(data, position, starts)
@@ -78,19 +80,19 @@ def parse_sentencepiece_model(data: bytes) -> SentencePieceModel:
         elif number == 3:
             _read_normalizer_spec(data, *_as_range(wire_type, value, "normalizer_spec"), model)
     if not starts:
-        raise _Malformed("it holds no pieces")
+        raise _Malformed(mismatch("pieces", "none", "at least one"))
     _read_pieces(data, starts, long_ends, model)
     return model
 
 
 def _scan_short_pieces(data: bytes, position: int, starts: list[int]) -> int:
-    """Add where the pieces from `position` on start that are under 128 bytes; where they end."""
+    """Append the starts of the pieces at `position` that have less than 128 bytes; return where they end."""
     last = len(data) - 1
     while position < last and data[position] == 0x0A:  # field 1, bytes
         length = data[position + 1]
         end = position + 2 + length
         if length > 127 or end > last + 1:
-            break  # `_read_field` reads or reports it
+            break  # `_read_field` reads it, or raises an error
         starts.append(position + 2)
         position = end
     return position
@@ -99,12 +101,14 @@ def _scan_short_pieces(data: bytes, position: int, starts: list[int]) -> int:
 def _read_pieces(
     data: bytes, starts: list[int], long_ends: dict[int, int], model: SentencePieceModel
 ) -> None:
-    """Fill the model's three lists from the pieces' messages.
+    """Fill the model's lists `pieces`, `scores` and `types` from the pieces' messages.
 
-    Those written the usual way (text, score and perhaps type, in this order, as all 250,000 pieces of
-    XLM-R are) are read together as arrays over pieces; `_read_piece` reads any other.
+    Messages with text, score and optionally type, in this order, are read together, as arrays over pieces
+    (`…_p`); all 250,000 pieces of XLM-R are such messages. `_read_piece` reads the others one by one.
     """
-    octets = np.frombuffer(data + bytes(512), np.uint8)  # zeros behind, for looking past a piece's end
+    octets = np.frombuffer(
+        data + bytes(512), np.uint8
+    )  # padded with zeros for reads past the last piece's end
     starts_p = np.array(starts)
     ends_p = starts_p + octets[starts_p - 1]
     ends_p[list(long_ends)] = list(long_ends.values())
@@ -127,45 +131,47 @@ def _read_pieces(
     scores_p = octets[score_offsets_p[:, None] + np.arange(4)].view("<f4")[:, 0]
     if not np.isfinite(scores_p).all():
         piece = int(np.argmin(np.isfinite(scores_p)))
-        raise _Malformed(f"piece {piece} has score {scores_p[piece]}")
+        raise _Malformed(mismatch(f"the score of piece {piece}", scores_p[piece], "a finite number"))
     model.pieces, model.scores, model.types = _decode(texts_p), scores_p.tolist(), types_p.tolist()
 
 
 def _read_piece(data: bytes, start: int, end: int) -> tuple[bytes, int, int]:
     """A piece's text, the offset of its float32 score, and its type."""
     text, kind = b"", NORMAL
-    score_offset = len(data)  # zeros lie there: a score left out is 0.0
+    score_offset = len(data)  # the zeros that pad the data: a message without a score means 0.0
     for number, wire_type, value in _fields(data, start, end):
         if number == 1:
             text_start, text_end = _as_range(wire_type, value, "piece")
             text = data[text_start:text_end]
         elif number == 2:
             if wire_type != _FIXED32 or not isinstance(value, int):
-                raise _Malformed(f"score has wire type {wire_type}, expected {_FIXED32}")
+                raise _Malformed(mismatch("score", f"wire type {wire_type}", f"wire type {_FIXED32}"))
             score_offset = value
         elif number == 3:
             kind = _as_int(wire_type, value, "type")
             if not NORMAL <= kind <= BYTE:
-                raise _Malformed(f"piece at byte {start} has unknown type {kind}")
+                raise _Malformed(mismatch(f"piece at byte {start}", f"type {kind}", f"{NORMAL} to {BYTE}"))
     return text, score_offset, kind
 
 
 def _decode(texts: list[bytes]) -> list[str]:
-    """The pieces' texts, which must differ, as sentencepiece demands, and not be empty."""
+    """The pieces' texts. Raises _Malformed if one is empty or two are the same, as in sentencepiece."""
     try:
-        pieces = b"\n".join(texts).decode().split("\n")  # at once: half the time of one by one
+        pieces = b"\n".join(texts).decode().split("\n")  # takes half the time of decoding one by one
         if len(pieces) != len(texts):
             pieces = [text.decode() for text in texts]
     except UnicodeDecodeError as error:
-        raise _Malformed("a piece is not UTF-8") from error
+        raise _Malformed(mismatch("pieces", "one that is not UTF-8", "UTF-8")) from error
     unique = set(pieces)
     if "" in unique:
-        raise _Malformed(f"piece {pieces.index('')} is empty")
+        raise _Malformed(mismatch(f"piece {pieces.index('')}", "an empty text", "a text"))
     if len(unique) != len(pieces):
         first_id: dict[str, int] = {}
         for index, piece in enumerate(pieces):
             if first_id.setdefault(piece, index) != index:
-                raise _Malformed(f"pieces {first_id[piece]} and {index} are the same")
+                raise _Malformed(
+                    mismatch(f"pieces {first_id[piece]} and {index}", "the same text", "different ones")
+                )
     return pieces
 
 
@@ -191,7 +197,7 @@ def _read_normalizer_spec(data: bytes, start: int, end: int, model: SentencePiec
 
 
 def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, _Value]]:
-    """(field number, wire type, value) of each field of the message in data[start:end]."""
+    """(field number, wire type, value) of each field of the message data[start:end]."""
     position = start
     while position < end:
         number, wire_type, value, position = _read_field(data, position, end)
@@ -199,13 +205,13 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, _Valu
 
 
 def _read_field(data: bytes, position: int, end: int) -> tuple[int, int, _Value, int]:
-    """One field and where the next begins. A varint's value is the number, a fixed-width one's its offset."""
+    """(field number, wire type, value) of the field at `position`, and the position of the next field."""
     start = position
     tag, position = _read_varint(data, position, end)
     number, wire_type = tag >> 3, tag & 7
     value: _Value
     if number == 0:
-        raise _Malformed(f"field number 0 at byte {start}")
+        raise _Malformed(mismatch(f"byte {start}", "field number 0", "at least 1"))
     if wire_type == _VARINT:
         value, position = _read_varint(data, position, end)
     elif wire_type == _BYTES:
@@ -214,17 +220,19 @@ def _read_field(data: bytes, position: int, end: int) -> tuple[int, int, _Value,
     elif wire_type in (_FIXED32, _FIXED64):
         value, position = position, position + (4 if wire_type == _FIXED32 else 8)
     else:
-        raise _Malformed(f"wire type {wire_type} at byte {start}")
+        raise _Malformed(mismatch(f"byte {start}", f"wire type {wire_type}", "0, 1, 2 or 5"))
     if position > end:
-        raise _Malformed(f"field {number} at byte {start} ends {position - end} bytes past its message")
+        found = f"an end {position - end} bytes past the end of the message"
+        raise _Malformed(mismatch(f"field {number} at byte {start}", found, "an end within it"))
     return number, wire_type, value, position
 
 
 def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+    """The number at `position`, and the position after it. Raises _Malformed if it does not end by `end`."""
     start, number = position, 0
     for shift in range(0, 70, 7):
         if position >= end:
-            raise _Malformed(f"varint at byte {start} is cut off")
+            raise _Malformed(mismatch(f"varint at byte {start}", "no last byte", "one within the message"))
         byte = data[position]
         position += 1
         number |= (byte & 0x7F) << shift
@@ -232,16 +240,16 @@ def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
             if number >> 64:
                 break
             return number, position
-    raise _Malformed(f"varint at byte {start} is longer than 64 bits")
+    raise _Malformed(mismatch(f"varint at byte {start}", "more than 64 bits", "at most 64"))
 
 
 def _as_range(wire_type: int, value: _Value, name: str) -> tuple[int, int]:
     if wire_type != _BYTES or not isinstance(value, tuple):
-        raise _Malformed(f"{name} has wire type {wire_type}, expected {_BYTES}")
+        raise _Malformed(mismatch(name, f"wire type {wire_type}", f"wire type {_BYTES}"))
     return value
 
 
 def _as_int(wire_type: int, value: _Value, name: str) -> int:
     if wire_type != _VARINT or not isinstance(value, int):
-        raise _Malformed(f"{name} has wire type {wire_type}, expected {_VARINT}")
+        raise _Malformed(mismatch(name, f"wire type {wire_type}", f"wire type {_VARINT}"))
     return value

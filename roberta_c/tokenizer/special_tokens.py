@@ -1,8 +1,10 @@
 """Special tokens and options: special_tokens_map.json, tokenizer_config.json and added_tokens.json.
 
-None of the three files is required. Where they differ, the caller's own arguments come first, then
-special_tokens_map.json (unless tokenizer_config.json lists `added_tokens_decoder`, which makes the
-former a leftover), then tokenizer_config.json, then the class's defaults: transformers' order.
+None of the files is required. As in transformers, a setting is taken from the first of these that has it:
+1. the caller's arguments;
+2. special_tokens_map.json, which is ignored if tokenizer_config.json has `added_tokens_decoder`;
+3. tokenizer_config.json;
+4. the defaults of the tokenizer class.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from ..errors import InputError, TokenizerFileError, shown
+from ..errors import InputError, TokenizerFileError, mismatch, shown
 from .tokenizer_files import (
     ADDED_TOKENS,
     SPECIAL_TOKENS_MAP,
@@ -34,24 +36,29 @@ _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 @dataclass
 class TokenizerSettings:
-    """What the small files beside a vocabulary say, checked, with a caller's overrides applied.
+    """The settings in the files beside a vocabulary, checked, with a caller's overrides applied.
 
-    `roles` maps a role of ROLES to its token, None where it is switched off; a plain str takes its
-    class's default flags. `options` holds only known option names. `overridden` names what the
-    caller set. `files` are those that were read.
+    roles: role of ROLES → token; None if the tokenizer has no token of that role. A plain str has the default
+        flags of its class.
+    extra: special tokens without a role.
+    added_tokens: id → token, from `added_tokens_decoder` or added_tokens.json.
+    options: only those with known names.
+    flags_listed: whether the tokens of `added_tokens` have flags of their own.
+    overridden: the names of the settings that the caller set.
+    files: the files that were read.
     """
 
     roles: dict[str, AddedToken | str | None] = field(default_factory=dict)
     extra: list[AddedToken] = field(default_factory=list)
     added_tokens: dict[int, AddedToken] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
-    flags_listed: bool = False  # whether `added_tokens` come with flags of their own
+    flags_listed: bool = False
     tokenizer_class: str | None = None
     overridden: frozenset[str] = frozenset()
     files: list[Path] = field(default_factory=list)
 
     def resolve_roles(self, defaults: Mapping[str, AddedToken]) -> dict[str, AddedToken | None]:
-        """Role → token with flags; a plain str takes those of `added_tokens_decoder` or the default."""
+        """Role → token with flags; a plain str gets its flags from `added_tokens_decoder` or the default."""
         listed = {token.content: token for token in self.added_tokens.values()} if self.flags_listed else {}
         resolved: dict[str, AddedToken | None] = {}
         for role in ROLES:
@@ -65,10 +72,11 @@ class TokenizerSettings:
         return resolved
 
     def add_tokens_to(self, backend: Tokenizer, roles: Mapping[str, AddedToken | None], path: Path) -> None:
-        """Register these settings' tokens with a backend made from `path`; those it has stay as they are.
+        """Add the tokens of these settings to a backend that was made from the file `path`.
 
-        Raises TokenizerFileError where a role's token is not in the vocabulary (InputError if the
-        caller named it), or a token listed with an id would get another.
+        Tokens that the backend has stay as they are. Raises TokenizerFileError if a role's token is not in
+        the vocabulary (InputError if the caller named that token), or if a token would get another id than
+        the one it is listed with.
         """
         by_content = {token.content: token for token in roles.values() if token is not None}
         present = {token.content for token in backend.get_added_tokens_decoder().values()}
@@ -80,16 +88,16 @@ class TokenizerSettings:
                 given = backend.token_to_id(token.content)
                 if given != index:
                     raise TokenizerFileError(
-                        f"{path}: added token {shown(token.content)} has id {given}, expected {index}"
+                        mismatch(f"{path}: added token {shown(token.content)}", f"id {given}", f"id {index}")
                     )
             for role, role_token in roles.items():
                 if role_token is None or role_token.content in present:
                     continue
                 if backend.token_to_id(role_token.content) is None:
-                    problem = f"{role} {shown(role_token.content)} is not in the vocabulary"
+                    found, expected = shown(role_token.content), "a token of the vocabulary"
                     if role in self.overridden:
-                        raise InputError(problem)
-                    raise TokenizerFileError(f"{path}: {problem}")
+                        raise InputError(mismatch(role, found, expected))
+                    raise TokenizerFileError(mismatch(f"{path}: {role}", found, expected))
                 backend.add_tokens([role_token])
                 present.add(role_token.content)
             backend.add_tokens([token for token in self.extra if token.content not in present])
@@ -103,9 +111,9 @@ def _with_flags_of(default: AddedToken | None, content: str) -> AddedToken:
 
 
 def read_settings(folder: Path, overrides: Mapping[str, Any]) -> TokenizerSettings:
-    """Settings from the folder's files and the caller's `overrides`.
+    """The settings in the folder's files and the caller's `overrides`.
 
-    Raises TokenizerFileError for a malformed file, InputError for an unknown or wrong override.
+    Raises TokenizerFileError for a malformed file, InputError for an unknown override or a bad value.
     """
     settings = TokenizerSettings(overridden=frozenset(overrides))
     decoder = None
@@ -131,11 +139,14 @@ def read_settings(folder: Path, overrides: Mapping[str, Any]) -> TokenizerSettin
     return settings
 
 
-def as_added_token(value: Any, *, special: bool | None = None) -> AddedToken:
-    """A str, AddedToken, dict of its fields or object with the same attributes, as an AddedToken.
+def as_added_token(name: str, value: Any, *, special: bool | None = None) -> AddedToken:
+    """`value` as an AddedToken; `name` is what messages call it.
 
-    `special` overrides the flag; a plain str is then not matched in normalized text when special.
-    Raises InputError for anything else.
+    value: a str, an AddedToken, a dict of the fields of one, or an object with its attributes.
+    special: overrides that flag, if given. A special token is matched in the text before normalization,
+        unless `value` says otherwise.
+
+    Raises InputError for any other value.
     """
     if isinstance(value, str):
         is_special = bool(special)
@@ -146,7 +157,7 @@ def as_added_token(value: Any, *, special: bool | None = None) -> AddedToken:
         content = getattr(value, "content", None)
         flags = {name: getattr(value, name) for name in _FLAGS if hasattr(value, name)}
     if not isinstance(content, str) or not all(isinstance(flag, bool) for flag in flags.values()):
-        raise InputError(f"expected a token as str or AddedToken, found {shown(value)}")
+        raise InputError(mismatch(name, shown(value), "a token: str or AddedToken"))
     if special is not None:
         flags["special"] = special
     if "normalized" not in flags:
@@ -154,32 +165,32 @@ def as_added_token(value: Any, *, special: bool | None = None) -> AddedToken:
     return AddedToken(content, **flags)
 
 
-def check_side(value: Any) -> str:
-    """`value` if it is "right" or "left"."""
+def check_side(name: str, value: Any) -> str:
+    """`value`, which must be "right" or "left"; otherwise InputError, whose message calls it `name`."""
     if value not in ("right", "left"):
-        raise InputError(f"expected 'right' or 'left', found {shown(value)}")
+        raise InputError(mismatch(name, shown(value), "'right' or 'left'"))
     return str(value)
 
 
-def _check_length(value: Any) -> int:
+def _check_length(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < float("inf"):
-        raise InputError(f"expected a positive number of tokens, found {shown(value)}")
+        raise InputError(mismatch(name, shown(value), "a positive number of tokens"))
     return int(value)
 
 
-def _check_bool(value: Any) -> bool:
+def _check_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InputError(f"expected true or false, found {shown(value)}")
+        raise InputError(mismatch(name, shown(value), "true or false"))
     return value
 
 
-def _check_names(value: Any) -> list[str]:
-    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value) or not value:
-        raise InputError(f"expected a list of names, found {shown(value)}")
+def _check_names(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value) or not value:
+        raise InputError(mismatch(name, shown(value), "a list of names"))
     return list(value)
 
 
-_OPTION_CHECKS: dict[str, Callable[[Any], Any]] = {
+_OPTION_CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "model_max_length": _check_length,
     "padding_side": check_side,
     "truncation_side": check_side,
@@ -193,19 +204,19 @@ _IGNORED_OVERRIDES = ("use_fast",)  # every tokenizer here is a fast one
 
 
 def _apply(settings: TokenizerSettings, name: str, value: Any) -> bool:
-    """Set one entry; False if nothing here goes by that name."""
+    """Set the setting called `name`; False if there is no setting of that name."""
     if name in ROLES:
         is_plain = value is None or isinstance(value, str)
-        settings.roles[name] = value if is_plain else as_added_token(value, special=True)
+        settings.roles[name] = value if is_plain else as_added_token(name, value, special=True)
     elif name in _EXTRA_NAMES:
         if isinstance(value, dict):  # named extra tokens, as multimodal tokenizers write them
             value = list(value.values())
         if not isinstance(value, list | tuple | None):
-            raise InputError(f"expected a list of tokens, found {shown(value)}")
-        settings.extra = [as_added_token(token, special=True) for token in value or []]
+            raise InputError(mismatch(name, shown(value), "a list of tokens"))
+        settings.extra = [as_added_token(name, token, special=True) for token in value or []]
     elif name in _OPTION_CHECKS:
         if value is not None:
-            settings.options[name] = _OPTION_CHECKS[name](value)
+            settings.options[name] = _OPTION_CHECKS[name](name, value)
     else:
         return False
     return True
@@ -218,39 +229,38 @@ def _apply_file(settings: TokenizerSettings, entries: dict[str, Any], path: Path
         try:
             known = _apply(settings, name, value)
         except InputError as error:
-            raise TokenizerFileError(f"{path}: {name}: {error}") from error
+            raise TokenizerFileError(f"{path}: {error}") from error
         if not known and name not in ("tokenizer_class", "added_tokens_decoder", "max_len"):
-            logger.debug("%s: %s is of no use here", path, name)
+            logger.debug("%s: %s is ignored", path, name)
     tokenizer_class = entries.get("tokenizer_class")
     if tokenizer_class is not None:
         if not isinstance(tokenizer_class, str):
-            raise TokenizerFileError(f"{path}: tokenizer_class is {shown(tokenizer_class)}, expected a name")
+            raise TokenizerFileError(mismatch(f"{path}: tokenizer_class", shown(tokenizer_class), "a name"))
         settings.tokenizer_class = tokenizer_class
 
 
 def _apply_overrides(settings: TokenizerSettings, overrides: Mapping[str, Any]) -> None:
     for name, value in overrides.items():
-        try:
-            known = _apply(settings, name, value) or name in _IGNORED_OVERRIDES
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
-        if not known:
+        if not _apply(settings, name, value) and name not in _IGNORED_OVERRIDES:
             expected = ", ".join([*_OPTION_CHECKS, *ROLES, EXTRA])
-            raise InputError(f"unknown tokenizer option {shown(name)}, expected one of {expected}")
+            raise InputError(mismatch("tokenizer options", shown(name), f"one of {expected}"))
 
 
 def _read_added_tokens_decoder(decoder: Any, path: Path) -> dict[int, AddedToken]:
     """tokenizer_config.json's `added_tokens_decoder`: id (as a string) → token with its flags."""
     if not isinstance(decoder, dict):
-        raise TokenizerFileError(f"{path}: added_tokens_decoder is {shown(decoder)}, expected an object")
+        raise TokenizerFileError(mismatch(f"{path}: added_tokens_decoder", shown(decoder), "an object"))
     tokens = {}
     for index, value in decoder.items():
         if not index.isascii() or not index.isdecimal() or len(index) > 10 or not isinstance(value, dict):
-            raise TokenizerFileError(f"{path}: added_tokens_decoder: malformed entry {shown(index)}")
+            found = f"{shown(index)}: {shown(value)}"
+            raise TokenizerFileError(
+                mismatch(f"{path}: added_tokens_decoder", found, "an id in digits: an object")
+            )
         try:
-            tokens[int(index)] = as_added_token(value)
+            tokens[int(index)] = as_added_token(f"added_tokens_decoder[{index}]", value)
         except InputError as error:
-            raise TokenizerFileError(f"{path}: added_tokens_decoder[{index}]: {error}") from error
+            raise TokenizerFileError(f"{path}: {error}") from error
     return tokens
 
 
@@ -260,10 +270,11 @@ def _read_added_tokens(path: Path, settings: TokenizerSettings) -> dict[int, Add
     tokens: dict[int, AddedToken] = {}
     for content, index in read_json_object(path).items():
         if type(index) is not int or index < 0:
-            raise TokenizerFileError(f"{path}: {shown(content)} has id {shown(index)}, expected an integer")
-        if index in tokens:
             raise TokenizerFileError(
-                f"{path}: id {index} is used twice, by {shown(str(tokens[index]))} and {shown(content)}"
+                mismatch(f"{path}: the id of {shown(content)}", shown(index), "an integer of at least 0")
             )
-        tokens[index] = as_added_token(content, special=content in special)
+        if index in tokens:
+            found = f"{shown(str(tokens[index]))} and {shown(content)}"
+            raise TokenizerFileError(mismatch(f"{path}: id {index}", found, "one token"))
+        tokens[index] = as_added_token(content, content, special=content in special)
     return tokens

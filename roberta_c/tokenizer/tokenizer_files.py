@@ -1,7 +1,6 @@
-"""Tokenizer files read strictly, and the guard around what the tokenizers library raises.
+"""Strict readers of tokenizer files, and a guard that converts the errors of the tokenizers library.
 
-Everything here takes files as untrusted: whatever is wrong with one ends as a TokenizerFileError
-that names the file.
+Files are untrusted: whatever is wrong with one raises a TokenizerFileError that names the file.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import RobertaCError, TokenizerFileError, shown
+from ..errors import RobertaCError, TokenizerFileError, mismatch, shown
 from ..files.json_object import parse_object
 
 TOKENIZER_JSON = "tokenizer.json"
@@ -22,28 +21,28 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 ADDED_TOKENS = "added_tokens.json"
 MODEL_CONFIG = "config.json"
-# The largest published ones (250,000 pieces with their merges) are some 20 MB.
+# The largest published tokenizer files (250,000 pieces with their merges) have about 20 MB.
 MAX_FILE_BYTES = 1 << 30
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole of a regular, non-empty file that is what its name says (no LFS pointer, no web page)."""
+    """The bytes of a regular file that is not empty, no Git LFS pointer and no web page."""
     try:
         if not path.is_file():
             found = "a directory or special file" if path.exists() else "nothing"
-            raise TokenizerFileError(f"{path}: expected a file, found {found}")
+            raise TokenizerFileError(mismatch(path, found, "a file"))
         data = path.read_bytes()
     except TokenizerFileError:
         raise
     except OSError as error:
         raise TokenizerFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not data:
-        raise TokenizerFileError(f"{path}: the file is empty")
+        raise TokenizerFileError(mismatch(path, "an empty file", "a tokenizer file"))
     start = data[:64].lstrip().lower()
     if start.startswith(b"version https://git-lfs"):
-        raise TokenizerFileError(f"{path}: found a Git LFS pointer, expected the file it points to")
+        raise TokenizerFileError(mismatch(path, "a Git LFS pointer", "the file that it points to"))
     if start.startswith((b"<!doctype html", b"<html")):
-        raise TokenizerFileError(f"{path}: found an HTML page, expected a tokenizer file")
+        raise TokenizerFileError(mismatch(path, "an HTML page", "a tokenizer file"))
     return data
 
 
@@ -52,11 +51,14 @@ def read_text(path: Path) -> str:
     try:
         return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TokenizerFileError(f"{path}: not UTF-8 at byte {error.start}") from error
+        raise TokenizerFileError(mismatch(path, f"no UTF-8 at byte {error.start}", "UTF-8 text")) from error
 
 
 def parse_json_object(text: str, path: Path) -> dict[str, Any]:
-    """`text` as a JSON object; a vocabulary of 250,000 pieces is large, and fits its file's own size."""
+    """`text`, which was read from the file `path`, as a JSON object.
+
+    Its limit is MAX_FILE_BYTES: a vocabulary of 250,000 pieces exceeds the limits of other JSON files.
+    """
     return parse_object(text.encode("utf-8"), path, TokenizerFileError, MAX_FILE_BYTES, None)
 
 
@@ -66,13 +68,13 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether `error` is a Rust panic: pyo3 derives its class from BaseException and exports no name."""
+    """Whether `error` is a Rust panic. Its class derives from BaseException, and pyo3 does not export it."""
     return type(error).__name__ == "PanicException"
 
 
 @contextmanager
 def library_errors(path: Path) -> Iterator[None]:
-    """Turn what the tokenizers library raises over the file, panics included, into TokenizerFileError."""
+    """Raise what the tokenizers library raises over the file, panics included, as TokenizerFileError."""
     try:
         yield
     except RobertaCError:

@@ -1,4 +1,4 @@
-"""Where a tokenizer's files are, and what config.json beside them says about it."""
+"""The folder of a tokenizer's files, and what config.json in that folder says of the tokenizer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import position_limit
-from ..errors import ModelFileError, shown
+from ..errors import ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import read_object
 from .tokenizer_files import MODEL_CONFIG
@@ -15,7 +15,7 @@ from .tokenizer_files import MODEL_CONFIG
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model's config.json tells a tokenizer; None where it does not say."""
+    """What a tokenizer needs of a model's config.json; None for what is not in it."""
 
     model_type: str | None = None
     tokenizer_class: str | None = None
@@ -23,9 +23,9 @@ class ModelFacts:
     pad_token_id: int | None = None
 
     def max_positions(self, pad_token_id: int | None) -> int | None:
-        """How many tokens the model takes: positions start behind the padding id.
+        """How many tokens the model takes: max_position_embeddings - (pad_token_id + 1).
 
-        `pad_token_id`, the tokenizer's, counts where config.json has none.
+        `pad_token_id`: the tokenizer's, used if config.json has none. None if config.json does not say.
         """
         if self.max_position_embeddings is None:
             return None
@@ -35,13 +35,16 @@ class ModelFacts:
 
 
 def locate_tokenizer(path_or_id: str | Path, hub_options: hub.HubOptions) -> tuple[Path, ModelFacts]:
-    """The folder of a local path's or Hub repository's tokenizer files, and its model's facts."""
+    """The folder with the tokenizer files of a local path or Hub repository, and the facts of its model."""
     folder = hub.resolve(path_or_id, hub.TOKENIZER, hub_options)
     return folder, read_model_facts(folder)
 
 
 def read_model_facts(folder: Path) -> ModelFacts:
-    """The facts in the folder's config.json; none if there is no such file."""
+    """The facts in the folder's config.json, all None if there is no such file.
+
+    Raises ModelFileError for a malformed file.
+    """
     path = folder / MODEL_CONFIG
     if not path.exists():
         return ModelFacts()
@@ -54,15 +57,15 @@ def read_model_facts(folder: Path) -> ModelFacts:
     )
     positions = facts.max_positions(None)
     if (facts.pad_token_id or 0) < 0 or (positions is not None and positions < 1):
-        raise ModelFileError(
-            f"{path}: max_position_embeddings {facts.max_position_embeddings} leaves no position beyond"
-            f" pad_token_id {facts.pad_token_id}"
+        found = (
+            f"max_position_embeddings {facts.max_position_embeddings} with pad_token_id {facts.pad_token_id}"
         )
+        raise ModelFileError(mismatch(path, found, "at least one position after that of padding"))
     return facts
 
 
 def _get(config: dict[str, Any], name: str, kind: type, path: Path) -> Any:
     value = config.get(name)
     if value is not None and type(value) is not kind:
-        raise ModelFileError(f"{path}: {name} is {shown(value)}, expected {kind.__name__}")
+        raise ModelFileError(mismatch(f"{path}: {name}", shown(value), kind.__name__))
     return value

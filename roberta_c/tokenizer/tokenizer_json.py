@@ -1,4 +1,4 @@
-"""tokenizer.json → the tokenizer it describes, verbatim."""
+"""tokenizer.json → the tokenizer that it describes."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 from tokenizers import Tokenizer, pre_tokenizers, processors
 
-from ..errors import InputError, TokenizerFileError, shown
+from ..errors import InputError, TokenizerFileError, mismatch, shown
 from .tokenizer_files import library_errors, parse_json_object, read_text
 
 
 def read_tokenizer_json(path: Path) -> tuple[Tokenizer, dict[str, Any]]:
-    """The tokenizer, and the settings its file bakes in: `padding_side`, `truncation_side` where given.
+    """The tokenizer, and those of `padding_side` and `truncation_side` that its file sets.
 
-    Truncation and padding written into the file are switched off: as with transformers, they happen
-    when a call asks for them.
+    Truncation and padding that the file switches on are switched off, as in transformers: only the arguments
+    of a call switch them on. Raises TokenizerFileError for a malformed file.
     """
     text = read_text(path)
     if '"merges"' in text:
         _check_merges(parse_json_object(text, path), path)
     with library_errors(path):
         tokenizer = Tokenizer.from_str(text)
-        # What the library only notices in use (a template naming an unknown token) it shall notice now.
+        # Some errors, such as a template with an unknown token, are raised only when a text is encoded.
         tokenizer.encode("", "")
     sides = {
-        name: baked["direction"].lower()
-        for name, baked in (("padding_side", tokenizer.padding), ("truncation_side", tokenizer.truncation))
-        if baked
+        name: setting["direction"].lower()
+        for name, setting in (("padding_side", tokenizer.padding), ("truncation_side", tokenizer.truncation))
+        if setting
     }
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -36,9 +36,9 @@ def read_tokenizer_json(path: Path) -> tuple[Tokenizer, dict[str, Any]]:
 
 
 def _check_merges(parsed: dict[str, Any], path: Path) -> None:
-    """The merges of a BPE model fit its vocabulary.
+    """Raise TokenizerFileError unless the merges of a BPE model fit its vocabulary.
 
-    The library indexes a buffer by a merge's length before it looks the merge up, and panics when the
+    The library indexes a buffer by the length of a merge before it looks the merge up, and panics if the
     merge is longer than every token (huggingface/tokenizers#2094).
     """
     model = parsed.get("model")
@@ -46,21 +46,21 @@ def _check_merges(parsed: dict[str, Any], path: Path) -> None:
         return
     vocab, merges, prefix = model.get("vocab"), model["merges"], model.get("continuing_subword_prefix") or ""
     if not isinstance(vocab, dict) or not isinstance(merges, list) or not isinstance(prefix, str):
-        raise TokenizerFileError(f"{path}: model.vocab must be an object, model.merges a list")
+        found = f"model.vocab {shown(vocab, 40)} and model.merges {shown(merges, 40)}"
+        raise TokenizerFileError(mismatch(path, found, "an object and a list"))
     for number, merge in enumerate(merges):
         pair = merge.split(" ") if isinstance(merge, str) else merge
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
-            raise TokenizerFileError(f"{path}: model.merges[{number}] is {shown(merge)}, expected two tokens")
+            raise TokenizerFileError(mismatch(f"{path}: model.merges[{number}]", shown(merge), "two tokens"))
         left, right = pair
         joined = left + right[len(prefix) :]
         if not right.startswith(prefix) or not {left, right, joined} <= vocab.keys():
-            raise TokenizerFileError(
-                f"{path}: model.merges[{number}], {shown(merge)}: not all in the vocabulary"
-            )
+            expected = "two tokens of the vocabulary whose union is one too"
+            raise TokenizerFileError(mismatch(f"{path}: model.merges[{number}]", shown(merge), expected))
 
 
 def backend_traits(tokenizer: Tokenizer) -> dict[str, bool]:
-    """`add_prefix_space` and `trim_offsets` as the tokenizer's components have them, where they do."""
+    """`add_prefix_space` and `trim_offsets`, if the tokenizer's components have them."""
     traits: dict[str, bool] = {}
     pre_tokenizer = _state(tokenizer.pre_tokenizer)
     for part in pre_tokenizer.get("pretokenizers", [pre_tokenizer]):
@@ -75,10 +75,14 @@ def backend_traits(tokenizer: Tokenizer) -> dict[str, bool]:
 
 
 def set_add_prefix_space(tokenizer: Tokenizer, value: bool, path: Path) -> None:
-    """Change whether a byte-level tokenizer puts a space before its text."""
+    """Set whether a byte-level tokenizer puts a space before a text. `path`: the file it was made from.
+
+    Raises InputError for another kind of tokenizer.
+    """
     pre_tokenizer = _state(tokenizer.pre_tokenizer)
     if pre_tokenizer.get("type") != "ByteLevel":
-        raise InputError(f"add_prefix_space cannot be set: {path} has no byte-level pre-tokenizer")
+        found = f"{value} for {path}, which has no byte-level pre-tokenizer"
+        raise InputError(mismatch("add_prefix_space", found, "a byte-level tokenizer"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(value, use_regex=pre_tokenizer.get("use_regex", True))
     post_processor = _state(tokenizer.post_processor)
     if post_processor.get("type") == "RobertaProcessing":
@@ -88,5 +92,8 @@ def set_add_prefix_space(tokenizer: Tokenizer, value: bool, path: Path) -> None:
 
 
 def _state(component: Any) -> dict[str, Any]:
-    """A component as it stands in tokenizer.json; empty for None."""
-    return {} if component is None else json.loads(component.__getstate__())
+    """A component as an object of tokenizer.json; empty for None."""
+    if component is None:
+        return {}
+    state: dict[str, Any] = json.loads(component.__getstate__())
+    return state

@@ -1,9 +1,9 @@
 """A sentencepiece model → the Unigram tokenizer that XLM-RoBERTa uses.
 
-Text is normalized by the model's own character map, split at white space, each word prefixed with
-▁ and segmented into the pieces of the highest total score. Ids follow fairseq: four special tokens
-`<s> <pad> </s> <unk>`, the model's pieces from its fourth on, `<mask>` last; so an ordinary piece's
-id is its sentencepiece id plus one. A pair of texts is encoded as `<s> A </s></s> B </s>`.
+A text is normalized by the model's character map and split at white space. Each word is prefixed with ▁ and
+segmented into the pieces with the highest total score. Ids follow fairseq: `<s> <pad> </s> <unk>`, the pieces
+of the model from its fourth on, `<mask>`. So an ordinary piece has the id that sentencepiece gives it, plus
+one. A pair of texts is encoded as `<s> A </s></s> B </s>`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from ..errors import TokenizerFileError, shown
+from ..errors import TokenizerFileError, mismatch, shown
 from .sentencepiece_model import (
     BYTE,
     CONTROL,
@@ -25,7 +25,8 @@ from .sentencepiece_model import (
 from .tokenizer_files import library_errors
 
 UNK_ID = 3
-_LEADING_TYPES = [UNKNOWN, CONTROL, CONTROL]  # <unk> <s> </s>, which the four special tokens replace
+# The types of <unk> <s> </s>, the model's first pieces, which the four special tokens replace.
+_LEADING_TYPES = [UNKNOWN, CONTROL, CONTROL]
 
 
 def build_unigram(
@@ -40,8 +41,8 @@ def build_unigram(
 ) -> Tokenizer:
     """The tokenizer that the sentencepiece model in the file describes.
 
-    Only the model's user-defined symbols are registered as added tokens. Raises TokenizerFileError
-    where the file is malformed or asks for something that XLM-RoBERTa's scheme does not have.
+    Its added tokens are the model's user-defined symbols. Raises TokenizerFileError if the file is malformed,
+    or if the model needs something that XLM-RoBERTa's tokenizer does not have.
     """
     model = read_sentencepiece_model(path)
     _check_scheme(model, path)
@@ -75,20 +76,24 @@ def build_unigram(
 
 def _check_scheme(model: SentencePieceModel, path: Path) -> None:
     if model.model_type != UNIGRAM_MODEL_TYPE:
-        raise TokenizerFileError(f"{path}: model_type is {model.model_type}, expected 1 (unigram)")
+        raise TokenizerFileError(mismatch(f"{path}: model_type", model.model_type, "1 (unigram)"))
     if model.types[:3] != _LEADING_TYPES:
         found = ", ".join(map(shown, model.pieces[:3]))
-        raise TokenizerFileError(f"{path}: the first pieces are {found}, expected '<unk>', '<s>', '</s>'")
-    if model.byte_fallback or BYTE in model.types:
-        raise TokenizerFileError(f"{path}: byte_fallback is set, expected a model without byte pieces")
-    if not model.add_dummy_prefix or not model.escape_whitespaces or model.treat_whitespace_as_suffix:
+        kinds = ", ".join(map(str, model.types[:3]))
+        expected = "'<unk>', '<s>', '</s>' of the types 2, 3, 3"
         raise TokenizerFileError(
-            f"{path}: expected add_dummy_prefix and escape_whitespaces set and treat_whitespace_as_suffix not"
+            mismatch(f"{path}: the first pieces", f"{found} of the types {kinds}", expected)
         )
+    if model.byte_fallback or BYTE in model.types:
+        raise TokenizerFileError(mismatch(path, "byte_fallback or byte pieces", "a model without them"))
+    if not model.add_dummy_prefix or not model.escape_whitespaces or model.treat_whitespace_as_suffix:
+        names = ("add_dummy_prefix", "escape_whitespaces", "treat_whitespace_as_suffix")
+        found = ", ".join(f"{name} {str(getattr(model, name)).lower()}" for name in names)
+        raise TokenizerFileError(mismatch(path, found, "true, true, false"))
 
 
 def _check_unique(tokens: list[str], path: Path) -> None:
     if len(set(tokens)) != len(tokens):
         specials = {*tokens[:4], tokens[-1]}
         repeated = next((token for token in tokens[4:-1] if token in specials), tokens[-1])
-        raise TokenizerFileError(f"{path}: special token {shown(repeated)} has two ids")
+        raise TokenizerFileError(mismatch(f"{path}: special token {shown(repeated)}", "two ids", "one"))

@@ -1,4 +1,4 @@
-"""Tokens ↔ ids ↔ text, and special tokens by their roles: the half of a tokenizer that holds its state."""
+"""TokenVocabulary, the base of tokenizers: tokens ↔ ids ↔ text, and special tokens by their roles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
-from ..errors import InputError, shown
+from ..errors import InputError, mismatch, shown
 from .special_tokens import EXTRA, ROLES, as_added_token
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _EXTRA_OLD_NAME = "additional_special_tokens"
 
 
 def _role(role: str) -> Any:
-    """An attribute such as `mask_token`: a token or None. Set, it must be in the vocabulary."""
+    """An attribute such as `mask_token`: a token or None. An assigned token must be in the vocabulary."""
 
     def get(self: TokenVocabulary) -> str | None:
         return self._roles.get(role)
@@ -40,14 +40,14 @@ def _role_id(role: str) -> Any:
     def set_(self: TokenVocabulary, index: int | None) -> None:
         token = None if index is None else self.convert_ids_to_tokens(index)
         if index is not None and token is None:
-            raise InputError(f"{role}_id: {shown(index)} is not in the vocabulary")
+            raise InputError(mismatch(f"{role}_id", shown(index), "an id of the vocabulary"))
         self._roles[role] = token
 
     return property(get, set_)
 
 
 class TokenVocabulary:
-    """A tokenizers.Tokenizer and which of its tokens play a special role."""
+    """A tokenizers.Tokenizer, the backend, and which of its tokens have a role (`mask_token`, …)."""
 
     bos_token, bos_token_id = _role("bos_token"), _role_id("bos_token")
     eos_token, eos_token_id = _role("eos_token"), _role_id("eos_token")
@@ -69,7 +69,7 @@ class TokenVocabulary:
 
     @property
     def backend_tokenizer(self) -> Tokenizer:
-        """The tokenizers.Tokenizer underneath, shared with every call."""
+        """The tokenizers.Tokenizer that all calls use."""
         return self._backend
 
     @property
@@ -91,7 +91,7 @@ class TokenVocabulary:
 
     @property
     def added_tokens_decoder(self) -> dict[int, AddedToken]:
-        """Id → token for all tokens that are matched in text as a whole, by ascending id."""
+        """Id → token, by ascending id, for the added tokens: those found in a text before it is split."""
         return dict(sorted(self._backend.get_added_tokens_decoder().items()))
 
     @property
@@ -117,7 +117,7 @@ class TokenVocabulary:
 
     @property
     def additional_special_tokens(self) -> list[str]:
-        """Special tokens without a role, by their name before transformers 5."""
+        """`extra_special_tokens` under the name it had before transformers 5."""
         return list(self._extra)
 
     @property
@@ -128,55 +128,57 @@ class TokenVocabulary:
     @property
     def all_special_ids(self) -> list[int]:
         """The ids of `all_special_tokens`."""
-        return self.convert_tokens_to_ids(self.all_special_tokens)
+        ids: list[int] = self.convert_tokens_to_ids(self.all_special_tokens)
+        return ids
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
         """Add a token or a list of them (str, AddedToken, or its fields in a dict); return how many were new.
 
-        New tokens take the ids from `len(self)` on. Special ones are left out by
-        `decode(skip_special_tokens=True)`. Not safe while other threads use the tokenizer.
+        New tokens get the ids from `len(self)` on. `decode(skip_special_tokens=True)` skips special ones. No
+        other thread may use the tokenizer meanwhile.
         """
         if isinstance(new_tokens, str | AddedToken | Mapping):
             new_tokens = [new_tokens]
         if not isinstance(new_tokens, list | tuple):
-            raise InputError(f"new_tokens is {shown(new_tokens)}, expected a token or a list of tokens")
-        try:
-            tokens = [as_added_token(token, special=True if special_tokens else None) for token in new_tokens]
-        except InputError as error:
-            raise InputError(f"new_tokens: {error}") from error
-        return self._backend.add_tokens(tokens)
+            raise InputError(mismatch("new_tokens", shown(new_tokens), "a token or a list of tokens"))
+        special = True if special_tokens else None
+        return self._backend.add_tokens(
+            [as_added_token("new_tokens", token, special=special) for token in new_tokens]
+        )
 
     def add_special_tokens(
         self, special_tokens_dict: Mapping[str, Any], replace_extra_special_tokens: bool = True
     ) -> int:
-        """Give roles to tokens, adding those not in the vocabulary; return how many were new.
+        """Give roles to tokens, add those that are not in the vocabulary, and return how many were new.
 
-        Keys: the roles (`mask_token`, …) with a token each, and `extra_special_tokens` (also
-        `additional_special_tokens`) with a list, which replaces the present one if asked.
+        special_tokens_dict: role (`mask_token`, …) → token, and `extra_special_tokens` or
+            `additional_special_tokens` → a list of tokens.
+        replace_extra_special_tokens: whether that list replaces the present one, or is appended to it.
         """
         added = 0
         for name, value in special_tokens_dict.items():
             if name in ROLES:
                 added += self.add_tokens([value], special_tokens=True)
-                setattr(self, name, as_added_token(value))
+                setattr(self, name, as_added_token(name, value))
             elif name in (EXTRA, _EXTRA_OLD_NAME):
                 if not isinstance(value, list | tuple):
-                    raise InputError(f"{name} is {shown(value)}, expected a list of tokens")
+                    raise InputError(mismatch(name, shown(value), "a list of tokens"))
                 added += self.add_tokens(value, special_tokens=True)
                 kept = [] if replace_extra_special_tokens else self._extra
-                new = [as_added_token(token).content for token in value]
+                new = [as_added_token(name, token).content for token in value]
                 self._extra = list(dict.fromkeys([*kept, *new]))
             else:
                 expected = ", ".join([*ROLES, EXTRA])
-                raise InputError(f"special_tokens_dict has key {shown(name)}, expected {expected}")
+                raise InputError(
+                    mismatch("special_tokens_dict", f"the key {shown(name)}", f"one of {expected}")
+                )
         return added
 
     def _known_token(self, name: str, token: Any) -> str:
-        content = as_added_token(token).content
+        content = as_added_token(name, token).content
         if self._backend.token_to_id(content) is None:
-            raise InputError(
-                f"{name}: {shown(content)} is not in the vocabulary: add it with add_special_tokens"
-            )
+            expected = "a token of the vocabulary; add_special_tokens adds tokens to it"
+            raise InputError(mismatch(name, shown(content), expected))
         return content
 
     # Tokens ↔ ids ↔ text
@@ -187,20 +189,20 @@ class TokenVocabulary:
             index = self._backend.token_to_id(tokens)
             return self.unk_token_id if index is None else index
         if not isinstance(tokens, list | tuple) or not all(isinstance(token, str) for token in tokens):
-            raise InputError(f"tokens is {shown(tokens)}, expected str or a list of str")
+            raise InputError(mismatch("tokens", shown(tokens), "str or a list of str"))
         return [self.convert_tokens_to_ids(token) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """The token of an id, or a list of tokens for ids in a row; None for ids beyond the vocabulary."""
+        """The token of an id, or the list of the tokens of ids; None for ids beyond the vocabulary."""
         if _is_int(ids):
             return self._backend.id_to_token(_as_id(ids))
         skipped = set(self.all_special_ids) if skip_special_tokens else set()
         return [self._backend.id_to_token(index) for index in _as_ids(ids) if index not in skipped]
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
-        """The text that the tokens spell, special ones included."""
+        """The text of the tokens, special ones included."""
         if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
-            raise InputError(f"tokens is {shown(tokens)}, expected a list of str")
+            raise InputError(mismatch("tokens", shown(tokens), "a list of str"))
         decoder = self._backend.decoder
         return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
 
@@ -210,12 +212,12 @@ class TokenVocabulary:
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
     ) -> Any:
-        """The text that ids spell; a list of texts for a list of rows.
+        """The text of token ids; a list of texts for a list of rows.
 
-        `token_ids`: an int, a row of ints, rows of ints, arrays of those, or a mapping with
-        `input_ids`. Ids beyond the vocabulary are left out, as transformers does.
-        `clean_up_tokenization_spaces` drops the space before punctuation and English contractions;
-        byte-level BPE needs no such thing, and there it is ignored with a warning.
+        token_ids: an int, a row of ints, rows of ints, arrays of those, or a mapping with `input_ids`. Ids
+            beyond the vocabulary are skipped, as in transformers.
+        clean_up_tokenization_spaces: whether to remove the space before punctuation and English
+            contractions. Byte-level BPE does not need that: there it has no effect, and a warning says so.
         """
         if isinstance(token_ids, Mapping):
             token_ids = token_ids["input_ids"]
@@ -241,7 +243,7 @@ class TokenVocabulary:
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
     ) -> list[str]:
-        """The texts that rows of ids spell (one row gives a list of one text); arguments as for `decode`."""
+        """The texts of rows of ids; a single row gives a list of one text. Arguments as for `decode`."""
         texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
         return [texts] if isinstance(texts, str) else texts
 
@@ -266,7 +268,7 @@ def _as_id(value: Any) -> int:
     except TypeError:
         index = -1
     if not 0 <= index < 2**32:
-        raise InputError(f"found {shown(value)} among token ids, expected integers of at least 0")
+        raise InputError(mismatch("token ids", shown(value), "integers of at least 0"))
     return index
 
 
@@ -274,5 +276,5 @@ def _as_ids(values: Any) -> list[int]:
     if isinstance(values, np.ndarray):
         values = values.tolist()
     if not isinstance(values, list | tuple):
-        raise InputError(f"token ids are {shown(values)}, expected an int, or ints in a list or array")
+        raise InputError(mismatch("token ids", shown(values), "an int, or ints in a list or array"))
     return [_as_id(value) for value in values]

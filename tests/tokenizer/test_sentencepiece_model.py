@@ -92,7 +92,7 @@ pieces = st.lists(
 
 @given(pieces, st.booleans(), st.booleans(), st.integers(1, 4))
 @settings(max_examples=200, deadline=None)
-def test_whatever_protobuf_writes(pieces, flag, other_flag, model_type):
+def test_models_that_protobuf_writes(pieces, flag, other_flag, model_type):
     model = proto(pieces)
     model.trainer_spec.model_type = model_type
     model.trainer_spec.byte_fallback = flag
@@ -125,33 +125,39 @@ def test_fields_in_any_order_and_unknown_ones():
 
 
 MALFORMED = {
-    "no pieces": (field(3, 2, b""), "it holds no pieces"),
+    "no pieces": (field(3, 2, b""), "pieces: found none"),
     "text file": (b"hello world, this is no model", "wire type"),
-    "field number 0": (b"\x00\x01", "field number 0 at byte 0"),
+    "field number 0": (b"\x00\x01", "byte 0: found field number 0"),
     "group": (piece(b"a") + b"\x0b", "wire type 3"),
-    "varint of 11 bytes": (b"\xff" * 10 + b"\x01", "longer than 64 bits"),
-    "varint above 64 bits": (field(9, 0, b"\xff" * 9 + b"\x7f"), "longer than 64 bits"),
-    "varint cut off": (piece(b"a") + b"\x18\x80", "is cut off"),
-    "length past the end": (piece(b"a") + b"\x0a\x7f", "ends 127 bytes past"),
-    "huge length": (b"\x0a" + varint(2**62), "past its message"),
-    "piece longer than its message": (b"\x0a\x04\x0a\x09ab" + piece(b"c") * 9, "past its message"),
-    "float cut off": (b"\x0a\x05\x0a\x01a\x15\x00", "past its message"),
-    "pieces as varint": (b"\x08\x01", "pieces has wire type 0"),
-    "piece text as varint": (field(1, 2, b"\x08\x01"), "piece has wire type 0"),
-    "score as varint": (field(1, 2, field(1, 2, b"a") + b"\x10\x01"), "score has wire type 0"),
-    "type as bytes": (piece(b"a", extra=field(3, 2, b"x")), "type has wire type 2"),
-    "unknown type": (piece(b"a", extra=field(3, 0, b"\x07")), "unknown type 7"),
-    "type 0": (piece(b"a", extra=field(3, 0, b"\x00")), "unknown type 0"),
+    "varint of 11 bytes": (b"\xff" * 10 + b"\x01", "found more than 64 bits"),
+    "varint above 64 bits": (field(9, 0, b"\xff" * 9 + b"\x7f"), "found more than 64 bits"),
+    "varint cut off": (piece(b"a") + b"\x18\x80", "found no last byte"),
+    "length past the end": (piece(b"a") + b"\x0a\x7f", "found an end 127 bytes past"),
+    "huge length": (b"\x0a" + varint(2**62), "past the end of the message"),
+    "piece longer than its message": (b"\x0a\x04\x0a\x09ab" + piece(b"c") * 9, "past the end of the message"),
+    "float cut off": (b"\x0a\x05\x0a\x01a\x15\x00", "past the end of the message"),
+    "pieces as varint": (b"\x08\x01", "pieces: found wire type 0"),
+    "piece text as varint": (field(1, 2, b"\x08\x01"), "piece: found wire type 0"),
+    "score as varint": (field(1, 2, field(1, 2, b"a") + b"\x10\x01"), "score: found wire type 0"),
+    "type as bytes": (piece(b"a", extra=field(3, 2, b"x")), "type: found wire type 2"),
+    "unknown type": (piece(b"a", extra=field(3, 0, b"\x07")), "found type 7, expected 1 to 6"),
+    "type 0": (piece(b"a", extra=field(3, 0, b"\x00")), "found type 0, expected 1 to 6"),
     "not UTF-8": (piece(b"\xff\xfe"), "not UTF-8"),
     "surrogate": (piece(b"\xed\xa0\x80"), "not UTF-8"),
-    "empty piece": (piece(b"a") + piece(b""), "piece 1 is empty"),
-    "bare piece": (b"\x0a\x00", "piece 0 is empty"),
-    "the same twice": (piece(b"a") + piece(b"b") + piece(b"a"), "pieces 0 and 2 are the same"),
-    "NaN score": (piece(b"a") + piece(b"b", score=struct.pack("<f", float("nan"))), "piece 1 has score nan"),
-    "infinite score": (piece(b"a", score=struct.pack("<f", float("-inf"))), "piece 0 has score -inf"),
-    "charsmap as varint": (piece(b"a") + field(3, 2, b"\x10\x01"), "precompiled_charsmap has wire type 0"),
-    "trainer_spec as fixed32": (piece(b"a") + b"\x15" + bytes(4), "trainer_spec has wire type 5"),
-    "model_type as bytes": (piece(b"a") + field(2, 2, field(3, 2, b"")), "model_type has wire type 2"),
+    "empty piece": (piece(b"a") + piece(b""), "piece 1: found an empty text"),
+    "bare piece": (b"\x0a\x00", "piece 0: found an empty text"),
+    "the same twice": (piece(b"a") + piece(b"b") + piece(b"a"), "pieces 0 and 2: found the same text"),
+    "NaN score": (
+        piece(b"a") + piece(b"b", score=struct.pack("<f", float("nan"))),
+        "the score of piece 1: found nan",
+    ),
+    "infinite score": (
+        piece(b"a", score=struct.pack("<f", float("-inf"))),
+        "the score of piece 0: found -inf",
+    ),
+    "charsmap as varint": (piece(b"a") + field(3, 2, b"\x10\x01"), "precompiled_charsmap: found wire type 0"),
+    "trainer_spec as fixed32": (piece(b"a") + b"\x15" + bytes(4), "trainer_spec: found wire type 5"),
+    "model_type as bytes": (piece(b"a") + field(2, 2, field(3, 2, b"")), "model_type: found wire type 2"),
 }
 
 
@@ -169,16 +175,16 @@ def test_malformed(name, tmp_path):
 
 
 def test_every_truncation():
-    """Cut at any byte a model is an error, or is what the bytes up to there say by themselves."""
+    """A model cut at any byte is an error, or has the pieces that are complete."""
     data = proto().SerializeToString()
-    whole = parse_sentencepiece_model(data)
+    complete = parse_sentencepiece_model(data)
     for end in range(len(data)):
         try:
             found = parse_sentencepiece_model(data[:end])
         except ValueError:
             continue
-        assert found.pieces == whole.pieces[: len(found.pieces)]
-        assert found.scores == whole.scores[: len(found.scores)]
+        assert found.pieces == complete.pieces[: len(found.pieces)]
+        assert found.scores == complete.scores[: len(found.scores)]
 
 
 @given(st.binary(max_size=200))
@@ -215,6 +221,6 @@ def test_mutated_model(data):
 def test_hostile_input_is_read_in_linear_time(unit):
     data = unit * (2**20 // len(unit))
     start = time.process_time()
-    with pytest.raises(ValueError):  # noqa: PT011 - which one is not the point
+    with pytest.raises(ValueError):  # noqa: PT011 - any error will do
         parse_sentencepiece_model(data)
     assert time.process_time() - start < 5

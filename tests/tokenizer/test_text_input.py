@@ -1,61 +1,48 @@
-"""What a tokenizer call accepts as text and arguments, what it refuses, and what it returns."""
+"""What a tokenizer call accepts as text and arguments, which errors it raises, and what it returns."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
-from samples.tokenizers import assert_one_line, make_bpe_folder, write
+from samples.tokenizers import assert_one_line, write
 
 from roberta_c.errors import InputError
-from roberta_c.tokenizer import AutoTokenizer, BatchEncoding, RobertaTokenizerFast
-
-
-@pytest.fixture(scope="module")
-def roberta(tweet_sentiment_small) -> RobertaTokenizerFast:
-    """Shared: tests that change a tokenizer make their own."""
-    return AutoTokenizer.from_pretrained(tweet_sentiment_small)
-
-
-@pytest.fixture
-def bpe_folder(tmp_path) -> Path:
-    return make_bpe_folder(tmp_path / "bpe")
-
+from roberta_c.tokenizer import AutoTokenizer, BatchEncoding, batch_encoding
 
 # Text
 
 
 BAD_TEXT = {
-    "None": ((None,), "text is NoneType, expected str"),
-    "bytes": ((b"abc",), "text is bytes b'abc', expected str"),
-    "NaN": ((float("nan"),), "text is float nan, expected str"),
-    "int": ((5,), "text is int 5, expected str"),
-    "array": ((np.array(["a"]),), "text is ndarray"),
-    "generator": ((iter("ab"),), "text is str_"),
-    "dict": (({"text": "a"},), "text is dict"),
-    "None in a batch": ((["a", None],), "text[1] is NoneType, expected str"),
-    "NaN in a batch": ((["a", "b", float("nan")],), "text[2] is float nan"),
-    "bytes in a batch": (([b"a"],), "text[0] is bytes"),
-    "empty list in a batch": (([[]],), "text[0] is a list of 0"),
-    "three in a row": (([["a", "b", "c"]],), "text[0] is a list of 3"),
-    "half a pair": (([("a", None)],), "text[0] is a tuple of 2"),
-    "pair among texts": ((["a", ("b", "c")],), "text[1] is a tuple of 2, expected str"),
-    "text among pairs": (([("b", "c"), "a"],), "text[1] is str 'a', expected a pair"),
-    "None as text of a pair": ((None, "b"), "text is NoneType"),
-    "int as text_pair": (("a", 5), "text_pair is int 5, expected str"),
-    "list as text_pair of a text": (("a", ["b"]), "text_pair is a list of 1, expected str"),
-    "text as text_pair of a list": ((["a"], "b"), "text_pair is str 'b', expected a list"),
-    "fewer text_pairs": ((["a", "b"], ["c"]), "text has 2 texts and text_pair 1"),
-    "None in text_pair": ((["a", "b"], ["c", None]), "text_pair[1] is NoneType"),
-    "pairs with text_pair": (([("a", "b")], ["c"]), "text[0] is a tuple of 2"),
-    "surrogate": (("ab\ud800c",), "text holds the lone surrogate U+D800 at position 2"),
-    "surrogate in a batch": ((["a", "\udfff"],), "text[1] holds the lone surrogate U+DFFF at position 0"),
+    "None": ((None,), "text: found None, expected str"),
+    "bytes": ((b"abc",), "text: found bytes b'abc', expected str"),
+    "NaN": ((float("nan"),), "text: found float nan, expected str"),
+    "int": ((5,), "text: found int 5, expected str"),
+    "array": ((np.array(["a"]),), "text: found ndarray"),
+    "generator": ((iter("ab"),), "text: found str_"),
+    "dict": (({"text": "a"},), "text: found dict"),
+    "None in a batch": ((["a", None],), "text[1]: found None, expected str"),
+    "NaN in a batch": ((["a", "b", float("nan")],), "text[2]: found float nan"),
+    "bytes in a batch": (([b"a"],), "text[0]: found bytes"),
+    "empty list in a batch": (([[]],), "text[0]: found a list of 0"),
+    "three in a row": (([["a", "b", "c"]],), "text[0]: found a list of 3"),
+    "half a pair": (([("a", None)],), "text[0]: found a tuple of 2"),
+    "pair among texts": ((["a", ("b", "c")],), "text[1]: found a tuple of 2, expected str"),
+    "text among pairs": (([("b", "c"), "a"],), "text[1]: found str 'a', expected a pair"),
+    "None as text of a pair": ((None, "b"), "text: found None"),
+    "int as text_pair": (("a", 5), "text_pair: found int 5, expected str"),
+    "list as text_pair of a text": (("a", ["b"]), "text_pair: found a list of 1, expected str"),
+    "text as text_pair of a list": ((["a"], "b"), "text_pair: found str 'b', expected a list"),
+    "fewer text_pairs": ((["a", "b"], ["c"]), "text_pair: found 1 texts, expected 2, as many as in text"),
+    "None in text_pair": ((["a", "b"], ["c", None]), "text_pair[1]: found None"),
+    "pairs with text_pair": (([("a", "b")], ["c"]), "text[0]: found a tuple of 2"),
+    "surrogate": (("ab\ud800c",), "text: found the lone surrogate U+D800 at position 2"),
+    "surrogate in a batch": ((["a", "\udfff"],), "text[1]: found the lone surrogate U+DFFF at position 0"),
     "surrogate in a text_pair": (
         (["a", "b"], ["c", "d\ud8ab"]),
-        "text_pair[1] holds the lone surrogate U+D8AB",
+        "text_pair[1]: found the lone surrogate U+D8AB",
     ),
 }
 
@@ -72,11 +59,11 @@ def test_bad_text(roberta, name):
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("not split", "text is str 'not split', expected a list of str"),
-        (["a", 5], "text[0] is str 'a', expected a list of str"),
-        ([["a"], "b"], "text[1] is str 'b'"),
-        ([["a"], ["b", None]], "text[1] is a list of 2"),
-        ([["a"], ["b\ud800"]], "text[1] holds the lone surrogate"),
+        ("not split", "text: found str 'not split', expected a list of str"),
+        (["a", 5], "text[0]: found str 'a', expected a list of str"),
+        ([["a"], "b"], "text[1]: found str 'b'"),
+        ([["a"], ["b", None]], "text[1]: found a list of 2"),
+        ([["a"], ["b\ud800"]], "text[1]: found the lone surrogate"),
     ],
 )
 def test_bad_words(roberta, text, fragment):
@@ -86,7 +73,7 @@ def test_bad_words(roberta, text, fragment):
 
 
 class Hostile(str):
-    """A str whose every method lies or fails."""
+    """A str whose methods return wrong values or raise."""
 
     def __len__(self):
         raise RuntimeError("len")
@@ -107,7 +94,7 @@ class Hostile(str):
 
 
 def test_accepted_text(roberta):
-    """Empty text, an empty batch, subclasses of str, NUL: each has one result."""
+    """Empty texts, empty batches, subclasses of str and NUL characters are encoded."""
     assert roberta("").input_ids == [0, 2]
     assert roberta(["", " "]).input_ids == [[0, 2], [0, 1437, 2]]
     assert roberta([]).data == {"input_ids": [], "attention_mask": []}
@@ -125,7 +112,7 @@ def test_accepted_text(roberta):
 
 
 def test_an_empty_second_text_is_a_second_text(roberta):
-    """Alone as in a batch (transformers drops it when alone)."""
+    """Alone and in a batch; transformers ignores it alone."""
     assert roberta("a", "").input_ids == [0, 102, 2, 2, 2]
     assert roberta(["a"], [""]).input_ids == roberta([("a", "")]).input_ids == [[0, 102, 2, 2, 2]]
 
@@ -142,39 +129,42 @@ def test_long_text(roberta):
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
-        ({"padding": "longst"}, "padding is 'longst', expected True, False or one of longest"),
-        ({"padding": 1}, "padding is 1"),
-        ({"padding": None}, "padding is None"),
-        ({"truncation": "first"}, "truncation is 'first', expected True, False or one of longest_first"),
-        ({"truncation": 0}, "truncation is 0"),
-        ({"truncation": ""}, "truncation is ''"),
-        ({"max_length": 0}, "max_length is 0, expected an integer from 1 to 2147483647"),
-        ({"max_length": 10**30}, "max_length is 1000000000000000000000000000000, expected an integer"),
-        ({"max_length": -3}, "max_length is -3"),
-        ({"max_length": 7.5}, "max_length is 7.5"),
-        ({"max_length": "7"}, "max_length is '7'"),
-        ({"max_length": True}, "max_length is True"),
-        ({"max_length": 1}, "truncation to 1 tokens leaves -1"),
-        ({"max_length": 6, "stride": 4}, "leaves 4 beside the special tokens, expected more than stride=4"),
-        ({"stride": -1}, "stride is -1"),
-        ({"pad_to_multiple_of": 0}, "pad_to_multiple_of is 0"),
-        ({"padding": True, "truncation": True, "max_length": 9, "pad_to_multiple_of": 8}, "no multiple"),
-        ({"padding_side": "middle"}, "padding_side: expected 'right' or 'left', found 'middle'"),
-        ({"return_tensors": "pt"}, "return_tensors is 'pt', expected 'np'"),
-        ({"return_tensors": "tf"}, "return_tensors is 'tf', expected 'np'"),
-        ({"return_tensors": True}, "return_tensors is True"),
+        ({"padding": "longst"}, "padding: found 'longst', expected True, False or one of longest"),
+        ({"padding": 1}, "padding: found 1"),
+        ({"padding": None}, "padding: found None"),
+        ({"truncation": "first"}, "truncation: found 'first', expected True, False or one of longest_first"),
+        ({"truncation": 0}, "truncation: found 0"),
+        ({"truncation": ""}, "truncation: found ''"),
+        ({"max_length": 0}, "max_length: found 0, expected an integer from 1 to 2147483647"),
+        ({"max_length": 10**30}, "max_length: found 1000000000000000000000000000000, expected an integer"),
+        ({"max_length": -3}, "max_length: found -3"),
+        ({"max_length": 7.5}, "max_length: found 7.5"),
+        ({"max_length": "7"}, "max_length: found '7'"),
+        ({"max_length": True}, "max_length: found True"),
+        ({"max_length": 1}, "truncation to 1 tokens: found 2 special tokens"),
+        ({"max_length": 6, "stride": 4}, "truncation to 6 tokens: found stride=4, expected less than 4"),
+        ({"stride": -1}, "stride: found -1"),
+        ({"pad_to_multiple_of": 0}, "pad_to_multiple_of: found 0"),
+        (
+            {"padding": True, "truncation": True, "max_length": 9, "pad_to_multiple_of": 8},
+            "pad_to_multiple_of: found 8, expected a divisor of 9",
+        ),
+        ({"padding_side": "middle"}, "padding_side: found 'middle', expected 'right' or 'left'"),
+        ({"return_tensors": "pt"}, "return_tensors: found 'pt', expected 'np'"),
+        ({"return_tensors": "tf"}, "return_tensors: found 'tf', expected 'np'"),
+        ({"return_tensors": True}, "return_tensors: found True"),
     ],
 )
 def test_bad_argument(roberta, arguments, fragment):
     for texts in ("a", ["a", "b"], []):
-        if texts == [] and "leaves" in fragment:
+        if texts == [] and "truncation to" in fragment:
             continue
         with pytest.raises(InputError) as raised:
             roberta(texts, **arguments)
         assert_one_line(raised.value, fragment)
 
 
-def test_truncation_that_cannot_be(roberta):
+def test_truncation_that_would_cut_the_other_text(roberta):
     text = "one two three four five six seven eight"
     for arguments in (
         {"truncation": "only_second", "max_length": 5},
@@ -189,7 +179,7 @@ def test_truncation_that_cannot_be(roberta):
 def test_rows_of_different_length(roberta):
     with pytest.raises(InputError) as raised:
         roberta(["a", "a b c d"], return_tensors="np")
-    assert_one_line(raised.value, "have 3, 6 tokens", "padding=True")
+    assert_one_line(raised.value, "found rows of 3, 6 tokens", "padding=True")
     with pytest.raises(InputError) as raised:
         roberta(["a"] * 20 + ["a b"], return_tensors="np")
     assert_one_line(raised.value, "3, 3, 3, 3, 3, 3, 3, 3, … tokens")
@@ -229,6 +219,20 @@ def test_decode_arguments(roberta):
 
 
 # BatchEncoding
+
+
+@pytest.mark.parametrize("return_tensors", [None, "np"])
+def test_fields_that_are_not_returned_are_not_built(roberta, monkeypatch, return_tensors):
+    def build(self):
+        raise AssertionError("the attention mask was built")
+
+    for layout in (batch_encoding._Lists, batch_encoding._Arrays):
+        monkeypatch.setattr(layout, "mask", build)
+    arguments = {"padding": True, "return_tensors": return_tensors}
+    found = roberta(["a", "b c"], return_attention_mask=False, **arguments)
+    assert list(found) == ["input_ids"]
+    with pytest.raises(AssertionError, match="was built"):
+        roberta(["a", "b c"], **arguments)
 
 
 def test_batch_encoding_is_a_mapping(roberta):
