@@ -102,10 +102,10 @@ def test_foreign_imports_stay_in_their_rooms(path):
         assert not (package == "huggingface_hub" and at_top), "only when a download is really needed"
 
 
-def test_no_vague_names_and_no_long_files():
+def test_no_vague_names():
     tracked = [
         path
-        for folder in ("roberta_c", "csrc", "tests", "benchmarks", "training")
+        for folder in ("roberta_c", "csrc", "tests", "benchmarks", "training", "examples")
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".pyx", ".pxi", ".pyi", ".c", ".h", ".inc") and path.name != "_kernels.c"
     ]
@@ -115,8 +115,6 @@ def test_no_vague_names_and_no_long_files():
         assert path.stem not in ("utils", "common", "helpers", "misc"), path
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text), f"{path}: a control character or tab"
-        lines = len(text.splitlines())
-        assert lines <= 600, f"{path}: {lines} lines: split it"
 
 
 def test_c_sources_keep_to_computing():
@@ -173,18 +171,11 @@ def test_public_names_all_resolve():
         _ = roberta_c.nonsense
 
 
-@pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]])
-def test_lint(command):
-    targets = [] if command == ["mypy"] else ["roberta_c", "tests", "benchmarks", "training", "setup.py"]
-    done = subprocess.run(
-        [sys.executable, "-m", *command, *targets], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_c_sources_are_formatted():
-    for path in sorted((ROOT / "csrc").iterdir()):
-        text = path.read_text(encoding="utf-8")
-        command = [Path(sys.executable).with_name("clang-format"), "--assume-filename=x.c"]
-        done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=True)
-        assert done.stdout == text, f"{path}: clang-format would change it"
+def test_mypy_has_one_version():
+    """pre-commit runs mypy, and the `test` extra installs it for stubtest."""
+    pins = {
+        version
+        for name in (".pre-commit-config.yaml", "pyproject.toml")
+        for version in re.findall(r"\bmypy==([\d.]+)", (ROOT / name).read_text(encoding="utf-8"))
+    }
+    assert len(pins) == 1, pins
