@@ -1,4 +1,4 @@
-"""Writes the tables of README.md and benchmarks/README.md from results/, between their markers.
+"""Writes the tables of README.md, docs/performance.md and benchmarks/README.md from results/, between markers.
 
 python benchmarks/report.py
 """
@@ -18,7 +18,7 @@ from peak import kind_in_words
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-DOCUMENTS = (HERE.parent / "README.md", HERE / "README.md")
+DOCUMENTS = (HERE.parent / "README.md", HERE.parent / "docs/performance.md", HERE / "README.md")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -73,8 +73,36 @@ def encoder(result: dict) -> list[str]:
     ]
 
 
+# The rows of README's table: a name of a piece of work → what README calls it.
+README_ROWS = {
+    "1 x 32": "a text of 32 tokens",
+    "8 x 128": "8 texts of 128 tokens",
+    "256 tweets": "256 tweets",
+}
+
+
 def speed(float32: dict, *lower: dict) -> list[str]:
-    """The encoder's tables in short, for who has not chosen an engine yet."""
+    """README's table: three rows, and ours in every type."""
+    head = ["RoBERTa-base, ms", "torch", "best other engine", "**roberta_c**"]
+    head += [f"in {dtype_of(result)}" for result in lower]
+    rows = []
+    for name, title in README_ROWS.items():
+        of_types = [result["work"].get(name) for result in (float32, *lower)]
+        if row := of_types[0]:
+            best = f"{row['ms'][row['best_peer']]:,.1f} ({row['best_peer']})"
+            ours = [f"**{of['ms']['roberta_c']:,.1f}**" if of else "" for of in of_types]
+            rows.append([title, f"{row['ms']['torch']:,.1f}", best, *ours])
+    facts = f"{float32['cpu']}, {float32['threads']} threads, {float32['isa']}, {float32['date'].split()[0]}"
+    return [
+        *table(head, rows),
+        "",
+        f"{facts}; torch and the best other engine compute in float32. [More rows, versions, lower types of "
+        "other engines](docs/performance.md).",
+    ]
+
+
+def speed_by_type(float32: dict, *lower: dict) -> list[str]:
+    """The encoder's tables in short: of each type, ours and the best other engine."""
     head = [f"RoBERTa-base, {float32['threads']} threads, ms", "ours", "torch", "best other engine"]
     rows = []
     for name, row in float32["work"].items():
@@ -216,7 +244,7 @@ def targets_section(results: Path) -> list[str]:
 class Section(NamedTuple):
     """`write` takes the files that exist and have in them what is needed; without the first there is none."""
 
-    heading: str  # in benchmarks/README.md; README.md's are written by hand
+    heading: str  # in benchmarks/README.md; the other documents have theirs in their text
     files: tuple[str, ...]
     needed: str
     write: Callable[..., list[str]]
@@ -251,9 +279,12 @@ SECTIONS = {
     "accuracy": Section("Accuracy", ("accuracy",), "models", accuracy),
 }
 SHORT_SECTIONS = {
-    "speed": Section("", in_types("encoder"), "engines", speed),
+    "speed_by_type": Section("", in_types("encoder"), "engines", speed_by_type),
     "saving": Section("", ("startup",), "rows", saving),
 }
+
+
+README_SECTIONS = {"speed": Section("", in_types("encoder"), "engines", speed)}
 
 
 def result_with(needed: str, path: Path) -> dict | None:
@@ -266,12 +297,14 @@ def section(name: str, results: Path) -> list[str]:
     """The lines between a section's markers; none without figures."""
     if name == "targets":
         return targets_section(results)
-    of = SECTIONS.get(name) or SHORT_SECTIONS[name]
+    of = SECTIONS.get(name) or SHORT_SECTIONS.get(name) or README_SECTIONS[name]
     read = {file: result_with(of.needed, results / f"{file}.json") for file in of.files}
     found = {file: result for file, result in read.items() if result}
     if of.files[0] not in found:
         return []
     lines = of.write(*found.values())
+    if name in README_SECTIONS:
+        return lines
     if name in SHORT_SECTIONS:
         first, *others = found.values()
         return [*lines, "", origin(first), *(f"{dtype_of(other)}: {origin(other)}" for other in others)]

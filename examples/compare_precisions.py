@@ -26,7 +26,9 @@ def main() -> None:
         seconds = time.perf_counter() - begin
         expected = expected or labels
         changed = sum(label != other for label, other in zip(labels, expected, strict=True))
-        print(f"{dtype:8}  {1000 * seconds / len(texts):.3f} ms a text, {changed} of {len(texts)} labels changed")
+        print(
+            f"{dtype:8}  {1000 * seconds / len(texts):.3f} ms a text, {changed} of {len(texts)} labels changed"
+        )
 
 
 if __name__ == "__main__":
