@@ -1,4 +1,6 @@
-"""Writes the tables of README.md, docs/performance.md and benchmarks/README.md from results/, between markers.
+"""Writes the tables of README.md, docs/performance.md and benchmarks/README.md from results/.
+
+A table stands between two markers, such as <!-- speed --> and <!-- /speed -->.
 
 python benchmarks/report.py
 """

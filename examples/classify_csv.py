@@ -1,4 +1,6 @@
-"""Adds the columns label and score to a CSV file: python examples/classify_csv.py in.csv out.csv --column text
+"""Adds the columns label and score to a CSV file.
+
+    python examples/classify_csv.py in.csv out.csv --column text
 
 Rows are read, classified and written as a stream, so the file may be larger than memory.
 """

@@ -1,6 +1,8 @@
-"""Time and label changes of each precision on lines of text: python examples/compare_precisions.py < lines.txt
+"""Compares the precisions on lines of text: time per text, and labels that differ from float32's.
 
-`roberta-c quantize-report` tells much more; this shows the calls that such a comparison takes.
+    python examples/compare_precisions.py < lines.txt
+
+`roberta-c quantize-report` shows more; this script shows the calls that a comparison takes.
 """
 
 from __future__ import annotations
@@ -26,9 +28,8 @@ def main() -> None:
         seconds = time.perf_counter() - begin
         expected = expected or labels
         changed = sum(label != other for label, other in zip(labels, expected, strict=True))
-        print(
-            f"{dtype:8}  {1000 * seconds / len(texts):.3f} ms a text, {changed} of {len(texts)} labels changed"
-        )
+        time_per_text = f"{1000 * seconds / len(texts):.3f} ms per text"
+        print(f"{dtype:8}  {time_per_text}, {changed} of {len(texts)} labels changed")
 
 
 if __name__ == "__main__":

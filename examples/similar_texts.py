@@ -1,8 +1,10 @@
-"""Which of some texts are most alike: python examples/similar_texts.py "first text" "second text" …
+"""Prints pairs of texts, the most similar first.
 
-A text's vector is the mean of its tokens' last hidden states, normalized; the similarity of two texts is the dot
-product of their vectors (cosine similarity). The bundled model is trained to classify sentiment, so it finds texts
-of like sentiment; give --model a sentence encoder for likeness of meaning.
+    python examples/similar_texts.py "first text" "second text" "third text"
+
+A text's vector is the mean of its tokens' last hidden states, scaled to length 1. The similarity of two texts
+is the dot product of their vectors (cosine similarity). The bundled model was trained on sentiment, so texts of
+equal sentiment are similar; for similar meaning, give --model a sentence encoder.
 """
 
 from __future__ import annotations
