@@ -3,8 +3,8 @@
     python examples/similar_texts.py "first text" "second text" "third text"
 
 A text's vector is the mean of its tokens' last hidden states, scaled to length 1. The similarity of two texts
-is the dot product of their vectors (cosine similarity). The bundled model was trained on sentiment, so texts of
-equal sentiment are similar; for similar meaning, give --model a sentence encoder.
+is the dot product of their vectors (cosine similarity). The bundled model was trained on sentiment, so texts
+of equal sentiment are similar; for similar meaning, give --model a sentence encoder.
 """
 
 from __future__ import annotations
