@@ -4,7 +4,7 @@
 without a ```text block it prints nothing. Lines of a ```console block that begin with "$ " are commands, run
 in a terminal; the lines after a command are its output. A ```measured block is a console block whose numbers
 match any numbers. "…" matches any text. Hub repositories are served from this machine and hold the bundled
-model; tweets.txt and labels.txt hold 1,000 made-up lines. .ci/run runs README's two ```bash blocks.
+model; tweets.txt and labels.txt hold 100 made-up lines. .ci/run runs README's two ```bash blocks.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def environment(tmp_path_factory):
         }
 
 
-def write_labelled_texts(folder: Path, count: int = 1000) -> None:
+def write_labelled_texts(folder: Path, count: int = 100) -> None:
     """tweets.txt and labels.txt (0: negative, 1: neutral, 2: positive)."""
     rng = random.Random(0)
     words = [["hate", "worst", "awful"], ["Monday", "train", "ten"], ["love", "great", "happy"]]
