@@ -28,7 +28,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def origin(result: dict) -> str:
-    """Where a table's figures are from, a sentence."""
+    """The machine, options, commit and versions of a result, as a sentence."""
     facts = [result["cpu"]]
     if isinstance(result.get("threads"), int):
         facts.append(f"{result['threads']} threads")
@@ -75,7 +75,7 @@ def encoder(result: dict) -> list[str]:
     ]
 
 
-# The rows of README's table: a name of a piece of work → what README calls it.
+# The rows of README's table: workload → its title there.
 README_ROWS = {
     "1 x 32": "a text of 32 tokens",
     "8 x 128": "8 texts of 128 tokens",
@@ -84,7 +84,7 @@ README_ROWS = {
 
 
 def speed(float32: dict, *lower: dict) -> list[str]:
-    """README's table: three rows, and ours in every type."""
+    """README's table: three workloads; roberta_c in every type."""
     head = ["RoBERTa-base, ms", "torch", "best other engine", "**roberta_c**"]
     head += [f"in {dtype_of(result)}" for result in lower]
     rows = []
@@ -104,7 +104,7 @@ def speed(float32: dict, *lower: dict) -> list[str]:
 
 
 def speed_by_type(float32: dict, *lower: dict) -> list[str]:
-    """The encoder's tables in short: of each type, ours and the best other engine."""
+    """All workloads: for each type, roberta_c and the best other engine."""
     head = [f"RoBERTa-base, {float32['threads']} threads, ms", "ours", "torch", "best other engine"]
     rows = []
     for name, row in float32["work"].items():
@@ -121,7 +121,7 @@ def speed_by_type(float32: dict, *lower: dict) -> list[str]:
 
 
 def best_of(row: dict, dtype: str) -> str:
-    """The quickest of the other engines; of which type is said elsewhere."""
+    """The fastest of the other engines; the type is in the column's head."""
     best = row["best_peer"]
     name = best.removesuffix(f" {dtype}")
     return f"{row['ms'][best]:,.1f} ({row['best_peer_over_ours']:.2f}×, {name})"
@@ -152,7 +152,7 @@ def linear(result: dict) -> list[str]:
 
 
 def linear_lower(*results: dict) -> list[str]:
-    """The lower types' shares side by side."""
+    """The shares of the lower types, side by side."""
     head, rows = ["share of the peak, M"], [[str(m)] for m in results[0]["rows"]]
     for result in results:
         head += [f"{name}, {dtype_of(result)}" for name in result["shapes"]]
@@ -202,7 +202,7 @@ def memory(*results: dict) -> list[str]:
 
 
 def startup(*results: dict) -> list[str]:
-    """The lower types' rows are beside float32's, whose names say no type."""
+    """The columns of the lower types follow float32's, whose names do not mention a type."""
     phases = [{**row, "case": typed(row["case"], result)} for result in results for row in result["rows"]]
     head = ["process start to first logits, or to the end of the program, from outside", "ms"]
     outside = [
@@ -214,7 +214,7 @@ def startup(*results: dict) -> list[str]:
 
 
 def accuracy(result: dict) -> list[str]:
-    """Some hidden states and the logits; the outliers' model without its outlier dimensions."""
+    """Every second hidden state, and the logits; without the outlier dimensions of the second model."""
     lines = []
     for title, rows in result["models"].items():
         first = next(iter(rows.values()))
@@ -244,16 +244,16 @@ def targets_section(results: Path) -> list[str]:
 
 
 class Section(NamedTuple):
-    """`write` takes the files that exist and have in them what is needed; without the first there is none."""
+    """`write` gets the results that exist and have the key `needed`; the first of `files` must."""
 
-    heading: str  # in benchmarks/README.md; the other documents have theirs in their text
+    heading: str  # in benchmarks/README.md; the other documents have headings of their own
     files: tuple[str, ...]
     needed: str
     write: Callable[..., list[str]]
 
 
 def in_types(file: str) -> tuple[str, ...]:
-    """A benchmark's result files: float32's, and the lower types'."""
+    """The result files of a benchmark: float32's, then those of the lower types."""
     return (file, f"{file}_bfloat16", f"{file}_int8")
 
 
@@ -290,13 +290,13 @@ README_SECTIONS = {"speed": Section("", in_types("encoder"), "engines", speed)}
 
 
 def result_with(needed: str, path: Path) -> dict | None:
-    """A result file with a key that must be in it; else None."""
+    """The contents of a result file that has the key `needed`; else None."""
     result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return result if needed in result else None
 
 
 def section(name: str, results: Path) -> list[str]:
-    """The lines between a section's markers; none without figures."""
+    """The lines between a section's markers; none without results."""
     if name == "targets":
         return targets_section(results)
     of = SECTIONS.get(name) or SHORT_SECTIONS.get(name) or README_SECTIONS[name]
@@ -317,7 +317,7 @@ def section(name: str, results: Path) -> list[str]:
 
 
 def filled(text: str, results: Path) -> str:
-    """`text` with every marked section written anew."""
+    """`text` with every marked section rewritten."""
 
     def one(match: re.Match[str]) -> str:
         lines = section(match[1], results)
