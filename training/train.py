@@ -140,7 +140,7 @@ def tokenizer(options: argparse.Namespace) -> None:
 
 
 def pretrain(options: argparse.Namespace) -> None:
-    """Masked-language modelling on all tweets except val and test, masked anew each epoch (Liu et al. 2019)."""
+    """Masked-language modelling on all tweets except val and test; new masks each epoch (Liu et al. 2019)."""
     rows, rng = encoded(options, tweets.unlabelled(options.data)), seeded(0)
     config = new_config(options, dropout=0.0)  # so few epochs do not overfit
     model = transformers.RobertaForMaskedLM(config)
