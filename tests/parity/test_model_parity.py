@@ -1,6 +1,6 @@
 """Models against transformers, on random weights of many shapes, in every instruction set.
 
-The judge is transformers in float64. The bound is at most twice the error that transformers
+The judge is transformers in float64. The bound is the issue's: at most twice the error that transformers
 itself makes in float32 (floor 1e-5), for logits and for every hidden state at real tokens.
 """
 

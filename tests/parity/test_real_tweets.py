@@ -14,7 +14,7 @@ import transformers
 import roberta_c
 
 LABELS = ["negative", "neutral", "positive"]
-CLOSE_CALL = 1e-4  # labels may differ where transformers' two best logits are this close
+CLOSE_CALL = 1e-4  # the issue's: labels may differ where transformers' two best logits are this close
 
 
 @pytest.fixture(scope="module")
