@@ -1,4 +1,4 @@
-"""The house rules that a reader of the sources can check: ranks, forbidden imports, flags and names."""
+"""Rules that can be checked by reading the sources: order of imports, forbidden imports, flags and names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "roberta_c"
 SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx"))
 
-# A room (a folder of the package, or a file beside them) may import only from rooms that stand before it.
+# A room is a folder of the package, or a file beside the folders. It imports only from rooms before it in
+# RANKS.
 RANKS = [
     "errors",
     "files",
@@ -65,14 +66,14 @@ def test_imports_follow_the_ranks(path):
     own = room(path)
     if own == "__init__":
         return
-    assert own in RANK_OF, f"{own} has no rank: add it to RANKS where it belongs in the flow"
+    assert own in RANK_OF, f"{own} has no rank: add it to RANKS"
     for name, _ in imported_modules(path):
         if not name.startswith("roberta_c."):
             continue
         other = name.split(".")[1]
         if other == own or other == "__version__":
             continue
-        assert RANK_OF[other] < RANK_OF[own], f"{own} imports {other}, which stands after it"
+        assert RANK_OF[other] < RANK_OF[own], f"{own} imports {other}, a later room"
 
 
 @pytest.mark.parametrize("name", [name for name in RANKS if (PACKAGE / name).is_dir()])
@@ -99,7 +100,9 @@ def test_foreign_imports_stay_in_their_rooms(path):
         if package in homes:
             place = path.relative_to(PACKAGE).as_posix()
             assert place.startswith(homes[package]), f"{package} is imported outside {homes[package]}"
-        assert not (package == "huggingface_hub" and at_top), "only when a download is really needed"
+        assert not (package == "huggingface_hub" and at_top), (
+            "import it in a function, for when a download is needed"
+        )
 
 
 def test_no_vague_names():
@@ -118,7 +121,7 @@ def test_no_vague_names():
 
 
 def test_c_sources_keep_to_computing():
-    """C never allocates, prints, exits, or knows Python and OpenMP."""
+    """C never allocates, prints, exits, or includes Python.h or OpenMP."""
     forbidden = (
         r"\b(malloc|calloc|realloc|alloca|printf|fprintf|puts|exit|abort)\s*\(|Python\.h|omp\.h|#pragma omp"
     )
@@ -146,7 +149,7 @@ def test_import_is_quick_and_leaves_denormals_alone():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_local_model_brings_in_neither_the_network_nor_the_readers_it_needs_not():
+def test_a_local_model_imports_neither_the_network_nor_readers_that_it_does_not_use():
     script = (
         "import sys\n"
         "from roberta_c import AutoModelForSequenceClassification, AutoTokenizer, bundled_model_path\n"
