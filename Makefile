@@ -1,26 +1,27 @@
-# The commands of daily work. PYTHON is the virtual environment's; `make dev` makes it.
+# The commands of daily work. PYTHON is the interpreter of the virtual environment that `make dev` creates.
 PYTHON ?= .venv/bin/python
 
-.PHONY: dev test lint bench train asan
+.PHONY: dev test lint stubtest bench train asan
 
-# Once, and again after csrc/ or _kernels.pyx changed: an environment with everything, built in place.
+# A virtual environment with the package built in place. Run it again after a change to csrc/ or roberta_c/kernels/.
 dev:
 	test -x $(PYTHON) || python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --editable '.[test]'
 
-# All tests but the slow ones (-m slow runs those). For one file: .venv/bin/python -m pytest tests/kernels/test_linear.py
+# All tests except the slow ones (-m slow runs those). One file: .venv/bin/python -m pytest tests/kernels/test_linear.py
 test: dev
 	$(PYTHON) -m pytest
 
-# What tests/test_rules.py checks too; `ruff format` and clang-format -i mend most of it.
+# ruff, clang-format and mypy, pinned in .pre-commit-config.yaml, on all tracked files. Fixes what it can.
 lint:
-	$(PYTHON) -m ruff check roberta_c tests benchmarks training setup.py
-	$(PYTHON) -m ruff format --check roberta_c tests benchmarks training setup.py
-	$(PYTHON) -m mypy
-	for file in csrc/*; do \
-	    $(dir $(PYTHON))clang-format --assume-filename=x.c < $$file | diff -u $$file - || exit 1; done
+	$(PYTHON) -m pre_commit run --all-files --show-diff-on-failure
 
-# Figures for README and benchmarks/README.md; needs an otherwise idle machine and half an hour of it.
+# The type stub of the extension against the extension itself, which `make dev` builds.
+stubtest:
+	$(PYTHON) -m mypy.stubtest roberta_c.kernels._kernels --mypy-config-file pyproject.toml --concise \
+	    --allowlist .ci/stubtest-allowlist --ignore-unused-allowlist --ignore-disjoint-bases
+
+# The results, figures and tables of benchmarks/README.md and README.md. Takes 40 minutes on an idle machine.
 bench:
 	$(PYTHON) -m pip install --quiet --editable '.[bench]'
 	mkdir -p benchmarks/results
@@ -44,18 +45,16 @@ bench:
 	$(PYTHON) benchmarks/plot.py
 	$(PYTHON) benchmarks/report.py
 
-# The bundled model again, into build/training; training/README.md says how long it takes.
+# Trains the bundled model into build/training; training/README.md has the time it takes.
 train:
 	$(PYTHON) -m pip install --quiet --editable '.[train]'
 	$(PYTHON) training/train.py --data $${ROBERTA_C_TEST_DATA:-../shared}/data
 
-# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer, in a build of its own.
+# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests the kernels on it.
 asan:
-	rm -rf build/asan && mkdir -p build/asan
-	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build_ext \
-	    --build-lib build/asan --build-temp build/asan/objects
-	find roberta_c -name '*.py' -exec cp --parents {} build/asan \;
+	rm -rf build/asan
+	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build \
+	    --build-base build/asan/objects --build-lib build/asan/package
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 \
-	    PYTHONPATH=build/asan:tests \
-	    $(PYTHON) -P -m pytest -p no:cacheprovider --import-mode=importlib tests/kernels \
-	    --ignore tests/kernels/test_door.py --ignore tests/kernels/test_kernel_check.py
+	    PYTHONPATH=build/asan/package \
+	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels -m 'not slow and not unsanitized'

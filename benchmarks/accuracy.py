@@ -1,13 +1,13 @@
-"""How near are the engines to float64, in each type, on base-size models, every hidden state and the logits?
+"""How close to float64 are the hidden states and logits of each engine in each type, on models of base size?
 
     python benchmarks/accuracy.py --output benchmarks/results/accuracy.json
 
-Two models (base_model.py): random weights, and random weights with outlier dimensions as trained ones have,
-which int8 suffers from. Texts are tweets of mixed lengths, in batches; OpenVINO's int8 is calibrated on
-others. An error is sqrt(sum (x - x64)^2 / sum x64^2) over real tokens, x64 being what transformers' model
-gives in float64. Outlier dimensions would be nearly all of that sum, so where there are any, the error is
-given without them as well ("ordinary"). Of CTranslate2 only the last hidden state can be had. ONNX Runtime's
-fused graph is left out: its errors are within a tenth of the plain one's.
+There are two models (base_model.py): random weights, and random weights with outlier dimensions like those of
+trained models, which make int8 less accurate. The texts are tweets of mixed lengths, in batches; other tweets
+calibrate OpenVINO's int8. An error is sqrt(Σ (x - x64)² / Σ x64²) over real tokens, where x64 comes from
+transformers' model in float64. Outlier dimensions would dominate that sum, so the error is also given without
+them ("ordinary"). CTranslate2 gives only its last hidden state. ONNX Runtime's fused graph is left out: its
+errors are within a tenth of the plain graph's.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ from roberta_c.model import weights
 
 TEXTS, BATCH = 48, 16
 MODELS = {"random": save_random_base_model, "outliers": save_outlier_base_model}
-# Ours: name → type, and whether outliers are seen to.
+# roberta_c: name → type, and whether outlier dimensions are smoothed.
 OURS = {
     "roberta_c": ("float32", True),
     "roberta_c bfloat16": ("bfloat16", True),
     "roberta_c int8": ("int8", True),
     "roberta_c int8, outliers as they are": ("int8", False),
 }
-COLUMNS = (0, 1, 2, 4, 6, 8, 10, LAYERS)  # hidden states that are printed; all are saved
+COLUMNS = (0, 1, 2, 4, 6, 8, 10, LAYERS)  # the hidden states that are printed; all are saved
 
 
 class Answers(NamedTuple):
-    """Of all texts: hidden states (tokens, H), by layer, None where they cannot be had, and logits."""
+    """Hidden states (tokens, H) of each layer, None where an engine has none; logits (S, C)."""
 
     states: list[np.ndarray | None]
     logits: np.ndarray
 
 
 def joined(outputs: Iterator[tuple[list[np.ndarray], np.ndarray]]) -> Answers:
-    """From each batch's hidden states, real tokens alone, and logits."""
+    """Joins the hidden states (real tokens only) and the logits of all batches."""
     states, logits = zip(*outputs, strict=True)
     return Answers(
         [np.concatenate(of_layer) for of_layer in zip(*states, strict=True)], np.concatenate(logits)
@@ -81,7 +81,7 @@ def by_torch(model: transformers.PreTrainedModel, batches: list[Batch]) -> Answe
             ids, mask = map(torch.from_numpy, padded(batch))
             with torch.inference_mode():
                 output = model(ids, mask, output_hidden_states=True)
-            # float64 as it is; numpy has no bfloat16.
+            # to float64, because numpy has no bfloat16
             yield (
                 [state[mask.bool()].double().numpy() for state in output.hidden_states],
                 output.logits.double().numpy(),
@@ -100,7 +100,7 @@ def by_ours(folder: Path, threads: int, name: str, batches: list[Batch]) -> Answ
 
 
 def by_graph(run: Callable[[dict[str, np.ndarray]], list[np.ndarray]], batches: list[Batch]) -> Answers:
-    """`run` gives logits and hidden states of a padded batch."""
+    """`run` computes the logits and hidden states of a padded batch."""
 
     def outputs() -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
         for batch in batches:
@@ -139,7 +139,7 @@ def answers(
     batches: list[Batch],
     samples: list[dict[str, np.ndarray]],
 ) -> Iterator[tuple[str, Answers]]:
-    """Each engine's, one after another; `folder` has the model in `checkpoint`."""
+    """Each engine's name and answers. `folder` holds the model in `checkpoint`."""
     for name in OURS:
         yield name, by_ours(folder / "checkpoint", threads, name, batches)
     yield "torch", by_torch(Torch(reference, threads).model, batches)
@@ -167,7 +167,7 @@ def answers(
 
 
 def relative(x: np.ndarray, expected: np.ndarray) -> float:
-    """To three digits."""
+    """The relative error, to three digits."""
     return float(f"{np.sqrt(np.square(x - expected).sum() / np.square(expected).sum()):.2e}")
 
 
@@ -185,7 +185,7 @@ def errors(found: Answers, expected: Answers, ordinary: np.ndarray) -> dict[str,
 
 
 def texts(data: Path) -> tuple[list[Batch], list[dict[str, np.ndarray]], str]:
-    """Batches to compare on, samples to calibrate on, and what they are."""
+    """Batches to compare on, samples to calibrate on, and a name for the texts."""
     if not (data / "data/tweeteval/sentiment/test_text.txt").exists():
         samples = calibration_samples(TEXTS + CALIBRATION_TEXTS)
         rows, kind = [sample["input_ids"][0].tolist() for sample in samples], "random ids"
@@ -238,7 +238,7 @@ def main() -> None:
 
 
 def lines(name: str, row: dict) -> list[str]:
-    """All dimensions with the logits; the ordinary ones below."""
+    """A line for all dimensions and the logits; with outliers, a second one for ordinary dimensions."""
 
     def cells(values: list[float | None]) -> str:
         return "".join(f"{'' if value is None else f'{value:.1e}':>9}" for value in values)

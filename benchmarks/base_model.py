@@ -1,4 +1,4 @@
-"""RoBERTa-base with random weights, saved as a published checkpoint is, and how much arithmetic it takes."""
+"""RoBERTa-base with random weights, saved as a checkpoint, and the number of operations that it takes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 HIDDEN, FEED_FORWARD, HEADS, LAYERS = 768, 3072, 12, 12
 VOCABULARY = 50265
 
-# What every short text must read at least once: weights and biases of the encoder's linear layers.
+# Weights and biases of the encoder's linear layers: even the shortest text reads all of them once.
 ENCODER_WEIGHTS = LAYERS * (4 * HIDDEN * (HIDDEN + 1) + 2 * HIDDEN * FEED_FORWARD + HIDDEN + FEED_FORWARD)
 
-# How far apart two engines' logits may be, which are of order 1 here. Twelve layers of float32 rounding in
-# different orders move them by some 2e-6; bfloat16 anywhere, a wrong mask or a wrong position by 1e-3 and
-# more. bfloat16 moves them by some 1e-2 and int8 by some 1e-1, on purpose: then only gross errors can be told
-# from it.
+# The largest allowed difference between two engines' logits, which are of order 1 here. Different orders of
+# float32 sums change them by about 2e-6 over twelve layers; bfloat16 anywhere, a wrong mask or a wrong
+# position, by 1e-3 and more. Computing in bfloat16 changes them by about 1e-2, and int8 by about 1e-1, so in
+# these types the bound finds gross errors only.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.2, "int8": 0.5}
 
-# Of save_outlier_base_model: dimension → its value; dimension → its gain, in other dimensions'.
+# For save_outlier_base_model. STEADY: dimension → value. LOUD: dimension → gain relative to other
+# dimensions'.
 STEADY = {77: -25.0, 588: 50.0}
 LOUD = {217: 20.0, 453: 15.0}
 OUTLIER_DIMENSIONS = [*STEADY, *LOUD]
@@ -52,27 +53,27 @@ def random_base_model(layers: int) -> transformers.RobertaForSequenceClassificat
 def save_random_base_model(
     folder: Path, layers: int = LAYERS
 ) -> transformers.RobertaForSequenceClassification:
-    """RoBERTa-base with weights spread as trained ones are, so that attention is not uniform, in `folder`."""
+    """Saves RoBERTa-base with random weights, large enough that attention is not uniform, in `folder`."""
     model = random_base_model(layers)
     model.save_pretrained(folder)
     return model
 
 
 def save_outlier_base_model(folder: Path) -> transformers.RobertaForSequenceClassification:
-    """The same model, but a few dimensions of its hidden states are far larger than all others.
+    """Saves the same model with a few dimensions of the hidden states far larger than all others.
 
-    As in trained ones. Of RoBERTa-base it is dimensions 77 and 588, in nearly every layer and for most tokens
-    (Puccetti et al. 2022, Outlier dimensions that disrupt transformers are driven by frequency). They come
-    from gains and biases of the LayerNorms (Kovaleva et al. 2021, BERT Busters; Wei et al. 2022, Outlier
-    Suppression) and stretch the ranges of what linear layers read, which is what int8 suffers from
-    (Bondarenko et al. 2021). In larger models they are up to 20 times what the others reach (Dettmers et al.
-    2022, LLM.int8()).
+    Trained models have such outlier dimensions. In RoBERTa-base they are dimensions 77 and 588, in nearly
+    every layer and for most tokens (Puccetti et al. 2022, Outlier dimensions that disrupt transformers are
+    driven by frequency). Gains and biases of the LayerNorms cause them (Kovaleva et al. 2021, BERT Busters;
+    Wei et al. 2022, Outlier Suppression). They widen the range of a linear layer's input, which makes int8
+    less accurate (Bondarenko et al. 2021). In larger models they are up to 20 times as large as the largest
+    other dimensions (Dettmers et al. 2022, LLM.int8()).
 
-    The numbers are chosen after these, not taken from a model: STEADY dimensions are near one value for all
-    tokens behind every LayerNorm, by its bias; LOUD ones have a gain behind a layer that is so much larger
-    than the others', and differ from token to token. All others have a root mean square of 1. Matrices read
-    the large dimensions with weights as much smaller, so that these say no more than others do and attention
-    is spread as in the random model.
+    The values here follow these papers; they are not taken from a model. The LayerNorm biases set a STEADY
+    dimension near one value for all tokens. A LOUD dimension has a larger gain after every layer and varies
+    from token to token. All other dimensions have a root mean square of 1. Matrices have weights for a large
+    dimension that are smaller by the same factor, so that it carries no more information than others, and
+    attention is distributed as in the random model.
     """
     import torch
 
@@ -86,7 +87,7 @@ def save_outlier_base_model(folder: Path) -> transformers.RobertaForSequenceClas
     spread = torch.empty(HIDDEN).normal_(1.0, 0.1)
 
     def settle(norm: torch.nn.LayerNorm, inputs: tuple[torch.Tensor]) -> None:
-        """Sets a LayerNorm by what comes to it in the model's first batch."""
+        """Sets a LayerNorm's gain and bias from its input in the model's first batch."""
         rows = torch.nn.functional.layer_norm(inputs[0], (HIDDEN,)).flatten(0, 1)
         gain = 1 / rows[:, ordinary].square().mean().sqrt()
         norm.weight.copy_(gain * spread)
@@ -114,7 +115,7 @@ def save_outlier_base_model(folder: Path) -> transformers.RobertaForSequenceClas
 
 
 def useful_flops(batches: list[list[list[int]]]) -> float:
-    """Multiply-adds times two of the encoder's products, over real tokens only."""
+    """Floating-point operations of the encoder's products (two per multiply-add), over real tokens only."""
     lengths = np.array([len(row) for batch in batches for row in batch], dtype=float)
     per_token = 2 * (4 * HIDDEN**2 + 2 * HIDDEN * FEED_FORWARD)
     return float(LAYERS * (per_token * lengths.sum() + 4 * HIDDEN * (lengths**2).sum()))

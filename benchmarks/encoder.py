@@ -1,12 +1,12 @@
-"""How fast is a whole forward pass of RoBERTa-base, against its peers and against what the machine can do?
+"""How fast is a complete forward pass of RoBERTa-base, against other engines and the machine's limits?
 
     python benchmarks/encoder.py --threads 2 --output benchmarks/results/encoder.json
     python benchmarks/encoder.py --dtype bfloat16 --output benchmarks/results/encoder_bfloat16.json
     python benchmarks/encoder.py --dtype int8 --output benchmarks/results/encoder_int8.json
 
-All engines hold the same random weights in one process and take turns on the same ids, in one type, with the
-same threads; medians over rounds. Each one's logits are first compared with torch's in float32. In every
-round the peak (peak.py) is measured just before and just after ours.
+All engines hold the same random weights, in one process. They take turns on the same ids, in one type, with
+the same number of threads; times are medians over rounds. First, each engine's logits are compared with
+torch's in float32. In every round the peak (peak.py) is measured just before and just after roberta_c's turn.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NEEDS = {
     "openvino": ("openvino", "onnx"),
     "ctranslate2": ("ctranslate2",),
 }
-# Who can, by type; what else it then needs.
+# The engines that compute in a type, and the packages that each needs for it.
 PEERS: dict[str, dict[str, tuple[str, ...]]] = {
     "float32": dict.fromkeys(NEEDS, ()),
     "bfloat16": {"torch": (), "openvino": ()},
@@ -59,8 +59,10 @@ WEIGHT_BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 def load(
     names: list[str], data: Path, folder: Path, threads: int, isa: str | None, dtype: str
 ) -> tuple[list[Engine], Engine]:
-    """The engines by name, ours first; ours always, torch where it has the type. And who is right: torch in
-    float32."""
+    """The engines, and the reference engine (torch in float32).
+
+    The first engine is roberta_c, the second torch if it computes in the type; then come those in `names`.
+    """
     checkpoint = folder / "checkpoint"
     reference = save_random_base_model(checkpoint)
     judge = Torch(reference, threads)
@@ -90,7 +92,7 @@ def load(
 def differences(
     engines: list[Engine], judge: Engine, batches: list[list[list[int]]], tolerance: float
 ) -> dict[str, float]:
-    """Each engine's largest distance from the judge's logits."""
+    """The largest difference of each engine's logits from the judge's. AssertionError above the tolerance."""
     expected = judge.run([judge.prepare(batch) for batch in batches])
     found = {}
     for engine in engines:
@@ -105,7 +107,7 @@ def differences(
 def measure(
     engines: list[Engine], batches: list[list[list[int]]], peak: Peak, rounds: int, weight_bytes: float
 ) -> dict:
-    """Medians of one workload."""
+    """The row of one workload: medians over the rounds."""
     flops = useful_flops(batches)
     runs: dict[str, Callable[[], object]] = {}
     for engine in engines:
@@ -159,7 +161,7 @@ def line(name: str, row: dict, engines: list[str]) -> str:
 
 
 def chosen(text: str | None, known: tuple[str, ...]) -> list[str]:
-    """The names in a comma-separated option, spaces aside; all without one."""
+    """The names in a comma-separated option, ignoring spaces; without the option, all known names."""
     if text is None:
         return list(known)
     by_short = {name.replace(" ", ""): name for name in known}
@@ -173,11 +175,11 @@ def chosen(text: str | None, known: tuple[str, ...]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7, help="1: small shapes only, to see that all runs")
+    parser.add_argument("--rounds", type=int, default=7, help="1: small shapes only, to check that all runs")
     parser.add_argument("--work", help=f"some of {', '.join(NAMES)}, separated by commas")
-    parser.add_argument("--engines", help=f"peers: some of {', '.join(NEEDS)}; torch always, but for int8")
-    parser.add_argument("--dtype", choices=PEERS, default="float32", help="of all engines that can")
-    parser.add_argument("--isa", help="force our instruction set; the peak is then of its width")
+    parser.add_argument("--engines", help=f"some of {', '.join(NEEDS)}; torch always, except in int8")
+    parser.add_argument("--dtype", choices=PEERS, default="float32", help="of all engines that have it")
+    parser.add_argument("--isa", help="roberta_c's instruction set; the peak is measured at its width")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -189,10 +191,10 @@ def main() -> None:
         f"{name} (not installed)" for name in wanted if not all(map(installed, (*NEEDS[name], *peers[name])))
     ]
     if "ctranslate2" in wanted and not (data / "data/roberta/vocab.json").exists():
-        left_out.append("ctranslate2 (no data/roberta, whose vocabulary its converter wants; set --data)")
+        left_out.append("ctranslate2 (no data/roberta, whose vocabulary its converter needs; set --data)")
     wanted = [name for name in wanted if not any(one.startswith(f"{name} (") for one in left_out)]
     if not wanted and "torch" not in peers:
-        raise SystemExit(f"nobody to compare with: {', '.join(left_out)}")
+        raise SystemExit(f"no engine to compare with: {', '.join(left_out)}")
     names = chosen(options.work or ("1x8,1x32" if options.rounds == 1 else None), NAMES)
     work, missing = workloads(data, names)
     left_out += missing
@@ -217,7 +219,7 @@ def main() -> None:
         }
         for one in left_out:
             print(f"left out: {one}")
-        rest()  # engines may still run what they loaded with
+        rest()  # threads that loaded the engines may still be running
         print(
             f"{result['cpu']}, {options.threads} threads, {kernels.isa}, {options.dtype}; "
             f"{peak.described()}; times in ms, the last ratio best peer / ours"

@@ -1,7 +1,8 @@
-"""The engines that encoder.py compares: the same model in each, as its own documentation says to run it.
+"""The engines that encoder.py compares: the same model in each, set up as the engine's documentation says.
 
-An Engine takes batches of ragged ids, lays them out as it wants them (`prepare`, not timed) and gives logits
-(`run`, timed). torch, ONNX Runtime and OpenVINO compute a padded rectangle; ours and CTranslate2 real tokens.
+An Engine converts batches of ragged ids to its own input (`prepare`, not timed) and computes logits (`run`,
+timed). torch, ONNX Runtime and OpenVINO compute a padded rectangle; roberta_c and CTranslate2 compute real
+tokens.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ Batch = list[list[int]]
 
 
 def typed(name: str, dtype: str) -> str:
-    """An engine's name in a type; float32 goes without saying."""
+    """An engine's name in a type; float32 is not mentioned."""
     return name if dtype == "float32" else f"{name} {dtype}"
 
 
 class Engine:
-    """One engine with its model loaded."""
+    """One engine, with its model loaded."""
 
     name: str
 
@@ -54,14 +55,14 @@ class Engine:
 
 
 def padded(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (S, width) and the mask of what is real, int64."""
+    """Ids (S, width) and the attention mask, int64."""
     width = max(map(len, batch))
     ids = np.array([row + [PAD] * (width - len(row)) for row in batch], dtype=np.int64)
     return ids, (ids != PAD).astype(np.int64)
 
 
 class Ours(Engine):
-    """Ragged lists go in as they are: what packing them costs is in the time."""
+    """roberta_c takes ragged lists; the time includes packing them."""
 
     name = "roberta_c"
 
@@ -95,9 +96,9 @@ class Torch(Engine):
 
 
 def export_onnx(reference: transformers.PreTrainedModel, path: Path, hidden_states: bool = False) -> None:
-    """The model with its plain attention, in the form whose pattern ONNX Runtime's optimizer knows.
+    """Exports the model with its eager attention, a pattern that ONNX Runtime's optimizer knows.
 
-    Its outputs are the logits and, if wanted, every hidden state.
+    The outputs are the logits and, if `hidden_states`, every hidden state.
     """
     example = torch.tensor([[0, 100, 200, 2], [0, 300, 2, PAD]])
     names = {0: "batch", 1: "length"}
@@ -126,7 +127,7 @@ def export_onnx(reference: transformers.PreTrainedModel, path: Path, hidden_stat
 
 
 def optimize_onnx(plain: Path, optimized: Path) -> dict[str, int]:
-    """ONNX Runtime's own fusions for BERT-like models; what it fused, by operator."""
+    """Applies ONNX Runtime's fusions for BERT-like models. Returns the number of fused operators by kind."""
     from onnxruntime.transformers import optimizer
 
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
@@ -136,7 +137,7 @@ def optimize_onnx(plain: Path, optimized: Path) -> dict[str, int]:
 
 
 class OnnxRuntime(Engine):
-    """A session over a graph: as exported or after ONNX Runtime's transformer optimizer, quantized or not."""
+    """A session over a graph: as exported or as optimized by ONNX Runtime; quantized or not."""
 
     def __init__(self, name: str, path: Path, threads: int) -> None:
         import onnxruntime
@@ -155,10 +156,10 @@ class OnnxRuntime(Engine):
 
 
 class OpenVino(Engine):
-    """The exported graph, held to one type: left to itself it computes in bfloat16 where the CPU can.
+    """The exported graph in one type. Without a type it would compute in bfloat16 where the CPU can.
 
-    int8 is for a quantized model, and computes in bfloat16 what is not quantized in it: 3 to 8 % faster than
-    in float32 (AMD Zen 5 server core, 2026-11-22) and no less accurate.
+    int8: a quantized model. Its other operators compute in bfloat16, which is 3 to 8 % faster than float32
+    (AMD Zen 5 server core, 2026-11-22) and no less accurate.
     """
 
     def __init__(self, model: Path | openvino.Model, threads: int, dtype: str = "float32") -> None:
@@ -181,9 +182,10 @@ class OpenVino(Engine):
 
 
 class CTranslate2(Engine):
-    """CTranslate2's encoder, and on it the classification head, which it does not know, in numpy.
+    """CTranslate2's encoder, and the classification head, which it does not support, in numpy.
 
-    int8: it quantizes the float32 weights when it loads them, and each token's vector by its own range.
+    int8: CTranslate2 quantizes the float32 weights when it loads them, and each token's vector by its own
+    range.
     """
 
     def __init__(
@@ -192,8 +194,8 @@ class CTranslate2(Engine):
         import ctranslate2
 
         if "avx512" in available_isas():
-            # On AMD it takes AVX2 for what surrounds its products unless told: int8 is 8 to 10 % slower so
-            # (Zen 5 server core, 2026-11-22; float32 the same).
+            # On AMD, CTranslate2 uses AVX2 outside its products unless this is set, which makes int8 8 to 10
+            # % slower and float32 no slower (Zen 5 server core, 2026-11-22).
             os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
         self.name = typed("ctranslate2", dtype)
         self.encoder = ctranslate2.Encoder(str(folder), compute_type=dtype, intra_threads=threads)
@@ -214,18 +216,18 @@ class CTranslate2(Engine):
 
 
 def convert_to_ctranslate2(checkpoint: Path, vocabulary: Path, folder: Path) -> None:
-    """By its own converter, which wants the tokenizer's files beside the model's."""
+    """Converts with CTranslate2's converter, which needs the tokenizer's files beside the model's."""
     from ctranslate2.converters import TransformersConverter
 
     source = folder.with_name("with_tokenizer")
     source.mkdir()
     (source / "model.safetensors").symlink_to(checkpoint / "model.safetensors")
-    # As published checkpoints say it; transformers 5 leaves it out, and the converter asks for it.
+    # The converter needs this key. Published checkpoints have it; transformers 5 leaves it out.
     config = json.loads((checkpoint / "config.json").read_text()) | {"position_embedding_type": "absolute"}
     (source / "config.json").write_text(json.dumps(config))
     for name in ("vocab.json", "merges.txt"):
         shutil.copyfile(vocabulary / name, source / name)
-    transformers.logging.set_verbosity_error()  # the head, which it does not convert, is listed otherwise
+    transformers.logging.set_verbosity_error()  # hides the list of tensors that it does not convert
     with contextlib.redirect_stderr(io.StringIO()):
         TransformersConverter(str(source)).convert(str(folder), quantization="float32")
 

@@ -1,17 +1,15 @@
-"""What share of the multiply-add peak does a linear layer with its epilogue reach, by its number of rows M?
+"""What share of the multiply-add peak does a linear layer with its epilogue reach, by number of rows M?
 
     python benchmarks/linear.py --threads 2 --output benchmarks/results/linear.json
     python benchmarks/linear.py --threads 2 --isa avx2 --output benchmarks/results/linear_avx2.json
     python benchmarks/linear.py --threads 2 --dtype int8 --output benchmarks/results/linear_int8.json
 
-The three shapes of RoBERTa-base that take nearly all of its time, each with what is done while its results
-are in registers or in the first-level cache. Every call uses another copy of the weights, together far
-larger than the last-level cache: in a model, too, a layer's weights come from memory. The peak (peak.py) is
-measured between the pieces. For few rows, time is compared with what reading the weights takes at the
-measured rate.
+Measured are the three shapes that take nearly all of RoBERTa-base's time, each with its epilogue. Every call
+uses another copy of the weights. All copies together are far larger than the last-level cache, so that
+weights come from memory, as in a model. The peak (peak.py) is measured between the pieces of work. For few
+rows, the time is also compared with the time of reading the weights at the measured rate.
 
-In bfloat16 and int8, rows come as the product reads them, as a model's layers make them; making them is not
-in the time. Only many rows are measured.
+In bfloat16 and int8, activation rows are converted before the clock starts, and only many rows are measured.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from roberta_c.model import DTYPES
 
 ROWS = (1, 4, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
 MANY_ROWS = (128, 256, 512, 1024)
-FEW_ROWS = 32  # up to here reading the weights is what limits; above, arithmetic
+FEW_ROWS = 32  # up to this many rows, reading the weights limits the speed; above, arithmetic
 WEIGHTS_BYTES = 192 << 20
 # name → sections, columns of each, depth, epilogue
 SHAPES = {
@@ -44,7 +42,7 @@ SHAPES = {
 
 
 def packed_copies(kernels: Kernels, name: str, threads: int, dtype: str) -> list[PackedLinear]:
-    """One layer after another, so many that no cache holds them."""
+    """Copies of one layer, more than any cache holds."""
     sections, n, k, _ = SHAPES[name]
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal((n, k), dtype=np.float32) / k**0.5 for _ in range(sections)]
@@ -57,7 +55,7 @@ def packed_copies(kernels: Kernels, name: str, threads: int, dtype: str) -> list
 def call_of(
     kernels: Kernels, name: str, packed: list[PackedLinear], m: int, threads: int
 ) -> Callable[[], object]:
-    """One product of `m` rows by the next copy."""
+    """A function that multiplies `m` rows by the next copy."""
     sections, n, k, _ = SHAPES[name]
     rng = np.random.default_rng(m)
     x, out = rng.standard_normal((m, k), dtype=np.float32), aligned_empty((m, sections * n))
@@ -75,9 +73,9 @@ def call_of(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9, help="1: a few M only, to see that all runs")
+    parser.add_argument("--rounds", type=int, default=9, help="1: a few M only, to check that all runs")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the products")
-    parser.add_argument("--isa", help="an instruction set to force; the peak is then of its width")
+    parser.add_argument("--isa", help="an instruction set; the peak is measured at its width")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
 

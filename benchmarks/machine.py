@@ -1,4 +1,4 @@
-"""Which machine, versions and commit a result is from."""
+"""The machine, the versions and the commit that a result is from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from roberta_c.machine.facts import cpu_model, package_versions
 
 
 def commit() -> str:
-    """HEAD's short name, with `-dirty` where anything but results differs from it."""
+    """HEAD's short name, with `-dirty` if a tracked file outside results/ differs from it."""
 
     def git(*words: str) -> str:
         done = subprocess.run(
@@ -26,7 +26,7 @@ def commit() -> str:
 
 
 def description(packages: tuple[str, ...]) -> dict[str, Any]:
-    """What every result file begins with."""
+    """The first entries of every result file."""
     return {
         "cpu": cpu_model(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

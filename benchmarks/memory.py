@@ -1,12 +1,12 @@
-"""How much memory does a model take, and does it take more and more?
+"""How much memory does a model take, and does it grow from batch to batch?
 
     python benchmarks/memory.py --output benchmarks/results/memory.json
     python benchmarks/memory.py --dtype int8 --output benchmarks/results/memory_int8.json
 
-Peak: a process that loads RoBERTa-base (random weights) from its files and computes one batch of 8 × 128;
-the most that was resident, mapped files included.
-Growth: a process that computes batch after batch of random shapes, 1 to 16 sequences of 1 to 64 tokens, on a
-model of RoBERTa-base's layer sizes but two layers, since the buffers are per layer size and not per layer.
+Peak: the largest resident size, mapped files included, of a process that loads RoBERTa-base (random weights)
+from its files and computes one batch of 8 × 128.
+Growth: the resident size of a process that computes batches of random shapes, 1 to 16 sequences of 1 to 64
+tokens. Its model has RoBERTa-base's layer sizes but two layers, since buffers depend on the sizes only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from machine import description, save
 from roberta_c.model import DTYPES
 
 SMALL_LAYERS = 2
-BATCHES_BEFORE = 100  # after which the allocators of Python and C have what these shapes need
+BATCHES_BEFORE = 100  # by then the allocators of Python and C hold what these shapes need
 ALLOWANCE_MB = 60  # for the interpreter, numpy, this package and the word embeddings in use
 MODEL = r"""
 import json, re, sys
@@ -56,8 +56,8 @@ batches, before = int(sys.argv[4]), int(sys.argv[5])
 rng = np.random.default_rng(0)
 def run(sizes):
     model([rng.integers(3, 2003, size).tolist() for size in sizes])
-run([64] * 16)  # the largest of them, so that what is kept for it is there from the start
-model(np.arange(3, 2003).reshape(40, 50))  # every id used, whose pages are the file's
+run([64] * 16)  # the largest shape, so that its buffers exist from the start
+model(np.arange(3, 2003).reshape(40, 50))  # every id in use, so that their pages of the file are resident
 for _ in range(before):
     run(rng.integers(1, 65, rng.integers(1, 17)))
 marks, own = [resident("VmRSS")], [resident("RssAnon")]
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--rounds", type=int, default=3, help="starts whose peak is measured; the largest counts"
+        "--rounds", type=int, default=3, help="processes whose peak is measured; the largest is reported"
     )
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--batches", type=int, help="default: 10,000, or 200 if --rounds is 1")

@@ -1,14 +1,14 @@
-/* What the machine can do at most: the rates that benchmarks divide by. peak.py compiles and calls this.
+/* The limits of the machine, by which benchmarks divide. peak.py compiles and calls this.
  *
- * work_together: what each of `team` threads calls; all start when the last has come.
- * fma_W(rounds): `rounds` times 12 fused multiply-adds of W-bit vectors (24 for W = 512), each on a sum of
- * its own: two units of latency 4 need 8 to wait for nothing. In assembly, so that no compiler adds a copy
- * or keeps a sum in memory.
+ * work_together: called by each of `team` threads; all start when the last has arrived.
+ * fma_W(rounds): `rounds` times 12 fused multiply-adds of W-bit vectors (24 for W = 512), each with an
+ * accumulator of its own: two units of latency 4 need 8 accumulators to be always busy. In assembly, so
+ * that no compiler adds a copy or keeps an accumulator in memory.
  * dot_bf16(rounds): the same with VDPBF16PS, two multiply-adds of bfloat16 in each of 16 lanes.
  * dot_int8(rounds): the same with VPDPBUSD, four multiply-adds of bytes in each of 16 lanes.
  * has_K(): whether this CPU can run K.
- * read_bytes(start, bytes): every cache line of a buffer, from eight places in turn, which keeps more lines
- * on their way than one place does. bytes: a multiple of 4096.
+ * read_bytes(start, bytes): reads every cache line of a buffer, from eight places in turn, which keeps more
+ * lines in flight than one place does. bytes: a multiple of 4096.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #endif
 
-/* Huge pages where the system gives them: the cost of small ones is not what is measured. */
+/* Asks for huge pages, so that the cost of small pages is not measured. */
 void ask_for_huge_pages(void *start, size_t bytes) {
 #if defined(MADV_HUGEPAGE)
     madvise(start, bytes, MADV_HUGEPAGE);
@@ -40,8 +40,8 @@ void ask_for_huge_pages(void *start, size_t bytes) {
 #define DOT_INT8(i) __asm__ volatile("vpdpbusd %1, %2, %0" : "+v"(sum##i) : "v"(a), "v"(b));
 #define COLLECT(i) a = add(a, sum##i);
 
-/* Sums stay ordinary numbers: each grows by 2e-6 a step (the same bits read as bytes: sums of integers, which
- * may wrap). */
+/* Accumulators stay normal numbers: each grows by 2e-6 in a step. (dot_int8 reads the same bits as bytes; its
+ * integer sums may wrap.) */
 #define FMA(name, isa, type, set1, step, store, repeat)                                                      \
     __attribute__((target(isa))) float name(int64_t rounds) {                                                \
         typedef type vector;                                                                                 \
@@ -127,8 +127,8 @@ static double now(void) {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* arithmetic: one of the functions above, for `size` rounds of it; NULL for reading `size` bytes from start.
- * begin_end: two numbers of this thread's own, by a clock that all threads share. */
+/* arithmetic: one of the functions above, to be run for `size` rounds; NULL: reads `size` bytes from start.
+ * begin_end: receives this thread's start and end, by a clock that all threads share. */
 float work_together(int64_t *arrived, int64_t team, float (*arithmetic)(int64_t), int64_t size,
                     const float *start, double *begin_end) {
     __atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL);

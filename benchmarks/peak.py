@@ -1,9 +1,9 @@
-"""What this machine can do at most, measured: multiply-adds a second by kind, bytes read a second.
+"""Measures the limits of this machine: multiply-adds per second of each kind, bytes read per second.
 
     python benchmarks/peak.py --threads 2
 
-The other benchmarks measure these between their own pieces of work, since a machine's speed drifts: a share
-of the peak is one piece's rate over the mean of the peaks just before and just after it.
+The other benchmarks measure the limits between their own pieces of work, because a machine's speed drifts:
+the share of the peak is the rate of a piece divided by the mean of the peaks just before and just after it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HUGE_PAGE = 2 << 20
 
 
 class Kind(NamedTuple):
-    """One kind of arithmetic; its name is its function's in peak.c."""
+    """One kind of arithmetic. Its key in KINDS is the name of its function in peak.c."""
 
     chains: int  # independent sums
     multiply_adds: int  # in one instruction
@@ -44,8 +44,8 @@ KINDS = {
     "dot_bf16": Kind(24, 32, "in bfloat16"),
     "dot_int8": Kind(24, 64, "in int8"),
 }
-# What kernels of an instruction set multiply with, the quickest first; bfloat16 is widened to float32 where
-# it cannot be multiplied. int8 at 256 bits is not measured.
+# The kinds that kernels of an instruction set use for a type, fastest first. Where the CPU does not multiply
+# bfloat16, it is widened to float32. int8 at 256 bits is not measured.
 MULTIPLY_WITH = {
     ("avx512", "float32"): ("fma_512",),
     ("avx512", "bfloat16"): ("dot_bf16", "fma_512"),
@@ -56,14 +56,14 @@ MULTIPLY_WITH = {
 
 
 def kind_in_words(kind: str | None) -> str:
-    """Such as "at 512 bits"."""
+    """For example "at 512 bits"."""
     return KINDS[kind].words if kind else "of an unknown kind"
 
 
 class Peak:
-    """Measures with `threads` threads, unless told `kind`: what `isa` (None: the best) multiplies `dtype` by.
+    """Rates on `threads` threads. Default kind: the one that `isa` (None: the best) uses for `dtype`.
 
-    A rate is None where it cannot be had: no compiler, no x86, no such instruction.
+    A rate is None where it is unknown: without a C compiler, off x86, or without the instruction.
     """
 
     def __init__(self, threads: int, isa: str | None = None, dtype: str = "float32") -> None:
@@ -73,7 +73,7 @@ class Peak:
         isas = ("avx512", "avx2") if isa is None else (isa,)
         wanted = [kind for one in isas for kind in MULTIPLY_WITH.get((one, dtype), ())]
         self.kind = next((kind for kind in wanted if kind in self._here), None)
-        # Each on a CPU of its own: two that were woken on one would measure half.
+        # Each thread gets a CPU of its own: two threads on one CPU would measure half.
         pin = None
         if hasattr(os, "sched_setaffinity"):
             cpus = itertools.cycle(sorted(os.sched_getaffinity(0)))
@@ -86,24 +86,24 @@ class Peak:
         self._memory: np.ndarray | None = None
 
     def arithmetic(self, kind: str | None = None) -> float | None:
-        """10^9 operations a second, two a multiply-add, of a kind of KINDS."""
+        """10^9 operations per second (two per multiply-add) of a kind of KINDS."""
         kind = kind or self.kind
         if kind not in self._here:
             return None
         operations = 2 * KINDS[kind].chains * KINDS[kind].multiply_adds * self.threads
         if kind not in self._rounds:
             self._rounds[kind] = 1000
-            for _ in range(3):  # the first calls wake threads and raise clocks
+            for _ in range(3):  # the first calls wake the threads and raise the clock rate
                 seconds = self._seconds(kind, [self._rounds[kind]] * self.threads)
                 self._rounds[kind] = max(1000, int(self._rounds[kind] * SLICE_SECONDS / seconds))
         rounds = [self._rounds[kind]] * self.threads
-        # Their median: a slice in which another program had a core for a moment would flatter whoever is
-        # divided by it, and the best is what the machine gives for a millisecond, not for a forward pass.
+        # The median of several slices. A slice during which another program used a core would be too low; the
+        # best slice is a rate that holds for a millisecond, not for a forward pass.
         seconds = statistics.median(self._seconds(kind, rounds) for _ in range(SLICES))
         return operations * rounds[0] / seconds / 1e9
 
     def read(self) -> float | None:
-        """10^9 bytes a second, each thread reading its own part of a large buffer."""
+        """10^9 bytes per second; each thread reads its own part of a large buffer."""
         if self._library is None:
             return None
         if self._memory is None:
@@ -113,13 +113,13 @@ class Peak:
         return share * self.threads / self._seconds(None, [share] * self.threads, starts) / 1e9
 
     def described(self) -> str:
-        """Both rates as they are now, for a heading."""
+        """Both current rates as text, for a heading."""
         arithmetic, read = self.arithmetic(), self.read()
         known = arithmetic is not None and f"{arithmetic:.0f} GF/s {kind_in_words(self.kind)}"
         return f"peak {known or 'unknown'}, memory {'unknown' if read is None else f'{read:.0f} GB/s'}"
 
     def _seconds(self, kind: str | None, sizes: list[int], starts: list[int] | None = None) -> float:
-        """From the first thread's start to the last one's end; without a kind, of reading."""
+        """Seconds from the first thread's start to the last one's end; kind None: of reading."""
         arrived = ctypes.c_int64(0)
         times = np.zeros((self.threads, 2))
         waiting = [
@@ -143,12 +143,12 @@ class Peak:
         skip = -whole.ctypes.data % HUGE_PAGE
         buffer = whole[skip : skip + READ_BYTES]
         self._library.ask_for_huge_pages(buffer.ctypes.data, READ_BYTES)
-        buffer[:] = 1  # untouched pages would all be the one page of zeros
+        buffer[:] = 1  # pages never written to would all be the same page of zeros
         return buffer
 
 
 def compiled() -> ctypes.CDLL | None:
-    """peak.c as a library, or None where there is no C compiler or it does not manage."""
+    """peak.c as a library; None without a C compiler, or if it cannot compile it."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
@@ -173,7 +173,7 @@ def compiled() -> ctypes.CDLL | None:
 
 
 def mean_of(*rates: float | None) -> float | None:
-    """None where any is unknown."""
+    """The mean of the rates; None if one is unknown."""
     return None if None in rates else statistics.fmean(rates)
 
 

@@ -1,8 +1,8 @@
-"""Pictures of the figures in results/, as SVG in plots/.
+"""Draws the results in results/ as SVG files in plots/.
 
     python benchmarks/plot.py
 
-The same figures give the same bytes: no date, no random names.
+Equal results give equal bytes: the files hold no date and no random names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from matplotlib.ticker import PercentFormatter
 from peak import kind_in_words
 
 HERE = Path(__file__).parent
-# Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ as well.
+# The colours of Okabe and Ito, which colour-blind readers can distinguish; markers differ as well.
 STYLES = {
     "roberta_c": ("#000000", "o"),
     "torch": ("#D55E00", "v"),
@@ -44,7 +44,7 @@ plt.rcParams.update(
 
 
 def encoder(result: dict) -> plt.Figure:
-    """Time over ours, a row a workload, a mark an engine."""
+    """Time divided by roberta_c's: a row for each workload, a mark for each engine."""
     work = result["work"]
     figure, axes = plt.subplots(figsize=(6.4, 0.9 + 0.33 * len(work)), layout="constrained")
     places = range(len(work), 0, -1)

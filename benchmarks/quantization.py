@@ -1,4 +1,4 @@
-"""The peers' models in int8: exported graphs, quantized as the engines document it for transformers."""
+"""The other engines' int8 models: exported graphs, quantized as their documentation says."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ SHORTEST, LONGEST = 8, 128
 
 
 def quantize_onnx(graph: Path, path: Path, per_channel: bool = False) -> None:
-    """ONNX Runtime's dynamic quantization, which it recommends for transformers: weights in int8, what they
-    are multiplied with in uint8, by its range in each call.
+    """ONNX Runtime's dynamic quantization, which its documentation recommends for transformers.
 
-    Its defaults: a scale a matrix (a scale a column where accuracy asks for it), all 8 bits, as suits VNNI.
+    Weights are int8, activations uint8 with the range of each call. The defaults: one scale for each matrix
+    (`per_channel`: one for each column) and all 8 bits, which suits VNNI.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # that the graph could be optimized first, as the fused one has been
+    root.setLevel(logging.ERROR)  # hides the advice to optimize the graph first
     quantize_dynamic(
         str(graph),
         str(path),
         weight_type=QuantType.QInt8,
         per_channel=per_channel,
-        # Of what the fused operators give, whose types its shape inference does not know.
+        # The type of the fused operators' outputs, which its shape inference does not know.
         extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
     )
     root.setLevel(level)
 
 
 def calibration_samples(count: int = CALIBRATION_TEXTS) -> list[dict[str, np.ndarray]]:
-    """Texts of random ids, one at a time, of lengths as the workloads' and tweets'."""
+    """Batches of one text of random ids, with lengths like those of the workloads and tweets."""
     rng = np.random.default_rng(1)
     samples = []
     for length in rng.integers(SHORTEST, LONGEST + 1, count):
@@ -52,8 +52,10 @@ def calibration_samples(count: int = CALIBRATION_TEXTS) -> list[dict[str, np.nda
 
 
 def quantize_openvino(plain: Path, samples: list[dict[str, np.ndarray]]) -> openvino.Model:
-    """NNCF's static quantization for OpenVINO, set as it says for transformers: a scale a column of weights,
-    ranges seen in `samples` for what they are multiplied with, after SmoothQuant."""
+    """NNCF's static quantization for OpenVINO, with its settings for transformers.
+
+    One scale for each column of weights; activation ranges from `samples`, after SmoothQuant.
+    """
     import nncf
     import openvino
 

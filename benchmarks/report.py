@@ -1,4 +1,6 @@
-"""Writes the tables of README.md and benchmarks/README.md from results/, between their markers.
+"""Writes the tables of README.md, docs/performance.md and benchmarks/README.md from results/.
+
+A table stands between two markers, such as <!-- speed --> and <!-- /speed -->.
 
 python benchmarks/report.py
 """
@@ -18,7 +20,7 @@ from peak import kind_in_words
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-DOCUMENTS = (HERE.parent / "README.md", HERE / "README.md")
+DOCUMENTS = (HERE.parent / "README.md", HERE.parent / "docs/performance.md", HERE / "README.md")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -26,7 +28,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def origin(result: dict) -> str:
-    """Where a table's figures are from, a sentence."""
+    """The machine, options, commit and versions of a result, as a sentence."""
     facts = [result["cpu"]]
     if isinstance(result.get("threads"), int):
         facts.append(f"{result['threads']} threads")
@@ -73,8 +75,36 @@ def encoder(result: dict) -> list[str]:
     ]
 
 
+# The rows of README's table: workload → its title there.
+README_ROWS = {
+    "1 x 32": "a text of 32 tokens",
+    "8 x 128": "8 texts of 128 tokens",
+    "256 tweets": "256 tweets",
+}
+
+
 def speed(float32: dict, *lower: dict) -> list[str]:
-    """The encoder's tables in short, for who has not chosen an engine yet."""
+    """README's table: three workloads; roberta_c in every type."""
+    head = ["RoBERTa-base, ms", "torch", "best other engine", "**roberta_c**"]
+    head += [f"in {dtype_of(result)}" for result in lower]
+    rows = []
+    for name, title in README_ROWS.items():
+        of_types = [result["work"].get(name) for result in (float32, *lower)]
+        if row := of_types[0]:
+            best = f"{row['ms'][row['best_peer']]:,.1f} ({row['best_peer']})"
+            ours = [f"**{of['ms']['roberta_c']:,.1f}**" if of else "" for of in of_types]
+            rows.append([title, f"{row['ms']['torch']:,.1f}", best, *ours])
+    facts = f"{float32['cpu']}, {float32['threads']} threads, {float32['isa']}, {float32['date'].split()[0]}"
+    return [
+        *table(head, rows),
+        "",
+        f"{facts}; torch and the best other engine compute in float32. [More rows, versions, lower types of "
+        "other engines](docs/performance.md).",
+    ]
+
+
+def speed_by_type(float32: dict, *lower: dict) -> list[str]:
+    """All workloads: for each type, roberta_c and the best other engine."""
     head = [f"RoBERTa-base, {float32['threads']} threads, ms", "ours", "torch", "best other engine"]
     rows = []
     for name, row in float32["work"].items():
@@ -91,7 +121,7 @@ def speed(float32: dict, *lower: dict) -> list[str]:
 
 
 def best_of(row: dict, dtype: str) -> str:
-    """The quickest of the other engines; of which type is said elsewhere."""
+    """The fastest of the other engines; the type is in the column's head."""
     best = row["best_peer"]
     name = best.removesuffix(f" {dtype}")
     return f"{row['ms'][best]:,.1f} ({row['best_peer_over_ours']:.2f}×, {name})"
@@ -122,7 +152,7 @@ def linear(result: dict) -> list[str]:
 
 
 def linear_lower(*results: dict) -> list[str]:
-    """The lower types' shares side by side."""
+    """The shares of the lower types, side by side."""
     head, rows = ["share of the peak, M"], [[str(m)] for m in results[0]["rows"]]
     for result in results:
         head += [f"{name}, {dtype_of(result)}" for name in result["shapes"]]
@@ -172,7 +202,7 @@ def memory(*results: dict) -> list[str]:
 
 
 def startup(*results: dict) -> list[str]:
-    """The lower types' rows are beside float32's, whose names say no type."""
+    """The columns of the lower types follow float32's, whose names do not mention a type."""
     phases = [{**row, "case": typed(row["case"], result)} for result in results for row in result["rows"]]
     head = ["process start to first logits, or to the end of the program, from outside", "ms"]
     outside = [
@@ -184,7 +214,7 @@ def startup(*results: dict) -> list[str]:
 
 
 def accuracy(result: dict) -> list[str]:
-    """Some hidden states and the logits; the outliers' model without its outlier dimensions."""
+    """Every second hidden state, and the logits; without the outlier dimensions of the second model."""
     lines = []
     for title, rows in result["models"].items():
         first = next(iter(rows.values()))
@@ -214,16 +244,16 @@ def targets_section(results: Path) -> list[str]:
 
 
 class Section(NamedTuple):
-    """`write` takes the files that exist and have in them what is needed; without the first there is none."""
+    """`write` gets the results that exist and have the key `needed`; the first of `files` must."""
 
-    heading: str  # in benchmarks/README.md; README.md's are written by hand
+    heading: str  # in benchmarks/README.md; the other documents have headings of their own
     files: tuple[str, ...]
     needed: str
     write: Callable[..., list[str]]
 
 
 def in_types(file: str) -> tuple[str, ...]:
-    """A benchmark's result files: float32's, and the lower types'."""
+    """The result files of a benchmark: float32's, then those of the lower types."""
     return (file, f"{file}_bfloat16", f"{file}_int8")
 
 
@@ -251,27 +281,32 @@ SECTIONS = {
     "accuracy": Section("Accuracy", ("accuracy",), "models", accuracy),
 }
 SHORT_SECTIONS = {
-    "speed": Section("", in_types("encoder"), "engines", speed),
+    "speed_by_type": Section("", in_types("encoder"), "engines", speed_by_type),
     "saving": Section("", ("startup",), "rows", saving),
 }
 
 
+README_SECTIONS = {"speed": Section("", in_types("encoder"), "engines", speed)}
+
+
 def result_with(needed: str, path: Path) -> dict | None:
-    """A result file with a key that must be in it; else None."""
+    """The contents of a result file that has the key `needed`; else None."""
     result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return result if needed in result else None
 
 
 def section(name: str, results: Path) -> list[str]:
-    """The lines between a section's markers; none without figures."""
+    """The lines between a section's markers; none without results."""
     if name == "targets":
         return targets_section(results)
-    of = SECTIONS.get(name) or SHORT_SECTIONS[name]
+    of = SECTIONS.get(name) or SHORT_SECTIONS.get(name) or README_SECTIONS[name]
     read = {file: result_with(of.needed, results / f"{file}.json") for file in of.files}
     found = {file: result for file, result in read.items() if result}
     if of.files[0] not in found:
         return []
     lines = of.write(*found.values())
+    if name in README_SECTIONS:
+        return lines
     if name in SHORT_SECTIONS:
         first, *others = found.values()
         return [*lines, "", origin(first), *(f"{dtype_of(other)}: {origin(other)}" for other in others)]
@@ -282,7 +317,7 @@ def section(name: str, results: Path) -> list[str]:
 
 
 def filled(text: str, results: Path) -> str:
-    """`text` with every marked section written anew."""
+    """`text` with every marked section rewritten."""
 
     def one(match: re.Match[str]) -> str:
         lines = section(match[1], results)

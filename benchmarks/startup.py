@@ -1,20 +1,21 @@
-"""What does it cost to get the first answer: disk, time and memory, against torch with transformers?
+"""What does the first answer cost in disk space, time and memory, against torch with transformers?
 
     python benchmarks/startup.py --output benchmarks/results/startup.json
     python benchmarks/startup.py --dtype int8 --output benchmarks/results/startup_int8.json
 
-Each start is a process of its own, timed from the interpreter's first line: import, tokenizer, weights, first
-answer, second answer. Just before it the same program runs once untimed, so that all files are in the page
-cache. Engines take turns, medians are compared. The model is RoBERTa-base with random weights and the real
-vocabulary; ours starts with the bundled model too. Disk is what the package and all it needs at run time take
-in this environment, by their own lists of files: torch's here is its smaller build, for CPUs only.
+Each start is a process of its own, timed from its first line: import, tokenizer, weights, first answer,
+second answer. Just before, the same program runs once untimed, so that all files are in the page cache.
+Engines take turns; medians are compared. The model is RoBERTa-base with random weights and the real
+vocabulary; roberta_c also starts with the bundled model. Disk space is that of the package and all that it
+needs at run time, by the file lists of the installed distributions; torch is its smaller build, for CPUs
+only.
 
-`from_outside` is timed from before the process is started to its first logits, by a clock that both
-processes share: it counts the interpreter's own start too. There ONNX Runtime, if installed, starts from its
-.onnx file and tokenizer.json, and what `import roberta_c` alone and an empty program take is shown beside.
+`from_outside` is the time from before the process starts to its first logits, by a clock that both processes
+share. It includes the interpreter's start. ONNX Runtime, if installed, starts there from its .onnx file and
+tokenizer.json. For comparison there are `import roberta_c` alone and an empty program.
 
-In bfloat16 and int8 only ours starts, from the same float32 files, and in int8, from outside, ONNX Runtime
-from a graph that was quantized before.
+In bfloat16 and int8 only roberta_c starts, from the same float32 files; in int8, `from_outside` also has ONNX
+Runtime with a graph that was quantized before.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from packaging.utils import canonicalize_name
 PHASES = ("import", "load the tokenizer", "load the weights", "first answer", "second answer")
 TEXT = "I love using the Transformers library!"
 
-# What a user writes, with a clock between the lines. %s: the imports, how weights and ids are asked for.
+# A user's program, with a clock between the lines. %s: the imports, an option of loading, the type of ids.
 PROGRAM = r"""
 import json, re, sys, time
 marks = [time.perf_counter()]
@@ -54,12 +55,12 @@ marks.append(time.perf_counter())
 for _ in range(2):
     logits = model(**tokenizer([sys.argv[2]], return_tensors="%s")).logits
     marks.append(time.perf_counter())
-# Not getrusage, which would count what this benchmark had before it started us.
+# Not getrusage, which would include the memory of the process that started this one.
 peak = int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1])
 print(json.dumps({"ms": [1e3 * (b - a) for a, b in zip(marks, marks[1:])], "peak_mib": peak / 1024,
                   "logits": logits[0].tolist()}))
 """
-# The clock is CLOCK_MONOTONIC, the same in every process.
+# The clock is CLOCK_MONOTONIC, which all processes share.
 FIRST_LOGITS = r"""
 import sys, time
 %s
@@ -97,7 +98,7 @@ ids = numpy.array([tokenizer.encode(sys.argv[2]).ids])
 logits = session.run(None, {"input_ids": ids, "attention_mask": numpy.ones_like(ids)})[0]""",
 }
 PROGRAMS = {"roberta_c": PROGRAM % OURS, "torch": PROGRAM % TORCH}
-# Who starts, from outside, in a type.
+# The programs of `from_outside`, by type.
 CASES_IN = {
     "float32": tuple(FROM_OUTSIDE),
     "bfloat16": ("roberta_c",),
@@ -106,11 +107,11 @@ CASES_IN = {
 
 
 def second_run(program: str, model: Path, dtype: str) -> tuple[float, str]:
-    """When the second of two processes was started, one after the other, and the last line that it printed.
+    """Runs the program twice. Returns the start time of the second run, and the last line that it printed.
 
-    The first may not find its files in the page cache, where a kernel reclaims memory ahead of need, nor free
-    memory behind the pages it is given, where a virtual machine's host takes back what lies idle: here (a
-    shared AMD EPYC, 2026-11-22) that took 0.3 to 0.5 s in one start of four.
+    The first run may find its files missing from the page cache, which the system can reclaim early, and its
+    memory not yet granted by a virtual machine's host, which takes back idle memory: that took 0.3 to 0.5 s
+    in one start of four (a shared AMD EPYC, 2026-11-22).
     """
     command = [sys.executable, "-W", "ignore", "-c", program, str(model), TEXT, dtype]
     offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
@@ -126,7 +127,7 @@ def start(engine: str, model: Path, dtype: str) -> dict:
 
 
 def first_logits(case: str, model: Path, dtype: str) -> tuple[float, list[float]]:
-    """Milliseconds from before the process is started to its first logits, and these."""
+    """Milliseconds from before the process starts to its first logits, and the logits."""
     begin, printed = second_run(FROM_OUTSIDE[case], model, dtype)
     end, *logits = map(float, printed.split())
     return 1e3 * (end - begin), logits
@@ -135,7 +136,7 @@ def first_logits(case: str, model: Path, dtype: str) -> tuple[float, list[float]
 def from_outside(
     folders: dict[str, Path], rounds: int, dtype: str, expected: list[float]
 ) -> dict[str, float]:
-    """Medians by case, in turns."""
+    """The median of each case; the cases take turns."""
     times: dict[str, list[float]] = {case: [] for case in folders}
     answers: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -152,7 +153,7 @@ def near(logits: list[float], expected: list[float], dtype: str) -> bool:
 
 
 def logits_of(reference: Any, vocabulary: Path) -> list[float]:
-    """torch's in float32."""
+    """The logits of torch in float32."""
     import torch
     from transformers import AutoTokenizer
 
@@ -165,7 +166,7 @@ def logits_of(reference: Any, vocabulary: Path) -> list[float]:
 
 
 def make_onnx_folder(reference: Any, vocabulary: Path, folder: Path, dtype: str) -> None:
-    """What a program without torch and transformers would be given: a graph and a tokenizer.json."""
+    """Makes the files of a program without torch and transformers: a graph and a tokenizer.json."""
     from engines import export_onnx, optimize_onnx
     from quantization import quantize_onnx
     from transformers import AutoTokenizer
@@ -184,7 +185,7 @@ def make_onnx_folder(reference: Any, vocabulary: Path, folder: Path, dtype: str)
 
 
 def run_time_closure(name: str) -> set[str]:
-    """The distributions that `name` needs at run time, itself among them."""
+    """The distributions that `name` needs at run time, including itself."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -211,7 +212,7 @@ def installed_mib(names: set[str]) -> float:
 
 
 def own_mib() -> float:
-    """roberta_c's own files, which an editable install does not list."""
+    """The size of roberta_c's own files, which an editable install does not list."""
     import roberta_c
 
     folder = Path(roberta_c.__file__).parent
@@ -219,14 +220,14 @@ def own_mib() -> float:
 
 
 def disk() -> dict[str, float]:
-    """Installed MiB of each engine with all it needs at run time."""
+    """The installed MiB of each engine, with all that it needs at run time."""
     ours = run_time_closure("roberta_c") - {"roberta-c"}
     theirs = run_time_closure("torch") | run_time_closure("transformers")
     return {"roberta_c": installed_mib(ours) + own_mib(), "torch": installed_mib(theirs)}
 
 
 def table(rows: list[dict]) -> list[str]:
-    """The result's lines for README.md."""
+    """The lines of the table in docs/performance.md."""
     lines = [f"| | {' | '.join(row['case'] for row in rows)} |", "| --- |" + " --- |" * len(rows)]
 
     def add(title: str, cells: list[float]) -> None:

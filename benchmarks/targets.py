@@ -1,4 +1,4 @@
-"""Which of the project's targets are met by the figures in results/?
+"""Which of the project's targets do the results in results/ meet?
 
     python benchmarks/targets.py
     python benchmarks/targets.py --dtype int8
@@ -23,7 +23,7 @@ COMPARE = {"≥": operator.ge, "≤": operator.le}
 
 class Target(NamedTuple):
     what: str
-    file: str  # of float32; the other types' have their name behind it
+    file: str  # the result file of float32; the other types' files end in _<type>
     keys: tuple[str, ...]
     sign: str
     values: tuple[float | None, ...]  # as DTYPES; None: no target

@@ -3,7 +3,8 @@
     python benchmarks/threads.py --output benchmarks/results/threads.json
     python benchmarks/threads.py --dtype int8 --output benchmarks/results/threads_int8.json
 
-RoBERTa-base with random weights, loaded once for every number of threads in one process; they take turns.
+RoBERTa-base with random weights is loaded once for every number of threads, in one process. The models take
+turns.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ SHAPES = ((8, 128), (1, 32), (1, 8))
 
 
 def numbers_of_threads(most: int) -> list[int]:
-    """1, 2, 4, … and the most."""
+    """1, 2, 4, … and `most`."""
     return sorted({most, *(1 << power for power in range(most.bit_length()) if 1 << power <= most)})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--threads", type=int, help="the most; default: what this process may use")
+    parser.add_argument(
+        "--threads", type=int, help="the largest number; default: all that this process may use"
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--output", type=Path)

@@ -1,20 +1,21 @@
-"""How every benchmark here times things: in turns, so that a machine whose speed drifts favours nobody."""
+"""The clock of every benchmark. Engines take turns, so that a drift of the machine's speed favours none."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-# After each piece of work: thread pools spin for a while when theirs is done (here OpenMP's and OpenVINO's
-# some milliseconds, ONNX Runtime's 40, CTranslate2's 100), and would take a core from whoever comes next.
+# Thread pools spin for some time after their work (here OpenMP and OpenVINO a few milliseconds, ONNX Runtime
+# 40, CTranslate2 100), and would take a core from the next engine. So each piece of work is followed by a
+# rest.
 LOOK_SECONDS, MOST_LOOKS = 0.01, 100
 IDLE_SHARE = 0.05  # of one core
 
 
 def rest() -> None:
-    """Until this process's threads have slept for a moment, and 20 ms at least.
+    """Waits until this process's threads sleep, for at least 20 ms.
 
-    RuntimeError if they do not within a second: they would take a core from whoever comes next.
+    Raises RuntimeError if they do not sleep within a second: they would take a core from the next engine.
     """
     time.sleep(LOOK_SECONDS)
     for _ in range(MOST_LOOKS):
@@ -22,13 +23,14 @@ def rest() -> None:
         time.sleep(LOOK_SECONDS)
         if time.process_time() - used < IDLE_SHARE * LOOK_SECONDS:
             return
-    raise RuntimeError("threads keep running when their work is done; is OMP_WAIT_POLICY active?")
+    raise RuntimeError("threads keep running after their work; is OMP_WAIT_POLICY active?")
 
 
 def seconds_of_one(run: Callable[[], object], least: float = 0.1, long: float = 1.0) -> float:
-    """Seconds of one call: the mean over at least `least` seconds of them, after one that is not counted.
+    """Seconds per call: the mean over at least `least` seconds of calls, after one untimed call.
 
-    What takes `long` is called once: waking threads and filling caches, some milliseconds, is nothing there.
+    A call of at least `long` seconds is made only once, and timed: waking threads and filling caches takes a
+    few milliseconds, which do not count there.
     """
     begin = time.perf_counter()
     run()

@@ -1,4 +1,4 @@
-"""The batches that encoder.py and threads.py run: random ids in set shapes, and real tweets."""
+"""The batches that encoder.py and threads.py run: random ids in fixed shapes, and real tweets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def random_batch(size: int, length: int) -> list[list[int]]:
 
 
 def tweets(data: Path) -> list[list[list[int]]]:
-    """Tweets as they stand in TweetEval's sentiment test, in that order, by RoBERTa-base's own vocabulary."""
+    """The first tweets of TweetEval's sentiment test, in order, encoded with RoBERTa-base's vocabulary."""
     tokenizer = roberta_c.AutoTokenizer.from_pretrained(data / "data/roberta")
     text = (data / "data/tweeteval/sentiment/test_text.txt").read_text(encoding="utf-8")
     ids = tokenizer(text.split("\n")[:TWEETS])["input_ids"]
@@ -30,7 +30,7 @@ def tweets(data: Path) -> list[list[list[int]]]:
 
 
 def workloads(data: Path, wanted: list[str]) -> tuple[dict[str, list[list[list[int]]]], list[str]]:
-    """Name → batches of ragged ids, and what is left out for want of data."""
+    """Name → batches of ragged ids; and the workloads that are left out because their data is missing."""
     found = {name: [random_batch(*map(int, name.split(" x ")))] for name in wanted if name != TWEETS_NAME}
     if TWEETS_NAME not in wanted:
         return found, []

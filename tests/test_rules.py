@@ -1,4 +1,4 @@
-"""The house rules that a reader of the sources can check: ranks, forbidden imports, flags and names."""
+"""Rules that can be checked by reading the sources: order of imports, forbidden imports, flags and names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "roberta_c"
 SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx"))
 
-# A room (a folder of the package, or a file beside them) may import only from rooms that stand before it.
+# A room is a folder of the package, or a file beside the folders. It imports only from rooms before it in
+# RANKS.
 RANKS = [
     "errors",
     "files",
@@ -65,14 +66,14 @@ def test_imports_follow_the_ranks(path):
     own = room(path)
     if own == "__init__":
         return
-    assert own in RANK_OF, f"{own} has no rank: add it to RANKS where it belongs in the flow"
+    assert own in RANK_OF, f"{own} has no rank: add it to RANKS"
     for name, _ in imported_modules(path):
         if not name.startswith("roberta_c."):
             continue
         other = name.split(".")[1]
         if other == own or other == "__version__":
             continue
-        assert RANK_OF[other] < RANK_OF[own], f"{own} imports {other}, which stands after it"
+        assert RANK_OF[other] < RANK_OF[own], f"{own} imports {other}, a later room"
 
 
 @pytest.mark.parametrize("name", [name for name in RANKS if (PACKAGE / name).is_dir()])
@@ -99,13 +100,15 @@ def test_foreign_imports_stay_in_their_rooms(path):
         if package in homes:
             place = path.relative_to(PACKAGE).as_posix()
             assert place.startswith(homes[package]), f"{package} is imported outside {homes[package]}"
-        assert not (package == "huggingface_hub" and at_top), "only when a download is really needed"
+        assert not (package == "huggingface_hub" and at_top), (
+            "import it in a function, for when a download is needed"
+        )
 
 
-def test_no_vague_names_and_no_long_files():
+def test_no_vague_names():
     tracked = [
         path
-        for folder in ("roberta_c", "csrc", "tests", "benchmarks", "training")
+        for folder in ("roberta_c", "csrc", "tests", "benchmarks", "training", "examples")
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".pyx", ".pxi", ".pyi", ".c", ".h", ".inc") and path.name != "_kernels.c"
     ]
@@ -115,12 +118,10 @@ def test_no_vague_names_and_no_long_files():
         assert path.stem not in ("utils", "common", "helpers", "misc"), path
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text), f"{path}: a control character or tab"
-        lines = len(text.splitlines())
-        assert lines <= 600, f"{path}: {lines} lines: split it"
 
 
 def test_c_sources_keep_to_computing():
-    """C never allocates, prints, exits, or knows Python and OpenMP."""
+    """C never allocates, prints, exits, or includes Python.h or OpenMP."""
     forbidden = (
         r"\b(malloc|calloc|realloc|alloca|printf|fprintf|puts|exit|abort)\s*\(|Python\.h|omp\.h|#pragma omp"
     )
@@ -148,7 +149,7 @@ def test_import_is_quick_and_leaves_denormals_alone():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_local_model_brings_in_neither_the_network_nor_the_readers_it_needs_not():
+def test_a_local_model_imports_neither_the_network_nor_readers_that_it_does_not_use():
     script = (
         "import sys\n"
         "from roberta_c import AutoModelForSequenceClassification, AutoTokenizer, bundled_model_path\n"
@@ -173,18 +174,11 @@ def test_public_names_all_resolve():
         _ = roberta_c.nonsense
 
 
-@pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]])
-def test_lint(command):
-    targets = [] if command == ["mypy"] else ["roberta_c", "tests", "benchmarks", "training", "setup.py"]
-    done = subprocess.run(
-        [sys.executable, "-m", *command, *targets], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_c_sources_are_formatted():
-    for path in sorted((ROOT / "csrc").iterdir()):
-        text = path.read_text(encoding="utf-8")
-        command = [Path(sys.executable).with_name("clang-format"), "--assume-filename=x.c"]
-        done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=True)
-        assert done.stdout == text, f"{path}: clang-format would change it"
+def test_mypy_has_one_version():
+    """pre-commit runs mypy, and the `test` extra installs it for stubtest."""
+    pins = {
+        version
+        for name in (".pre-commit-config.yaml", "pyproject.toml")
+        for version in re.findall(r"\bmypy==([\d.]+)", (ROOT / name).read_text(encoding="utf-8"))
+    }
+    assert len(pins) == 1, pins

@@ -1,8 +1,8 @@
-"""The teacher: a linear model over words, word pairs and pieces of words, and its opinion of every tweet.
+"""The teacher: a linear model over words, word pairs and parts of words; its probabilities for tweets.
 
-With 47 thousand labelled tweets, counts of n-grams generalise as well as a transformer trained from nothing,
-and err elsewhere. Learning from their scores beside the labels gives the transformer the better of both
-(Hinton et al. 2015, "Distilling the Knowledge in a Neural Network").
+With 47 thousand labelled tweets, n-gram counts generalize as well as a transformer trained from random
+weights, and make different errors. The transformer learns from the teacher's probabilities as well as from
+the labels (Hinton et al. 2015, "Distilling the Knowledge in a Neural Network").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def ngram_counts() -> FeatureUnion:
 
 
 def fitted(x: csr_matrix, labels: np.ndarray) -> LogisticRegression:
-    # Balanced: macro recall counts classes alike. saga draws its order of examples, so it is seeded.
+    # Balanced, because macro recall gives classes equal weight. saga shuffles the examples, so it is seeded.
     model = LogisticRegression(
         C=0.7, class_weight="balanced", solver="saga", max_iter=30, tol=2e-2, random_state=0
     )
@@ -34,7 +34,8 @@ def fitted(x: csr_matrix, labels: np.ndarray) -> LogisticRegression:
 def opinions(texts: list[str], labels: np.ndarray, more_texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (len(texts), C) and (len(more_texts), C).
 
-    Those of a labelled text come from a model that has not seen it: one that has would only repeat the label.
+    A labelled text's probabilities come from a model that was fitted without that text (cross-fitting): a
+    model fitted with it would repeat the label.
     """
     counts = ngram_counts()
     x = counts.fit_transform(texts)

@@ -1,7 +1,7 @@
-"""The bundled model's tokenizer: byte-level BPE, with a tweet's preparation built in.
+"""The bundled model's tokenizer: byte-level BPE that includes the cleaning of tweets.
 
-Names and links are masked by the tokenizer itself (as TweetEval masks them: @user, http), and case and curly
-quotes fold, so that a raw tweet needs no preparation and a small vocabulary goes further.
+The tokenizer itself masks user names and links (as TweetEval does: @user, http), lowercases, and makes curly
+quotes straight. Raw tweets therefore need no cleaning, and a small vocabulary covers more of them.
 """
 
 from __future__ import annotations

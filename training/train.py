@@ -1,9 +1,9 @@
-"""Trains the bundled sentiment model from nothing: tokenizer, pretraining, a teacher, fine-tuning, export.
+"""Trains the bundled sentiment model from random weights: tokenizer to export.
 
     python training/train.py --data ../shared/data --work build/training
 
-Every stage leaves its result in --work, so that a later one can be run again alone: name stages to run only
-these. README.md here says what was tried. Needs the `train` extra; runs on CPUs.
+Every stage writes its result to --work, so that a later stage can be run again alone: name the stages to run
+only those. README.md in this folder lists the experiments. Needs the `train` extra; runs on CPUs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ngram_teacher import opinions
 from sentiment_tokenizer import MASK, PAD, trained_tokenizer
 from tokenizers import Tokenizer
 
-MAX_TOKENS = 512  # as RoBERTa's own; tweets need 75
+MAX_TOKENS = 512  # RoBERTa's limit; tweets need 75
 HEAD_SIZE = 32
 
 Rows = list[np.ndarray]
 
 
-# ---- what the stages share ---------------------------------------------------------------------------
+# ---- shared by the stages ---------------------------------------------------------------------------
 
 
 def load_tokenizer(options: argparse.Namespace) -> Tokenizer:
@@ -58,12 +58,12 @@ def new_config(options: argparse.Namespace, dropout: float) -> transformers.Robe
         attention_probs_dropout_prob=dropout,
         id2label=dict(enumerate(tweets.LABELS)),
         label2id={label: number for number, label in enumerate(tweets.LABELS)},
-        attn_implementation="eager",  # on CPUs the backward pass of the fused one takes four times as long
+        attn_implementation="eager",  # on CPUs the backward pass of fused attention takes four times as long
     )
 
 
 def batches(rows: Rows, tokens: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Indexes in random batches of rows of like length, each of about `tokens` tokens."""
+    """Indices of rows in random batches of similar length, each of about `tokens` tokens."""
     lengths = np.array([len(row) for row in rows])
     order = np.argsort(lengths + rng.uniform(0, 3, len(lengths)))
     found, begin = [], 0
@@ -83,9 +83,10 @@ def padded(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def shifted_positions(attention: torch.Tensor) -> torch.Tensor:
-    """RoBERTa's position ids, in every fourth row moved by a random distance.
+    """RoBERTa's position ids, in every fourth row shifted by a random offset.
 
-    No tweet reaches the far positions; without this they would stay untrained, and longer texts be misread.
+    No tweet reaches the last positions. Without shifts these would stay untrained, and longer texts would
+    fail.
     """
     count, width = attention.shape
     offsets = torch.randint(0, MAX_TOKENS - width + 1, (count, 1)) * (torch.rand(count, 1) < 0.25)
@@ -93,7 +94,7 @@ def shifted_positions(attention: torch.Tensor) -> torch.Tensor:
 
 
 class Trainer:
-    """AdamW with a warm-up, then down a cosine to nothing over all epochs; yields batches, takes losses."""
+    """AdamW whose learning rate warms up, then decays to zero along a cosine over all epochs."""
 
     def __init__(self, model: torch.nn.Module, rate: float, epochs: int) -> None:
         self.model, self.rate, self.epochs = model, rate, epochs
@@ -104,7 +105,7 @@ class Trainer:
         self.losses: list[float] = []
 
     def epoch(self, number: int, rows: Rows, tokens: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """Indexes of each batch of epoch `number`, from 0; the caller steps once for each."""
+        """Yields the indices of each batch of epoch `number` (from 0); the caller steps once for each."""
         self.model.train()
         self.losses.clear()
         chosen = batches(rows, tokens, rng)
@@ -132,16 +133,16 @@ def seeded(seed: int) -> np.random.Generator:
 
 
 def tokenizer(options: argparse.Namespace) -> None:
-    """tokenizer.json, from all tweets but the judged ones."""
+    """Trains tokenizer.json on all tweets except those of val and test."""
     trained = trained_tokenizer(tweets.unlabelled(options.data), options.vocab_size)
     trained.save(str(options.work / "tokenizer.json"))
     print(f"tokenizer: {trained.get_vocab_size()} tokens", flush=True)
 
 
 def pretrain(options: argparse.Namespace) -> None:
-    """Masked-language modelling on all tweets but the judged ones, freshly masked (Liu et al., 2019)."""
+    """Masked-language modelling on all tweets except val and test; new masks each epoch (Liu et al. 2019)."""
     rows, rng = encoded(options, tweets.unlabelled(options.data)), seeded(0)
-    config = new_config(options, dropout=0.0)  # as few epochs as these do not overfit
+    config = new_config(options, dropout=0.0)  # so few epochs do not overfit
     model = transformers.RobertaForMaskedLM(config)
     trainer, begin = Trainer(model, 1e-3, options.pretrain_epochs), time.time()
     for epoch in range(options.pretrain_epochs):
@@ -165,7 +166,7 @@ def pretrain(options: argparse.Namespace) -> None:
 
 
 def teach(options: argparse.Namespace) -> None:
-    """The teacher's probabilities for every tweet, labelled or not, in the order of tweets.unlabelled."""
+    """Saves the teacher's probabilities for all tweets, in the order of tweets.unlabelled."""
     texts, labels = tweets.labelled(options.data)
     own, more = opinions(texts, np.array(labels), tweets.unlabelled(options.data)[len(texts) :])
     np.save(options.work / "teacher.npy", np.concatenate([own, more]))
@@ -176,10 +177,11 @@ def teach(options: argparse.Namespace) -> None:
 
 
 def finetune(options: argparse.Namespace) -> None:
-    """Classification from labels and teachers: each student but the last joins the n-grams as a teacher.
+    """Trains students on labels and teachers. Each student except the last becomes a second teacher.
 
-    A student taught by one like itself does better than the first (Furlanello et al. 2018, "Born-again neural
-    networks"), though that one, unlike the n-grams, speaks of tweets that it has seen.
+    A student of a like model does better than that model (Furlanello et al. 2018, "Born-again neural
+    networks"), although such a teacher, unlike the n-grams, was trained on the tweets for which it gives
+    probabilities.
     """
     rows, teacher = encoded(options, tweets.unlabelled(options.data)), np.load(options.work / "teacher.npy")
     for generation in range(options.generations):
@@ -191,10 +193,10 @@ def finetune(options: argparse.Namespace) -> None:
 
 
 def student(options: argparse.Namespace, rows: Rows, teacher: np.ndarray, seed: int) -> torch.nn.Module:
-    """The pretrained model, fine-tuned on all `rows`, the first of which are the labelled ones."""
+    """The pretrained model, fine-tuned on all `rows`; the labelled rows come first."""
     _, labels = tweets.labelled(options.data)
     known = np.concatenate([labels, np.full(len(rows) - len(labels), -1)])
-    # Macro recall counts classes alike, the tweets do not come so.
+    # Macro recall gives classes equal weight; the tweets have classes of unequal size.
     weights = torch.tensor(len(labels) / np.bincount(labels) / len(tweets.LABELS), dtype=torch.float32)
     rng, begin = seeded(seed), time.time()
     model = transformers.RobertaForSequenceClassification.from_pretrained(
@@ -225,7 +227,7 @@ def student(options: argparse.Namespace, rows: Rows, teacher: np.ndarray, seed: 
 
 
 def export(options: argparse.Namespace) -> None:
-    """The standard files in float16, and their score on val."""
+    """Writes the standard files in float16, and prints their score on val."""
     folder = options.work / "model"
     config = new_config(options, options.dropout)
     model = transformers.RobertaForSequenceClassification.from_pretrained(
@@ -251,7 +253,7 @@ def export(options: argparse.Namespace) -> None:
 
 
 def test(options: argparse.Namespace) -> None:
-    """The score on TweetEval's test: for a model that is done, so that no choice is made by it."""
+    """Prints the score on TweetEval's test. Only for a finished model: no choice may depend on it."""
     print(f"test: {report(options, 'test')}", flush=True)
 
 
@@ -284,12 +286,12 @@ def recalls(scores: np.ndarray, labels: np.ndarray) -> list[float]:
 
 
 def macro_recall(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The mean of the classes' recalls: TweetEval's measure for sentiment."""
+    """The mean recall of the classes: TweetEval's measure for sentiment."""
     return float(np.mean(recalls(scores, labels)))
 
 
 def report(options: argparse.Namespace, split: str) -> str:
-    """How the exported model does on TweetEval's `split`."""
+    """The scores of the exported model on TweetEval's `split`, as a sentence."""
     model = transformers.RobertaForSequenceClassification.from_pretrained(
         options.work / "model", dtype=torch.float32
     )

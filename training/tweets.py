@@ -1,8 +1,8 @@
-"""The tweets that the bundled model learns from: read, cleaned, and kept apart from what it is judged on.
+"""The tweets that the bundled model is trained on: read, cleaned, and disjoint from those it is evaluated on.
 
-Labelled: SemEval-2017 task 4A, 2013 to 2016, user names and links masked as TweetEval does (@user, http),
-escapes and entities undone. Unlabelled, for masked-language pretraining: these and all other English tweets
-at hand. Every tweet of TweetEval's sentiment val and test is left out of both.
+Labelled: SemEval-2017 task 4A, 2013 to 2016, with escapes and entities decoded, and user names and links
+masked as in TweetEval (@user, http). Unlabelled, for masked-language pretraining: the same and all other
+English tweets in the data folder. Neither contains a tweet of TweetEval's sentiment val and test.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ LABELS = ("negative", "neutral", "positive")
 
 
 def cleaned(text: str) -> str:
-    """A tweet as TweetEval shows it: escapes and entities undone, names and links masked, one line."""
+    """A tweet in TweetEval's form: escapes and entities decoded, names and links masked, on one line."""
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
-    text = text.encode("utf-16", "surrogatepass").decode(
-        "utf-16", "replace"
-    )  # escaped pairs are one character
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins escaped surrogate pairs
     text = html.unescape(html.unescape(text)).replace('\\""', '"').replace("\\n", " ").replace('""', '"')
     text = re.sub(r"https?://\S+|www\.\S+", "http", text)
     return " ".join(re.sub(r"(?<!\w)@\w+", "@user", text).split())
 
 
 def key(text: str) -> str:
-    """What copies of one tweet share, however escaped, masked, spaced or numbered: their letters."""
+    """The letters of a tweet: equal for its copies, however escaped, masked, spaced or numbered."""
     text = unicodedata.normalize("NFKC", cleaned(text)).lower()
     return re.sub(r"[\W\d_]+", "", re.sub(r"@\w+|https?\S*", "", text))
 
@@ -37,7 +35,7 @@ def lines(path: Path) -> list[str]:
 
 
 def tweeteval(data: Path, split: str) -> tuple[list[str], list[int]]:
-    """TweetEval sentiment's `split` ("val" or "test"): texts as they stand, and labels."""
+    """TweetEval sentiment's `split` ("val" or "test"): unchanged texts, and labels."""
     folder = data / "tweeteval/sentiment"
     return lines(folder / f"{split}_text.txt"), [
         int(label) for label in lines(folder / f"{split}_labels.txt")
@@ -45,12 +43,12 @@ def tweeteval(data: Path, split: str) -> tuple[list[str], list[int]]:
 
 
 def judged(data: Path) -> set[str]:
-    """Keys of all tweets that the model is chosen by or judged on."""
+    """Keys of all tweets by which the model is selected or evaluated."""
     return {key(text) for split in ("val", "test") for text in tweeteval(data, split)[0]}
 
 
 def labelled(data: Path) -> tuple[list[str], list[int]]:
-    """SemEval tweets and labels, each tweet once; where copies disagree, the first label counts."""
+    """SemEval tweets and labels, each tweet once; the first label counts if copies disagree."""
     seen, texts, labels = judged(data), [], []
     for path in sorted((data / "semeval2017_4a").glob("*.tsv")):
         for line in lines(path):
@@ -67,7 +65,7 @@ def labelled(data: Path) -> tuple[list[str], list[int]]:
 
 
 def unlabelled(data: Path) -> list[str]:
-    """All English tweets at hand but the judged ones, each once: what pretraining reads."""
+    """All English tweets in the data folder except val and test, each once, for pretraining."""
     texts, _ = labelled(data)
     seen = judged(data) | {key(text) for text in texts}
     sources = [

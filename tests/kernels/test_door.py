@@ -27,6 +27,8 @@ from roberta_c.kernels import (
     known_isas,
 )
 
+pytestmark = pytest.mark.unsanitized
+
 
 def zeros(*shape: int, dtype: object = np.float32) -> np.ndarray:
     return np.zeros(shape, dtype)

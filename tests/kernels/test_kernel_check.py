@@ -13,6 +13,7 @@ from samples.kernels import TESTS
 
 from roberta_c.kernels import available_isas
 
+pytestmark = pytest.mark.unsanitized
 CSRC = TESTS.parent / "csrc"
 ALWAYS = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{CSRC}"]
 

@@ -131,7 +131,7 @@ def test_padding_on_any_side_and_inside_is_dropped(ids, mask):
 
 
 def test_pads_that_are_not_masked_are_tokens_at_their_own_position():
-    """BEHAVIOUR.md M1 and T6: positions count ids other than the pad; a pad itself sits at pad_token_id."""
+    """Positions count the ids other than the pad, from pad_token_id + 1; a pad has position pad_token_id."""
     batch = pack([[0, PAD, 5, 2]])
     assert batch.token_ids_t.tolist() == [0, PAD, 5, 2]
     assert batch.position_ids_t.tolist() == [2, PAD, 3, 4]
@@ -411,7 +411,7 @@ def test_masked_places_may_hold_anything():
     ("pad", "positions", "longest"), [(1, 514, 512), (1, 8194, 8192), (3, 514, 510), (0, 512, 511)]
 )
 def test_the_longest_row_that_fits(pad, positions, longest):
-    """BEHAVIOUR.md M2: max_position_embeddings - pad_token_id - 1."""
+    """The longest text: max_position_embeddings - pad_token_id - 1."""
     limits = BatchLimits(1000, pad, positions, 1)
     assert limits.max_tokens == longest
     batch = pack([[7] * longest, [7]], limits=limits)
