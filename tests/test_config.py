@@ -230,7 +230,7 @@ def test_overrides_replace_keys_of_the_file(tweet_sentiment_small):
     config = load(tweet_sentiment_small, output_hidden_states=True, id2label={0: "x", 1: "y", 2: "z"})
     assert config.output_hidden_states is True
     assert config.label2id == {"x": 0, "y": 1, "z": 2}
-    assert config.hidden_size == 256
+    assert config.hidden_size == json.loads((tweet_sentiment_small / "config.json").read_bytes())["hidden_size"]
     assert config.name_or_path == str(tweet_sentiment_small)
     with pytest.raises(InputError, match="num_labels is 5, expected 3, the length of id2label"):
         load(tweet_sentiment_small, num_labels=5)

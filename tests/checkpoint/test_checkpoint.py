@@ -517,7 +517,7 @@ def test_opening_and_reading_touch_no_data(tweet_sentiment_small):
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     opened_ms, before_kb, after_kb = (float(word) for word in run.stdout.split())
     assert before_kb == 0
-    assert after_kb > 60_000
+    assert after_kb > 0.95 * (tweet_sentiment_small / "pytorch_model.bin").stat().st_size / 1024
     assert opened_ms < 100  # measured: 3; the rest is for busy machines
 
 

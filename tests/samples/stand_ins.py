@@ -69,6 +69,35 @@ def make_checkpoint(folder: Path) -> None:
     torch.save(state, folder / "pytorch_model.bin")
 
 
+def make_old_config(folder: Path) -> None:
+    """A config.json as the first converted checkpoints have it: keys of that time, and ids that are null."""
+    config = {
+        "architectures": ["RobertaForMaskedLM"],
+        "attention_probs_dropout_prob": 0.1,
+        "bos_token_id": None,
+        "eos_token_ids": None,
+        "finetuning_task": None,
+        "hidden_act": "gelu",
+        "hidden_size": 768,
+        "id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+        "intermediate_size": 3072,
+        "label2id": {"LABEL_0": 0, "LABEL_1": 1},
+        "layer_norm_eps": 1e-05,
+        "max_position_embeddings": 514,
+        "model_type": "roberta",
+        "num_attention_heads": 12,
+        "num_hidden_layers": 12,
+        "num_labels": 2,
+        "output_past": True,
+        "pad_token_id": None,
+        "pruned_heads": {},
+        "torchscript": False,
+        "type_vocab_size": 1,
+        "vocab_size": 50265,
+    }
+    write_json(folder / "config.json", config)
+
+
 def make_unigram_model(folder: Path) -> None:
     """A sentencepiece unigram model with XLM-RoBERTa's normalization (nmt_nfkc)."""
     model = io.BytesIO()
@@ -94,6 +123,13 @@ def make_tweets(folder: Path) -> None:
         write_lines(path, made_texts(count, "english", seed=number))
         labels = torch.randint(len(LABELS), (count,), generator=torch.Generator().manual_seed(number))
         write_lines(folder / f"{name}_labels.txt", map(str, labels.tolist()))
+
+
+def make_raw_tweets(folder: Path) -> None:
+    """One of SemEval's files: number, label and text, with the escapes that its texts have."""
+    texts = made_texts(1000, "english", "french", seed=5)
+    rows = (f"{number}\tneutral\t{text}".replace("é", r"\u00e9") for number, text in enumerate(texts))
+    write_lines(folder / "twitter-2016dev-A.tsv", rows)
 
 
 def make_tweets_of_four_languages(folder: Path) -> None:
@@ -125,6 +161,8 @@ def write_json(path: Path, content: object) -> None:
 
 MAKERS = {
     "models/tweet-sentiment-small": make_checkpoint,
+    "data/roberta": make_old_config,
+    "data/semeval2017_4a": make_raw_tweets,
     "data/tweeteval": make_tweets,
     "data/xlm-t/sentiment": make_tweets_of_four_languages,
     "data/xquad": make_questions,
