@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from samples.requirements import missing
 from samples.stand_ins import make_stand_in
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -16,9 +17,9 @@ SMALL_CHECKPOINT = "models/tweet-sentiment-small"
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Files of the test data by their paths below ROBERTA_C_TEST_DATA. In CI (the variable CI is set) a missing
-    file fails the test. Elsewhere a file that tests can make takes its place, and without one the test is
-    skipped."""
+    """Files of the test data by their paths below ROBERTA_C_TEST_DATA. In CI (the variable CI is set) a
+    missing file fails the test. Elsewhere a file that tests can make takes its place, and without one the
+    test is skipped."""
 
     stand_in_root: Path
 
@@ -38,10 +39,7 @@ class DataFiles:
         """The real file or folder, for tests whose point it is."""
         path = TEST_DATA_ROOT / relative_path
         if not path.exists():
-            message = f"test data not found: {relative_path} (set ROBERTA_C_TEST_DATA)"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
+            missing(f"test data not found: {relative_path} (set ROBERTA_C_TEST_DATA)")
         return path
 
 

@@ -115,7 +115,8 @@ def test_we_read_what_transformers_writes(config_class, tmp_path):
 
 
 def test_activations_have_the_formula_of_their_kernel():
-    torch = pytest.importorskip("torch")
+    import torch
+
     x = torch.linspace(-12, 12, 4001, dtype=torch.float64)
     kernels = {
         "gelu": lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)),
@@ -230,7 +231,9 @@ def test_overrides_replace_keys_of_the_file(tweet_sentiment_small):
     config = load(tweet_sentiment_small, output_hidden_states=True, id2label={0: "x", 1: "y", 2: "z"})
     assert config.output_hidden_states is True
     assert config.label2id == {"x": 0, "y": 1, "z": 2}
-    assert config.hidden_size == json.loads((tweet_sentiment_small / "config.json").read_bytes())["hidden_size"]
+    assert (
+        config.hidden_size == json.loads((tweet_sentiment_small / "config.json").read_bytes())["hidden_size"]
+    )
     assert config.name_or_path == str(tweet_sentiment_small)
     with pytest.raises(InputError, match="num_labels is 5, expected 3, the length of id2label"):
         load(tweet_sentiment_small, num_labels=5)

@@ -529,7 +529,9 @@ def test_terminal(command, environment, tmp_path, library):
     file.write_text("I love it\nthis is the worst\nlast one", encoding="utf-8")
     code, shown = in_terminal([*command, "--file", str(file)], environment)
     assert code == 0
-    assert f"positive   {score:.4f}  \x1b[32m{bar(10)}\x1b[0m{' ' * (10 - len(bar(10)))}  I love it\n" in shown
+    assert (
+        f"positive   {score:.4f}  \x1b[32m{bar(10)}\x1b[0m{' ' * (10 - len(bar(10)))}  I love it\n" in shown
+    )
     assert "0/3" in shown  # the total is known ahead
 
     with open(tmp_path / "results", "wb") as results:

@@ -32,7 +32,9 @@ def resident_kib(path: Path) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("file_name", ["model.safetensors", "pytorch_model.bin"])
 @pytest.mark.parametrize("model_class", [RobertaForSequenceClassification, RobertaModel])
-def test_packed_weights_do_not_stay_resident(tweet_sentiment_small, tmp_path, file_name, model_class, monkeypatch):
+def test_packed_weights_do_not_stay_resident(
+    tweet_sentiment_small, tmp_path, file_name, model_class, monkeypatch
+):
     monkeypatch.setattr(weights, "READ_ROWS_FROM", 1 << 20)  # bytes; the made checkpoint's table is small
     shutil.copyfile(tweet_sentiment_small / "config.json", tmp_path / "config.json")
     path = tmp_path / file_name

@@ -1,4 +1,5 @@
-"""The bundled model in transformers: the same ids and logits, and the score that its card states."""
+"""The bundled model gives the ids and logits that transformers gives, and the score stated in its model
+card."""
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ def test_the_same_ids_and_offsets(tokenizers, test_data):
 
 
 def test_the_same_logits(folder, tokenizers, tweets):
-    """Within twice transformers' own float32 error against float64, or 1e-5, as any model."""
+    """Errors against transformers in float64: at most twice those of transformers in float32, or 1e-5."""
     _, tokenizer = tokenizers
     ours = roberta_c.AutoModelForSequenceClassification.from_pretrained(folder)
 
@@ -81,7 +82,7 @@ def test_the_same_logits(folder, tokenizers, tweets):
         found = ours(encoded["input_ids"].numpy(), encoded["attention_mask"].numpy()).logits
         bound = max(2 * np.abs(single - exact).max(), 1e-5)
         assert np.abs(found - exact).max() <= bound
-        assert np.ptp(exact, axis=0).min() > 1  # not because all logits are alike
+        assert np.ptp(exact, axis=0).min() > 1  # the logits differ, so that equality proves something
 
 
 def test_the_card_states_its_score(folder, labelled_tweets):

@@ -1,4 +1,4 @@
-"""Shared by the kernel tests: every available instruction set as a parameter, and arrays in guarded memory."""
+"""Shared by the kernel tests: available instruction sets as parameters, and arrays in guarded memory."""
 
 from __future__ import annotations
 

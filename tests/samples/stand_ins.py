@@ -1,8 +1,9 @@
 """Files that tests make to stand in for real test data that a clone alone does not have.
 
-The paths are those of the real data. The checkpoint holds the bundled model's trained weights in the layout of
-twitter-roberta-base-sentiment-latest: vocab.json, merges.txt, pytorch_model.bin and no tokenizer.json. The
-sentencepiece model is trained with the `sentencepiece` package, as XLM-RoBERTa's was. Texts come from texts.py.
+The paths are those of the real data. The checkpoint holds the bundled model's trained weights in the layout
+of twitter-roberta-base-sentiment-latest: vocab.json, merges.txt, pytorch_model.bin and no tokenizer.json. The
+sentencepiece model is trained with the `sentencepiece` package, as XLM-RoBERTa's was. All texts are made by
+texts.py.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ LABELS = ["negative", "neutral", "positive"]
 
 
 def make_stand_in(relative_path: str, root: Path) -> Path | None:
-    """Makes the stand-in for a path of the real data below `root`, unless it is there already. None: that path
-    has no stand-in."""
+    """The stand-in for a path of the real data, made below `root` by the first call; None: no stand-in."""
     path = root / relative_path
     for folder, make in MAKERS.items():
         if Path(relative_path).is_relative_to(folder):
@@ -137,7 +137,9 @@ def make_tweets_of_four_languages(folder: Path) -> None:
     for seed, language in enumerate(("arabic", "english", "french", "hindi")):
         (folder / language).mkdir()
         for split, count in {"train": 200, "val": 30, "test": 100}.items():
-            write_lines(folder / language / f"{split}_text.txt", made_texts(count, language, seed=seed + count))
+            write_lines(
+                folder / language / f"{split}_text.txt", made_texts(count, language, seed=seed + count)
+            )
 
 
 def make_questions(folder: Path) -> None:
@@ -145,7 +147,10 @@ def make_questions(folder: Path) -> None:
     for seed, (code, language) in enumerate({"ar": "arabic", "de": "german", "en": "english"}.items()):
         texts = made_texts(200, language, seed=seed)
         paragraphs = [
-            {"context": " ".join(texts[i : i + 7]), "qas": [{"question": text} for text in texts[i + 7 : i + 10]]}
+            {
+                "context": " ".join(texts[i : i + 7]),
+                "qas": [{"question": text} for text in texts[i + 7 : i + 10]],
+            }
             for i in range(0, len(texts), 10)
         ]
         write_json(folder / f"xquad.{code}.json", {"data": [{"paragraphs": paragraphs}]})

@@ -49,7 +49,8 @@ Le musée ouvre à 9 h 30, sauf le mardi et les jours fériés.
     "greek": """Μου αρέσει πολύ αυτό το τραγούδι, ευχαριστώ!
 Το μουσείο είναι κλειστό κάθε Δευτέρα.""",
 }
-DECORATIONS = """@user
+DECORATIONS = """\
+@user
 @user @user
 http
 https://example.org/a?b=c&d=1
@@ -71,7 +72,7 @@ e\u0301te\u0301
 ﻣﺮﺣﺒﺎ
 &amp;
 <3
-10,000.50""".split("\n")
+10,000.50"""
 
 
 def made_texts(count: int, *languages: str, seed: int = 0) -> list[str]:
@@ -86,7 +87,7 @@ def made_texts(count: int, *languages: str, seed: int = 0) -> list[str]:
         if choose.random() < 0.3:  # words of several sentences in an order that no sentence has
             parts[0] = " ".join(choose.choices(words, k=choose.randint(1, 25)))
         for _ in range(choose.choice((0, 1, 1, 2))):
-            parts.insert(choose.randint(0, len(parts)), choose.choice(DECORATIONS))
+            parts.insert(choose.randint(0, len(parts)), choose.choice(DECORATIONS.split("\n")))
         text = " ".join(parts)
         if choose.random() < 0.1:
             text = choose.choice((text.upper(), text.replace(" ", "  "), text[: len(text) // 2]))
