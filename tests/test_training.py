@@ -42,7 +42,7 @@ def test_cleaned(tweets, raw, expected):
 
 
 def test_no_judged_tweet_is_learned_from(tweets, test_data):
-    data = test_data("data/semeval2017_4a").parent
+    data = test_data.real("data/semeval2017_4a").parent
     texts, labels = tweets.labelled(data)
     more = tweets.unlabelled(data)
     assert more[: len(texts)] == texts  # the order that the teacher's file relies on

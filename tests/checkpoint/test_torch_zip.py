@@ -83,7 +83,7 @@ def test_equals_torch_on_published_files(test_data, relative):
 
 @pytest.mark.parametrize("name", ["roberta/outputs/roberta.base", "xlmr/outputs/xlmr.large"])
 def test_a_bare_tensor_is_no_checkpoint(test_data, name):
-    path = test_data(f"data/{name}.output.pt")
+    path = test_data.real(f"data/{name}.output.pt")
     with pytest.raises(ModelFileError, match=r"output\.pt: found a tensor, expected a dict of named tensors"):
         open_checkpoint(path)
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from roberta_c import RobertaForSequenceClassification, RobertaModel
 from roberta_c.checkpoint import open_checkpoint
+from roberta_c.model import weights
 
 
 def resident_kib(path: Path) -> int:
@@ -31,7 +32,10 @@ def resident_kib(path: Path) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("file_name", ["model.safetensors", "pytorch_model.bin"])
 @pytest.mark.parametrize("model_class", [RobertaForSequenceClassification, RobertaModel])
-def test_packed_weights_do_not_stay_resident(tweet_sentiment_small, tmp_path, file_name, model_class):
+def test_packed_weights_do_not_stay_resident(
+    tweet_sentiment_small, tmp_path, file_name, model_class, monkeypatch
+):
+    monkeypatch.setattr(weights, "READ_ROWS_FROM", 1 << 20)  # bytes; the made checkpoint's table is small
     shutil.copyfile(tweet_sentiment_small / "config.json", tmp_path / "config.json")
     path = tmp_path / file_name
     source = open_checkpoint(tweet_sentiment_small)

@@ -1,4 +1,5 @@
-"""One checkpoint in every published form: tensors equal to torch's bit for bit, and the same logits."""
+"""One checkpoint saved in every published file format: the tensors are torch's bit for bit, the logits
+equal."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def bits(tensor: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("form", FORMS)
 def test_word_rows_read_from_the_file_are_those_of_its_map(made, tmp_path, form, dtype, monkeypatch):
-    """What large tables do, in every form that a file can have."""
+    """A large word table's rows are read from the file for each call; a small table is used in the memory
+    map."""
     folder, _ = saved(made, tmp_path, form, dtype)
     batch = [[0, 5, 399, 2], [0, 17, 2]]
     mapped = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
@@ -107,16 +109,16 @@ def test_tensors_equal_torch_bitwise(form, dtype, made, tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
 def test_logits_are_the_same_from_every_form(dtype, made, tmp_path):
-    """Bitwise: fp32 files give the published file's logits; other types those of their widened values."""
+    """Bit for bit the logits of a float32 file that holds the same values."""
     ids, mask = padded_batch(np.random.default_rng(0), [50, 7, 21], 400)
-    widened = tmp_path / "widened"
-    widened.mkdir()
-    made.config.save_pretrained(widened)
+    as_float32 = tmp_path / "as_float32"
+    as_float32.mkdir()
+    made.config.save_pretrained(as_float32)
     torch.save(
-        {n: t.to(dtype).float() for n, t in made.model.state_dict().items()}, widened / "pytorch_model.bin"
+        {n: t.to(dtype).float() for n, t in made.model.state_dict().items()}, as_float32 / "pytorch_model.bin"
     )
     load = roberta_c.RobertaForSequenceClassification.from_pretrained
-    expected = load(widened)(ids, mask).logits
+    expected = load(as_float32)(ids, mask).logits
     for form in FORMS:
         (tmp_path / form).mkdir()
         folder, _ = saved(made, tmp_path / form, form, dtype)
@@ -159,7 +161,8 @@ def test_safetensors_are_preferred_and_buffers_ignored(made, tmp_path):
 
 
 def test_masked_lm_file_reports_ties_and_names_its_head(tmp_path):
-    """A base model out of a masked-LM file: the tied decoder is told as tied, the head as unexpected."""
+    """A base model loaded from a masked-LM file reports the tied decoder as tied, and the head as
+    unexpected."""
     import transformers
 
     model = transformers.RobertaForMaskedLM(transformers.RobertaConfig(**SIZES, type_vocab_size=1)).eval()

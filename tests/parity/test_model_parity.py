@@ -1,7 +1,7 @@
-"""Models against transformers, on random weights of many shapes, in every instruction set.
+"""Models of random weights and many shapes against transformers, on every instruction set.
 
-The judge is transformers in float64. The bound is the issue's: at most twice the error that transformers
-itself makes in float32 (floor 1e-5), for logits and for every hidden state at real tokens.
+The reference is transformers in float64. The largest error of the logits, and of each hidden state at tokens
+that are not padding, may be twice that of transformers in float32, or FLOOR if that is more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from roberta_c.kernels import available_isas
 
 FLOOR = 1e-5
 
-# hidden, heads, layers, feed-forward, positions, sequence lengths. Off every tile; 1 to 24 layers.
+# hidden, heads, layers, feed-forward, positions, sequence lengths. Sizes are no multiples of a register tile.
 ODD_SHAPES = {
     "hidden 36, 3 heads": (36, 3, 2, 50, 64, [62, 1, 5, 17, 33]),
     "one wide head": (64, 1, 1, 64, 40, [38, 2, 3]),
@@ -40,11 +40,11 @@ def worst(values, expected, mask):
 
 
 def check_against_transformers(made, ids, mask, auto_class=roberta_c.AutoModelForSequenceClassification):
-    """Every isa within twice transformers-float32's own error; returns each isa's logits."""
+    """Checks the bound of this file on every instruction set. Returns the logits of each."""
     single = run_transformers(made.model, ids, mask)
     double = run_transformers(copy.deepcopy(made.model).double(), ids, mask)
     expected = double.logits.numpy()
-    assert expected.std() > 0.05, "near-constant logits prove nothing"
+    assert expected.std() > 0.05, "the logits are nearly constant: equality would prove nothing"
     logits = {}
     for isa in available_isas():
         ours = auto_class.from_pretrained(made.folder, isa=isa, num_threads=2)
@@ -106,8 +106,9 @@ def test_activations_and_token_types(activation, model_folder):
 
 @pytest.mark.parametrize("side", ["left", "inside"])
 def test_padding_elsewhere(side, model_folder):
-    """Hidden states of real tokens equal transformers' wherever padding lies. Logits equal those of the text
-    without padding: transformers classifies by column 0, a pad under left padding; ours by `<s>`."""
+    """Padding on the left or between tokens: hidden states at real tokens are those of transformers. Logits
+    are those of the text without padding, because ours classify by `<s>`; transformers classifies by column
+    0, which is padding here."""
     made = make_random_model(
         model_folder / side,
         hidden_size=48,
@@ -150,7 +151,7 @@ def test_pad_ids_inside_and_no_mask_follow_transformers(model_folder):
 
 
 def test_long_positions(model_folder):
-    """8,194 positions: 8,192 tokens, and one more is refused."""
+    """8,194 positions hold 8,192 tokens; 8,193 are an error."""
     made = make_random_model(
         model_folder / "long",
         "xlm-roberta",
@@ -170,7 +171,7 @@ def test_long_positions(model_folder):
 
 @pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
 def test_base_model_and_pooler(family, model_folder):
-    """RobertaModel from a classifier's file: the same encoder, no pooler; from its own file: pooler too."""
+    """A base model from a classifier's file has the encoder and no pooler; from its own file it has both."""
     made = make_random_model(
         model_folder / f"{family} pooler",
         family,

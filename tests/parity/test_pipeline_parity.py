@@ -1,4 +1,4 @@
-"""The pipeline and the command line against transformers' own text-classification pipeline."""
+"""The pipeline and the command line give the results of transformers' text-classification pipeline."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def assert_same(ours, theirs, tolerance):
 
 @pytest.fixture(scope="module", autouse=True)
 def one_torch_thread():
-    """These models are too small to share out."""
+    """torch runs these small models faster on one thread than on several."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -94,7 +94,8 @@ def test_real_tweets_through_the_command_line(tweets, tweet_sentiment_small, the
 
 @pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda count: f"{count}-labels")
 def both_models(request, model_folder, tweet_sentiment_small):
-    """A random checkpoint with the real vocabulary, loaded by transformers and by us (per problem type)."""
+    """A random checkpoint with the vocabulary of `tweet_sentiment_small`: the model of transformers, ours
+    by problem type, transformers' tokenizer, and the folder."""
     folder = model_folder / f"labels-{request.param}"
     sizes = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 64}
     labels = {index: f"label {index}" for index in range(request.param)}
@@ -114,7 +115,8 @@ def both_models(request, model_folder, tweet_sentiment_small):
 
 @pytest.mark.parametrize("problem_type", PROBLEM_TYPES)
 def test_every_combination(both_models, problem_type):
-    """Problem type × labels × function_to_apply × top_k, given with the call."""
+    """All combinations of problem type, number of labels, and function_to_apply and top_k as arguments of a
+    call."""
     their_model, our_models, their_tokenizer, folder = both_models
     their_model.config.problem_type = problem_type
     theirs = TheirPipeline(model=their_model, tokenizer=their_tokenizer)
@@ -136,7 +138,7 @@ def test_options_given_to_the_pipeline(both_models, options):
 
 
 def test_truncation(both_models, tweets):
-    """transformers truncates when it is told to, and these pipelines by themselves, to the same tokens."""
+    """Ours truncates by default to the tokens that transformers keeps with truncation=True."""
     their_model, our_models, their_tokenizer, folder = both_models
     their_model.config.problem_type = None
     theirs = TheirPipeline(model=their_model, tokenizer=their_tokenizer)
@@ -168,7 +170,7 @@ def test_a_bare_list_pair_is_an_error_for_both(both_models):
 
 
 def test_choice_of_function_against_their_source():
-    """Every combination of what the choice depends on, also those that no real model has."""
+    """All combinations of the values that the choice depends on, also those that no published model has."""
     logits = torch.tensor([[-1.5, 0.25, 2.0]])
     for kind, count, named in itertools.product(PROBLEM_TYPES, (0, 1, 2, 3), (None, *SCORE_FUNCTIONS)):
         config = SimpleNamespace(problem_type=kind, num_labels=count, id2label="abc", name_or_path="")

@@ -1,4 +1,4 @@
-"""All 12,284 labelled tweets through the command line, against transformers on the same checkpoint."""
+"""All 12,284 labelled tweets of TweetEval: the command line against transformers on the same checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import transformers
 import roberta_c
 
 LABELS = ["negative", "neutral", "positive"]
-CLOSE_CALL = 1e-4  # the issue's: labels may differ where transformers' two best logits are this close
+CLOSE_CALL = 1e-4  # labels may differ where the two best logits of transformers differ by less
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,8 @@ def tweets(test_data):
 
 @pytest.fixture(scope="module")
 def reference_logits(tweets, tweet_sentiment_small):
-    """transformers' float32 logits; texts sorted by length so that padding costs little."""
+    """The logits of transformers in float32. Batches hold texts of similar length, so that little is
+    padding."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(tweet_sentiment_small)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small).eval()
     order = sorted(range(len(tweets)), key=lambda i: len(tweets[i]))
@@ -65,22 +66,22 @@ def test_labels_and_macro_recall(tweets, reference_logits, tweet_sentiment_small
     assert np.array_equal(found[clear], expected[clear])
     truth = np.loadtxt(test_data("data/tweeteval/sentiment/test_labels.txt"), dtype=int)
     assert round(macro_recall(found, truth), 4) == round(macro_recall(expected, truth), 4)
-    # The checkpoint's README states the reference's figure.
-    assert round(macro_recall(found, truth), 4) == 0.5540
+    if test_data.has_real("models/tweet-sentiment-small") and test_data.has_real("data/tweeteval"):
+        assert round(macro_recall(found, truth), 4) == 0.5540  # stated in the checkpoint's README
     scores = np.array([row["score"] for row in rows])
     softmax = np.exp(ranked[:, 2]) / np.exp(ranked).sum(axis=1)
     assert np.abs(scores - softmax).max() < 1e-5
 
 
-def test_logits_stated_by_the_checkpoint(tweet_sentiment_small):
-    """The model README's three sentences, to the six decimals given there."""
+def test_logits_stated_by_the_checkpoint(real_checkpoint):
+    """Logits of three sentences, stated with six decimals in the checkpoint's README."""
     stated = {
         "I love using the Transformers library!": (-1.921845, 1.118219, 0.669894),
         "this is the worst service ever": (2.746027, -1.453249, -1.541172),
         "The match starts at 9pm.": (-1.717798, 0.906301, 0.805569),
     }
-    tokenizer = roberta_c.AutoTokenizer.from_pretrained(tweet_sentiment_small)
-    model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small)
+    tokenizer = roberta_c.AutoTokenizer.from_pretrained(real_checkpoint)
+    model = roberta_c.AutoModelForSequenceClassification.from_pretrained(real_checkpoint)
     for text, logits in stated.items():
         found = model(**tokenizer(text, return_tensors="np")).logits
-        np.testing.assert_allclose(found, [logits], atol=3e-6)  # a unit of the last decimal and fp32 error
+        np.testing.assert_allclose(found, [logits], atol=3e-6)  # sixth decimal, float32 errors

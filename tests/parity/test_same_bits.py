@@ -1,4 +1,4 @@
-"""The third promise: a text's result is the same bits whatever its batch-mates, order, padding or threads."""
+"""A text's result has the same bits in any batch, order and padding, and on any number of threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAD = 1
 
 
 def padded(rows, rng):
-    """The rows as arrays padded on a random side, and their mask."""
+    """The rows in an array, padded on the left or right at random, and its attention mask."""
     width = max(map(len, rows)) + int(rng.integers(0, 5))
     ids, mask = np.full((len(rows), width), PAD), np.zeros((len(rows), width), dtype=np.int64)
     left = rng.random() < 0.5
@@ -67,12 +67,12 @@ def test_base_size(model_folder, tweets):
 
 
 @pytest.mark.parametrize("isa", available_isas())
-def test_a_hundred_thousand_random_companies(isa, model_folder, monkeypatch):
-    """Each case is a text in a random batch, order, padding and number of threads, against itself alone: 10^5
-    over all instruction sets together."""
-    monkeypatch.setattr(threads, "SERIAL_WORK", 0)  # so that small batches open teams too
+def test_a_hundred_thousand_random_batches(isa, model_folder, monkeypatch):
+    """10^5 cases over all instruction sets together. A case is a text in a batch of random texts, order,
+    padding and number of threads, compared with the same text alone."""
+    monkeypatch.setattr(threads, "SERIAL_WORK", 0)  # small batches run on several threads too
     made = make_random_model(
-        model_folder / "crowd", hidden_size=32, num_attention_heads=2, intermediate_size=400
+        model_folder / "random batches", hidden_size=32, num_attention_heads=2, intermediate_size=400
     )
     rng = np.random.default_rng(2)
     texts = [

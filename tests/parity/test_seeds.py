@@ -1,8 +1,8 @@
-"""The two documents the project grew from, walked cell by cell on our own checkpoint.
+"""Two documents about transformers' RoBERTa models, an overview and a tutorial, repeated with this package.
 
-The calls are theirs with the import changed and return_tensors="np"; shapes, ids, trees, reprs and key lists
-are compared with what they print. Where a figure depends on the downloaded weights, transformers' own result
-on our checkpoint takes its place.
+The calls are those of the documents with the import changed and return_tensors="np". Shapes, ids, module
+trees, reprs and key lists must be those that the documents print. Numbers that depend on the weights are
+compared with the results of transformers on the same checkpoint.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ ADDED_TOKEN = (
 
 
 def tokenizer_repr(family, path, vocab, normalized):
-    """What the documents print for a tokenizer."""
+    """The repr that the documents print for a tokenizer."""
     added = [
         ADDED_TOKEN.format(i, t, False, normalized) for i, t in enumerate(("<s>", "<pad>", "</s>", "<unk>"))
     ]
@@ -95,14 +95,14 @@ def tokenizer_repr(family, path, vocab, normalized):
 
 
 def seed_text(test_data) -> str:
-    """Both documents, one text."""
-    folder = test_data("seeds")
+    """The text of both documents."""
+    folder = test_data.real("seeds")
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()))
 
 
 @pytest.fixture(scope="module")
 def base_folders(model_folder):
-    """Base-size random models of both families, as the tutorial's two downloads."""
+    """Base-size random models of both families, in place of the two models that the tutorial downloads."""
     roberta = make_random_model(model_folder / "roberta", vocab_size=50265, max_position_embeddings=514)
     xlm = make_random_model(
         model_folder / "xlm", "xlm-roberta", vocab_size=250002, max_position_embeddings=514
@@ -114,13 +114,14 @@ def base_folders(model_folder):
 def test_describe_a_model(family, vocab, base_folders, test_data):
     model = AutoModelForSequenceClassification.from_pretrained(base_folders[family].folder)
     tree = TREE.format(family=family, vocab=vocab)
-    assert tree in seed_text(test_data), "the tree expected here is the document's, line for line"
+    assert tree in seed_text(test_data), "this test's tree is not the one that the document prints"
     assert repr(model) == tree
     assert f"(embeddings): {model.roberta.embeddings!r}".replace("\n", "\n    ") in tree
 
 
 def test_unused_pooler_is_reported(tweet_sentiment_small):
-    """'Some weights of the model checkpoint … were not used': as data."""
+    """The load report lists what transformers warns of: 'Some weights of the model checkpoint … were not
+    used'."""
     model = AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small)
     assert sorted(model.load_report.unexpected) == [
         "roberta.pooler.dense.bias",
@@ -129,14 +130,16 @@ def test_unused_pooler_is_reported(tweet_sentiment_small):
     assert model.load_report.missing == ()
 
 
-def test_describe_a_tokenizer(tweet_sentiment_small, test_data, tmp_path):
+def test_describe_a_tokenizer(real_checkpoint, test_data, tmp_path):
     folder = tmp_path / "xlm"
     folder.mkdir()
-    shutil.copy(test_data("data/xlmr/sentencepiece.bpe.rebuilt.model"), folder / "sentencepiece.bpe.model")
+    shutil.copy(
+        test_data.real("data/xlmr/sentencepiece.bpe.rebuilt.model"), folder / "sentencepiece.bpe.model"
+    )
     (folder / "config.json").write_text(json.dumps({"model_type": "xlm-roberta"}))
     document = seed_text(test_data)
     for path, family, vocab, normalized, listed in (
-        (tweet_sentiment_small, "Roberta", 50265, True, "twitter-roberta-base-sentiment-latest"),
+        (real_checkpoint, "Roberta", 50265, True, "twitter-roberta-base-sentiment-latest"),
         (folder, "XLMRoberta", 250002, False, "twitter-xlm-roberta-base-sentiment"),
     ):
         tokenizer = AutoTokenizer.from_pretrained(path)
@@ -144,8 +147,9 @@ def test_describe_a_tokenizer(tweet_sentiment_small, test_data, tmp_path):
         assert tokenizer_repr(family, f"./models/cardiffnlp/{listed}", vocab, normalized) in document
 
 
-def test_key_list(tweet_sentiment_small, test_data, tmp_path):
-    """The `state_dict.keys()` listing, from a file saved in that order; and the trained file's own order."""
+def test_key_list(real_checkpoint, test_data, tmp_path):
+    """Keys are listed in the file's order: the document's `state_dict.keys()`, and those of a trained
+    file."""
     document = seed_text(test_data)
     begin = document.index("odict_keys([")
     listed = re.findall(r"'([^']+)'", document[begin : document.index("])", begin)])
@@ -157,13 +161,13 @@ def test_key_list(tweet_sentiment_small, test_data, tmp_path):
     printed = subprocess.run(keys, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [json.loads(line)["name"] for line in printed] == listed
 
-    theirs = torch.load(tweet_sentiment_small / "pytorch_model.bin", weights_only=True)
-    assert list(open_checkpoint(tweet_sentiment_small).tensors) == list(theirs)
+    theirs = torch.load(real_checkpoint / "pytorch_model.bin", weights_only=True)
+    assert list(open_checkpoint(real_checkpoint).tensors) == list(theirs)
     assert {n for n in listed if not re.search(r"layer\.([4-9]|1\d)\.", n)} == set(theirs)
 
 
-def test_overview_tokenizer_cells(tweet_sentiment_small):
-    tokenizer = AutoTokenizer.from_pretrained(tweet_sentiment_small)
+def test_overview_tokenizer_cells(real_checkpoint):
+    tokenizer = AutoTokenizer.from_pretrained(real_checkpoint)
     encoded_input = tokenizer(ISLAND)
     ids = [0, 100, 269, 236, 7, 213, 7, 41, 2946, 4, 1832, 47, 236, 7, 213, 116, 2]
     assert encoded_input["input_ids"] == ids
@@ -178,8 +182,8 @@ def test_overview_tokenizer_cells(tweet_sentiment_small):
     assert len(tokenizer) == 50267
 
 
-def test_overview_embeddings_cell(tweet_sentiment_small, base_folders):
-    tokenizer = AutoTokenizer.from_pretrained(tweet_sentiment_small)
+def test_overview_embeddings_cell(real_checkpoint, base_folders):
+    tokenizer = AutoTokenizer.from_pretrained(real_checkpoint)
     encoded_input = tokenizer(LOVE, return_tensors="np")
     made = base_folders["Roberta"]
     model = AutoModelForSequenceClassification.from_pretrained(made.folder)
@@ -209,19 +213,19 @@ def test_overview_pipeline_cell(tweet_sentiment_small):
     np.testing.assert_allclose(probabilities, expected.numpy(), atol=1e-6)
 
 
-def test_tutorial_run_two_texts_through_the_base_model(tweet_sentiment_small):
-    """`cargo run`: two texts of eleven ids, token types all 0, pooled output (2, hidden)."""
+def test_tutorial_run_two_texts_through_the_base_model(real_checkpoint):
+    """Two texts of eleven ids with token types 0 give a pooled output of shape (2, hidden)."""
     ids = [0, 31414, 232, 328, 740, 1140, 12695, 69, 46078, 1588, 2]
-    tokenizer = AutoTokenizer.from_pretrained(tweet_sentiment_small)
+    tokenizer = AutoTokenizer.from_pretrained(real_checkpoint)
     assert tokenizer.convert_ids_to_tokens(ids)[:4] == ["<s>", "Hello", "Ġworld", "!"]
     input_ids = np.array([ids, ids])
-    model = RobertaModel.from_pretrained(tweet_sentiment_small)
+    model = RobertaModel.from_pretrained(real_checkpoint)
     output = model(input_ids, token_type_ids=np.zeros_like(input_ids))
     assert output.pooler_output.shape == (2, 256)
     assert output.last_hidden_state.shape == (2, 11, 256)
-    theirs = transformers.RobertaModel.from_pretrained(tweet_sentiment_small).eval()
+    theirs = transformers.RobertaModel.from_pretrained(real_checkpoint).eval()
     with torch.no_grad():
         expected = theirs(torch.tensor(input_ids))
     np.testing.assert_allclose(output.pooler_output, expected.pooler_output.numpy(), atol=1e-5)
     np.testing.assert_allclose(output[0], expected.last_hidden_state.numpy(), atol=1e-5)
-    assert roberta_c.AutoModel.from_pretrained(tweet_sentiment_small)(input_ids)[1].shape == (2, 256)
+    assert roberta_c.AutoModel.from_pretrained(real_checkpoint)(input_ids)[1].shape == (2, 256)

@@ -30,7 +30,7 @@ LABELS = ["negative", "neutral", "positive"]
 # ---- results -----------------------------------------------------------------------------------------
 
 
-def test_reference_scores_of_the_checkpoint(classify):
+def test_reference_scores_of_the_checkpoint(classify, real_checkpoint):
     """The logits in the checkpoint's README, which transformers computed."""
     for text, logits in {
         "I love using the Transformers library!": [-1.921845, 1.118219, 0.669894],

@@ -1,4 +1,4 @@
-"""Shared by the kernel tests: every instruction set as a parameter, and arrays in guarded memory."""
+"""Shared by the kernel tests: available instruction sets as parameters, and arrays in guarded memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import roberta_c
-from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas, known_isas
+from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas
 
 U = 2.0**-24  # the unit roundoff of float32
 THREADS = (1, 2, 3, 5, 8)
@@ -21,22 +21,21 @@ TESTS = Path(__file__).parent.parent
 CANARY = np.uint32(0x7FA5A5A5)  # a signalling NaN: read, it spoils a result; overwritten, it is missed
 
 
-def _isa_case(isa: str):
-    if isa == "reference" or isa in available_isas():
-        return pytest.param(Kernels(isa), id=isa)
-    return pytest.param(None, id=isa, marks=pytest.mark.skip(reason=f"this CPU or build lacks {isa}"))
+def _for_each_isa(*isas: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("kernels", [pytest.param(Kernels(isa), id=isa) for isa in isas])
 
 
-each_isa = pytest.mark.parametrize("kernels", [_isa_case(isa) for isa in (*known_isas(), "reference")])
-each_fast_isa = pytest.mark.parametrize("kernels", [_isa_case(isa) for isa in known_isas()])
+# Instruction sets that this CPU or build lacks are reported once each, by kernels/test_instruction_sets.py.
+each_isa = _for_each_isa(*available_isas(), "reference")
+each_fast_isa = _for_each_isa(*available_isas())
 
-# Every way to multiply in less than float32, on every instruction set ("int8 pairs": AVX2 alone has it).
+# All types of products below float32 on all instruction sets; "int8 pairs" exists in AVX2 alone.
 LOWER = ("bfloat16", "bfloat16 weights", "int8", "int8 weights")
 each_lower = pytest.mark.parametrize(
     ("kernels", "dtype"),
     [
-        pytest.param(*_isa_case(isa).values, dtype, id=f"{isa}-{dtype}", marks=_isa_case(isa).marks)
-        for isa in known_isas()
+        pytest.param(Kernels(isa), dtype, id=f"{isa}-{dtype}")
+        for isa in available_isas()
         for dtype in (*LOWER, *(["int8 pairs"] if isa == "avx2" else []))
     ],
 )

@@ -96,7 +96,8 @@ class Hostile(str):
 def test_accepted_text(roberta):
     """Empty texts, empty batches, subclasses of str and NUL characters are encoded."""
     assert roberta("").input_ids == [0, 2]
-    assert roberta(["", " "]).input_ids == [[0, 2], [0, 1437, 2]]
+    space = roberta.convert_tokens_to_ids("Ġ")
+    assert roberta(["", " "]).input_ids == [[0, 2], [0, space, 2]]
     assert roberta([]).data == {"input_ids": [], "attention_mask": []}
     assert roberta([], [], padding=True).data == {"input_ids": [], "attention_mask": []}
     for arguments in ({}, {"padding": True}, {"truncation": True}, {"padding": "max_length"}):
@@ -113,8 +114,9 @@ def test_accepted_text(roberta):
 
 def test_an_empty_second_text_is_a_second_text(roberta):
     """Alone and in a batch; transformers ignores it alone."""
-    assert roberta("a", "").input_ids == [0, 102, 2, 2, 2]
-    assert roberta(["a"], [""]).input_ids == roberta([("a", "")]).input_ids == [[0, 102, 2, 2, 2]]
+    expected = [0, roberta.convert_tokens_to_ids("a"), 2, 2, 2]
+    assert roberta("a", "").input_ids == expected
+    assert roberta(["a"], [""]).input_ids == roberta([("a", "")]).input_ids == [expected]
 
 
 def test_long_text(roberta):
@@ -195,17 +197,19 @@ def test_padding_needs_a_pad_token(bpe_folder, tmp_path):
 
 
 def test_decode_arguments(roberta):
+    the, comma = roberta.convert_tokens_to_ids(["Ġthe", ","])
+    ids = [the, comma]
     expected = " the,"
-    for ids in ([5, 6], (5, 6), np.array([5, 6]), {"input_ids": [5, 6]}, [np.int32(5), np.uint8(6)]):
-        assert roberta.decode(ids) == expected
-    assert roberta.decode(5) == roberta.decode(np.int64(5)) == " the"
+    for form in (ids, tuple(ids), np.array(ids), {"input_ids": ids}, [np.int32(the), np.uint16(comma)]):
+        assert roberta.decode(form) == expected
+    assert roberta.decode(the) == roberta.decode(np.int64(the)) == " the"
     assert roberta.decode([]) == ""
-    rows = [[5, 6], [5]]
+    rows = [ids, [the]]
     assert roberta.decode(rows) == roberta.batch_decode(rows) == [" the,", " the"]
-    assert roberta.batch_decode(np.array([[5, 6]])) == roberta.batch_decode([np.array([5, 6])]) == [" the,"]
-    assert roberta.batch_decode([5, 6]) == [" the,"]
-    assert roberta.decode([5, 10**6]) == " the"  # as transformers, which has no text for it either
-    assert roberta.convert_ids_to_tokens(np.int64(5)) == "Ġthe"
+    assert roberta.batch_decode(np.array([ids])) == roberta.batch_decode([np.array(ids)]) == [expected]
+    assert roberta.batch_decode(ids) == [expected]
+    assert roberta.decode([the, 10**6]) == " the"  # as transformers, which has no text for it either
+    assert roberta.convert_ids_to_tokens(np.int64(the)) == "Ġthe"
     for bad in (-1, [-100], [5.0], ["5"], "5", None, [None], 2**32, np.array([0.5])):
         for method in (roberta.decode, roberta.convert_ids_to_tokens):
             with pytest.raises(InputError) as raised:
