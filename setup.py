@@ -31,8 +31,8 @@ ISA_FLAGS = {
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
-# Flags that only GCC has. Without this one, GCC 12 copies accumulators in int8's tile of 9 x 48: a step has 57
-# instructions instead of 45.
+# Flags that only GCC has. Without this one, GCC 12 copies accumulators in int8's tile of 9 x 48, where a step
+# then has 57 instructions instead of 45.
 GCC_FLAGS = {"csrc/isa_avx512_vnni.c": ["-fira-region=all"]}
 # Files that are stubs without their flags, for compilers or assemblers older than the instructions.
 OPTIONAL = {
