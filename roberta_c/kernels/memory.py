@@ -16,7 +16,7 @@ HUGE_FROM = 4 << 20  # bytes: two huge pages
 
 
 def aligned_empty(shape: Sequence[int]) -> Floats:
-    """An uninitialized float32 array whose first value lies on a 64-byte line. ResourceError without memory."""
+    """An uninitialized float32 array that begins on a 64-byte line. ResourceError without memory."""
     count = math.prod(shape)
     try:
         buffer = np.empty(count + 16, dtype=np.float32)

@@ -153,7 +153,7 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """Returns its input: dropout belongs to training. It is here so that the tree prints as in transformers."""
+    """Returns its input: dropout belongs to training. The printed tree shows it, as in transformers."""
 
     def __init__(self, p: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Named arrays → packed layers: reads each tensor that a model needs, checks it, packs it, reports the rest."""
+"""Named arrays → packed layers: checks and packs each tensor that a model needs, reports the others."""
 
 from __future__ import annotations
 
