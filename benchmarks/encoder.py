@@ -92,7 +92,10 @@ def load(
 def differences(
     engines: list[Engine], judge: Engine, batches: list[list[list[int]]], tolerance: float
 ) -> dict[str, float]:
-    """The largest difference of each engine's logits from the judge's. AssertionError above the tolerance."""
+    """The largest difference of each engine's logits from those of `judge` (torch in float32).
+
+    Raises AssertionError above the tolerance.
+    """
     expected = judge.run([judge.prepare(batch) for batch in batches])
     found = {}
     for engine in engines:

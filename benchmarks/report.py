@@ -262,13 +262,13 @@ def saving(result: dict) -> list[str]:
 
 
 SECTIONS = {
-    "encoder": Section("A whole forward pass", ("encoder",), "engines", encoder),
+    "encoder": Section("A complete forward pass", ("encoder",), "engines", encoder),
     "encoder_bfloat16": Section(
-        "A whole forward pass in bfloat16", ("encoder_bfloat16",), "engines", encoder
+        "A complete forward pass in bfloat16", ("encoder_bfloat16",), "engines", encoder
     ),
-    "encoder_int8": Section("A whole forward pass in int8", ("encoder_int8",), "engines", encoder),
+    "encoder_int8": Section("A complete forward pass in int8", ("encoder_int8",), "engines", encoder),
     "encoder_avx2": Section(
-        "A whole forward pass with AVX2 forced", ("encoder_avx2",), "engines", encoder_avx2
+        "A complete forward pass with AVX2 forced", ("encoder_avx2",), "engines", encoder_avx2
     ),
     "linear": Section("Linear layers", ("linear",), "shapes", linear),
     "linear_lower": Section(

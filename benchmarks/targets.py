@@ -50,7 +50,7 @@ TARGETS = [
         for rows in (128, 256, 512, 1024)
     ),
     Target(
-        "8 x 128, whole forward: share of the peak",
+        "8 x 128, complete forward pass: share of the peak",
         "encoder",
         ("work", "8 x 128", SHARE),
         "≥",

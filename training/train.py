@@ -257,7 +257,7 @@ def test(options: argparse.Namespace) -> None:
     print(f"test: {report(options, 'test')}", flush=True)
 
 
-# ---- what they are judged by -------------------------------------------------------------------------
+# ---- evaluation -------------------------------------------------------------------------------------
 
 
 def predicted(model: torch.nn.Module, rows: Rows) -> np.ndarray:
