@@ -63,9 +63,8 @@ def pipeline(
 
     from .text_classification import ClassifyOptions, TextClassificationPipeline
 
-    chosen = ClassifyOptions().changed(
-        options
-    )  # before the weights are loaded, so that a bad option fails at once
+    # Before the weights are loaded, so that a bad option fails at once.
+    chosen = ClassifyOptions().changed(options)
     where: dict[str, Any] = {
         "revision": revision,
         "token": token,
