@@ -61,10 +61,10 @@ def read_sentencepiece_model(path: Path) -> SentencePieceModel:
 def parse_sentencepiece_model(data: bytes) -> SentencePieceModel:
     """The model in `data`; raises ValueError on malformed bytes."""
     model = SentencePieceModel()
-    starts: list[int] = []  # where the message of each piece starts
-    long_ends: dict[
-        int, int
-    ] = {}  # piece id → where its message ends, for those whose length has several bytes
+    # Where the message of each piece starts.
+    starts: list[int] = []
+    # Piece id → where its message ends, for the messages whose length takes more than one byte.
+    long_ends: dict[int, int] = {}
     position = 0
     while position < len(data):
         position = _scan_short_pieces(data, position, starts)
