@@ -73,7 +73,7 @@ def _check_metadata(file: MappedFile, metadata: Any) -> None:
 
 
 def _tensor(file: MappedFile, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int, int]:
-    """The tensor that one header entry describes, and its first and last + 1 byte in the data section."""
+    """The tensor that one header entry describes, and its bytes [begin, end) of the data section."""
     check_tensor_name(name, file.path)
     place = f"{file.path}: tensor {shown(name)}"
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:

@@ -50,7 +50,7 @@ def entries(pickle: bytes | None = None, **options: object) -> list[Entry]:
 
 
 def changed(number: int, **changes: object) -> list[Entry]:
-    """The honest entries, one of them (0: data.pkl, 2: the storage) altered."""
+    """The valid entries, one of them (0: data.pkl, 2: the storage) altered."""
     altered = entries()
     for name, value in changes.items():
         if name == "both":
@@ -65,7 +65,7 @@ def tensor_of(count: int, **view: object) -> bytes:
 
 
 FORGED = {
-    # What torch puts inside.
+    # The entries that torch writes.
     "no data.pkl": (make_zip(entries()[1:]), "without data.pkl"),
     "TorchScript": (make_zip([*entries(), Entry("archive/constants.pkl", b"")]), "TorchScript"),
     "big-endian": (make_zip(entries(byteorder="big")), "byte order: found 'big', expected 'little'"),
@@ -83,7 +83,7 @@ FORGED = {
         make_zip(entries(pickled(dict_of(("w", tensor(storage(key="../version"))))))),
         "no storage '../version'",
     ),
-    # Tensors in their storages.
+    # Tensors that do not fit their storages.
     "negative size": (tensor_of(6, shape=(-2, 3)), "negative size -2"),
     "negative stride": (tensor_of(6, first=5, strides=(-3, 1)), "expected no negative ones"),
     "negative offset": (tensor_of(6, first=-1), "expected no negative ones"),
@@ -121,8 +121,8 @@ def test_refuses_forged_archives(tmp_path, case):
     check_refused(tmp_path, *FORGED[case])
 
 
-def test_the_forger_can_be_honest(tmp_path):
-    """What the forged files alter reads well unaltered, and as torch and zipfile see it."""
+def test_the_unaltered_file_is_valid(tmp_path):
+    """Without the forged files' changes, the archive is valid for torch, zipfile and this reader."""
     path = tmp_path / "weights.bin"
     path.write_bytes(make_zip(entries()))
     assert zipfile.ZipFile(path).testzip() is None
@@ -131,17 +131,17 @@ def test_the_forger_can_be_honest(tmp_path):
 
 
 def test_refuses_a_damaged_pickle_by_its_checksum(tmp_path):
-    """A flipped stride would otherwise be read without complaint."""
+    """Without the checksum, a changed stride would be read without an error."""
     torch.save({"w": torch.arange(12.0).reshape(3, 4)}, tmp_path / "weights.bin")
-    whole = bytearray((tmp_path / "weights.bin").read_bytes())
-    at = whole.index(b"K\x04K\x01\x86")  # the strides (4, 1)
-    whole[at + 1] = 2
-    (tmp_path / "weights.bin").write_bytes(whole)
+    original = bytearray((tmp_path / "weights.bin").read_bytes())
+    at = original.index(b"K\x04K\x01\x86")  # the strides (4, 1)
+    original[at + 1] = 2
+    (tmp_path / "weights.bin").write_bytes(original)
     with pytest.raises(ModelFileError, match=r"data\.pkl: damaged: found CRC"):
         open_checkpoint(tmp_path / "weights.bin")
 
 
-def test_entries_nobody_needs_are_reported(tmp_path, caplog):
+def test_unused_entries_are_reported(tmp_path, caplog):
     path = tmp_path / "weights.bin"
     path.write_bytes(
         make_zip([*entries(storages={"0": bytes(24), "9": b"hidden"}), Entry("archive/extra", b"x")])
@@ -159,12 +159,12 @@ def test_expanded_tensors_of_torch_are_refused(tmp_path):
 
 
 def test_opening_allocates_nothing_for_the_tensors(tmp_path):
-    """A gigabyte of tensor in a file with a hole: opening and reading it touch almost nothing."""
+    """A tensor of a gigabyte in a sparse file: opening and reading it allocate almost no memory."""
     count = 1 << 28
     root = dict_of(("w", tensor(storage(count=count), shape=(count,), strides=(1,))), ("n", integer(1)))
     parts = entries(pickled(root), storages={"0": b""})
     with open(tmp_path / "weights.bin", "wb") as file:
-        # The storage's entry is made with its true size but without its data, which becomes the hole.
+        # The storage's entry gets its true size but no data: the data becomes a hole in the sparse file.
         parts[2].central |= {"size": count * 4, "packed": count * 4}
         parts[2].descriptor = b""
         parts[2].local["extra"] = bytes(-len(make_zip(parts[:3]).partition(b"PK\x01\x02")[0]) % 64)
@@ -187,17 +187,19 @@ def test_opening_allocates_nothing_for_the_tensors(tmp_path):
 
 
 def test_truncation_at_every_byte(tmp_path):
-    torch.save({"weight": torch.arange(5.0), "bias": torch.zeros(0)}, tmp_path / "whole.bin")
-    check_every_truncation((tmp_path / "whole.bin").read_bytes(), tmp_path / "weights.bin", open_checkpoint)
+    torch.save({"weight": torch.arange(5.0), "bias": torch.zeros(0)}, tmp_path / "original.bin")
+    check_every_truncation(
+        (tmp_path / "original.bin").read_bytes(), tmp_path / "weights.bin", open_checkpoint
+    )
 
 
 def test_mutated_archives_are_read_or_refused(tmp_path):
-    with writer_options(crc32=False):  # else most changes of data.pkl stop at its checksum
+    with writer_options(crc32=False):  # with checksums, most changes of data.pkl would end at the checksum
         torch.save(
             OrderedDict(weight=torch.arange(6.0).reshape(2, 3).t(), bias=torch.zeros(1)), tmp_path / "m"
         )
-    for seed, whole in enumerate([(tmp_path / "m").read_bytes(), make_zip(entries())]):
-        check_mutations(whole, tmp_path / "weights.bin", 2000, seed)
+    for seed, original in enumerate([(tmp_path / "m").read_bytes(), make_zip(entries())]):
+        check_mutations(original, tmp_path / "weights.bin", 2000, seed)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -207,7 +209,7 @@ def test_mutated_archives_are_read_or_refused(tmp_path):
     dimensions=st.lists(st.tuples(st.integers(-1, 5), st.integers(-1, 7)), max_size=4),
 )
 def test_views_equal_torch_or_are_refused(tmp_path, count, first, dimensions):
-    """Whatever offset, shape and strides: torch's elements, or an error where torch has one or we do."""
+    """For any offset, shape and strides: the same elements as in torch, or an error."""
     shape, strides = zip(*dimensions, strict=True) if dimensions else ((), ())
     data = np.arange(count, dtype="<i8").tobytes()
     root = dict_of(("w", tensor(storage("Long", count=count), first, shape, strides)))
@@ -221,14 +223,14 @@ def test_views_equal_torch_or_are_refused(tmp_path, count, first, dimensions):
         assert expected is not None
         assert_equals_torch(open_checkpoint(path), {"w": expected})
     else:
-        # Here we are stricter: torch takes sizes such as (0, -1), expanded tensors and odd empty ones.
+        # This reader is stricter than torch, which reads sizes such as (0, -1) and expanded tensors.
         elements = expected.numel() if expected is not None else 0
         stricter = min(shape, default=0) < 0 or elements > count or (elements == 0 and first > count)
         assert expected is None or stricter or min(strides, default=0) < 0
 
 
 def test_unknown_calls_in_an_archive_are_refused(tmp_path):
-    """The whole way, with a pickle by hand: REDUCE of os.system never runs."""
+    """From open_checkpoint down, with a handmade pickle: os.system is never called."""
     evil = call(name_of("os", "system"), text("touch /tmp/roberta_c_was_here"))
     for body in (evil, dict_of(("w", evil)), list_of(evil), tuple_of(ordered_dict(), evil)):
         (tmp_path / "weights.bin").write_bytes(make_zip(entries(pickled(body))))

@@ -31,13 +31,13 @@ from roberta_c.errors import ModelFileError
 
 
 def repeated(unit: bytes, opcodes: int) -> bytes:
-    """As many of `unit` (of so many opcodes) as the limits allow, inside one tuple."""
+    """A tuple of as many copies of `unit`, which has `opcodes` opcodes, as the limits allow."""
     count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(unit)) - 4
     return PROTO + b"(" + unit * count + b"t" + STOP
 
 
 def numbered(make: object, opcodes: int) -> bytes:
-    """Like `repeated`, each unit made for its number."""
+    """As `repeated`, with the unit `make(number)` for each number from 0."""
     count = min(MAX_OPCODES // opcodes, MAX_PICKLE_BYTES // len(make(70_000))) - 4
     return PROTO + b"(" + b"".join(make(number) for number in range(count)) + b"t" + STOP
 
@@ -79,19 +79,19 @@ GREEDY = {
 
 @pytest.mark.parametrize("case", GREEDY)
 def test_time_stays_bounded(case):
-    """1 s per megabyte is promised, whatever the pickle (which may be refused or read)."""
+    """Any pickle takes at most 1 s per megabyte, whether it is read or refused."""
     data = GREEDY[case]()
     assert len(data) <= MAX_PICKLE_BYTES
     started = time.process_time()
     is_read(lambda: read(data))
-    # Three times the promise, for slow machines; a quadratic step would take minutes.
+    # Three times that limit, for slow machines; a quadratic step would take minutes.
     assert time.process_time() - started < 3 * max(1, len(data) / 1e6)
 
 
-# Those that take most; the others were measured once, at 27 MiB or less.
+# The cases that need most memory; the others were measured once, at 27 MiB or less.
 @pytest.mark.parametrize("case", ["one long string", "short strings", "integers", "lists", "one wide dict"])
 def test_memory_stays_bounded(case):
-    """At most 64 MiB, the pickle's own bytes included."""
+    """At most 64 MiB, including the pickle itself."""
     data = GREEDY[case]()
     tracemalloc.start()
     try:
@@ -102,7 +102,7 @@ def test_memory_stays_bounded(case):
     assert peak + len(data) <= 64 << 20
 
 
-def test_messages_never_unfold_a_container():
+def test_messages_never_show_the_items_of_a_container():
     doubling = b")" + b"q\x00h\x00\x86" * 30
     for body in (b"}" + doubling + b"Ns", doubling + b")R", doubling + b"Q", doubling + b"}b"):
         with pytest.raises(ModelFileError) as caught:
@@ -114,7 +114,7 @@ def test_mutated_pickles_are_read_or_refused():
     body = dict_of(
         ("a", tensor()), ("b", tensor(first=1, shape=(2, 2), strides=(2, 1))), ("c", list_of(b"N"))
     )
-    whole = pickled(ordered_dict() + body[1:] + dict_of(("_metadata", ordered_dict())) + b"b")
-    read(whole)
-    outcomes = [is_read(lambda data=data: read(data)) for data in mutations(whole, 3000, seed=1)]
+    original = pickled(ordered_dict() + body[1:] + dict_of(("_metadata", ordered_dict())) + b"b")
+    read(original)
+    outcomes = [is_read(lambda data=data: read(data)) for data in mutations(original, 3000, seed=1)]
     assert 30 < sum(outcomes) < 2970

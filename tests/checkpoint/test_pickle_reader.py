@@ -1,4 +1,4 @@
-"""The restricted pickle interpreter: what it accepts, everything that it must refuse, and its limits."""
+"""The pickle reader: what it reads, and everything that it must refuse."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SIX_FLOATS = StorageView(Storage("0", "float32", 6), 0, 6)
 
 
 def plain(value: object) -> object:
-    """Containers as Python's own, to compare with."""
+    """`value` with Python's own containers, for comparisons."""
     if isinstance(value, DictContainer):
         return {key: plain(item) for key, item in value.items.items()}
     if isinstance(value, SequenceContainer):
@@ -100,7 +100,9 @@ def test_reads_what_python_pickles(value, write):
 
 def pure_python_dumps(value: object) -> bytes:
     buffer = io.BytesIO()
-    pickle._Pickler(buffer, 2).dump(value)  # the pure Python one: torch uses it, and it memoises more
+    pickle._Pickler(buffer, 2).dump(
+        value
+    )  # the pickler in pure Python, which torch uses: it writes more memo entries
     return buffer.getvalue()
 
 
@@ -108,7 +110,7 @@ def test_reads_short_strings_of_python_2():
     assert read(pickled(b"U\x06weight")) == "weight"
 
 
-def test_keeps_state_of_an_ordered_dict_out():
+def test_ignores_the_attributes_of_an_ordered_dict():
     metadata = dict_of(
         ("_metadata", ordered_dict() + b"(" + text("") + dict_of(("version", b"K\x01")) + b"u")
     )
@@ -188,8 +190,8 @@ def test_refuses_foreign_globals_by_name(name):
     assert str(caught.value).startswith("file.bin: refused")
 
 
-def test_splitting_a_global_name_otherwise_names_nothing_new():
-    """`torch` + `_utils._rebuild_tensor` joins to an allowed name: harmless, as names stand for nothing."""
+def test_a_global_name_split_at_another_dot_is_the_same_name():
+    """`torch` + `_utils._rebuild_tensor` is an allowed name too: harmless, because no name is looked up."""
     assert read(pickled(name_of("torch", "_utils._rebuild_tensor"))).name == "torch._utils._rebuild_tensor"
 
 
@@ -203,7 +205,7 @@ def test_refuses_every_other_opcode(opcode):
 
 
 STRUCTURE = {
-    # Protocol and ends.
+    # Protocol and end.
     "empty": (b"", "truncated"),
     "no protocol": (b"N.", "protocol 2"),
     "protocol 3": (b"\x80\x03N.", "protocol 2"),
@@ -421,7 +423,7 @@ def test_refuses_malformed_legacy_storages(case):
     assert fragment in str(caught.value)
 
 
-def test_refuses_storages_where_none_belong():
+def test_refuses_storages_in_a_pickle_without_tensors():
     with pytest.raises(UnsafeFileError, match="in a pickle without tensors"):
         read(pickled(storage()), 0)
 

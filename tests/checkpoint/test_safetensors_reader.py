@@ -1,4 +1,4 @@
-"""safetensors: equal to torch and to the reference reader, and every malformed header refused."""
+"""safetensors: valid files as torch and the reference reader read them; malformed headers are refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def entry(dtype: object = "F32", shape: object = (2, 3), begin: object = 0, end:
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
-# Honest files.
+# Valid files.
 
 
 def test_equals_torch(tmp_path):
@@ -122,7 +122,7 @@ def test_unknown_dtypes_are_listed_but_not_read(tmp_path):
 
 HEADER = {"w": entry()}
 REFUSED_BY_US_ALONE = {
-    # The reference reader takes these; they are of no use, or cost too much.
+    # The reference reader accepts these; they are useless or need too much memory.
     "extra key",
     "unprintable name",
     "header beyond 8 MiB",
@@ -315,7 +315,7 @@ GREEDY = {
     "many tensors": "{"
     + ",".join(f'"{n:x}":{json.dumps(entry(shape=[0], end=0))}' for n in range(90_000))
     + "}",
-    # Just below what is estimated as too much, so that all of it is really built.
+    # Just below the limit of the estimated memory, so that all objects are really built.
     "lists within": '{"a":[' + "[]," * 90_000 + "[]]}",
     "objects within": '{"a":[' + "{}," * 90_000 + "{}]}",
     "keys within": "{" + ",".join(f'"{number:x}":1.5' for number in range(170_000)) + "}",
@@ -340,7 +340,7 @@ def test_memory_and_time_stay_bounded(tmp_path, case):
     finally:
         tracemalloc.stop()
     assert peak <= 64 << 20
-    # Three times the promise, and tracemalloc runs too; a quadratic step would take minutes.
+    # Three times that limit, because tracemalloc runs too; a quadratic step would take minutes.
     assert time.process_time() - started < 3 * max(1, path.stat().st_size / 1e6)
 
 
@@ -351,16 +351,18 @@ def test_parse_object_takes_what_json_takes(tmp_path):
 
 
 def test_truncation_at_every_byte(tmp_path):
-    save_file({"weight": torch.arange(5.0), "bias": torch.zeros(0)}, tmp_path / "whole")
-    check_every_truncation((tmp_path / "whole").read_bytes(), tmp_path / "model.safetensors", open_checkpoint)
+    save_file({"weight": torch.arange(5.0), "bias": torch.zeros(0)}, tmp_path / "original")
+    check_every_truncation(
+        (tmp_path / "original").read_bytes(), tmp_path / "model.safetensors", open_checkpoint
+    )
 
 
 def test_mutated_files_are_read_or_refused(tmp_path):
     save_file(
         {"weight": torch.arange(5.0).half(), "bias": torch.zeros(0), "v": torch.ones(2, 2)},
-        tmp_path / "whole",
+        tmp_path / "original",
     )
-    check_mutations((tmp_path / "whole").read_bytes(), tmp_path / "weights", 2000, seed=3)
+    check_mutations((tmp_path / "original").read_bytes(), tmp_path / "weights", 2000, seed=3)
 
 
 def test_the_header_length_is_little_endian(tmp_path):

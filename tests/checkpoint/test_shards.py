@@ -67,7 +67,7 @@ def test_models_by_save_pretrained(tmp_path, tiny_model, dtype, shard_size):
         assert_equals_torch(open_checkpoint(folder), tensors)
 
 
-def test_shards_by_hand_come_in_the_indexs_order(tmp_path):
+def test_tensors_come_in_the_order_of_the_index(tmp_path):
     expected = sharded(tmp_path)
     checkpoint = open_checkpoint(tmp_path)
     assert checkpoint.format == "torch-sharded"
@@ -126,8 +126,8 @@ def test_shard_names_must_be_plain(tmp_path, shard):
     assert message.isprintable()
 
 
-def test_an_index_of_shards_elsewhere_reads_nothing_there(tmp_path):
-    """The folder's own parent holds the very file that the index asks for."""
+def test_shards_outside_of_the_folder_are_not_read(tmp_path):
+    """The parent folder holds the file that the index names."""
     (tmp_path / "inner").mkdir()
     sharded(tmp_path)
     write_index(tmp_path / "inner", {"scalar": "../part-1.bin"})
@@ -146,7 +146,7 @@ def test_a_missing_shard_is_named(tmp_path):
     )
 
 
-def test_a_promised_tensor_is_missed(tmp_path):
+def test_a_shard_without_a_tensor_that_the_index_lists(tmp_path):
     sharded(tmp_path)
     write_index(tmp_path, {"scalar": "part-1.bin", "promised": "part-1.bin"})
     with pytest.raises(
@@ -156,7 +156,7 @@ def test_a_promised_tensor_is_missed(tmp_path):
         open_checkpoint(tmp_path)
 
 
-def test_a_tensor_in_another_shard_than_promised(tmp_path):
+def test_a_tensor_in_another_shard_than_the_index_lists(tmp_path):
     sharded(tmp_path)
     write_index(tmp_path, {"scalar": "part-2.bin", "table": "part-2.bin"})
     with pytest.raises(ModelFileError, match=r"part-2\.bin: found no tensor 'scalar'"):

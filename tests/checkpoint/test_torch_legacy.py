@@ -1,4 +1,4 @@
-"""torch's legacy stream: equal to torch on honest files, and every forged or damaged one refused."""
+"""torch's legacy format: valid files as torch reads them; forged and damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def legacy_storage(**options: object) -> bytes:
 ROOT = dict_of(("w", tensor(legacy_storage())))
 
 
-# Honest files.
+# Valid files.
 
 
 @pytest.mark.parametrize("make", [plain_state_dict, woven_state_dict, OrderedDict])
@@ -71,7 +71,7 @@ def test_equals_torch_on_the_small_checkpoint(tmp_path, tweet_sentiment_small):
     assert_equals_torch(open_checkpoint(tmp_path), tensors)
 
 
-def test_equal_stretches_share_one_copy(tmp_path):
+def test_tensors_of_the_same_bytes_share_one_copy(tmp_path):
     save_legacy(woven_state_dict(), tmp_path / "weights.bin")
     checkpoint = open_checkpoint(tmp_path / "weights.bin")
     table, tied = checkpoint.read("table"), checkpoint.read("tied")
@@ -79,8 +79,8 @@ def test_equal_stretches_share_one_copy(tmp_path):
     assert checkpoint.read("transposed").ctypes.data == checkpoint.read("transposed").ctypes.data
 
 
-def test_copies_are_given_back(tmp_path):
-    """The reader remembers a copy only as long as somebody uses it."""
+def test_copies_are_freed_with_their_last_user(tmp_path):
+    """The reader keeps a copy only while a caller holds it."""
     data = stream()
     assert data.index(SIX_FLOATS) % 4, "the sample was meant to be unaligned"
     (tmp_path / "weights.bin").write_bytes(data)
@@ -93,11 +93,11 @@ def test_copies_are_given_back(tmp_path):
 
 
 def test_reads_views_of_storages(tmp_path):
-    """torch before 0.4 could store a storage that is part of another one."""
+    """torch before 0.4 could write a storage that is a part of another one."""
     view = storage(view=tuple_of(text("part"), integer(2), integer(3)))
     again = storage(view=tuple_of(text("part"), integer(2), integer(3)))
     root = dict_of(
-        ("whole", tensor(legacy_storage())),
+        ("original", tensor(legacy_storage())),
         ("part", tensor(view, shape=(3,), strides=(1,))),
         ("end", tensor(again, first=1, shape=(2,), strides=(1,))),
     )
@@ -208,7 +208,7 @@ def test_refuses_forged_streams(tmp_path, case):
     check_refused(tmp_path, *FORGED[case])
 
 
-def test_the_forger_can_be_honest(tmp_path):
+def test_the_unaltered_file_is_valid(tmp_path):
     path = tmp_path / "weights.bin"
     path.write_bytes(stream())
     assert torch.load(path, weights_only=True)["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -238,19 +238,21 @@ def test_refuses_pickles_beyond_8_mib(tmp_path):
 
 
 def test_truncation_at_every_byte(tmp_path):
-    save_legacy({"weight": torch.arange(5.0), "bias": torch.zeros(0)}, tmp_path / "whole.bin")
-    check_every_truncation((tmp_path / "whole.bin").read_bytes(), tmp_path / "weights.bin", open_checkpoint)
+    save_legacy({"weight": torch.arange(5.0), "bias": torch.zeros(0)}, tmp_path / "original.bin")
+    check_every_truncation(
+        (tmp_path / "original.bin").read_bytes(), tmp_path / "weights.bin", open_checkpoint
+    )
 
 
 def test_mutated_streams_are_read_or_refused(tmp_path):
     save_legacy(OrderedDict(weight=torch.arange(6.0).reshape(2, 3).t(), bias=torch.zeros(1)), tmp_path / "m")
     two = stream(TWO, storages=[("0", 6, SIX_FLOATS), ("1", 6, SIX_FLOATS)])
-    for seed, whole in enumerate([(tmp_path / "m").read_bytes(), two]):
-        check_mutations(whole, tmp_path / "weights.bin", 2000, seed)
+    for seed, original in enumerate([(tmp_path / "m").read_bytes(), two]):
+        check_mutations(original, tmp_path / "weights.bin", 2000, seed)
 
 
-def test_counts_are_read_where_they_lie(tmp_path):
-    """Storages follow the key list's order, which need not be the state dict's."""
+def test_storages_in_another_order_than_the_state_dict(tmp_path):
+    """Storages are in the order of the key list, which may differ from the state dict's."""
     other = np.arange(10, 16, dtype="<f4").tobytes()
     (tmp_path / "weights.bin").write_bytes(stream(TWO, storages=[("1", 6, other), ("0", 6, SIX_FLOATS)]))
     checkpoint = open_checkpoint(tmp_path / "weights.bin")

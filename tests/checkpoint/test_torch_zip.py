@@ -1,4 +1,4 @@
-"""torch's zip archives: equal to torch on honest files, and every forged or damaged one refused."""
+"""torch's zip archives: valid ones as torch reads them, and foreign content in them refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from roberta_c.errors import ModelFileError, UnsafeFileError
 STATE_DICTS = {"plain": plain_state_dict, "woven": woven_state_dict, "nothing": OrderedDict}
 
 
-# Honest files.
+# Valid files.
 
 
 @pytest.mark.parametrize("which", STATE_DICTS)
@@ -124,7 +124,7 @@ def test_arrays_outlive_the_checkpoint(tmp_path):
     assert array.sum() == 499500
 
 
-def test_values_that_are_no_tensors_are_reported(tmp_path, caplog):
+def test_values_other_than_tensors_are_reported(tmp_path, caplog):
     tensors = {"w": torch.ones(2), "epoch": 3, "name": "x\ny", "config": {"a": 1}, "nothing": None}
     torch.save(tensors, tmp_path / "weights.bin")
     checkpoint = open_checkpoint(tmp_path / "weights.bin")
@@ -204,7 +204,7 @@ def test_refuses_torchscript(tmp_path):
 
 
 def test_reads_old_archives_and_any_prefix(tmp_path):
-    """Before torch 2.1 there was no `byteorder`; the prefix is the file's stem, or `archive`."""
+    """Archives before torch 2.1 have no `byteorder`. The prefix is the file's stem, or `archive`."""
     path = tmp_path / "weights.bin"
     for prefix in ("archive", "pytorch_model", "größe", "..weights"):
         entries = torch_entries(pickled(dict_of(("w", tensor()))), prefix=prefix)
@@ -213,7 +213,7 @@ def test_reads_old_archives_and_any_prefix(tmp_path):
 
 
 def test_reads_an_archive_repacked_by_python(tmp_path):
-    """Stored, without data descriptors, and without zip64 records."""
+    """Uncompressed, without data descriptors and zip64 records."""
     torch.save(plain_state_dict(), tmp_path / "by_torch.bin")
     with (
         zipfile.ZipFile(tmp_path / "by_torch.bin") as source,
@@ -238,7 +238,7 @@ def test_refuses_a_compressed_archive(tmp_path):
 
 
 def test_reads_beyond_four_gigabytes(tmp_path):
-    """As torch 2.13 writes them: zip64 fields for large sizes and offsets, and then 24-byte descriptors."""
+    """As torch 2.13 writes large archives: zip64 fields and descriptors of 24 bytes."""
     large, behind = 0x1_0000_0040, np.arange(3, dtype="<f4").tobytes()
     root = dict_of(
         ("large", tensor(storage("Byte", "big", large), shape=(large,), strides=(1,))),

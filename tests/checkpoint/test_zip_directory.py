@@ -1,4 +1,4 @@
-"""The zip directory: every archive that torch.save would not have written is refused."""
+"""The zip directory: every archive that torch.save does not write is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def zip64_field(*numbers: int) -> bytes:
 
 
 def changed(number: int, **changes: object) -> list[Entry]:
-    """The honest entries, one of them (0: data.pkl, 2: the storage) altered."""
+    """The valid entries, one of them (0: data.pkl, 2: the storage) altered."""
     altered = entries()
     for name, value in changes.items():
         if name == "both":
@@ -60,7 +60,7 @@ FORGED = {
     "second prefix": (renamed("other/data/1"), "outside of the folder of the others"),
     "no prefix": (renamed("data.pkl"), "outside of the folder of the others"),
     "duplicate": (make_zip([*entries(), entries()[0]]), "two entries of the same name"),
-    # Local header against directory.
+    # Local headers that differ from the directory.
     "other local name": (make_zip(changed(2, local={"name": b"archive/data/9"})), "in the local header"),
     "longer local name": (make_zip(changed(2, local={"name": b"archive/data/00"})), "in the local header"),
     "other local flags": (make_zip(changed(2, local={"flags": 0x0008})), "in the local header"),
@@ -91,7 +91,7 @@ FORGED = {
         make_zip(changed(2, both={"flags": 0x0800, "size": 24, "packed": 24, "crc": 0})),
         "its end at byte",
     ),
-    # Sizes and places.
+    # Sizes and offsets.
     "two sizes": (make_zip(changed(2, central={"packed": 23})), "two sizes"),
     "size too small": (make_zip(changed(2, central={"packed": 20, "size": 20})), "bytes after the data"),
     "size too large": (make_zip(changed(2, central={"packed": 28, "size": 28})), "12 bytes after the data"),
@@ -178,7 +178,7 @@ def test_refuses_forged_archives(tmp_path, case):
     check_refused(tmp_path, *FORGED[case])
 
 
-def test_reads_fields_that_may_well_be_set(tmp_path):
+def test_reads_optional_fields(tmp_path):
     """Sizes and CRC in the local header, zip64 fields, an entry without a descriptor."""
     path = tmp_path / "weights.bin"
     pickle_entry, order, stored, version = entries()

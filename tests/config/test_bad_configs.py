@@ -126,7 +126,7 @@ def test_labels_that_disagree(values, expected, tmp_path):
     assert expected in one_line_message(error)
 
 
-def test_values_that_only_code_can_pass():
+def test_bad_values_that_no_file_can_hold():
     class Unprintable:
         def __repr__(self):
             raise RuntimeError
@@ -204,7 +204,7 @@ def test_brackets_inside_strings_are_not_nesting(tmp_path):
     assert load_config(write(tmp_path, text)).extra[0] == "[" * 500
 
 
-def test_what_is_not_a_file(tmp_path):
+def test_a_path_that_is_no_regular_file(tmp_path):
     with pytest.raises(ModelFileError) as error:
         load_config(tmp_path)
     assert one_line_message(error) == f"{tmp_path / 'config.json'}: found no such file, expected a JSON file"
@@ -221,15 +221,15 @@ def test_what_is_not_a_file(tmp_path):
 
 
 def test_every_truncation_of_a_real_file_is_an_error(test_data, tmp_path):
-    whole = test_data("data/roberta/config.json").read_bytes().rstrip()
-    for length in range(len(whole)):
-        write(tmp_path, whole[:length])
+    original = test_data("data/roberta/config.json").read_bytes().rstrip()
+    for length in range(len(original)):
+        write(tmp_path, original[:length])
         with pytest.raises(ModelFileError):
             load_config(tmp_path)
 
 
 def test_mutations_of_a_real_file_load_or_are_refused(tweet_sentiment_small, tmp_path):
-    whole = (tweet_sentiment_small / "config.json").read_bytes()
+    original = (tweet_sentiment_small / "config.json").read_bytes()
     tokens = [
         b"null",
         b"true",
@@ -247,7 +247,7 @@ def test_mutations_of_a_real_file_load_or_are_refused(tweet_sentiment_small, tmp
     choose = random.Random(2)
     loaded = 0
     for _ in range(3000):
-        data = bytearray(whole)
+        data = bytearray(original)
         for _ in range(choose.choice((1, 1, 2, 5))):
             at = choose.randrange(len(data))
             data[at : at + choose.choice((0, 1, 1, 5))] = choose.choice(

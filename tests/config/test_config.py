@@ -23,7 +23,7 @@ REFERENCE = {RobertaConfig: transformers.RobertaConfig, XLMRobertaConfig: transf
 BOTH = pytest.mark.parametrize("config_class", list(REFERENCE))
 
 
-# As transformers has it
+# Equal to transformers
 
 
 @BOTH
@@ -113,7 +113,7 @@ def test_activations_have_the_formula_of_their_kernel():
         assert RobertaConfig(hidden_act=name).activation == kernel
 
 
-# An object like any other
+# The config as a Python object
 
 
 def test_unknown_keys_are_kept_and_written_back(tmp_path):
@@ -191,15 +191,15 @@ def test_num_labels_makes_labels_as_in_transformers():
         ({"id2label": {"1": "b", "0": "a"}}, {0: "a", 1: "b"}, {"a": 0, "b": 1}),
         ({"label2id": {"b": 1, "a": "0"}}, {0: "a", 1: "b"}, {"a": 0, "b": 1}),
         ({"id2label": {0: "a"}, "num_labels": 1}, {0: "a"}, {"a": 0}),
-        # Names nobody chose give way to the count, or to the names that somebody did choose.
+        # Default names (LABEL_0) give way to num_labels, and to names that are not default ones.
         ({"id2label": {0: "LABEL_0", 1: "LABEL_1"}, "num_labels": 1}, {0: "LABEL_0"}, {"LABEL_0": 0}),
         ({"id2label": {0: "a"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}, {0: "a"}, {"a": 0}),
-        # Fewer names than ids: two ids share one.
+        # Two ids share one name.
         ({"id2label": {0: "O", 1: "O"}, "label2id": {"O": 1}}, {0: "O", 1: "O"}, {"O": 1}),
         ({"id2label": {}}, {}, {}),
     ],
 )
-def test_labels_from_what_is_given(values, id2label, label2id):
+def test_missing_labels_are_completed_from_those_given(values, id2label, label2id):
     config = RobertaConfig(**values)
     assert (config.id2label, config.label2id) == (id2label, label2id)
     assert config.num_labels == len(id2label)
@@ -232,11 +232,11 @@ def test_overrides_replace_keys_of_the_file(tweet_sentiment_small):
 @pytest.mark.parametrize(
     ("positions", "pad", "usable"), [(514, 1, 512), (8194, 1, 8192), (514, 3, 510), (2, 0, 1)]
 )
-def test_usable_length_follows_the_padding_id(positions, pad, usable):
+def test_the_longest_sequence_depends_on_the_padding_id(positions, pad, usable):
     assert RobertaConfig(max_position_embeddings=positions, pad_token_id=pad).max_tokens == usable
 
 
-def test_a_null_padding_id_is_the_family_s(test_data, caplog):
+def test_a_null_padding_id_becomes_the_family_s_default(test_data, caplog):
     with caplog.at_level(logging.INFO):
         config = load_config(test_data("data/roberta"))
     assert type(config) is RobertaConfig
@@ -245,7 +245,7 @@ def test_a_null_padding_id_is_the_family_s(test_data, caplog):
     assert "pad_token_id" in caplog.text
 
 
-# Which class
+# The class of a config
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_null_padding_id_is_the_family_s(test_data, caplog):
         ({"model_type": None, "architectures": ["XLMRobertaModel"]}, XLMRobertaConfig),
     ],
 )
-def test_the_file_says_which_class(values, expected, tmp_path):
+def test_the_file_chooses_the_class(values, expected, tmp_path):
     config = load_config(write(tmp_path, values))
     assert type(config) is expected
     assert CONFIG_CLASSES[config.model_type] is expected

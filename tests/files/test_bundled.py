@@ -1,4 +1,4 @@
-"""The bundled model: there, small enough, the default, and right about plain sentences."""
+"""The bundled model: part of the package, small, the default, and right for plain sentences."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_forty_plain_sentences(classify):
     assert len(wrong) <= 4, wrong
 
 
-def test_it_lies_in_the_package_and_is_small():
+def test_it_is_inside_the_package_and_small():
     folder = roberta_c.bundled_model_path()
     assert folder.parent == Path(roberta_c.__file__).resolve().parent / "files"
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
@@ -103,7 +103,7 @@ def test_it_lies_in_the_package_and_is_small():
     assert sum(sizes.values()) <= 8 * 2**20
 
 
-def test_an_installation_without_it(monkeypatch, tmp_path, run):
+def test_an_installation_without_the_model(monkeypatch, tmp_path, run):
     monkeypatch.setattr(bundled, "__file__", str(tmp_path / "bundled.py"))
     with pytest.raises(ModelFileError, match=r"found no config\.json, expected the bundled model"):
         roberta_c.pipeline("text-classification")
@@ -124,7 +124,7 @@ def test_the_pipeline_without_a_model(classify, caplog):
             roberta_c.pipeline("text-classification", **option)
 
 
-def test_the_command_line_says_once_who_answers(run, tweet_sentiment_small):
+def test_the_command_line_says_once_that_the_bundled_model_is_used(run, tweet_sentiment_small):
     result = run("classify", "I love this!", "this is the worst service ever")
     assert (result.exit_code, result.stderr) == (0, NOTE)
     assert [json.loads(line)["label"] for line in result.stdout.splitlines()] == ["positive", "negative"]
@@ -133,7 +133,7 @@ def test_the_command_line_says_once_who_answers(run, tweet_sentiment_small):
 
 
 def test_raw_tweets_need_no_preparation(classify):
-    """Its tokenizer masks names and links, and folds case and curly quotes, as its training texts were."""
+    """The tokenizer masks names and links, and folds case and curly quotes, as in the training texts."""
     tokenizer = classify.tokenizer
     raw = "@Jane_Doe99 DON\u2019T miss https://example.org/x?y=1 or www.example.org"
     assert tokenizer(raw)["input_ids"] == tokenizer("@user don't miss http or http")["input_ids"]
@@ -141,7 +141,7 @@ def test_raw_tweets_need_no_preparation(classify):
 
 
 def test_a_long_text_is_read_to_its_end(classify):
-    """Tweets train few positions; the far ones must be worth something all the same."""
+    """The training texts are tweets, which are short: later positions must work as well."""
     filler = "it was a day like any other and we went to the shop . " * 12
     praise, blame = "i love it , best thing ever , so happy !", "i hate it , worst thing ever , so sad !"
     good, bad = classify([filler + praise * 3, filler + blame * 3], top_k=None)

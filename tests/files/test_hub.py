@@ -112,7 +112,7 @@ def test_a_token_is_never_shown():
 # Fresh and cached
 
 
-def test_only_the_files_needed_are_fetched_and_the_server_may_go(repository, call, calls):
+def test_only_needed_files_are_fetched_and_later_come_from_the_cache(repository, call, calls):
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
         folder = call(hub, CONFIG_CALL).folder
         assert hub.downloads() == ["config.json"]
@@ -123,13 +123,13 @@ def test_only_the_files_needed_are_fetched_and_the_server_may_go(repository, cal
         for name in wanted:
             assert (folder / name).read_bytes() == (repository / name).read_bytes()
         assert names(folder) == set(wanted)
-        # All but the first file of a call are asked for by its commit.
+        # After the first file of a call, all others are requested from its commit.
         commit = hub.commit("org/name")
         assert folder.name == commit
         by_branch = [path for _, path in hub.requests if f"/resolve/{commit}/" not in path]
         assert set(by_branch) == {"/org/name/resolve/main/config.json"}
 
-        # A second load asks for the commit and nothing more.
+        # A second load requests the commit only.
         hub.requests.clear()
         assert {result.folder for result in calls(hub, ALL_CALLS)} == {folder}
         assert hub.requests == [("HEAD", "/org/name/resolve/main/config.json")] * 3
@@ -140,7 +140,7 @@ def test_only_the_files_needed_are_fetched_and_the_server_may_go(repository, cal
         assert "Retrying" not in again[0].stderr
 
 
-def test_a_tokenizer_json_suffices_and_safetensors_come_first(tmp_path, call):
+def test_tokenizer_json_and_safetensors_are_preferred(tmp_path, call):
     files = {
         **CARDIFFNLP,
         "tokenizer.json": '{"version": "1.0"}',
@@ -162,7 +162,7 @@ def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path, call):
         assert names(call(hub, TOKENIZER_CALL).folder) == set(files)
 
 
-def test_a_repository_without_a_config_has_one_commit_as_well(tmp_path, call):
+def test_all_files_are_of_one_commit_without_a_config_too(tmp_path, call):
     files = {"vocab.json": "{}", "merges.txt": ""}
     with LoopbackHub({"org/name": {"main": make_repository(tmp_path / "repository", files)}}) as hub:
         assert names(call(hub, TOKENIZER_CALL).folder) == set(files)
@@ -245,7 +245,7 @@ def test_a_progress_bar_on_a_terminal_only(repository, call, tmp_path):
             try:
                 while chunk := os.read(ours, 65536):
                     shown += chunk
-            except OSError:  # how Linux says that the other side has closed
+            except OSError:  # on Linux this means that the other end was closed
                 pass
             os.close(ours)
             stdout = process.stdout.read().decode()
@@ -273,7 +273,7 @@ def test_revisions_by_branch_and_by_commit(repository, call, tmp_path):
         assert hub.requests == []  # a commit does not change
         assert call(hub, TOKENIZER_CALL).folder.name == main
 
-        # The branch moves on: a second load sees it.
+        # The branch gets a new commit: a second load finds it.
         (repository / "merges.txt").write_text("new")
         moved = hub.publish("org/name", "main", repository)
         again = call(hub, TOKENIZER_CALL).folder
@@ -313,7 +313,7 @@ def test_download_puts_the_files_flat_into_a_folder(repository, call, tmp_path):
         assert call(hub, expression.replace("org/name", "org/nmae")).error == "HubError"
         offline = call(hub, expression, HF_HUB_OFFLINE="1")
         assert (offline.error, offline.message) == ("HubError", "org/name: HF_HUB_OFFLINE allows no download")
-        # The folder then needs no server at all.
+        # Loading from this folder needs no server.
         hub.stop()
         assert call(hub, f"hub.resolve({str(target)!r}, hub.WEIGHTS)").folder == target
 
@@ -324,7 +324,7 @@ def test_the_client_is_imported_only_for_a_download(repository, call):
         assert str(call(hub, code).folder) == "False"
 
 
-def test_the_hub_itself_answers_the_client_s_other_routes(repository, tmp_path):
+def test_the_loopback_hub_serves_the_client_s_other_routes(repository, tmp_path):
     """For tests that use LoopbackHub with other tools of the client."""
     code = (
         "from huggingface_hub import HfApi; api = HfApi();"

@@ -26,7 +26,7 @@ from samples.hub_calls import (
 )
 from samples.loopback_hub import LoopbackHub
 
-# What may not be had
+# Files that cannot be fetched
 
 
 def test_no_such_repository(repository, call):
@@ -89,7 +89,7 @@ def test_offline(repository, call, calls):
 
 
 def test_a_cache_that_others_filled_is_used_offline(repository, call, calls):
-    """Without the marks that our own questions leave: what is not there is taken as absent."""
+    """The cache then has no marks of absent files: every file that it lacks is treated as absent."""
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
         call(hub, "__import__('huggingface_hub').snapshot_download('org/name')")
         log = "import logging; logging.basicConfig(level='INFO', format='%(name)s %(message)s')"
@@ -158,12 +158,12 @@ def test_a_broken_link_in_the_cache_is_fetched_again(repository, call):
             assert (folder / "pytorch_model.bin").read_text() == CARDIFFNLP["pytorch_model.bin"]
 
 
-# Downloads that go wrong half way
+# Interrupted and damaged downloads
 
 
 @pytest.fixture
 def large_repository(tmp_path) -> Path:
-    """Weights of 12 MiB: the client writes, and so can resume, 10 MiB at a time."""
+    """Weights of 12 MiB: the client writes 10 MiB at a time, and can resume only after such a part."""
     files = {"config.json": "{}", "model.safetensors": random.Random(1).randbytes(12 * 2**20)}
     return make_repository(tmp_path / "large", files)
 
@@ -175,7 +175,7 @@ def sha256(path: Path) -> str:
 def test_an_interrupted_download_is_resumed(large_repository, call):
     with LoopbackHub({"org/name": {"main": large_repository}}) as hub:
         hub.cut_short("model.safetensors", after=11 * 2**20)
-        # By the client itself, or, by those before 1.0, in the second call.
+        # The client resumes by itself; clients before 1.0 resume in the second call.
         results = [call(hub, WEIGHTS_CALL) for _ in range(2)]
         assert sha256(results[1].folder / "model.safetensors") == sha256(
             large_repository / "model.safetensors"
@@ -183,7 +183,7 @@ def test_an_interrupted_download_is_resumed(large_repository, call):
         assert [header for _, header in hub.ranges] == [f"bytes={10 * 2**20}-"]
 
 
-def test_a_killed_download_leaves_nothing_half_done(large_repository, call, tmp_path):
+def test_a_killed_download_leaves_no_incomplete_file(large_repository, call, tmp_path):
     with LoopbackHub({"org/name": {"main": large_repository}}) as hub:
         hub.stall("model.safetensors", after=11 * 2**20)
         environment = hub.environment(tmp_path / "home", PYTHONPATH=PACKAGE_PARENT)

@@ -1,4 +1,4 @@
-"""parse_object's shortcuts: what they pass over must be what they would have let pass."""
+"""parse_object: its fast checks give the same result as full ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_nesting_counts_brackets_outside_strings_only():
     """Random documents with brackets, quotes and backslashes in strings: refused exactly beyond the limit."""
     generator = random.Random(4)
     for _ in range(300):
-        inner = generator.choice((60, 99, 100, 140))  # and the object around them makes one more
+        inner = generator.choice((60, 99, 100, 140))  # plus one level for the outer object
         opening, value = b"", b""
         for _ in range(inner):
             word = "".join(generator.choice('[]{}"\\a') for _ in range(generator.randrange(6)))

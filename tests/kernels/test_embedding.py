@@ -140,7 +140,7 @@ def test_rows_read_from_the_file_are_those_of_the_table(kernels, dtype, tmp_path
 
     closed = EmbeddingTables(stored, dtype, *others, rows_from=(MappedFile(path), first_byte))
     os.dup2(os.open(__file__, os.O_RDONLY), closed.rows_from[0].descriptor)
-    with pytest.raises(ModelFileError, match="rows: its descriptor was closed by someone else"):
+    with pytest.raises(ModelFileError, match="rows: other code closed the file's descriptor"):
         kernels.embed(closed, ids, positions)
 
     os.truncate(path, first_byte + stored.nbytes - 1)

@@ -1,4 +1,4 @@
-"""Limits of control groups, from files as Linux lays them out."""
+"""Limits of control groups, read from files like those of Linux."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roberta_c.machine.cgroups import cgroup_memory_limit, cgroup_quota
 
 @pytest.fixture
 def groups(tmp_path):
-    """`groups(membership, files)` makes these files; the two paths for the functions under test."""
+    """`groups(membership, files)` writes these files; returns the two paths for the tested functions."""
 
     def groups(membership, files):
         root = tmp_path / "cgroup"
@@ -89,7 +89,7 @@ def test_cgroup_memory_limit(groups, case):
     assert cgroup_memory_limit(*groups(membership, files)) == expected
 
 
-def test_where_there_is_no_such_file_system(tmp_path):
+def test_a_system_without_control_groups(tmp_path):
     assert cgroup_quota(tmp_path / "nowhere", tmp_path / "nothing") is None
     assert cgroup_memory_limit(tmp_path / "nowhere", tmp_path / "nothing") is None
     (tmp_path / "cpu.max").mkdir()

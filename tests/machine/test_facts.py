@@ -1,4 +1,4 @@
-"""What is told of the machine, from files and variables of the tests' own."""
+"""Facts about the machine, from files and variables that the tests make."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_memory_where_the_files_are_missing(tmp_path):
     assert found["peak_bytes"] > 1 << 20
 
 
-def test_a_package_that_is_not_there(monkeypatch):
+def test_a_missing_package(monkeypatch):
     monkeypatch.setattr(facts, "PACKAGES", ("no-such-package",))
     assert version_facts()["no-such-package"] is None
 

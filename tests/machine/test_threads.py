@@ -1,4 +1,4 @@
-"""How many threads are taken, and that any number of them, callers, and forks give the same bits."""
+"""The default number of threads; equal bits for any number of threads, concurrent callers and forks."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def sixteen_cpus(monkeypatch):
     ("openmp", "expected"),
     [
         ("4", 4), (" 4 ", 4), ("4,2,1", 4), ("16", 16), ("99", 16), ("1", 1), ("007", 7),
-        # What OpenMP itself would ignore or complain of was not set for us:
+        # OpenMP itself ignores these values, so they are ignored here:
         ("", 16), ("0", 16), ("000", 16), ("-3", 16), ("four", 16), ("4.5", 16), ("0x4", 16), (",4", 16),
         ("²", 16), ("٤", 16), ("9" * 5000, 16), ("0" * 5000 + "3", 16),
     ],
 )  # fmt: skip
-def test_openmps_own_variable_lowers_the_default(sixteen_cpus, openmp, expected):
+def test_omp_num_threads_lowers_the_default(sixteen_cpus, openmp, expected):
     assert default_num_threads({"OMP_NUM_THREADS": openmp}) == expected
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("1", 1), ("3", 3), ("64", 64), ("1024", 1024), (" 2 ", 2)])
-def test_our_own_variable_decides(sixteen_cpus, wanted, expected):
+def test_the_package_s_variable_decides(sixteen_cpus, wanted, expected):
     assert default_num_threads({"ROBERTA_C_NUM_THREADS": wanted, "OMP_NUM_THREADS": "1"}) == expected
 
 
@@ -57,7 +57,7 @@ def test_an_empty_variable_counts_as_unset(sixteen_cpus):
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "1025", "four", " ", "2.5", "1e3", "2\n3", "9" * 5000, "\0"])
-def test_our_own_variable_must_be_a_number_of_threads(sixteen_cpus, wanted):
+def test_the_package_s_variable_must_be_a_number_of_threads(sixteen_cpus, wanted):
     with pytest.raises(
         InputError, match=r"^ROBERTA_C_NUM_THREADS: found '.{0,80}, expected 1 to 1024$"
     ) as caught:
@@ -65,7 +65,7 @@ def test_our_own_variable_must_be_a_number_of_threads(sixteen_cpus, wanted):
     assert "\n" not in str(caught.value)
 
 
-def test_the_least_of_affinity_quota_and_openmp(monkeypatch):
+def test_the_minimum_of_affinity_quota_and_openmp(monkeypatch):
     for affinity, quota, openmp, expected in (
         (8, None, "", 8),
         (8, 4.0, "", 4),
@@ -91,7 +91,7 @@ def test_the_default_is_read_from_this_process(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity mask")
 def test_affinity_counts_what_this_process_may_use():
-    """In a process of its own, since OpenMP's threads here would keep the mask they were born with."""
+    """In a new process, because OpenMP's threads in this one keep the affinity mask of their start."""
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
         "from roberta_c.machine import threads; print(threads.affinity_count())"
@@ -138,7 +138,7 @@ def small_encoder(num_threads: int) -> Encoder:
 
 
 def test_concurrent_callers_of_one_encoder_get_the_same_bits():
-    """Eight Python threads, each with texts of its own, over two OpenMP threads each."""
+    """Eight Python threads, each with its own texts and two OpenMP threads."""
     encoder, rng = small_encoder(num_threads=2), np.random.default_rng(1)
     assert SERIAL_WORK < 90 * (4 * 48 + 2 * 96) * 48  # so that teams are opened
     batches = [(normal(rng, 90, 48), starts_of([50, 40 - i, i])) for i in range(1, 9)]
@@ -189,7 +189,7 @@ def run(threads):
 def in_a_child(threads, deeper=False):
     child = os.fork()
     if child == 0:
-        signal.alarm(30)  # ends it where it hangs
+        signal.alarm(30)  # ends the process if it hangs
         same = all(same_bits(run(threads), expected) for _ in range(3))
         if deeper:
             same = same and in_a_child(threads)
@@ -211,7 +211,7 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_forked_after_a_threaded_call_computes_the_same():
-    """libgomp's threads do not survive fork; a child that waited for them would hang for ever."""
+    """libgomp's threads do not survive a fork: a child that waits for them would never end."""
     done = in_a_process("-W", "ignore::DeprecationWarning", "-c", FORK, timeout=120)
     assert done.stdout == "done\n", done.stderr[-2000:]
 
@@ -234,13 +234,13 @@ print("done")
 @pytest.mark.parametrize(
     "limits", [{"OMP_THREAD_LIMIT": "2"}, {"OMP_THREAD_LIMIT": "1"}, {"OMP_DYNAMIC": "true"}]
 )
-def test_fewer_threads_than_asked_for_compute_the_same(limits):
-    """OpenMP may grant less than num_threads; a barrier for threads that never came would wait for ever."""
+def test_fewer_threads_than_requested_compute_the_same(limits):
+    """OpenMP may start fewer threads than num_threads: a barrier for the missing ones would never open."""
     assert in_a_process("-c", LIMITED, timeout=30, **limits).stdout == "done\n"
 
 
 def test_openmp_gives_more_than_one_thread():
-    """So that the tests above do test threads, wherever the build has OpenMP."""
+    """A build with OpenMP runs the tests above with several threads."""
     if not HAS_OPENMP:
         pytest.skip("built without OpenMP")
     program = (
