@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from samples.requirements import missing
-from samples.stand_ins import make_stand_in
+from samples.requirements import DataFiles
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 TEST_DATA_ROOT = Path(os.environ.get("ROBERTA_C_TEST_DATA", PROJECT_ROOT / ".." / "shared")).resolve()
 SMALL_CHECKPOINT = "models/tweet-sentiment-small"
 
 
-@dataclass(frozen=True)
-class DataFiles:
-    """Files of the test data by their paths below ROBERTA_C_TEST_DATA. In CI (the variable CI is set) a
-    missing file fails the test. Elsewhere a file that tests can make takes its place, and without one the
-    test is skipped."""
-
-    stand_in_root: Path
-
-    def __call__(self, relative_path: str) -> Path:
-        """The real file or folder; where it is absent, its stand-in."""
-        if not self.has_real(relative_path) and not os.environ.get("CI"):
-            stand_in = make_stand_in(relative_path, self.stand_in_root)
-            if stand_in is not None:
-                return stand_in
-        return self.real(relative_path)
-
-    def has_real(self, relative_path: str) -> bool:
-        """Whether the real file is there: what holds for it alone can be checked."""
-        return (TEST_DATA_ROOT / relative_path).exists()
-
-    def real(self, relative_path: str) -> Path:
-        """The real file or folder, for tests whose point it is."""
-        path = TEST_DATA_ROOT / relative_path
-        if not path.exists():
-            missing(f"test data not found: {relative_path} (set ROBERTA_C_TEST_DATA)")
-        return path
-
-
 @pytest.fixture(scope="session")
 def test_data(tmp_path_factory) -> DataFiles:
     """`test_data("data/xquad")` is that file or folder, real or made; `test_data.real(…)` only a real one."""
-    return DataFiles(tmp_path_factory.mktemp("stand-ins"))
+    return DataFiles(TEST_DATA_ROOT, tmp_path_factory.mktemp("stand-ins"))
 
 
 @pytest.fixture(scope="session")

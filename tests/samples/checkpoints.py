@@ -95,15 +95,15 @@ def assert_equals_torch(checkpoint: Checkpoint, expected: dict[str, torch.Tensor
         assert not array.flags.writeable
 
 
-def check_every_truncation(whole: bytes, path: Path, read: Callable[[Path], object]) -> None:
-    """`read` must read `whole`, and raise ModelFileError naming the file for each shorter prefix."""
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
+def check_every_truncation(complete: bytes, path: Path, read: Callable[[Path], object]) -> None:
+    """`read` must read `complete`, and raise ModelFileError naming the file for each shorter prefix."""
+    for length in range(len(complete)):
+        path.write_bytes(complete[:length])
         with pytest.raises(ModelFileError) as caught:
             read(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-    path.write_bytes(whole)
+    path.write_bytes(complete)
     read(path)
 
 
@@ -128,21 +128,21 @@ def read_all(path: Path) -> None:
             assert checkpoint.read(name).shape == info.shape
 
 
-def check_mutations(whole: bytes, path: Path, count: int, seed: int) -> None:
-    """Mutations of `whole` must be read or refused, and some of each must occur."""
+def check_mutations(complete: bytes, path: Path, count: int, seed: int) -> None:
+    """Mutations of `complete` must be read or refused, and some of each must occur."""
     outcomes = []
-    for data in mutations(whole, count, seed):
+    for data in mutations(complete, count, seed):
         path.write_bytes(data)
         outcomes.append(is_read(lambda: read_all(path)))
     assert count // 100 < sum(outcomes) < count - count // 100
 
 
-def mutations(whole: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """`whole` with one to four bytes changed, dropped, doubled or swapped for a telling value."""
+def mutations(complete: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """`complete` with one to four bytes changed, dropped, doubled or swapped for a telling value."""
     random = np.random.default_rng(seed)
     telling = (0x00, 0x01, 0x7F, 0x80, 0xFF, ord("("), ord("h"), ord("R"), ord("Q"), ord("t"), ord("b"))
     for _ in range(count):
-        mutated = bytearray(whole)
+        mutated = bytearray(complete)
         for _ in range(int(random.integers(1, 5))):
             at = int(random.integers(len(mutated)))
             match int(random.integers(6)):
@@ -318,7 +318,7 @@ def make_zip(
 
 
 def _zip_end(offset: int, size: int, count: int, end: dict | None, end64: dict | None) -> bytes:
-    wide = {
+    fields64 = {
         "disk": 0,
         "directory_disk": 0,
         "count_here": count,
@@ -326,16 +326,22 @@ def _zip_end(offset: int, size: int, count: int, end: dict | None, end64: dict |
         "size": size,
         "offset": offset,
     }
-    narrow = wide | {"comment": b""} | (end or {})
-    wide |= {"signature": b"PK\x06\x06", "record": 44, "at": offset + size, "locator_disk": 0, "disks": 1} | (
-        end64 or {}
-    )
+    fields32 = fields64 | {"comment": b""} | (end or {})
+    fields64 |= {
+        "signature": b"PK\x06\x06",
+        "record": 44,
+        "at": offset + size,
+        "locator_disk": 0,
+        "disks": 1,
+    } | (end64 or {})
     keys = ("disk", "directory_disk", "count_here", "count", "size", "offset")
-    record = struct.pack("<4sQ2H", wide["signature"], wide["record"], 0, 0)
-    record += struct.pack("<2I4Q", *(wide[key] for key in keys))
-    record += struct.pack("<4sIQI", b"PK\x06\x07", wide["locator_disk"], wide["at"], wide["disks"])
-    record += b"PK\x05\x06" + struct.pack("<4H2I", *(narrow[key] for key in keys))
-    return record + struct.pack("<H", len(narrow["comment"])) + narrow["comment"]
+    record = struct.pack("<4sQ2H", fields64["signature"], fields64["record"], 0, 0)
+    record += struct.pack("<2I4Q", *(fields64[key] for key in keys))
+    record += struct.pack(
+        "<4sIQI", b"PK\x06\x07", fields64["locator_disk"], fields64["at"], fields64["disks"]
+    )
+    record += b"PK\x05\x06" + struct.pack("<4H2I", *(fields32[key] for key in keys))
+    return record + struct.pack("<H", len(fields32["comment"])) + fields32["comment"]
 
 
 # Forged legacy streams and safetensors files.

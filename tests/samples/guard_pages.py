@@ -1,8 +1,8 @@
 """A program: every kernel on arrays that touch a page no one may read or write.
 
-A stray access by a single byte ends the process with a signal, so tests/kernels/test_door.py runs this in a
-process of its own. Inputs and whatever the kernels' door allocates end (or, second round, begin) at such a
-page.
+An access one byte outside an array ends the process with a signal, so tests/kernels/test_door.py runs this
+program in a process of its own. In the first round all inputs and all arrays that the extension allocates end
+at such a page; in the second round they begin behind one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from roberta_c.kernels import EmbeddingTables, Kernels, Norm, Workspace, _kernel
 from samples.kernels import normal, random_layer, starts_of
 
 PAGE = mmap.PAGESIZE
-kept: list[mmap.mmap] = []  # views of a map do not keep it
+kept: list[mmap.mmap] = []  # arrays that view a map do not keep it alive
 
 
 def beside_guard_page(array: np.ndarray, at_end: bool) -> np.ndarray:
-    """A copy of `array` whose last byte (or first) lies beside a page without access."""
+    """A copy of `array` whose last byte (`at_end`) or first byte lies next to a page without access."""
     size = -(-max(array.nbytes, 1) // PAGE) * PAGE
     memory = mmap.mmap(-1, size + PAGE)
     kept.append(memory)
-    whole = np.frombuffer(memory, np.uint8)
-    guard = whole.ctypes.data + (size if at_end else 0)
+    buffer = np.frombuffer(memory, np.uint8)
+    guard = buffer.ctypes.data + (size if at_end else 0)
     if ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(PAGE), 0):
         raise OSError(ctypes.get_errno(), "mprotect")
     first = size - array.nbytes if at_end else PAGE
-    view = whole[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    view = buffer[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
     view[...] = array
     return view
 
@@ -46,7 +46,7 @@ class GuardedNumpy:
         return getattr(np, name)
 
     def empty(self, shape, dtype) -> np.ndarray:
-        # Without room for alignment: the door's workspaces then begin (or end) at most 64 bytes from it.
+        # No space for alignment is added, so workspaces begin or end at most 64 bytes from the page.
         return beside_guard_page(np.full(shape, np.nan, dtype), self.at_end)
 
     def empty_like(self, array: np.ndarray) -> np.ndarray:

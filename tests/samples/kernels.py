@@ -18,7 +18,7 @@ from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels
 U = 2.0**-24  # the unit roundoff of float32
 THREADS = (1, 2, 3, 5, 8)
 TESTS = Path(__file__).parent.parent
-CANARY = np.uint32(0x7FA5A5A5)  # a signalling NaN: read, it spoils a result; overwritten, it is missed
+CANARY = np.uint32(0x7FA5A5A5)  # a signalling NaN: if a kernel reads it, results are NaN
 
 
 def _for_each_isa(*isas: str) -> pytest.MarkDecorator:
@@ -93,7 +93,7 @@ def random_layer(
 def in_a_process(
     *arguments: str, timeout: float = 60, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a Python that finds this package and the tests' modules."""
+    """Runs Python in a process that can import this package and the tests' samples."""
     paths = os.pathsep.join([str(Path(roberta_c.__file__).parent.parent), str(TESTS)])
     return subprocess.run(
         [sys.executable, *arguments],
@@ -107,15 +107,17 @@ def in_a_process(
 
 # ---- guarded memory ------------------------------------------------------------------------------------
 
-MARGIN = 64  # 32-bit words of canary on either side: two tile rows
+MARGIN = 64  # 32-bit words of canary on either side: two rows of a register tile
 
-# Where arrays start behind a 64-byte line. At 0 a workspace starts where its buffer does, so that a write
-# before it shows; at 4 it ends one float before its buffer does, so that a write behind it shows.
+# Offsets in bytes of arrays from a multiple of 64. At 0 a workspace begins where its buffer begins, so that a
+# write before it is detected. At 4 it ends one float before its buffer ends, so that a write behind it is
+# detected.
 each_place = pytest.mark.parametrize("first_byte", [0, 4])
 
 
 def guarded(array: np.ndarray, first_byte: int = 4) -> np.ndarray:
-    """A copy of `array` amid canaries, `first_byte` (or its dtype's alignment) behind a 64-byte line."""
+    """A copy of `array` between canaries, at an address `first_byte` above a multiple of 64 (rounded up to
+    its item size)."""
     first_byte = -(-first_byte // array.itemsize) * array.itemsize
     buffer = np.full(array.nbytes // 4 + 2 * MARGIN + 17, CANARY, dtype=np.uint32).view(np.uint8)
     first = 4 * MARGIN + (first_byte - (buffer.ctypes.data + 4 * MARGIN)) % 64
@@ -125,7 +127,7 @@ def guarded(array: np.ndarray, first_byte: int = 4) -> np.ndarray:
 
 
 def assert_canaries(view: np.ndarray) -> None:
-    """Fails unless all bytes around a guarded array still are canaries."""
+    """Fails unless all bytes around a guarded array are still canaries."""
     buffer = view
     while isinstance(buffer.base, np.ndarray):
         buffer = buffer.base
@@ -139,7 +141,7 @@ def assert_canaries(view: np.ndarray) -> None:
 
 
 class CanaryNumpy:
-    """numpy, but `empty` gives memory full of canaries amid more of them; stands in for `_kernels.np`."""
+    """numpy, except that `empty` returns an array of canaries between canaries; replaces `_kernels.np`."""
 
     def __init__(self, first_byte: int) -> None:
         self.first_byte = first_byte
@@ -166,7 +168,8 @@ class CanaryNumpy:
 
 @contextmanager
 def guarded_outputs(monkeypatch: pytest.MonkeyPatch, first_byte: int) -> Iterator[None]:
-    """While inside, every array that the kernels' door makes lies amid canaries, checked at the end."""
+    """In this context every array that the extension allocates lies between canaries, which are checked at
+    the end."""
     canary_numpy = CanaryNumpy(first_byte)
     with monkeypatch.context() as patch:
         patch.setattr(_kernels, "np", canary_numpy)

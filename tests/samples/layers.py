@@ -1,4 +1,4 @@
-"""Shared by the tests of products and encoder layers: shapes off the tile, a layer run whole and in parts."""
+"""Shared by the tests of products and encoder layers: odd shapes, a layer at once and in its parts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def in_parts(kernels: Kernels, layer: PackedLayer, x: np.ndarray, lengths: list[
 
 
 def tile_edges(kernels: Kernels) -> tuple[list[int], list[int]]:
-    """Heights and widths on and off the register tile."""
+    """Numbers of rows and columns: multiples of the register tile, and others near them."""
     mr, nr = kernels.tile
     vl = lanes(kernels)
     heights = {*range(1, 2 * mr + 2), 37, 61}
@@ -40,17 +40,18 @@ def tile_edges(kernels: Kernels) -> tuple[list[int], list[int]]:
 
 
 def check_any_company(kernels: Kernels, dtype: str, longest: int) -> None:
-    """A row of less than `longest` values alone, among others, in another order, on any number of threads."""
+    """A row's product has the same bits alone, in a batch, in another order, and on any number of threads.
+    Rows have fewer than `longest` values."""
     rng = np.random.default_rng(6)
     mr, nr = kernels.tile
     for case in range(60):
         n, k = int(rng.integers(1, 3 * nr)), int(rng.integers(1, longest))
-        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))  # now and then several units of work
+        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))  # some cases have several work units
         packed = kernels.pack_linear([normal(rng, n, k)], [normal(rng, n)], dtype=dtype)
         x = normal(rng, m, k)
-        whole = kernels.linear(x, packed, "gelu")
+        together = kernels.linear(x, packed, "gelu")
         alone = np.concatenate([kernels.linear(x[i : i + 1], packed, "gelu") for i in range(m)])
-        assert same_bits(whole, alone)
+        assert same_bits(together, alone)
         chosen = rng.permutation(m)[: rng.integers(1, m + 1)]
         threads = THREADS[case % len(THREADS)]
-        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), whole[chosen])
+        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), together[chosen])

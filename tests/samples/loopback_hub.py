@@ -1,4 +1,4 @@
-"""A Hub on 127.0.0.1 that serves local folders by the routes the real client asks for.
+"""A Hub on 127.0.0.1 that serves local folders by the routes that the real client requests.
 
     with LoopbackHub({"org/name": {"main": folder}}, private={"org/secret": "hf_token"}) as hub:
         subprocess.run([...], env=hub.environment(home))  # the client reads its variables at import
@@ -29,7 +29,7 @@ LARGE_FILE_SUFFIXES = {".bin", ".safetensors", ".model", ".h5", ".msgpack", ".on
 
 
 class Fault(NamedTuple):
-    """What goes wrong once with a file's body after `after` bytes: "cut", "stall" or "damage"."""
+    """A fault of one response, after `after` bytes of a file's body: "cut", "stall" or "damage"."""
 
     kind: str
     after: int
@@ -53,7 +53,7 @@ class LoopbackHub:
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[tuple[str, str]] = []  # (path, Range header) of the requests that have one
         self.stalled = threading.Event()  # set when a "stall" has begun
-        self.outage: int | None = None  # a status that answers every request, with a web page
+        self.outage: int | None = None  # a status: every response is a web page with it
         self._folders: dict[tuple[str, str], Path] = {}  # (repo_id, revision or commit)
         self._commits: dict[tuple[str, str], str] = {}
         self._faults: dict[str, list[Fault]] = {}
@@ -74,7 +74,8 @@ class LoopbackHub:
         self.stop()
 
     def publish(self, repo_id: str, revision: str, folder: str | os.PathLike[str]) -> str:
-        """Point `revision` at the folder as it is now; the commit. Call it again after changing files."""
+        """Points `revision` at the folder's current contents and returns the commit. To be called again
+        after a file changes."""
         folder = Path(folder)
         digest = hashlib.sha1()
         for path in sorted(folder.rglob("*")):
@@ -110,11 +111,11 @@ class LoopbackHub:
         self._faults.setdefault(name, []).append(Fault("damage", at))
 
     def heal(self) -> None:
-        """Forget what was to go wrong."""
+        """Removes all faults that have not occurred yet."""
         self._faults.clear()
 
     def downloads(self) -> list[str]:
-        """The names of the files whose contents were asked for, in order."""
+        """The names of the files whose contents were requested, in order."""
         matches = [_RESOLVE.fullmatch(path) for method, path in self.requests if method == "GET"]
         return [match["name"] for match in matches if match]
 

@@ -17,8 +17,9 @@ CONFIGS = {"roberta": transformers.RobertaConfig, "xlm-roberta": transformers.XL
 
 
 def spread_weights(model: torch.nn.Module, seed: int) -> None:
-    """Weights spread as trained ones are: with transformers' initial 0.02, attention is uniform and logits
-    are nearly constant, so that wrong code would pass."""
+    """Replaces the weights by random ones as widely distributed as trained weights. With transformers'
+    initial standard deviation of 0.02 attention is uniform and logits are nearly constant, so that wrong
+    code would pass."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(parameter: torch.Tensor, mean: float, deviation: float) -> None:
@@ -57,7 +58,7 @@ def make_random_model(folder: Path, family: str = "roberta", seed: int = 0, **si
 
 
 def make_model_of_shape(folder: Path, shape: tuple, family: str = "roberta") -> RandomModel:
-    """One of (hidden, heads, layers, feed-forward, positions, …)."""
+    """`make_random_model` of `shape`: (hidden, heads, layers, feed-forward, positions, …)."""
     hidden, heads, layers, feed_forward, positions = shape[:5]
     return make_random_model(
         folder,
@@ -72,7 +73,8 @@ def make_model_of_shape(folder: Path, shape: tuple, family: str = "roberta") -> 
 
 
 def padded_batch(rng: np.random.Generator, lengths: list[int], vocab_size: int, side: str = "right"):
-    """Random ids of these lengths, padded on `side` ("right", "left" or "inside"), and their mask."""
+    """Random ids of these lengths, padded on `side` ("right", "left" or "inside"), and their attention
+    mask."""
     width = max(lengths)
     ids, mask = np.full((len(lengths), width), 1), np.zeros((len(lengths), width), dtype=np.int64)
     for row, length in enumerate(lengths):

@@ -1,4 +1,4 @@
-"""Runs a command in a terminal of its own, for what only people at one would see."""
+"""Runs a command in a terminal of its own, for tests of what it prints to people at a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 120
 
 
 def in_terminal(words, environment, **options) -> tuple[int, str]:
-    """Exit code, and all that was shown. `options` go to Popen; of its streams they replace the terminal."""
+    """The exit code and all output. `options` go to Popen; streams among them replace the terminal."""
     leader, follower = pty.openpty()
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     streams = {"stdin": follower, "stdout": follower, "stderr": follower}
@@ -34,7 +34,7 @@ def in_terminal(words, environment, **options) -> tuple[int, str]:
             process.kill()
             raise TimeoutError(f"{words}: no end after {SECONDS} s; shown so far: {shown.decode()}")
     except OSError as error:
-        if error.errno != errno.EIO:  # how Linux says that nobody has the other end open any more
+        if error.errno != errno.EIO:  # EIO: on Linux, no process has the other end open
             raise
     finally:
         os.close(leader)
