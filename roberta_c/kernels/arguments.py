@@ -41,9 +41,10 @@ def checked_floats(value: Any, name: str) -> Floats:
 
 def checked_output(value: Any, name: str, shape: tuple[int | None, ...]) -> Floats:
     """`value` if it is a writable, C-contiguous float32 array of this shape."""
-    if not checked_array(value, name, np.float32, shape).flags.writeable:
+    array = checked_array(value, name, np.float32, shape)
+    if not array.flags.writeable:
         raise InputError(mismatch(name, "a read-only array", "a writable one: it receives the result"))
-    return value
+    return array
 
 
 def checked_name(value: Any, name: str, known: tuple[str, ...]) -> str:
@@ -57,40 +58,35 @@ def checked_smooth(smooth: Any, k: int) -> Floats | None:
     """`smooth`, the smoothing factors of K activation columns: None, or K positive float32."""
     if smooth is None:
         return None
-    checked_array(smooth, "smooth", np.float32, (k,))
-    if not (np.isfinite(smooth) & (smooth > 0)).all():
+    factors = checked_array(smooth, "smooth", np.float32, (k,))
+    if not (np.isfinite(factors) & (factors > 0)).all():
         raise InputError(mismatch("smooth", "values that are not finite or not positive", "factors"))
-    return smooth
+    return factors
 
 
 def checked_starts(starts_s: Any, tokens: int) -> Integers:
     """Offsets of the sequences in the packed tokens: int64 (S + 1), from 0 to T, never falling."""
-    checked_array(starts_s, "seq_starts", np.int64, (None,))
+    starts = checked_array(starts_s, "seq_starts", np.int64, (None,))
     # Compared, not subtracted: the difference of two hostile offsets can wrap around to a positive one.
-    if (
-        not len(starts_s)
-        or starts_s[0] != 0
-        or starts_s[-1] != tokens
-        or (starts_s[1:] < starts_s[:-1]).any()
-    ):
+    if not len(starts) or starts[0] != 0 or starts[-1] != tokens or (starts[1:] < starts[:-1]).any():
         expected = f"offsets that rise from 0 to {tokens}"
-        raise InputError(mismatch("seq_starts", shown(starts_s.tolist()), expected))
-    return starts_s
+        raise InputError(mismatch("seq_starts", shown(starts.tolist()), expected))
+    return starts
 
 
 def checked_indices(indices_t: Any, name: str, tokens: int, limit: int) -> Integers:
     """`indices_t` if it is int64 (T) with values from 0 to limit - 1."""
-    checked_array(indices_t, name, np.int64, (tokens,))
-    if tokens and (indices_t.min() < 0 or indices_t.max() >= limit):
-        worst = indices_t.min() if indices_t.min() < 0 else indices_t.max()
+    indices = checked_array(indices_t, name, np.int64, (tokens,))
+    if tokens and (indices.min() < 0 or indices.max() >= limit):
+        worst = indices.min() if indices.min() < 0 else indices.max()
         raise InputError(mismatch(name, worst, f"0 to {limit - 1}"))
-    return indices_t
+    return indices
 
 
 def checked_rows_wanted(rows_r: Any, tokens: int) -> Integers:
     """`rows_r` if it is int64 (R), strictly ascending, with values from 0 to T - 1."""
-    checked_array(rows_r, "rows_wanted", np.int64, (None,))
-    checked_indices(rows_r, "rows_wanted", len(rows_r), tokens)
-    if (rows_r[1:] <= rows_r[:-1]).any():
-        raise InputError(mismatch("rows_wanted", shown(rows_r.tolist()), "ascending row numbers"))
-    return rows_r
+    rows = checked_array(rows_r, "rows_wanted", np.int64, (None,))
+    checked_indices(rows, "rows_wanted", len(rows), tokens)
+    if (rows[1:] <= rows[:-1]).any():
+        raise InputError(mismatch("rows_wanted", shown(rows.tolist()), "ascending row numbers"))
+    return rows

@@ -42,6 +42,10 @@ class Packing:
         """Packed rows in the form of the input: (S, width, H) with zeros at padding, or S arrays (len, H)."""
         if self.places_t is None:
             return [x_th[begin:end] for begin, end in pairwise(self.seq_starts_s)]
+        return self.pad(x_th)
+
+    def pad(self, x_th: np.ndarray) -> np.ndarray:
+        """Packed rows of padded input: (S, width, H), with zeros at padding."""
         padded = np.zeros((len(self) * self.width, x_th.shape[1]), dtype=x_th.dtype)
         padded[self.places_t] = x_th
         return padded.reshape(len(self), self.width, x_th.shape[1])
@@ -238,8 +242,8 @@ def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.
     """cumsum(ids != pad) * (ids != pad) + pad within each row, in int64: sums in uint8 would overflow."""
     real = ids != pad_token_id
     counts = np.concatenate(([0], np.cumsum(real, dtype=np.int64)))
-    within_row = counts[1:] - np.repeat(counts[starts[:-1]], np.diff(starts))
-    return within_row * real + pad_token_id
+    within_row: np.ndarray = counts[1:] - np.repeat(counts[starts[:-1]], np.diff(starts))
+    return np.where(real, within_row, 0) + pad_token_id
 
 
 def _check_no_empty_row(starts: np.ndarray) -> None:

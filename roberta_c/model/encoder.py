@@ -94,7 +94,7 @@ class SelfAttention(Module):
         x_th, packing = pack_hidden(hidden_states, attention_mask)
         qkv, dtype = self.qkv(x_th), self.qkv.packed.dtype
         context_th = self.kernels.attention(qkv, packing.seq_starts_s, self.heads, self.num_threads, dtype)
-        return packing.unpack(context_th)
+        return packing.pad(context_th)
 
 
 class ResidualOutput(Module):
@@ -164,7 +164,7 @@ class Layer(Module):
         num_threads = threads_for(self.multiply_adds(len(x_th)), self.num_threads)
         kernels = self.packed.qkv.kernels
         kernels.encoder_layer(self.packed, x_th, packing.seq_starts_s, Workspace(), num_threads)
-        return packing.unpack(x_th)
+        return packing.pad(x_th)
 
 
 class Encoder(Module):
@@ -219,7 +219,7 @@ class Encoder(Module):
                     workspace,
                     num_threads=self._threads_for(len(x_th)),
                 )
-        return packing.unpack(x_th)
+        return packing.pad(x_th)
 
     @property
     def _packed_layers(self) -> list[PackedLayer]:
@@ -227,7 +227,8 @@ class Encoder(Module):
 
     @property
     def _kernels(self) -> Kernels:
-        return self.layer[0].packed.qkv.kernels
+        first: Layer = self.layer[0]
+        return first.packed.qkv.kernels
 
     def _threads_for(self, tokens: int) -> int:
         first = self.layer[0]

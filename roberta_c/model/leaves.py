@@ -142,7 +142,7 @@ class Embedding(Module):
             raise InputError(
                 mismatch("ids", f"{ids.min()} to {ids.max()}", f"0 to {self.num_embeddings - 1}")
             )
-        rows = self.table[ids]
+        rows: np.ndarray = self.table[ids]
         if self.dtype == "bfloat16":
             return (rows.astype(np.uint32) << 16).view(np.float32)
         return rows.astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ..kernels import Norm
 
@@ -33,8 +34,10 @@ def smoothing(norm: Norm, weights: Sequence[np.ndarray]) -> np.ndarray | None:
     if not (len(outliers) and len(others) and np.isfinite(size).all() and typical > 0):
         return None
 
-    def largest(columns: np.ndarray) -> np.ndarray:
-        return np.max([np.abs(weight[:, columns]).max(axis=0) for weight in weights], axis=0)
+    def largest(columns: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        sizes = [np.abs(weight[:, columns]).max(axis=0) for weight in weights]
+        largest_k: npt.NDArray[np.float32] = np.max(sizes, axis=0)
+        return largest_k
 
     with np.errstate(divide="ignore", invalid="ignore"):
         beside_weights = largest(outliers) / np.median(largest(others[:: -(-len(others) // 64)]))
