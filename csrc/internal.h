@@ -7,12 +7,21 @@
 /* Keys of a sequence whose scores are held at a time; a multiple of every attention_nr. */
 enum { RC_KEY_BLOCK = 512 };
 
+/* `count` items cut into `parts` of nearly equal size: the first item of part `index`.  With tiles of at most
+ * 12 rows, 32 rows become 11 + 11 + 10, not 12 + 12 + 8, since low tiles use the FMA units less well. */
+static inline size_t part_begin(size_t count, size_t parts, size_t index) {
+    return count / parts * index + (index < count % parts ? index : count % parts);
+}
+
+/* The number of parts of at most `largest` items. */
+static inline size_t part_count(size_t count, size_t largest) { return (count + largest - 1) / largest; }
+
 /* Words of one panel of a linear layer's weights. */
 static inline size_t rc_panel_words(const rc_linear *w, size_t nr) {
     return rc_panel_rows(w->arithmetic, w->k) * nr;
 }
 
-/* What is done to the sums of a tile, in this order; all pointers may be NULL:
+/* What is done to the sums of a tile, in this order; a pointer is NULL where a stage is left out:
  *   int8: dequantize by the column's and the row's scale
  *   c := residual + scale_m * (sums + bias) */
 struct rc_tile_epilogue {
@@ -20,7 +29,7 @@ struct rc_tile_epilogue {
     const float *residual_mn;
     const float *scale_m;
     size_t ld_residual;
-    /* of the tile's rows, for int8 */
+    /* of the tile's rows; required for int8 */
     const rc_quantization *quantization_m;
 };
 
@@ -41,7 +50,7 @@ struct rc_panel_unit {
     const rc_product *product;
     size_t panel;
     size_t first_tile, end_tile;
-    /* whether this thread reads the rows for the first time: then they are prefetched */
+    /* whether this thread has not read these rows before: then panel.inc prefetches them */
     int new_rows;
     /* the panel that this thread reads next; prefetched */
     const rc_word *next_panel;

@@ -1,6 +1,7 @@
-/* reference.c: the oracle that the fast bodies must agree with.  Every kernel of the table in plain loops,
- * with float64 sums, one output element at a time; never optimized, never deleted.  Its name as an
- * instruction set is "reference"; only a test or a person asks for it.  A panel is one column of B. */
+/* reference.c: the oracle, a table of plain loops that the fast kernels are tested against.  Sums are float64
+ * (int8: exact integers, dequantized in float32; embeddings are added in float32).  encoder_layer alone is
+ * the shared one (encoder_layer.inc), which calls the functions of this file.  A panel is one column of W^T,
+ * a tile one row.  Do not optimize it.  It is selected by its name, "reference", only. */
 #include "internal.h"
 
 #include <math.h>
@@ -28,7 +29,8 @@ static void find_range(const float *x_k, const float *smooth_k, smoothing how, s
     }
 }
 
-/* One column: words of int8, the word of -ΣW (which only uint8 rows need: 0), and the scale. */
+/* One column: words of int8; a zero word, where other tables have -Σ q, which only uint8 rows need; the
+ * scale. */
 static void pack_quantized(const float *w_k, const float *smooth_k, size_t k, rc_word *column_k) {
     const size_t words = rc_weight_words(RC_INT8_WEIGHTS, k);
     float above, below;
@@ -127,7 +129,8 @@ static void linear(const rc_kernels *kernels, const rc_linear *w, const rc_input
 static void attention(const rc_kernels *kernels, const rc_attention *a, float *scratch, rc_team *team,
                       size_t ith, size_t nth) {
     const rc_sequences *sequences = a->sequences;
-    const size_t d = a->h / a->heads, jobs = sequences->s * a->heads, ld = a->ld_qkv; /* always RC_FP32 */
+    const size_t d = a->h / a->heads, jobs = sequences->s * a->heads, ld = a->ld_qkv;
+    /* a->arithmetic is RC_FP32, since this table has no attention_tile: words are float32. */
     (void)kernels, (void)scratch, (void)team;
     for (size_t job = jobs * ith / nth; job < jobs * (ith + 1) / nth; job++) {
         const size_t sequence = job / a->heads, first = job % a->heads * d;
@@ -222,6 +225,7 @@ static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64
     }
 }
 
+/* encoder_layer.inc calls linear, attention and the others above; a panel has one column. */
 #define NR 1
 #include "encoder_layer.inc"
 

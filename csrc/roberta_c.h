@@ -16,7 +16,8 @@
  * ld is a row stride (leading dimension): the distance between the starts of two rows, in floats or words.
  *
  * A kernel computes one thread's share: part ith of nth, or the work units that it takes from the team.
- * Threads meet at rc_team_wait where a step needs all of the step before.  Kernels never allocate, print,
+ * encoder_layer ends with a barrier.  After any other kernel the caller calls rc_team_wait before a stage
+ * that reads the result or takes work units.  Kernels never allocate, print,
  * exit or start threads, and cannot fail: the caller has checked every argument (roberta_c/kernels/).
  * Every output element is summed over K in one fixed order (tile.inc), so results depend neither on M, nor
  * on the other rows, nor on nth.
@@ -28,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- arithmetics ------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------- */
 
 typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH } rc_activation;
 
@@ -41,7 +42,7 @@ typedef enum {
     RC_BF16,         /* bfloat16 rows, bfloat16 weights, multiplied by a dot-product instruction */
     RC_BF16_WEIGHTS, /* float32 rows, bfloat16 weights widened in registers: half the memory traffic */
     RC_INT8,         /* uint8 rows, int8 weights, multiplied by a dot-product instruction */
-    RC_INT8_PAIRS,   /* the operands of RC_INT8 widened to 16-bit pairs: exact where AVX2's saturate */
+    RC_INT8_PAIRS,   /* as RC_INT8, bytes widened to 16 bits: AVX2's own byte product would saturate */
     RC_INT8_WEIGHTS, /* integers held as float32 in rows, int8 weights widened to float32: exact too */
     RC_ARITHMETICS   /* how many there are */
 } rc_arithmetic;
@@ -55,15 +56,15 @@ typedef enum {
 } rc_row_format;
 
 /* 32 bits of an operand: one float32, two bfloat16 or four bytes that are neighbours in K, the first in the
- * lowest bits.  Zeros pad the last word of a row or column. */
+ * lowest bits.  Zeros pad the last word of a column and of a converted row. */
 typedef float __attribute__((may_alias)) rc_word;
 
-/* Layout of the operands of an arithmetic.  A step of the inner loop multiplies one word of each column of
- * weights by `row_words` words of each row. */
+/* Layout of the operands of an arithmetic.  Step kk of the inner loop multiplies word kk of
+ * each column of weights by row_words_per_step words of each row. */
 typedef struct {
-    rc_row_format rows;
-    size_t row_words;    /* words of a row that a step reads */
-    size_t word_weights; /* weights in a word */
+    rc_row_format row_format;
+    size_t row_words_per_step;
+    size_t weights_per_word;
 } rc_operands;
 
 static inline rc_operands rc_operands_of(rc_arithmetic arithmetic) {
@@ -77,29 +78,30 @@ static inline rc_operands rc_operands_of(rc_arithmetic arithmetic) {
     }
 }
 
+/* int8 is the only type of weights of which four fill a word. */
 static inline int rc_is_int8(rc_arithmetic arithmetic) {
-    return rc_operands_of(arithmetic).word_weights == 4;
+    return rc_operands_of(arithmetic).weights_per_word == 4;
 }
 
 /* Whether a product reads rows that convert_rows made, instead of float32. */
 static inline int rc_converts_rows(rc_arithmetic arithmetic) {
-    return rc_operands_of(arithmetic).rows != RC_FLOAT32_ROWS;
+    return rc_operands_of(arithmetic).row_format != RC_FLOAT32_ROWS;
 }
 
 /* 32-bit words that k weights occupy. */
 static inline size_t rc_weight_words(rc_arithmetic arithmetic, size_t k) {
-    const size_t in_word = rc_operands_of(arithmetic).word_weights;
-    return (k + in_word - 1) / in_word;
+    const size_t per_word = rc_operands_of(arithmetic).weights_per_word;
+    return (k + per_word - 1) / per_word;
 }
 
 /* 32-bit words that k activations occupy. */
 static inline size_t rc_row_words(rc_arithmetic arithmetic, size_t k) {
     if (!rc_converts_rows(arithmetic)) return k;
-    return rc_operands_of(arithmetic).row_words * rc_weight_words(arithmetic, k);
+    return rc_operands_of(arithmetic).row_words_per_step * rc_weight_words(arithmetic, k);
 }
 
-/* Rows of NR words in a panel.  An int8 panel ends with two more rows than words of K: each column's
- * -sum_k w_nk (int32), and each column's scale (float32). */
+/* Rows of NR words in a panel.  An int8 panel ends with two more rows than words of K: for each column -Σ q
+ * (int32), q being its quantized weights, and its scale (float32). */
 static inline size_t rc_panel_rows(rc_arithmetic arithmetic, size_t k) {
     return rc_weight_words(arithmetic, k) + (rc_is_int8(arithmetic) ? 2 : 0);
 }
@@ -138,7 +140,8 @@ typedef struct {
     const rc_quantization *quantization_m;
 } rc_input_rows;
 
-/* Destination of converted activation rows (bfloat16 or int8); zeros pad the last word.  rows NULL: skip. */
+/* Destination of converted activation rows (bfloat16 or int8); zeros pad the last word.  rows NULL: none are
+ * wanted (convert_rows itself requires rows). */
 typedef struct {
     rc_row_format format;
     rc_word *rows;
@@ -154,7 +157,8 @@ typedef struct {
     /* NULL for none; may be the output itself */
     const float *residual_mn;
     size_t ld_residual;
-    /* If it has rows, the result goes there, rounded to bfloat16, and not to y; without a residual only. */
+    /* If converted.rows is not NULL, the result is stored there as bfloat16 instead of in y; without a
+     * residual only. */
     rc_output_rows converted;
     /* The product whose weights are read after these, or NULL: its first panels are prefetched. */
     const rc_linear *next_linear;
@@ -188,7 +192,7 @@ typedef struct {
     size_t heads, h;
     float *context_th;
     size_t ld_context;
-    /* If it has rows, the context is also stored there, rounded to bfloat16. */
+    /* If converted.rows is not NULL, the context is stored there as bfloat16 too. */
     rc_output_rows converted;
 } rc_attention;
 
@@ -202,8 +206,8 @@ typedef struct {
     rc_norm output_norm;
     size_t heads;
     rc_activation activation;
-    /* What attention's products are computed in: RC_FP32, or RC_BF16 where D is even */
-    rc_arithmetic attention;
+    /* Of attention's products: RC_FP32, or RC_BF16 where D is even (rc_attention_arithmetic) */
+    rc_arithmetic attention_arithmetic;
     /* The next layer's qkv, or NULL */
     const rc_linear *next_linear;
 } rc_encoder_layer;
@@ -216,8 +220,9 @@ typedef struct {
     size_t ld_hidden; /* of context_th and attended_th */
     size_t ld_up;     /* of up_tf */
     /* Converted rows of x, context, attended and up, where the products read such.  On entry x_rows hold the
-     * layer's input, on return its output.  With int8, context_rows and up_rows must have the addresses and
-     * strides of context_th and up_tf: those are quantized in place. */
+     * layer's input; on return its output as next_linear reads it, or nothing of use if that is NULL.  With
+     * int8, context_rows and up_rows must have the addresses and strides of context_th and up_tf, which are
+     * quantized in place. */
     rc_output_rows x_rows, context_rows, attended_rows, up_rows;
     /* nth * scratch_per_thread floats, 64-byte aligned */
     float *scratch;
@@ -235,7 +240,7 @@ typedef struct {
 
 /* ---- threads ----------------------------------------------------------------------------------------- */
 
-/* The threads that compute together: a barrier, and the number of the next free work unit of a step, which
+/* The threads that compute together: a barrier, and the number of the next free work unit of a stage, which
  * every barrier resets to 0.  Each field has a cache line of its own, since waiting threads read the
  * generation while others still take units. */
 typedef struct {
@@ -249,7 +254,8 @@ void rc_team_init(rc_team *team);
 /* The barrier: returns when all nth threads have called it. */
 void rc_team_wait(rc_team *team, size_t nth);
 
-/* Takes the next free work unit of a step.  Between two steps that take units stands a barrier. */
+/* Takes a work unit: 0, 1, 2, … since the last barrier, one of which must stand between two stages that take
+ * units. */
 size_t rc_next_unit(rc_team *team);
 
 /* ---- kernels ----------------------------------------------------------------------------------------- */
@@ -277,8 +283,8 @@ struct rc_kernels {
                         size_t k, rc_word *panels_pkn, size_t ith, size_t nth);
 
     /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n.  x must be in the row format
-     * of w's arithmetic.  y may be the residual, not x.  GELU of converted rows has an error of up to 3.5e-5.
-     */
+     * of w's arithmetic.  y and the residual may be the same array; y and x may not overlap.  If w's
+     * arithmetic converts rows, GELU is vf_gelu_short, whose error is up to 3.5e-5. */
     void (*linear)(const rc_kernels *kernels, const rc_linear *w, const rc_input_rows *x, size_t m,
                    const rc_epilogue *epilogue, float *y_mn, size_t ldy, rc_team *team, size_t ith,
                    size_t nth);
@@ -291,8 +297,8 @@ struct rc_kernels {
     void (*attention)(const rc_kernels *kernels, const rc_attention *a, float *scratch, rc_team *team,
                       size_t ith, size_t nth);
 
-    /* y := (x - mean(x)) / sqrt(var(x) + eps) * weight + bias for each row; y may be x.  `converted` receives
-     * y too, if it has rows. */
+    /* y := (x - mean(x)) / sqrt(var(x) + eps) * weight + bias for each row; y may be x.  `converted`
+     * receives y too, if its rows are not NULL. */
     void (*layer_norm)(const rc_norm *norm, const float *x_th, size_t ldx, size_t t, size_t h, float *y_th,
                        size_t ldy, const rc_output_rows *converted, size_t ith, size_t nth);
 
@@ -304,7 +310,7 @@ struct rc_kernels {
     void (*exponentiate)(const float *x_n, size_t n, float *y_n);
 
     /* x_th := layer_norm(word[ids] + token_type[types] + position[positions]); types_t NULL: all 0.
-     * `converted` receives x too, if it has rows. */
+     * `converted` receives x too, if its rows are not NULL. */
     void (*embed)(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t,
                   const int64_t *types_t, size_t t, float *x_th, size_t ldx, const rc_output_rows *converted,
                   size_t ith, size_t nth);
@@ -315,7 +321,7 @@ struct rc_kernels {
                           const rc_sequences *sequences, float *x_th, size_t ldx,
                           const rc_workspace *workspace, rc_team *team, size_t ith, size_t nth);
 
-    /* What linear and attention multiply by, indexed by rc_arithmetic; NULL where there is no way. */
+    /* The functions with which linear and attention multiply, by rc_arithmetic; NULL: not on this CPU. */
     rc_panel_function *panel[RC_ARITHMETICS];
     rc_attention_tile_function *attention_tile[RC_ARITHMETICS];
 };
@@ -324,7 +330,7 @@ struct rc_kernels {
 
 typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;
 
-/* What a status says to a person, behind the name of an argument. */
+/* The end of an error message; the caller puts the argument in front. */
 const char *rc_status_message(rc_status status);
 
 /* Instruction sets, best first; the last is "reference", the float64 oracle, never chosen by itself. */
@@ -338,7 +344,8 @@ rc_arithmetic rc_bfloat16_arithmetic(const rc_kernels *kernels);
 rc_arithmetic rc_int8_arithmetic(const rc_kernels *kernels);
 int rc_can_multiply(const rc_kernels *kernels, rc_arithmetic arithmetic);
 
-/* The arithmetic of attention with heads of d between linear layers of this arithmetic. */
+/* The arithmetic of attention, for heads of size d, in a layer whose linear layers use `linear`: RC_BF16 if
+ * these convert rows, these kernels have it and d is even, else RC_FP32. */
 rc_arithmetic rc_attention_arithmetic(const rc_kernels *kernels, rc_arithmetic linear, size_t d);
 
 /* Floats of scratch that attention needs per thread for sequences of up to `longest` tokens. */

@@ -1,4 +1,4 @@
-/* status.c: the message of each rc_status; the caller puts the name of the argument in front. */
+/* status.c: the end of each rc_status's message; the caller puts the argument in front. */
 #include "internal.h"
 
 const char *rc_status_message(rc_status status) {

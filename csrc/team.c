@@ -1,6 +1,6 @@
-/* team.c: the barrier at which the threads of a team meet between two steps, and the count of work units.
+/* team.c: the barrier at which the threads of a team meet between two stages, and the count of work units.
  * The last thread to arrive resets the count to 0 and starts the next generation.  The others spin briefly,
- * which suffices where a step is balanced, then yield: on a busy machine the missing thread may need this
+ * which suffices where a stage is balanced, then yield: on a busy machine the missing thread may need this
  * very core. */
 #include "internal.h"
 

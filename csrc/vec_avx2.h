@@ -86,6 +86,7 @@ static inline vf vf_byte(vf words, int byte) {
     const __m256i high = _mm256_sll_epi32(_mm256_castps_si256(words), _mm_cvtsi32_si128(24 - 8 * byte));
     return _mm256_cvtepi32_ps(_mm256_srai_epi32(high, 24));
 }
+/* int32 lanes: the lower 32 bits of a b. */
 static inline vf vf_mul_integers(vf a, vf b) {
     return _mm256_castsi256_ps(_mm256_mullo_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
 }

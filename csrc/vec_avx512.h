@@ -73,6 +73,7 @@ static inline vf vf_byte(vf words, int byte) {
     const __m512i high = _mm512_sll_epi32(_mm512_castps_si512(words), _mm_cvtsi32_si128(24 - 8 * byte));
     return _mm512_cvtepi32_ps(_mm512_srai_epi32(high, 24));
 }
+/* int32 lanes: the lower 32 bits of a b. */
 static inline vf vf_mul_integers(vf a, vf b) {
     return _mm512_castsi512_ps(_mm512_mullo_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
 }

@@ -1,7 +1,11 @@
 /* vec_generic.h: the vector vocabulary, defined here for all vec_*.h, in the compilers' own 128-bit vectors:
  * SSE2, NEON or plain C, whatever the target has.  A vector vf has VL lanes of float32 (or of 32 bits that
  * hold something else, where said).  Multiply-add rounds twice here, since no FMA is assumed; the flag
- * -ffp-contract=off makes it so on every compiler. */
+ * -ffp-contract=off makes it so on every compiler.
+ * Optional, only where a set has instructions for it, and described in vec_avx2.h and vec_avx512.h:
+ *   vf_has_dot2    vf_dot2, for RC_BF16
+ *   vf_has_dot4    vf_dot4 and vf_mul_integers, for RC_INT8
+ *   vf_has_pairs   vf_signed_pairs, vf_unsigned_pairs, vf_add_pairs and vf_mul_integers, for RC_INT8_PAIRS */
 #include <stdint.h>
 #include <string.h>
 
@@ -50,8 +54,9 @@ static inline vf vf_residual(vf a, vf b, vf c) {
     const vf upper_a = (vf)((vi)a & -4096), upper_b = (vf)((vi)b & -4096);
     return ((c - upper_a * upper_b) - upper_a * (b - upper_b)) - (a - upper_a) * b;
 }
-/* 2^n for integers n in [-126, 127], 0 for n = -127, where k = 12583039 + n: adding that constant in float32
- * rounds to an integer and leaves n in the low bits.  For k NaN the result is undefined. */
+/* 2^n for integers n in [-126, 127], 0 for n = -127, where k = 12583039 + n.  The constant is 1.5 * 2^23 +
+ * 127: adding it in float32 rounds to an integer and leaves n + 127, the exponent field of 2^n, in the low
+ * bits. For k NaN the result is undefined. */
 static inline vf vf_power2(vf k) { return (vf)((vi)k << 23); }
 static inline vf vf_keep_n(vf v, size_t n) { /* lanes >= n become zero */
     const vi lane = {0, 1, 2, 3};

@@ -1,4 +1,4 @@
-"""The only door to C: checks arguments, opens threads, turns a status into an exception."""
+"""The only package that calls C: checks arguments, opens threads, turns a status into an exception."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ cdef extern from "roberta_c.h" nogil:
     ctypedef float rc_word
 
     ctypedef struct rc_operands:
-        rc_row_format rows
+        rc_row_format row_format
 
     rc_operands rc_operands_of(rc_arithmetic)
     bint rc_is_int8(rc_arithmetic)
@@ -109,7 +109,7 @@ cdef extern from "roberta_c.h" nogil:
         rc_norm output_norm
         size_t heads
         rc_activation activation
-        rc_arithmetic attention
+        rc_arithmetic attention_arithmetic
         const rc_linear *next_linear
 
     ctypedef struct rc_workspace:

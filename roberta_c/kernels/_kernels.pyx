@@ -1,4 +1,4 @@
-"""The only door to csrc/: checks arguments, opens threads, turns a status into an exception.
+"""The only module that calls csrc/: checks arguments, opens threads, turns a status into an exception.
 
 Shape letters as in csrc/roberta_c.h: T packed tokens, S sequences, R wanted rows, H hidden, F feed-forward,
 A heads, D head size, L layers, V vocabulary. All arrays are float32 and C-contiguous unless said. Every kernel
@@ -32,8 +32,8 @@ cdef dict ACTIVATIONS = {
 }
 cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
 
-# Names of arithmetics. "bfloat16" and "int8" stand for the fastest that this CPU has; the others are for tests:
-# "bfloat16 weights" leaves rows float32, "int8 weights" multiplies in float32, "int8 pairs" is AVX2's.
+# Names of arithmetics. "bfloat16" and "int8" stand for the fastest that this CPU has. For tests: "bfloat16 weights"
+# (rows stay float32), "int8 weights" (multiplied in float32), "int8 pairs" (AVX2).
 cdef dict ARITHMETICS = {
     "float32": RC_FP32,
     "bfloat16": None,
@@ -107,7 +107,7 @@ cdef const int64_t *integers(object array) except? NULL:
 include "region.pxi"     # run_team: the one way to open threads
 include "packed.pxi"     # PackedLinear, ConvertedRows, Norm, EmbeddingTables, PackedLayer
 include "workspace.pxi"  # Workspace and the layout of intermediates
-include "shares.pxi"     # what one thread does of each kernel
+include "shares.pxi"     # the part of each kernel that one thread runs
 
 
 cdef class Kernels:
@@ -126,6 +126,7 @@ cdef class Kernels:
             argument = "ROBERTA_C_ISA"
         # A C string ends at its first NUL, so a name with one must not reach C.
         encoded = isa.encode("ascii", "replace") if isinstance(isa, str) and "\0" not in isa else b""
+        # check() completes the sentence: "isa: found 'x', expected one of a, b: it is not available on this CPU".
         expected = f"one of {', '.join(available_isas())}: it"
         check(rc_select_kernels(encoded, &self.table), mismatch(argument, shown(isa), expected))
         self.isa = isa
@@ -141,7 +142,8 @@ cdef class Kernels:
     # ---- weights ---------------------------------------------------------------------------------------
 
     def pack_linear(self, weights, biases=None, num_threads=1, dtype="float32", smooth=None) -> PackedLinear:
-        """Packs linear layers of one shape (n, k), stacked; `biases` float32 (n) each, or None for none.
+        """Packs linear layers of one shape, stacked as sections: weights, a list of float32 (n, k); biases, a list of
+        float32 (n), or None.
 
         dtype: what the product is computed in. "bfloat16": weights are rounded to it and, where this CPU
         multiplies it at full rate, so are `linear`'s rows; sums are float32. "int8": w ≈ scale * q with one scale
@@ -185,7 +187,7 @@ cdef class Kernels:
             job.smooth_k = NULL
             if smooth is not None:
                 job.smooth_k = floats(smooth)
-        run_team(pack_share, &work, team_for(num_threads))
+        run_team(pack_share, &work, checked_thread_count(num_threads))
         packed, begin = [], 0
         for (sections, n, k), (_, biases, smooth) in zip(shapes, stacks):
             rows = rc_panel_rows(work.arithmetic, k)
@@ -201,7 +203,8 @@ cdef class Kernels:
 
     cdef int check_packed(self, PackedLinear packed) except -1:
         if packed.kernels is not self:
-            raise InputError(mismatch("packed", f"weights packed for {packed.kernels.isa} kernels", "this one's"))
+            raise InputError(mismatch("packed", f"weights packed by another Kernels object ({packed.kernels.isa})",
+                                      "weights packed by this one"))
         return 0
 
     # ---- single kernels --------------------------------------------------------------------------------
@@ -219,7 +222,7 @@ cdef class Kernels:
         work.kernels, work.x_mk, work.m, work.k = &self.table, floats(x), len(x), packed.k
         work.to = &converted.c
         if work.m:
-            run_team(convert_share, &work, team_for(num_threads))
+            run_team(convert_share, &work, checked_thread_count(num_threads))
         return converted
 
     def linear(self, x, PackedLinear packed not None, activation="none", residual=None, num_threads=1,
@@ -228,7 +231,7 @@ cdef class Kernels:
 
         x may be what `convert_rows` made of it for these weights, or for others of the same k, dtype and smooth.
         GELU of products of converted rows has an error of up to 3.5e-5. `out` receives the result where given; it
-        may be the residual, not x.
+        may be the residual; it may not share memory with x.
         """
         self.check_packed(packed)
         cdef linear_product work
@@ -255,25 +258,25 @@ cdef class Kernels:
             out = aligned_empty((m, n))
         elif (not checked_array(out, "out", np.float32, (m, n)).flags.writeable or np.may_share_memory(out, x)
               or np.may_share_memory(out, given)):
-            raise InputError(mismatch("out", "a read-only array or x itself", "a writable array beside x"))
+            raise InputError(mismatch("out", "a read-only array, or one that shares memory with x", "a writable array of its own"))
         work.epilogue.activation = checked_activation(activation)
         if residual is not None:
             if activation != "none":
-                raise InputError(mismatch("residual", "one beside an activation", "either"))
+                raise InputError(mismatch("residual", "an activation beside it", "only one of the two"))
             work.epilogue.residual_mn = floats(checked_array(residual, "residual", np.float32, (m, n)))
             work.epilogue.ld_residual = n
             if np.may_share_memory(out, residual) and out.ctypes.data != residual.ctypes.data:
-                raise InputError(mismatch("residual", "one that overlaps out", "the same array or another"))
+                raise InputError(mismatch("residual", "an array that overlaps out in part", "out itself or an array apart from it"))
         work.m, work.y_mn = m, writable_floats(out)
         if m:
-            run_team(linear_share, &work, team_for(num_threads))
+            run_team(linear_share, &work, checked_thread_count(num_threads))
         return out
 
     def attention(self, qkv, seq_starts, Py_ssize_t heads, num_threads=1, dtype="float32") -> np.ndarray:
         """softmax(Q K^T / sqrt(D)) V within each sequence: qkv (T, 3H), seq_starts int64 (S + 1) -> (T, H).
 
-        dtype: as of the layer's weights; with "bfloat16" or "int8", where this CPU multiplies bfloat16 at full
-        rate and D is even, queries, keys, probabilities and values are rounded to bfloat16.
+        dtype: that of the layer whose attention this is. With "bfloat16" or "int8", where this CPU multiplies bfloat16
+        at full rate and D is even, queries, keys, probabilities and values are rounded to bfloat16.
         """
         checked_array(qkv, "qkv", np.float32, (None, None))
         cdef size_t t = qkv.shape[0], h = qkv.shape[1] // 3
@@ -285,11 +288,11 @@ cdef class Kernels:
             return out
         cdef attention_call work
         memset(&work, 0, sizeof(work))
-        cdef int team = team_for(num_threads)
+        cdef int thread_count = checked_thread_count(num_threads)
         check(rc_attention_scratch(&self.table, np.diff(seq_starts).max(), h // heads, &work.scratch_per_thread),
               "qkv")
         work.scratch_per_thread = full_lines(work.scratch_per_thread)
-        scratch = aligned_empty((team * work.scratch_per_thread,))
+        scratch = aligned_empty((thread_count * work.scratch_per_thread,))
         work.kernels, work.scratch, work.qkv_t3h = &self.table, writable_floats(scratch), floats(qkv)
         set_sequences(&work.sequences, seq_starts)
         work.attention.sequences = &work.sequences
@@ -299,11 +302,11 @@ cdef class Kernels:
                                                             h // heads)
         work.attention.qkv_t3h, work.attention.ld_qkv = work.qkv_t3h, 3 * h
         if work.attention.arithmetic == RC_BF16:
-            work.rows.format, work.rows.ld = rc_operands_of(RC_BF16).rows, 3 * h // 2
+            work.rows.format, work.rows.ld = rc_operands_of(RC_BF16).row_format, 3 * h // 2
             converted = aligned_empty((t, work.rows.ld))
             work.rows.rows = writable_floats(converted)
             work.attention.qkv_t3h, work.attention.ld_qkv = work.rows.rows, work.rows.ld
-        run_team(attention_share, &work, team)
+        run_team(attention_share, &work, thread_count)
         return out
 
     def layer_norm(self, x, Norm norm not None, num_threads=1) -> np.ndarray:
@@ -315,7 +318,7 @@ cdef class Kernels:
         work.x_th, work.y_th = floats(x), writable_floats(out)
         work.t, work.h = x.shape
         if out.size:
-            run_team(layer_norm_share, &work, team_for(num_threads))
+            run_team(layer_norm_share, &work, checked_thread_count(num_threads))
         return out
 
     def activate(self, x, activation, num_threads=1) -> np.ndarray:
@@ -326,7 +329,7 @@ cdef class Kernels:
         out = aligned_empty(x.shape)
         work.x_n, work.y_n, work.n = floats(x), writable_floats(out), out.size
         if work.n:
-            run_team(activate_share, &work, team_for(num_threads))
+            run_team(activate_share, &work, checked_thread_count(num_threads))
         return out
 
     def exponentiate(self, x) -> np.ndarray:
@@ -351,7 +354,7 @@ cdef class Kernels:
         out = aligned_empty((work.source.t, tables.c.h))
         work.x_th = writable_floats(out)
         if work.source.t:
-            run_team(embed_alone_share, &work, team_for(num_threads))
+            run_team(embed_alone_share, &work, checked_thread_count(num_threads))
         check_rows_read(&work.source, tables)
         return out
 
@@ -371,7 +374,7 @@ cdef class Kernels:
         source.descriptor, source.row_bytes = file.descriptor, tables.word.strides[0]
         rows = aligned_empty(((t * source.row_bytes + 3) // 4,))
         in_order = np.arange(t, dtype=np.int64)
-        source.rows, source.rows_t = <uint8_t *>writable_floats(rows), integers(in_order)
+        source.rows, source.in_order_t = <uint8_t *>writable_floats(rows), integers(in_order)
         source.tables.word_vh = source.rows
         return ids, positions, types, rows, in_order
 
@@ -412,57 +415,58 @@ cdef class Kernels:
         """Checks the rest of an encoder call, whose input is set, and runs it."""
         layers = list(layers)  # a copy: another thread may change the caller's while kernels run
         cdef size_t f = 0, d = 1, t, h, scratch = 0
-        chain = self.chain_layers(work, layers, &f, &d)
+        memory = self.link_layers(work, layers, &f, &d)
         t, h = shape
         if h != work.layers[0].qkv.k:
             raise InputError(mismatch("x", f"shape {shape}", f"(any, {work.layers[0].qkv.k})"))
         checked_starts(seq_starts, t)
-        set_sequences(&work.all_rows, seq_starts)
-        work.wanted_rows = work.all_rows
+        set_sequences(&work.sequences, seq_starts)
+        work.last_sequences = work.sequences
         if rows_wanted is not None:
             checked_rows_wanted(rows_wanted, t)
             wanted_starts = np.searchsorted(rows_wanted, seq_starts).astype(np.int64)
-            work.wanted_rows.wanted_r = integers(rows_wanted)
-            work.wanted_rows.wanted_starts_s = integers(wanted_starts)
+            work.last_sequences.wanted_r = integers(rows_wanted)
+            work.last_sequences.wanted_starts_s = integers(wanted_starts)
         if states is not None:
             work.states_lth = writable_floats(checked_output(states, "states", (len(layers) + 1, t, h)))
             if rows_wanted is not None:
-                raise InputError(mismatch("rows_wanted", "states beside it", "either"))
+                raise InputError(mismatch("rows_wanted", "states beside it", "only one of the two"))
         out = aligned_empty((t if rows_wanted is None else len(rows_wanted), h))
         if not len(out):
             return out
         check(rc_attention_scratch(&self.table, np.diff(seq_starts).max(), d, &scratch), "x")
-        cdef int team = team_for(num_threads)
+        cdef int thread_count = checked_thread_count(num_threads)
         work.kernels, work.t, work.h, work.out_rh = &self.table, t, h, writable_floats(out)
-        work.x_th = lay_out(workspace, &work.workspace, &work.layers[0].qkv, t, f, team, full_lines(scratch))
-        run_team(encoder_share, work, team)
+        work.x_th = lay_out(workspace, &work.workspace, &work.layers[0].qkv, t, f, thread_count, full_lines(scratch))
+        run_team(encoder_share, work, thread_count)
         return out
 
-    cdef object chain_layers(self, encoder_call *work, list layers, size_t *f, size_t *d):
-        """Sets the layers of a call, each linked to the next one's first product, and the largest F and D; returns
-        the memory that they lie in."""
+    cdef object link_layers(self, encoder_call *work, list layers, size_t *f, size_t *d):
+        """Copies the layers into one array and links each to the next one's qkv. Sets work.layers, work.count, and f
+        and d to the largest F and D. Returns the array, which must outlive the call."""
         cdef PackedLayer layer
         cdef size_t index, count = len(layers)
         if count == 0 or not all(isinstance(one, PackedLayer) for one in layers):
-            raise InputError(mismatch("layers", "none or other things", "a list of PackedLayer"))
+            raise InputError(mismatch("layers", shown(layers), "a list of at least one PackedLayer"))
         memory = np.zeros(count * sizeof(rc_encoder_layer), np.uint8)
         cdef uint8_t[::1] view = memory
-        cdef rc_encoder_layer *chain = <rc_encoder_layer *>&view[0]
+        cdef rc_encoder_layer *linked = <rc_encoder_layer *>&view[0]
         first = layers[0]
         for index, layer in enumerate(layers):
             if layer.qkv.kernels is not self:
-                raise InputError(mismatch("layer", f"weights packed for {layer.qkv.kernels.isa} kernels",
-                                          "this one's"))
+                raise InputError(mismatch("layer",
+                                          f"weights packed by another Kernels object ({layer.qkv.kernels.isa})",
+                                          "weights packed by this one"))
             if layer.c.qkv.arithmetic != (<PackedLayer>first).c.qkv.arithmetic:
                 raise InputError(mismatch("layer", f"{layer.qkv.dtype} weights",
                                           f"{first.qkv.dtype} as the first's"))
             if layer.qkv.k != first.qkv.k:
                 raise InputError(mismatch("layer", f"hidden size {layer.qkv.k}",
                                           f"{first.qkv.k} as the first's"))
-            chain[index] = layer.c
-            chain[index].next_linear = &chain[index + 1].qkv if index + 1 < count else NULL
+            linked[index] = layer.c
+            linked[index].next_linear = &linked[index + 1].qkv if index + 1 < count else NULL
             f[0], d[0] = max(f[0], layer.c.up.n), max(d[0], layer.c.qkv.k // layer.c.heads)
-        work.layers, work.count = chain, count
+        work.layers, work.count = linked, count
         return memory
 
 

@@ -60,7 +60,9 @@ def checked_smooth(smooth: Any, k: int) -> Floats | None:
         return None
     factors = checked_array(smooth, "smooth", np.float32, (k,))
     if not (np.isfinite(factors) & (factors > 0)).all():
-        raise InputError(mismatch("smooth", "values that are not finite or not positive", "factors"))
+        raise InputError(
+            mismatch("smooth", "values that are not finite or not positive", "finite, positive factors")
+        )
     return factors
 
 

@@ -21,8 +21,8 @@ def aligned_empty(shape: Sequence[int]) -> Floats:
     try:
         buffer = np.empty(count + 16, dtype=np.float32)
     except (MemoryError, ValueError, OverflowError):  # the last two: a size that numpy cannot represent
-        found = f"less than {count * 4:,} bytes free"
-        raise ResourceError(mismatch("memory", found, f"so many for shape {tuple(shape)}")) from None
+        expected = f"{count * 4:,} bytes for shape {tuple(shape)}"
+        raise ResourceError(mismatch("memory", "too little free", expected)) from None
     first = -buffer.ctypes.data % 64 // 4
     return buffer[first : first + count].reshape(shape)
 
@@ -38,7 +38,7 @@ def large_empty(count: int) -> Floats:
     try:
         memory = mmap.mmap(-1, count * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except (OSError, ValueError, OverflowError):
-        raise ResourceError(mismatch("memory", f"less than {count * 4:,} bytes free", "so many")) from None
+        raise ResourceError(mismatch("memory", "too little free", f"{count * 4:,} bytes")) from None
     with contextlib.suppress(OSError):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, np.float32, count)

@@ -60,7 +60,7 @@ cdef class ConvertedRows:
 
     def __cinit__(self, PackedLinear packed not None, Py_ssize_t count):
         cdef rc_arithmetic arithmetic = packed.c.arithmetic
-        self.packed, self.c.format = packed, rc_operands_of(arithmetic).rows
+        self.packed, self.c.format = packed, rc_operands_of(arithmetic).row_format
         self.c.smooth_k, self.c.ld = packed.c.smooth_k, rc_row_words(arithmetic, packed.c.k)
         self.rows, self.quantizations = aligned_empty((count, self.c.ld)), aligned_empty((count, 2))
         self.c.rows = <rc_word *>writable_floats(self.rows)
@@ -133,13 +133,13 @@ cdef class PackedLayer:
         if heads < 1 or h % heads:
             raise InputError(mismatch("heads", heads, f"a divisor of {h}"))
         if any(p.dtype != qkv.dtype for p in (attention_output, up, down)):
-            raise InputError(mismatch("encoder layer", "parts of different dtypes", "one"))
+            raise InputError(mismatch("encoder layer", "parts of different dtypes", "one dtype"))
         if any(p.kernels is not qkv.kernels for p in (attention_output, up, down)):
-            raise InputError(mismatch("encoder layer", "parts packed by different Kernels", "one"))
+            raise InputError(mismatch("encoder layer", "parts packed by different Kernels", "one Kernels"))
         self.qkv, self.attention_output, self.up, self.down = qkv, attention_output, up, down
         self.attention_norm, self.output_norm = attention_norm, output_norm
         self.heads, self.activation = heads, activation
         self.c.qkv, self.c.attention_output, self.c.up, self.c.down = (qkv.c, attention_output.c, up.c, down.c)
         self.c.attention_norm, self.c.output_norm = attention_norm.c, output_norm.c
         self.c.heads, self.c.activation = heads, checked_activation(activation)
-        self.c.attention = rc_attention_arithmetic(&qkv.kernels.table, self.c.qkv.arithmetic, h // heads)
+        self.c.attention_arithmetic = rc_attention_arithmetic(&qkv.kernels.table, self.c.qkv.arithmetic, h // heads)

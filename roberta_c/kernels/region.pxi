@@ -23,7 +23,7 @@ ctypedef void (*share_function)(void *work, rc_team *team, size_t ith, size_t nt
 
 
 cdef int run_team(share_function share, void *work, int count) except -1:
-    """Runs `share` on a team of up to `count` threads (of `team_for`); returns when all have finished."""
+    """Runs `share` on up to `count` threads, a number from checked_thread_count; returns when all have finished."""
     cdef rc_team team
     rc_team_init(&team)
     with nogil, parallel(num_threads=count):
@@ -71,8 +71,7 @@ def _try_threads(int count) -> None:
             thread.start()
             started.append(thread)
     except (RuntimeError, MemoryError):
-        found = f"memory or process slots for {len(started) + 1} threads"
-        expected = f"{count + 1}; this process or its container is limited"
+        found, expected = f"room for {len(started) + 1} threads", f"{count + 1}; a limit of this process or its container"
         raise ResourceError(mismatch("num_threads", found, expected)) from None
     finally:
         release.set()
@@ -80,8 +79,9 @@ def _try_threads(int count) -> None:
             thread.join()
 
 
-cdef int team_for(object num_threads) except -1:
-    """The number of threads to open: num_threads, or 1 in a process that was forked after its parent opened a team.
+cdef int checked_thread_count(object num_threads) except -1:
+    """The number of threads to open: num_threads; 1 without OpenMP, or in a process forked after its parent opened a
+    team.
 
     InputError unless num_threads is 1 to MAX_THREADS.
     """

@@ -1,4 +1,5 @@
-# What one thread does of each kernel, in the form that `run_team` calls: a structure of arguments and a function.
+# The part of each kernel that one thread runs, in the form that `run_team` calls: a structure of arguments and a
+# function.
 # Included by _kernels.pyx.
 
 cdef extern from *:
@@ -120,13 +121,14 @@ cdef struct lookup:
     const int64_t *positions_t
     const int64_t *types_t
     size_t t
-    # Where rows of the word table are read from a file: its descriptor (else -1), the table's first byte in it, and
-    # `rows`, which receives the row of every token and stands in for the table; token i's row is then rows_t[i].
+    # If descriptor >= 0, word rows are read from that file, in which the table begins at first_byte. `rows`
+    # (T, row_bytes) receives the row of each token and replaces the table: its row i is token i's, so in_order_t,
+    # 0 … T - 1, replaces the ids.
     int descriptor
     int64_t first_byte
     size_t row_bytes
     uint8_t *rows
-    const int64_t *rows_t
+    const int64_t *in_order_t
     int failed  # set by a thread that could not read a row
 
 
@@ -149,7 +151,7 @@ cdef void embed_share(lookup *work, float *x_th, size_t ldx, const rc_output_row
     cdef size_t token, row_bytes = work.row_bytes
     cdef const int64_t *rows_t = work.ids_t
     if work.descriptor >= 0:
-        rows_t = work.rows_t
+        rows_t = work.in_order_t
         for token in range(work.t * ith // nth, work.t * (ith + 1) // nth):
             if not read_fully(work.descriptor, work.rows + token * row_bytes, row_bytes,
                               work.first_byte + work.ids_t[token] * <int64_t>row_bytes):
@@ -180,7 +182,8 @@ cdef struct encoder_call:
     const float *given_th
     const rc_encoder_layer *layers
     size_t count, t, h
-    rc_sequences all_rows, wanted_rows  # of every layer but the last; of the last
+    rc_sequences sequences       # for every layer but the last
+    rc_sequences last_sequences  # for the last layer, of which only some rows may be wanted
     float *x_th
     rc_workspace workspace
     # Results: every state, (count + 1, T, H) or NULL; the last layer's wanted rows (R, H).
@@ -199,20 +202,22 @@ cdef void copy_rows(const float *from_th, size_t ld_from, float *to_th, size_t l
 cdef void encoder_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
     cdef encoder_call *work = <encoder_call *>given
     cdef size_t t = work.t, h = work.h, ld = work.workspace.ld_hidden, index
-    cdef const rc_sequences *rows
+    cdef const rc_sequences *sequences
     if work.given_th == NULL:
         embed_share(&work.source, work.x_th, ld, &work.workspace.x_rows, team, ith, nth)
     else:
         copy_rows(work.given_th, h, work.x_th, ld, t, h, ith, nth)
         if work.workspace.x_rows.rows != NULL:
             work.kernels.convert_rows(work.given_th, h, t, h, &work.workspace.x_rows, ith, nth)
+    # No barrier before this copy: each thread made the rows that it copies. Nor after a layer: x_th is not written
+    # again before the next layer's barriers.
     if work.states_lth != NULL:
         copy_rows(work.x_th, ld, work.states_lth, h, t, h, ith, nth)
     rc_team_wait(team, nth)
     for index in range(work.count):
-        rows = &work.wanted_rows if index + 1 == work.count else &work.all_rows
-        work.kernels.encoder_layer(work.kernels, &work.layers[index], rows, work.x_th, ld, &work.workspace, team,
+        sequences = &work.last_sequences if index + 1 == work.count else &work.sequences
+        work.kernels.encoder_layer(work.kernels, &work.layers[index], sequences, work.x_th, ld, &work.workspace, team,
                                    ith, nth)
         if work.states_lth != NULL:
             copy_rows(work.x_th, ld, work.states_lth + (index + 1) * t * h, h, t, h, ith, nth)
-    copy_rows(work.x_th, ld, work.out_rh, h, work.wanted_rows.wanted_starts_s[work.wanted_rows.s], h, ith, nth)
+    copy_rows(work.x_th, ld, work.out_rh, h, work.last_sequences.wanted_starts_s[work.last_sequences.s], h, ith, nth)

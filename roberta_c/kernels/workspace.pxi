@@ -29,7 +29,8 @@ cdef size_t full_lines(size_t count) noexcept:
 cdef size_t row_stride(size_t width) noexcept:
     """Floats from one row of intermediates to the next: an odd number of cache lines.
 
-    A tile reads one column of several rows at a time. With a stride of many lines (K = 3072 is 192), all rows
+    A tile reads one column of several rows at a time. With a stride that is a multiple of many lines (K = 3072:
+    192 = 3 * 64), all rows
     fall into the same few sets of the first-level cache: 0.45 of the peak in a run where an odd stride gave 0.9
     (AMD Zen 5 server core, 2026-11-22).
     """
@@ -39,7 +40,13 @@ cdef size_t row_stride(size_t width) noexcept:
 cdef float *lay_out(Workspace workspace, rc_workspace *parts, const rc_linear *qkv, size_t t, size_t f,
                     size_t threads, size_t scratch_per_thread) except? NULL:
     """Reserves the intermediates of T tokens for layers whose first product is `qkv` and whose feed-forward size is
-    up to F. Fills `parts`; returns the address of x_th, whose stride is parts.ld_hidden."""
+    up to F. Fills `parts`; returns the address of x_th, whose stride is parts.ld_hidden.
+
+        x_th | attended_th | qkv_t3h, context_th (later up_tf) | x_rows, attended_rows | behind | scratch of each thread
+
+    `behind`: in bfloat16 context_rows (up_rows lie in up_tf); in int8 the quantizations of x, attended, context and
+    up (context_rows and up_rows lie in context_th and up_tf).
+    """
     cdef rc_arithmetic arithmetic = qkv.arithmetic
     cdef bint converts = rc_converts_rows(arithmetic), quantizes = rc_is_int8(arithmetic)
     cdef size_t h = qkv.k, ld = row_stride(h), ld_rows = row_stride(rc_row_words(arithmetic, h))
@@ -64,7 +71,8 @@ cdef float *lay_out(Workspace workspace, rc_workspace *parts, const rc_linear *q
     memset(&parts.up_rows, 0, sizeof(parts.up_rows))
     if not converts:
         return x_th
-    parts.x_rows.format, parts.x_rows.smooth_k = rc_operands_of(arithmetic).rows, qkv.smooth_k
+    # x_rows is complete, for the embeddings; encoder_layer.inc sets format and smooth_k of the others.
+    parts.x_rows.format, parts.x_rows.smooth_k = rc_operands_of(arithmetic).row_format, qkv.smooth_k
     parts.x_rows.rows, parts.x_rows.ld = rows, ld_rows
     parts.attended_rows.rows, parts.attended_rows.ld = rows + t * ld_rows, ld_rows
     cdef float *behind = rows + 2 * t * ld_rows
@@ -77,7 +85,8 @@ cdef float *lay_out(Workspace workspace, rc_workspace *parts, const rc_linear *q
         parts.context_rows.quantization_m = <rc_quantization *>(behind + 2 * quantizations)
         parts.up_rows.quantization_m = <rc_quantization *>(behind + 3 * quantizations)
     else:
-        # bfloat16 is rounded where it is made: beside context_th, since attention still reads qkv_t3h then.
+        # bfloat16 rows are written by attention and by the up product. context: memory of its own, since
+        # attention writes it while context_th and qkv_t3h are in use. up: in up_tf, which nothing else writes.
         parts.context_rows.rows, parts.context_rows.ld = behind, ld_rows
         parts.up_rows.rows, parts.up_rows.ld = parts.up_tf, row_stride(rc_row_words(arithmetic, f))
     return x_th

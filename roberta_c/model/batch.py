@@ -60,8 +60,8 @@ class PackedBatch(Packing):
     token_type_ids_t: np.ndarray | None
 
     def chunks(self, max_tokens: int) -> Iterator[tuple[slice, PackedBatch]]:
-        """The batch in parts of at most `max_tokens` tokens, or of one sequence if that is longer: which of
-        the packed tokens, and these as a ragged batch of their own."""
+        """Parts of at most `max_tokens` tokens, or of one longer sequence: the slice of the packed tokens,
+        and these tokens as a ragged batch."""
         first, starts, types = 0, self.seq_starts_s, self.token_type_ids_t
         while first < len(self):
             last = int(np.searchsorted(starts, starts[first] + max_tokens, side="right")) - 1
@@ -123,12 +123,12 @@ def pack_batch(
     )
     places = None if ragged else np.arange(len(ids))
     if mask is not None:
-        real = checked_mask(mask)
-        real_before = np.concatenate(([0], np.cumsum(real)))
-        ids, positions = ids[real], positions[real]
-        places = None if places is None else places[real]
-        types = None if types is None else types[real]
-        starts = real_before[starts].astype(np.int64)
+        kept = checked_mask(mask)
+        kept_before = np.concatenate(([0], np.cumsum(kept)))
+        ids, positions = ids[kept], positions[kept]
+        places = None if places is None else places[kept]
+        types = None if types is None else types[kept]
+        starts = kept_before[starts].astype(np.int64)
     _check_no_empty_row(starts)
     if given_positions is None:
         _check_lengths(starts, positions, limits)
@@ -240,10 +240,10 @@ def _other_than_0_1(values: np.ndarray) -> Any:
 
 def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.ndarray:
     """cumsum(ids != pad) * (ids != pad) + pad within each row, in int64: sums in uint8 would overflow."""
-    real = ids != pad_token_id
-    counts = np.concatenate(([0], np.cumsum(real, dtype=np.int64)))
+    not_pad = ids != pad_token_id
+    counts = np.concatenate(([0], np.cumsum(not_pad, dtype=np.int64)))
     within_row: np.ndarray = counts[1:] - np.repeat(counts[starts[:-1]], np.diff(starts))
-    return np.where(real, within_row, 0) + pad_token_id
+    return np.where(not_pad, within_row, 0) + pad_token_id
 
 
 def _check_no_empty_row(starts: np.ndarray) -> None:

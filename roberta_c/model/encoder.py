@@ -1,4 +1,4 @@
-"""The encoder, as the papers tell it (Vaswani et al. 2017; Liu et al. 2019): embeddings, layers, pooler.
+"""The encoder (Vaswani et al. 2017; Liu et al. 2019): embeddings, layers, pooler.
 
 A batch goes through `Encoder.encode`: one call of the kernels, from packed ids to the last layer's rows.
 Every part can also be called alone on padded arrays (S, width, H), as in transformers.
@@ -156,7 +156,7 @@ class Layer(Module):
         self.output = ResidualOutput(family, "Output", config, packed.down, packed.output_norm, num_threads)
 
     def multiply_adds(self, tokens: int) -> int:
-        """Of the layer's linear products over so many tokens."""
+        """Multiply-adds of the layer's linear products for `tokens` tokens."""
         return tokens * (4 * self.packed.qkv.k + 2 * self.packed.up.n) * self.packed.qkv.k
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What stands on the encoder, one class a task."""
+"""Heads: what a task computes from the encoder's output, one class for each task."""
 
 from __future__ import annotations
 

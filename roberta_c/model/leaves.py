@@ -19,7 +19,8 @@ from ..machine.threads import threads_for
 class Module:
     """A node of the model tree: children are the attributes that are Modules, in order of assignment.
 
-    `family` is printed in front of the class name: one class serves Roberta… and XLMRoberta….
+    `kind` is transformers' class name without the family, for printing only; None: this class's name.
+    `family` is printed in front of it: one class serves Roberta… and XLMRoberta….
     """
 
     kind: str | None = None

@@ -33,7 +33,7 @@ class ModelOutput:
             return getattr(self, key)
         if isinstance(key, (int, slice)):
             return self.to_tuple()[key]
-        raise InputError(mismatch("output[…]", shown(key), "a name or a place"))
+        raise InputError(mismatch("output[…]", shown(key), "a field name, an index or a slice"))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())

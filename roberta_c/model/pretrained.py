@@ -74,9 +74,10 @@ class PreTrainedModel(Module):
     ) -> Model:
         """Loads a model from a folder or a Hub repository, as published: safetensors or torch's .bin.
 
-        dtype: the arithmetic, whatever type the file holds: "float32", or in layers' products "bfloat16" or
-        "int8". num_threads: None for what this process may use. isa: None for the best this CPU has. Other
-        keywords replace fields of config.json. Raises ModelFileError, UnsafeFileError, HubError, InputError.
+        dtype: what the encoder layers compute their products in, whatever type the file holds: "float32",
+        "bfloat16" or "int8"; the rest is float32. num_threads: None for what this process may use. isa: None
+        for the best this CPU has. Other keywords replace fields of config.json. Raises ModelFileError,
+        UnsafeFileError, HubError, InputError.
         """
         return cls.load(
             path_or_id,
@@ -125,7 +126,9 @@ class PreTrainedModel(Module):
                 )
             )
         if config.output_attentions:
-            logger.warning("%s: output_attentions is set and not supported: outputs come without", path_or_id)
+            logger.warning(
+                "%s: output_attentions is set, but attentions are not supported and not returned", path_or_id
+            )
         checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, hub_options))
         source = WeightSource(checkpoint, config, kernels, threads, dtype)
         model = cls(config, source)
@@ -196,7 +199,7 @@ class PreTrainedModel(Module):
     ) -> PackedBatch:
         for name, value in unsupported.items():
             # transformers' callers pass these as None or False when they do not want them.
-            if value is not None and value is not False and not (name == "return_dict" and value is True):
+            if value is not None and value is not False:
                 raise InputError(mismatch(name, shown(value), "it to be left out: not supported"))
         if input_ids is None:
             raise InputError(

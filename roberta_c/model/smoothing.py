@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from ..kernels import Norm
 
-# A column of activations is an outlier, and is smoothed, from so many times the median size on;
+# A column of activations is an outlier, and is smoothed, if its size exceeds OUTLIER times the median;
 # benchmarks/accuracy.py measures the effect on a model of base size.
 OUTLIER = 2.0
 
@@ -40,8 +41,9 @@ def smoothing(norm: Norm, weights: Sequence[np.ndarray]) -> np.ndarray | None:
         return largest_k
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        beside_weights = largest(outliers) / np.median(largest(others[:: -(-len(others) // 64)]))
-        ratio = size[outliers] / typical / beside_weights
+        sample = others[:: math.ceil(len(others) / 64)]  # at most 64 columns: a median needs no more
+        weight_ratio = largest(outliers) / np.median(largest(sample))
+        ratio = size[outliers] / typical / weight_ratio
     if np.isnan(ratio).any():
         return None
     smooth = np.ones(len(size), np.float32)

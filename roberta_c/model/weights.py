@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A word table of at least so many bytes is read row by row instead of through the memory map, which makes up
-# to 2 MiB resident around each row: 150 MB for 1,024 random tokens (Linux 6.18, 2026-11-22).
+# A word table of at least this many bytes is read row by row instead of through the memory map, which makes
+# up to 2 MiB resident around each row: 150 MB for 1,024 random tokens (Linux 6.18, 2026-11-22).
 READ_ROWS_FROM = 32 << 20
 
 
@@ -161,7 +161,8 @@ class WeightSource:
             return names.layer_name(index, f"{part}_weight").removesuffix(".weight")
 
         attention_norm = self.norm(prefix("attention_norm"))
-        before = (
+        # The LayerNorm whose output qkv reads: the end of the layer before, or that of the embeddings.
+        norm_before = (
             names.layer_name(index - 1, "output_norm_weight") if index else names.EMBEDDINGS["norm_weight"]
         )
         smooths = self.dtype == "int8"
@@ -169,7 +170,7 @@ class WeightSource:
             [
                 (
                     (prefix("query"), prefix("key"), prefix("value")),
-                    self.norm(before.removesuffix(".weight")) if smooths else None,
+                    self.norm(norm_before.removesuffix(".weight")) if smooths else None,
                 ),
                 ((prefix("attention_output"),), None),
                 ((prefix("up"),), attention_norm if smooths else None),
@@ -191,7 +192,7 @@ class WeightSource:
     # ---- the rest ------------------------------------------------------------------------------------
 
     def report(self) -> LoadReport:
-        """The tensors that the model did not find or did not use; logged in one line if there are such."""
+        """The tensors that the model did not find or did not use; unused ones are logged in one line."""
         self.checkpoint.drop_pages()
         tied = tuple(
             (self.stored_names.get(name, name), self.stored_names[source])
