@@ -103,7 +103,7 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "student 1 epoch 60" in done.stdout
     assert "val: macro recall" in done.stdout
-    assert "test: macro recall" not in done.stdout  # only when asked for
+    assert "test: macro recall" not in done.stdout  # only by the command `test`
     judged = subprocess.run([*command, "test"], capture_output=True, text=True, check=True)
     assert judged.stdout.startswith("test: macro recall")
 

@@ -4,7 +4,7 @@
     checkpoint.tensors["roberta.embeddings.word_embeddings.weight"].shape
     array = checkpoint.read("roberta.embeddings.word_embeddings.weight")
 
-Reading order: `open_checkpoint` chooses the file, file_kind.py tells its format by its first bytes,
+Reading order: `open_checkpoint` chooses the file, file_kind.py recognizes its format by its first bytes,
 safetensors_reader.py, torch_zip.py or torch_legacy.py (the last two with pickle_reader.py) find its tensors,
 and tensor_view.py makes arrays of them. The head of each reader says what it refuses, and why.
 """

@@ -143,10 +143,12 @@ class PickleReader:
     # Errors, and reading bytes.
 
     def _fail(self, found: str, expected: str) -> NoReturn:
-        raise ModelFileError(mismatch(f"{self._source}: pickle at byte {self.position}", found, expected))
+        raise ModelFileError(
+            mismatch(f"{self._source}: pickle, read up to byte {self.position}", found, expected)
+        )
 
     def _refuse(self, found: str) -> NoReturn:
-        place = f"{self._source}: refused: pickle at byte {self.position}"
+        place = f"{self._source}: refused: pickle, read up to byte {self.position}"
         raise UnsafeFileError(mismatch(place, found, "only what describes the tensors of a checkpoint"))
 
     def _take(self, length: int) -> bytes:

@@ -120,8 +120,9 @@ Value: TypeAlias = "bool | int | float | str | GlobalName | StorageView | Tensor
 
 
 def kind_of(value: Value) -> str:
-    """The kind of a value, for messages. They never show a container's items, of which shared ones may repeat
-    exponentially often.
+    """The kind of a value, for messages.
+
+    Never the items of a container: their text can be exponentially long if items are shared.
     """
     if isinstance(value, Container):
         return value.kind

@@ -44,7 +44,9 @@ class StoredTensor:
     offset: int
 
     def array(self) -> np.ndarray:
-        """The elements: aligned, in C order, read-only; a view of the file if they are so there, else a copy.
+        """The elements as a read-only, aligned array in C order.
+
+        It is a view of the file if the file holds the elements so, else a copy.
 
         Tensors with the same location in a file share their memory, even if it is a copy. Raises
         ModelFileError for a dtype that numpy lacks, or if the file was changed after it was opened.

@@ -31,6 +31,7 @@ _DESCRIPTOR = {16: struct.Struct("<4s3I"), 24: struct.Struct("<4sI2Q")}
 _STORED = 0  # the only compression method of torch's weights
 _HAS_DESCRIPTOR = 1 << 3
 _ALLOWED_FLAGS = _HAS_DESCRIPTOR | 1 << 11  # bit 11: names are UTF-8
+# These values mean: the number is in the zip64 record or field.
 _IN_ZIP64_32 = 0xFFFFFFFF
 _IN_ZIP64_16 = 0xFFFF
 
@@ -226,18 +227,18 @@ def _data_offset(file: MappedFile, header: _CentralHeader, end: int, fail: _Fail
         extra = file.read(name_offset + name_bytes, extra_bytes, entry)
         size, packed = _widened(extra, [size, packed], fail)
 
-    later = bool(flags & _HAS_DESCRIPTOR)
-    unset = (0,) if later else ()
-    if size not in (header.size, *unset) or packed not in (header.packed, *unset):
+    has_descriptor = bool(flags & _HAS_DESCRIPTOR)
+    allowed_zero = (0,) if has_descriptor else ()  # the true numbers are then in the descriptor
+    if size not in (header.size, *allowed_zero) or packed not in (header.packed, *allowed_zero):
         fail(f"{size} bytes by the local header", f"{header.size}, as in the directory")
-    if crc not in (header.crc, *unset):
+    if crc not in (header.crc, *allowed_zero):
         fail(f"the CRC {crc:08x} in the local header", f"{header.crc:08x}, as in the directory")
 
     data_offset: int = name_offset + name_bytes + extra_bytes
     rest = end - data_offset - header.packed
     if rest < 0:
         fail(f"an overlap with what follows at byte {end}", "an end before it")
-    if not later:
+    if not has_descriptor:
         if rest:
             fail(f"its end at byte {data_offset + header.packed}", f"{end}")
         return data_offset

@@ -75,7 +75,7 @@ def classify(
     function_to_apply: str,
     max_length: int | None,
     batch_size: int,
-    **where: Any,
+    **hub_arguments: Any,
 ) -> None:
     """Label texts: the arguments, or the lines of a file, or the lines of standard input.
 
@@ -92,7 +92,7 @@ def classify(
     longer than the limit.
     """
     check_texts(texts, path)
-    check_revision(model, where)
+    check_revision(model, hub_arguments)
     if all_labels and top_k is not None:
         raise click.UsageError(mismatch("--all, --top-k", "both", "one of them"))
     if form == "auto":
@@ -108,7 +108,7 @@ def classify(
             "batch_size": batch_size,
         }
         classifier = pipeline(
-            "text-classification", model, dtype=dtype, num_threads=threads, **options, **where
+            "text-classification", model, dtype=dtype, num_threads=threads, **options, **hub_arguments
         )
         if model is None:
             note_bundled_model()

@@ -17,7 +17,7 @@ from .terminal_text import printable_lines, table
 @hub_options
 @offline_option
 @debug_option
-def describe(model: str, form: str, **where: Any) -> None:
+def describe(model: str, form: str, **hub_arguments: Any) -> None:
     """Show a model: its modules, its tokenizer, its load report, its sizes and limits.
 
     The load report lists missing, unexpected and tied tensors.
@@ -29,7 +29,7 @@ def describe(model: str, form: str, **where: Any) -> None:
     from ..diagnose.describe import description, open_model
     from ..files.hub import HubOptions
 
-    facts = description(open_model(model, HubOptions(**where)))
+    facts = description(open_model(model, HubOptions(**hub_arguments)))
     if form == "json":
         open_output().document(facts)
     else:

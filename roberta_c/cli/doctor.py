@@ -35,7 +35,9 @@ _LOGITS_SHOWN = 6
 @offline_option
 @debug_option
 @click.pass_context
-def doctor(ctx: click.Context, /, model: str | None, form: str, threads: int | None, **where: Any) -> None:
+def doctor(
+    ctx: click.Context, /, model: str | None, form: str, threads: int | None, **hub_arguments: Any
+) -> None:
     """Check this machine, and with --model a model on it.
 
     Shows the CPU and the kernels chosen for it, the number of threads and what determines it, memory,
@@ -52,12 +54,12 @@ def doctor(ctx: click.Context, /, model: str | None, form: str, threads: int | N
     depend on the number of threads. If there are problems, the exit code is 1 and standard error has one line
     for each.
     """
-    check_revision(model, where)
+    check_revision(model, hub_arguments)
 
     from ..diagnose.doctor import Diagnosis
     from ..files.hub import HubOptions
 
-    output, diagnosis = open_output(), Diagnosis(HubOptions(**where))
+    output, diagnosis = open_output(), Diagnosis(HubOptions(**hub_arguments))
 
     def show(lines: Callable[[dict[str, Any]], str], end: str = "\n") -> None:
         if form != "json":
@@ -167,10 +169,11 @@ def model_lines(facts: dict[str, Any]) -> str:
 
 def _model_rows(model: dict[str, Any]) -> dict[str, Any]:
     tokenizer, load_ms = model["tokenizer"], model["load_ms"]
-    route = f"none: {_SEE_PROBLEMS}"
+    about_tokenizer = f"none: {_SEE_PROBLEMS}"
     if tokenizer is not None:
-        route = f"{tokenizer['class']} with {tokenizer['vocab_size']:,} tokens, from {tokenizer['route']}"
-    rows = {**model_rows(model), "tokenizer": route}
+        size, vocabulary_files = tokenizer["vocab_size"], tokenizer["route"]
+        about_tokenizer = f"{tokenizer['class']} with {size:,} tokens, from {vocabulary_files}"
+    rows = {**model_rows(model), "tokenizer": about_tokenizer}
     for name, found in load_report_rows(model).items():
         rows[f"{name} tensors"] = found
     for file in model["files"]:
@@ -196,14 +199,18 @@ def verdict_lines(facts: dict[str, Any]) -> str:
 
 
 def _check_rows(check: dict[str, Any]) -> dict[str, str]:
-    difference = "no number" if check["largest_difference"] is None else f"{check['largest_difference']:.1e}"
-    bound = "a number" if check["bound"] is None else f"{check['bound']:.1e}"
-    verdict = "agrees" if check["agrees"] else "DISAGREES"
+    if check["oracle_finite"]:
+        largest = check["largest_difference"]
+        difference = "no number" if largest is None else f"{largest:.1e}"
+        verdict = "agrees" if check["agrees"] else "DISAGREES"
+        comparison = f"{difference}, expected at most {check['bound']:.1e}: {verdict}"
+    else:
+        comparison = "none: the reference kernels' outputs are not finite"
     return {
         "texts": f"{len(check['texts'])}, {check['tokens']} tokens",
         "token ids": f"{check['token_digest']} (first 16 digits of SHA-256)",
         check["output"]: f"{check['output_digest']} (first 16 digits of SHA-256; float32, {check['isa']})",
-        "difference from reference": f"{difference}, expected at most {bound}: {verdict}",
+        "difference from reference": comparison,
         "alone and in a batch": "the same bits" if check["same_bits"] else "DIFFERENT BITS",
         "time": f"{check['ms']:.0f} ms, reference kernels {check['oracle_ms']:.0f} ms",
     }

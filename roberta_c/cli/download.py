@@ -15,7 +15,7 @@ from .outputs import open_output
 @click.option("--local-dir", metavar="FOLDER", help="Put the files into FOLDER instead of the cache.")
 @hub_options
 @debug_option
-def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
+def download(repo_id: str, local_dir: str | None, **hub_arguments: Any) -> None:
     """Download the config, the tokenizer and the best weights of a Hub repository; print their folder.
 
     \b
@@ -24,4 +24,4 @@ def download(repo_id: str, local_dir: str | None, **where: Any) -> None:
     """
     from ..files import hub
 
-    open_output().text(str(hub.download(repo_id, hub.HubOptions(**where), local_dir=local_dir)))
+    open_output().text(str(hub.download(repo_id, hub.HubOptions(**hub_arguments), local_dir=local_dir)))

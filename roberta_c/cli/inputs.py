@@ -56,7 +56,8 @@ def open_source(
         yield TextSource(STANDARD_INPUT, "line", _lines(sys.stdin.buffer, STANDARD_INPUT), None)
     else:
         try:
-            file = open(path, "rb")  # noqa: SIM115  (`with` is below: it must not catch errors of its body)
+            # Closed by the `with` below: this `except` must not catch errors of the caller's block.
+            file = open(path, "rb")  # noqa: SIM115
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{option}: {shown(path, 200)}: cannot be read: {reason}") from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @hub_options
 @offline_option
 @debug_option
-def keys(path: str, form: str, **where: Any) -> None:
+def keys(path: str, form: str, **hub_arguments: Any) -> None:
     """List the name, dtype and shape of each tensor in a weight file, in the file's order.
 
     No weights are read.
@@ -39,7 +39,9 @@ def keys(path: str, form: str, **where: Any) -> None:
     from ..files import hub
 
     is_file = os.path.isfile(path)
-    checkpoint = open_checkpoint(path if is_file else hub.resolve(path, hub.WEIGHTS, hub.HubOptions(**where)))
+    checkpoint = open_checkpoint(
+        path if is_file else hub.resolve(path, hub.WEIGHTS, hub.HubOptions(**hub_arguments))
+    )
     if form in ("auto", "human"):
         open_output().text(tensor_lines(checkpoint))
     else:

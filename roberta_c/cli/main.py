@@ -99,6 +99,7 @@ class Program(click.Group):
             _abandon_stdout()
             status = BROKEN_PIPE
         except Exception as error:
+            # An OSError that is not ours comes from writing to standard output, such as a full disk.
             if isinstance(error, OSError) and not isinstance(error, RobertaCError):
                 _abandon_stdout()
             report_error(error, ctx.params["debug"])

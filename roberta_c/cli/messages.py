@@ -33,6 +33,7 @@ def report_error(error: Exception, debug: bool) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, RobertaCError):
         return str(error)
+    # An OSError that is not ours comes from writing to standard output, such as a full disk.
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     if isinstance(error, MemoryError):

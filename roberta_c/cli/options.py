@@ -40,10 +40,10 @@ offline_option = click.option(
 )
 
 
-def check_revision(model: str | None, where: dict[str, Any]) -> None:
-    """UsageError if a revision is given without a model."""
-    if model is None and where["revision"] is not None:
-        raise click.UsageError(mismatch("--model", "none beside --revision", "a Hub repository"))
+def check_revision(model: str | None, hub_arguments: dict[str, Any]) -> None:
+    """UsageError if a revision is given without a model. hub_arguments: those of HubOptions."""
+    if model is None and hub_arguments["revision"] is not None:
+        raise click.UsageError(mismatch("--revision", "no --model", "a Hub repository for it"))
 
 
 # ---- texts ---------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def quantize_report(
     threads: int | None,
     max_length: int | None,
     batch_size: int,
-    **where: Any,
+    **hub_arguments: Any,
 ) -> None:
     """Compare a lower precision with float32 on your own texts, before you switch to it.
 
@@ -78,7 +78,7 @@ def quantize_report(
     not timed. If there are few texts, they are timed up to five times. Texts are read as by classify.
     """
     check_texts(texts, path)
-    check_revision(model, where)
+    check_revision(model, hub_arguments)
     if labels_path == "-" and not texts and path in (None, "-"):
         raise click.UsageError(mismatch("standard input", "both texts and --labels", "one of them"))
 
@@ -90,7 +90,7 @@ def quantize_report(
         rows = [as_row(text, source.name) for text in (source.pairs() if pairs else source.texts)]
     if not rows:
         raise InputError(mismatch(source.name, "no texts", "at least one"))
-    labels, right = None, None
+    labels, correct_ids = None, None
     if labels_path is not None:
         with open_source((), labels_path, count_lines=False, option="--labels") as labels_source:
             labels = [line.strip() for line in labels_source.texts]
@@ -99,17 +99,17 @@ def quantize_report(
     comparison = Comparison(
         model,
         dtype,
-        HubOptions(**where),
+        HubOptions(**hub_arguments),
         batch_size=batch_size,
         max_length=max_length,
         num_threads=threads,
     )
     if labels is not None:
-        right = comparison.label_ids(labels, lambda index: f"{labels_source.name}: line {index + 1}")
+        correct_ids = comparison.label_ids(labels, lambda index: f"{labels_source.name}: line {index + 1}")
     if model is None:
         note_bundled_model()
     with ProgressBar() if is_terminal(sys.stderr) else contextlib.nullcontext() as progress:
-        facts = comparison.facts(rows, right, *([] if progress is None else [progress]))
+        facts = comparison.facts(rows, correct_ids, *([] if progress is None else [progress]))
     if form == "json":
         open_output().document(facts)
     else:

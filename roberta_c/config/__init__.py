@@ -2,7 +2,7 @@
 
 Every key of the file is an attribute. The keys that this package uses are checked when a config is made
 (fields.py, labels.py); all others are kept unchanged and written back. Defaults and printed form are those of
-transformers 5.23. Keys that ask for an unsupported model (a decoder, relative positions) are errors.
+transformers 5.23. Keys that describe an unsupported model (a decoder, relative positions) are errors.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class RobertaConfig:
     def _from_file(cls: type[_Config], path: Path, values: dict[str, Any]) -> _Config:
         family = values.get("model_type")
         if family is not None and family != cls.model_type:
-            _class_for(path, values)  # raises, except for the other family, which computes the same
+            # Raises ModelFileError unless it is the other supported family, whose formulas are equal.
+            _class_for(path, values)
             logger.warning("%s: model_type: found %s, read as %s", path, family, cls.model_type)
             values = {**values, "model_type": cls.model_type}
         config = cls.__new__(cls)

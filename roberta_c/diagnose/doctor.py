@@ -60,7 +60,10 @@ class Diagnosis:
         self._opened: OpenedModel | None = None
 
     def examine_machine(self, num_threads: int | None = None) -> None:
-        """Adds the facts cpu, threads, memory, versions, caches, environment and bundled_model."""
+        """Sets `facts["cpu"]`, and likewise threads, memory, versions, caches, environment, bundled_model.
+
+        Sets the facts of a model (examined, model, check) to None.
+        """
         facts, attempt = self.facts, self._attempt
         facts["cpu"] = {
             "model": attempt(cpu_model),
@@ -80,7 +83,7 @@ class Diagnosis:
         facts["examined"] = facts["model"] = facts["check"] = None
 
     def examine_model(self, path_or_id: str | Path, num_threads: int | None = None) -> None:
-        """Loads the model. Adds the facts examined (its name) and model (`model_facts`)."""
+        """Loads the model. Sets `facts["examined"]` (its name) and `facts["model"]` (`model_facts`)."""
         self.facts["examined"] = str(path_or_id)
         self._opened = self._attempt(lambda: _open(path_or_id, num_threads, self.hub_options))
         if self._opened is not None:
@@ -88,7 +91,7 @@ class Diagnosis:
             self.facts["model"] = self._attempt(lambda: model_facts(opened))
 
     def check_model(self) -> None:
-        """Compares the examined model with the reference kernels. Adds the fact check (`parity_facts`).
+        """Compares the examined model with the reference kernels. Sets `facts["check"]` (`parity_facts`).
 
         Does nothing if no model was loaded. Loads the model a second time, for the reference kernels.
         """
@@ -214,7 +217,7 @@ def model_facts(opened: OpenedModel) -> dict[str, Any]:
         files += [("tokenizer", path) for path in (*vocabulary, *settings)]
         facts["tokenizer"] = {
             "class": type(tokenizer).__name__,
-            "route": " + ".join(path.name for path in vocabulary),
+            "route": " + ".join(path.name for path in vocabulary),  # the vocabulary files
             "vocab_size": tokenizer.vocab_size,
         }
     facts["files"] = [{"part": part, "path": str(path), "bytes": _size(path)} for part, path in files]

@@ -1,7 +1,7 @@
 """The same batches through two models, one in float32 and one in a lower precision: outputs, times, errors.
 
-Suffixes of arrays: m the model (0: float32, 1: lower), s the text, c the label, l the hidden state (0: after
-the embeddings, then one after each layer), b the batch, t the token, h the hidden size.
+Suffixes of arrays: 2 the two models (0: float32, 1: lower), s the text, c the label, b the batch, t the
+token, h the hidden size.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 class PairedRun:
     """The outputs of both models for token ids.
 
-    logits_msc: float32 (2, S, C). cosines_s: float64 (S), the cosine of the angle between the two vectors
+    logits_2sc: float32 (2, S, C). cosines_s: float64 (S), the cosine of the angle between the two vectors
     that the models' heads read. Raises ModelFileError if a logit is not finite.
     """
 
@@ -40,11 +40,11 @@ class PairedRun:
     ) -> None:
         self.models, self.ids, self.batch_size = models, ids, batch_size
         self.batches = list(batches_by_length([len(row) for row in ids], batch_size))
-        self.logits_msc = np.empty((2, len(ids), models[0].config.num_labels), np.float32)
+        self.logits_2sc = np.empty((2, len(ids), models[0].config.num_labels), np.float32)
         self.cosines_s = np.empty(len(ids))
 
         def keep(batch: list[int], pooled: list[np.ndarray], logits: list[np.ndarray]) -> None:
-            for model, logits_sc, kept_sc in zip(self.models, logits, self.logits_msc, strict=True):
+            for model, logits_sc, kept_sc in zip(self.models, logits, self.logits_2sc, strict=True):
                 if not np.isfinite(logits_sc).all():
                     place = f"{model.name_or_path}: in {model.dtype}"
                     found = "outputs that are NaN or infinite"
@@ -66,16 +66,16 @@ class PairedRun:
         Returns the seconds, (2, batches). The models take turns at being first with a batch, because the
         second one finds data in the caches that the first one had to load.
         """
-        seconds_mb = np.empty((2, len(self.batches)))
+        seconds_2b = np.empty((2, len(self.batches)))
         for number, batch in enumerate(self.batches):
             ids = [self.ids[index] for index in batch]
             pooled, logits = [np.empty(0)] * 2, [np.empty(0)] * 2
             for which in (0, 1) if (turn + number) % 2 else (1, 0):
                 started = time.perf_counter()
                 pooled[which], logits[which] = _outputs(self.models[which], ids)
-                seconds_mb[which, number] = time.perf_counter() - started
+                seconds_2b[which, number] = time.perf_counter() - started
             take(batch, pooled, logits)
-        return seconds_mb
+        return seconds_2b
 
     def time_facts(self, progress: Progress) -> dict[str, Any]:
         """Milliseconds per text. Runs further rounds first, up to ROUNDS in all, if they are quick."""
@@ -115,7 +115,8 @@ def layer_facts(
 ) -> dict[str, Any]:
     """The relative error of each hidden state: sqrt(Σ (lower - float32)² / Σ float32²) over all tokens."""
     states = len(models[0].base_model.encoder.layer) + 1
-    error_squares_l, squares_l = np.zeros(states), np.zeros(states)
+    # One element for each hidden state: after the embeddings and after each layer.
+    error_squares, squares = np.zeros(states), np.zeros(states)
     lengths = [len(row) for row in ids]
     # Small batches, because all hidden states of a batch are in memory at the same time.
     for batch in batches_by_length(lengths, batch_size, CHUNK_TOKENS):
@@ -123,15 +124,15 @@ def layer_facts(
         with np.errstate(invalid="ignore", over="ignore"):
             for level, (full_th, lower_th) in enumerate(zip(full, lower, strict=True)):
                 x_th = full_th.astype(np.float64)
-                error_squares_l[level] += np.square(lower_th - x_th).sum()
-                squares_l[level] += np.square(x_th).sum()
+                error_squares[level] += np.square(lower_th - x_th).sum()
+                squares[level] += np.square(x_th).sum()
         progress("layers", len(batch), len(ids))
     with np.errstate(invalid="ignore", divide="ignore"):
-        errors_l = np.sqrt(error_squares_l / squares_l)
+        errors = np.sqrt(error_squares / squares)
     return {
         "texts": len(ids),
         "tokens": sum(lengths),
-        "relative_error": [finite_or_none(error) for error in errors_l],
+        "relative_error": [finite_or_none(error) for error in errors],
     }
 
 

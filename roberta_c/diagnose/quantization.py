@@ -74,8 +74,8 @@ def quantize_report(
     Raises InputError; ModelFileError for a model without a classification head or with outputs that are NaN
     or infinite; and the errors of loading a model.
     """
-    rows = [as_row(text, f"texts[{index}]") for index, text in enumerate(_many(texts, "texts"))]
-    known = None if labels is None else list(_many(labels, "labels"))
+    rows = [as_row(text, f"texts[{index}]") for index, text in enumerate(_not_single(texts, "texts"))]
+    known = None if labels is None else list(_not_single(labels, "labels"))
     if known is not None:
         check_label_count(known, rows, "labels")
     comparison = Comparison(
@@ -86,12 +86,12 @@ def quantize_report(
         max_length=max_length,
         num_threads=num_threads,
     )
-    right = None if known is None else comparison.label_ids(known, lambda index: f"labels[{index}]")
-    return comparison.facts(rows, right)
+    correct_ids = None if known is None else comparison.label_ids(known, lambda index: f"labels[{index}]")
+    return comparison.facts(rows, correct_ids)
 
 
-def _many(values: Any, name: str) -> Iterable[Any]:
-    """`values` if it is an iterable of several. Raises InputError, which names the argument `name`."""
+def _not_single(values: Any, name: str) -> Iterable[Any]:
+    """`values` if it is an iterable, but not one str or dict. InputError otherwise; it names `name`."""
     if isinstance(values, (str, dict)) or not isinstance(values, Iterable):
         raise InputError(mismatch(name, type(values).__name__, "a list"))
     return values
@@ -140,22 +140,22 @@ class Comparison:
     def facts(
         self,
         rows: Sequence[TextRow],
-        right: Sequence[int] | None = None,
+        correct_ids: Sequence[int] | None = None,
         progress: Progress = lambda *_: None,
     ) -> dict[str, Any]:
-        """The dict that `quantize_report` returns. right: the ids of the rows' correct labels, if known."""
+        """The dict that `quantize_report` returns. correct_ids: the rows' correct label ids, if known."""
         if not rows:
             raise InputError(mismatch("texts", "none", "at least one"))
         ids, truncated = self._encoded(rows)
         batch_size = self.full.options.batch_size
         run = PairedRun(self.models, ids, batch_size, progress)
         full, lower = self.models
-        scores_msc = np.stack(
-            [apply_function(self.full.score_function, logits_sc) for logits_sc in run.logits_msc]
+        scores_2sc = np.stack(
+            [apply_function(self.full.score_function, logits_sc) for logits_sc in run.logits_2sc]
         )
-        best_ms = scores_msc.argmax(axis=2)  # of equal scores the first, as in the pipeline
-        difference_sc = np.abs(scores_msc[1] - scores_msc[0])
-        same = int((best_ms[0] == best_ms[1]).sum())
+        best_2s = scores_2sc.argmax(axis=2)  # of equal scores the first, as in the pipeline
+        difference_sc = np.abs(scores_2sc[1] - scores_2sc[0])
+        same = int((best_2s[0] == best_2s[1]).sum())
         cosines_s = run.cosines_s
         return {
             "model": full.name_or_path,
@@ -173,13 +173,13 @@ class Comparison:
             ),
             "cosine": _finite(mean=cosines_s.mean(), p1=np.quantile(cosines_s, 0.01), min=cosines_s.min()),
             "worst": [
-                self._worst(rows, scores_msc, best_ms, difference_sc, index)
+                self._worst(rows, scores_2sc, best_2s, difference_sc, index)
                 for index in np.argsort(-difference_sc.max(axis=1), kind="stable")[:WORST_TEXTS].tolist()
             ],
             "layers": layer_facts(self.models, ids[:LAYER_TEXTS], batch_size, progress),
             "time": run.time_facts(progress),
             "memory": memory_facts(full, lower),
-            "labelled": None if right is None else _labelled_facts(best_ms, np.array(right)),
+            "labelled": None if correct_ids is None else _labelled_facts(best_2s, np.array(correct_ids)),
         }
 
     def _encoded(self, rows: Sequence[TextRow]) -> tuple[list[list[int]], int]:
@@ -194,16 +194,16 @@ class Comparison:
     def _worst(
         self,
         rows: Sequence[TextRow],
-        scores_msc: np.ndarray,
-        best_ms: np.ndarray,
+        scores_2sc: np.ndarray,
+        best_2s: np.ndarray,
         difference_sc: np.ndarray,
         index: int,
     ) -> dict[str, Any]:
         """Row `index`: its line number, counted from 1, its text, and the best label of both models."""
-        row, (best, lower_best) = rows[index], best_ms[:, index].tolist()
+        row, (best, lower_best) = rows[index], best_2s[:, index].tolist()
         pair = {} if row.text_pair is None else {"text_pair": row.text_pair}
         results = [
-            {"label": self.full.labels[label], "score": float(scores_msc[model, index, label])}
+            {"label": self.full.labels[label], "score": float(scores_2sc[model, index, label])}
             for model, label in enumerate((best, lower_best))
         ]
         return {
@@ -233,17 +233,17 @@ def _label_id(label: Any, names: list[str], place: str) -> int:
     raise InputError(mismatch(place, shown(label), f"one of {listed}, or 0 to {len(names) - 1}"))
 
 
-def _labelled_facts(best_ms: np.ndarray, right_s: np.ndarray) -> dict[str, Any]:
+def _labelled_facts(best_2s: np.ndarray, correct_s: np.ndarray) -> dict[str, Any]:
     """Accuracy and macro recall of both models.
 
-    Macro recall is the mean over the classes that occur in `right_s` of the recall of that class: the share
+    Macro recall is the mean over the classes that occur in `correct_s` of the recall of that class: the share
     of its texts that the model gives this label.
     """
-    classes = np.unique(right_s)
-    recalls = [[(best_s[right_s == label] == label).mean() for label in classes] for best_s in best_ms]
+    classes = np.unique(correct_s)
+    recalls = [[(best_s[correct_s == label] == label).mean() for label in classes] for best_s in best_2s]
     return {
         "classes": len(classes),
-        "accuracy": _both((best_ms == right_s).mean(axis=1).tolist()),
+        "accuracy": _both((best_2s == correct_s).mean(axis=1).tolist()),
         "macro_recall": _both(np.mean(recalls, axis=1).tolist()),
     }
 

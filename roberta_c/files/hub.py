@@ -71,8 +71,9 @@ class FileSet(NamedTuple):
 
     what     the name of these files in messages
     extras   optional files: each one that exists is fetched. config.json comes first, because every model
-             repository has it, and the Hub's response to it tells the commit of all other files.
-    choices  alternatives: of the first one that has any existing file, every existing file is fetched
+             repository has it, and the Hub's response to it names the commit of all other files.
+    choices  alternatives, best first. The first of which a file exists is used; its other files may be
+             missing.
     """
 
     what: str
@@ -86,8 +87,8 @@ TOKENIZER = FileSet(
     ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     (("tokenizer.json",), ("vocab.json", "merges.txt", "sentencepiece.bpe.model")),
 )
-# In transformers' order of preference. tf_model.h5, flax_model.msgpack and onnx/ are never read.
 INDEX_SUFFIX = ".index.json"
+# In transformers' order of preference. tf_model.h5, flax_model.msgpack and onnx/ are never read.
 WEIGHT_FILES = (
     "model.safetensors",
     f"model.safetensors{INDEX_SUFFIX}",
@@ -153,7 +154,7 @@ def download(
 
 
 def cache_facts(options: HubOptions) -> dict[str, Any]:
-    """The cache's folder, the endpoint and the source of the token, and what decided each of them.
+    """The cache's folder and what decided it, the endpoint, whether the network is off, the token's source.
 
     The token itself is no part of the result. This does not use the network; the client's own `get_token`
     may.
@@ -210,10 +211,10 @@ class _Repository:
         self.cache_dir = None if options.cache_dir is None else Path(options.cache_dir)
         self.local_files_only = options.local_files_only
         self.local_dir = None if local_dir is None else Path(local_dir)
-        # A revision that is a full hash is the commit itself: no need to ask the Hub.
+        # A revision that is a full hash is the commit itself: no request to the Hub is needed.
         is_commit = self.revision and re.fullmatch(r"[0-9a-f]{40}", self.revision)
         self.commit = self.revision if is_commit else None
-        # Files that are not in the cache while the Hub cannot be asked, and the reason why it cannot.
+        # Files that are not in the cache while the Hub cannot be reached, and the reason why it cannot.
         self.unknown: list[str] = []
         self.unknown_because = "local_files_only (--offline) allows no download"
 
@@ -223,7 +224,9 @@ class _Repository:
         Raises HubError if no file of any choice exists.
         """
         self.unknown.clear()
-        found = [path for name in files.extras if (path := self.fetch(name)) is not None]
+        for name in files.extras:
+            self.fetch(name)
+        found: list[Path] = []
         for choice in files.choices:
             found = [path for name in choice if (path := self.fetch(name)) is not None]
             if found:
@@ -251,7 +254,7 @@ class _Repository:
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         if self.local_dir is not None and self.commit is None:
-            self.commit = self._ask_commit()
+            self.commit = self._request_commit()
         cached: object = None
         try:
             if self.commit is not None:
@@ -303,7 +306,7 @@ class _Repository:
                     reason = f"it is not in the cache ({self._cache()}) and {self.unknown_because}"
                 raise HubError(f"{self.repo_id}: {index.name} names {shown(name)}, but {reason}")
 
-    def _ask_commit(self) -> str | None:
+    def _request_commit(self) -> str | None:
         import huggingface_hub
 
         try:

@@ -21,7 +21,7 @@ _MAX_MEMORY = 40 << 20
 # Upper estimates of the memory that CPython needs while parsing, in bytes, measured with tracemalloc.
 _BYTES_PER_BRACKET = 200
 _BYTES_PER_COMMA = 200
-_MAX_DIGITS = 32
+_MAX_DIGITS = 32  # of a number; its sign, point and exponent count too
 _NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 # Each byte value as "n" (may be part of a number), "b" (may stand before a number) or "-" (neither).
 _BYTE_KINDS = bytes(
@@ -100,7 +100,7 @@ def parse_object(
 
     def bounded(digits: str) -> str:
         if len(digits) > _MAX_DIGITS:
-            fail(f"a number of {len(digits)} digits", "one that fits 64 bits")
+            fail(f"a number of {len(digits)} digits", f"at most {_MAX_DIGITS} digits")
         return digits
 
     def constant(name: str) -> NoReturn:
@@ -109,7 +109,7 @@ def parse_object(
     marks = _marks(data)
     bare = _bare_brackets(marks)
     if len(bare) > MAX_DEPTH and _depth(bare) > MAX_DEPTH:
-        fail(f"more than {MAX_DEPTH} levels of nesting", "a flat JSON object")
+        fail(f"more than {MAX_DEPTH} levels of nesting", f"at most {MAX_DEPTH} levels")
     hooks: dict[str, Any] = {"parse_float": real, "parse_constant": constant}
     # Hooks are set only if the text may need them. For a vocabulary of 50,000 entries, `integer` and `unique`
     # each make loading a tokenizer 10 % slower (AMD Zen 5 server core, 2026-11-22).
@@ -117,9 +117,11 @@ def parse_object(
         hooks["parse_int"] = integer
     try:
         text = data.decode("utf-8")
+        # A flat object without repeated keys has one string for each key and one for each string value. Other
+        # text is parsed again with `unique`, which refuses repeated keys.
         value = json.loads(text, **hooks) if bare == b"{}" else None
         if value is None or len(value) + list(map(type, value.values())).count(str) != marks.count(b'"') // 2:
-            value = json.loads(text, object_pairs_hook=unique, **hooks)  # nested, or a key may be there twice
+            value = json.loads(text, object_pairs_hook=unique, **hooks)
     except UnicodeDecodeError as error:
         fail(f"text whose byte {error.start} is not UTF-8", "UTF-8 JSON")
     except json.JSONDecodeError as error:

@@ -17,7 +17,7 @@ def parse_shard_index(content: bytes, path: Path, suffix: str = "") -> dict[str,
     """Tensor name → shard file name, in the order of the index. Only the key `weight_map` is read.
 
     suffix: the ending that every shard's name must have. A download checks it, because it fetches these
-    files; reading local shards does not, because a file's first bytes tell its format.
+    files; reading local shards does not, because a file's first bytes show its format.
 
     Raises ModelFileError for a malformed index, for a bad tensor name, and for a shard that is not a plain
     file name in the folder of the index.

@@ -17,11 +17,11 @@ from .cgroups import cgroup_quota
 
 MAX_THREADS = 1024
 
-# Work of fewer multiply-adds than this runs on one thread: a second thread saves a few microseconds on an
-# idle machine, but costs a time slice if another process uses its core. Just above this limit, the matrix
-# product of a base-size head for one text takes 57 µs on two threads and 69 µs on one (weights in memory; in
-# the caches 18 and 34 µs), the embedding of 64 tokens 80 and 131 µs (two cores of an AMD Zen 5 server,
-# 2026-11-22; not measured with more threads).
+# Work of fewer multiply-adds than this runs on one thread. Even just above this limit, two threads gain only
+# 12 to 51 µs, and they lose a time slice whenever another process uses the second core. Measured there: the
+# matrix product of a base-size head for one text takes 57 µs on two threads and 69 µs on one (weights in
+# memory; in the caches 18 and 34 µs), the embedding of 64 tokens 80 and 131 µs (two cores of an AMD Zen 5
+# server, 2026-11-22; not measured with more threads).
 SERIAL_WORK = 1 << 19
 
 

@@ -1,6 +1,6 @@
 """What all tasks share: forms of input, batches by length, equal texts computed once, results in order.
 
-texts → rows → windows → different rows → token ids → batches of similar length → predictions → results
+texts → rows → windows → distinct rows → token ids → batches of similar length → predictions → results
 
 The model computes the same bits for a text whatever else is in its batch. So the rows of a window are
 reordered by length, and equal rows are computed once; results follow the order of the texts.
@@ -185,17 +185,17 @@ class Pipeline(ABC, Generic[OptionsT, PredictionT]):
         name_of: Callable[[int], str],
     ) -> dict[TextRow, PredictionT]:
         """The predictions of `rows`, which map each row to its index in the input."""
-        different, indexes = list(rows), list(rows.values())
+        distinct, indexes = list(rows), list(rows.values())
         encoded = encode_rows(
             self.tokenizer,
-            different,
+            distinct,
             max_tokens,
             options.truncation_name,
             lambda position: name_of(indexes[position]),
         )
         computed: dict[TextRow, PredictionT] = {}
         for batch in batches_by_length([len(row.ids) for row in encoded], options.batch_size):
-            batch_rows = [different[position] for position in batch]
+            batch_rows = [distinct[position] for position in batch]
             predictions = self._predict(batch_rows, [encoded[position] for position in batch], options)
             computed.update(zip(batch_rows, predictions, strict=True))
         return computed

@@ -180,7 +180,7 @@ class BatchEncoding(UserDict[str, Any]):
         if tensor_type != "np":
             raise InputError(mismatch("tensor_type", shown(tensor_type), "'np' or None"))
         for name, value in self.data.items():
-            self.data[name] = as_array(name, value)
+            self.data[name] = field_array(name, value)
         return self
 
     def to(self, device: Any) -> BatchEncoding:
@@ -293,8 +293,9 @@ class _Lists:
 class _Arrays:
     """Arranges fields as int64 arrays (batch, tokens).
 
-    _real_bw: bool (batch, tokens), True for a token and False for padding. Raises InputError if the rows have
-    different lengths and `padding` does not make them equal.
+    Suffixes of arrays: b the rows of the batch, w the width in tokens. _real_bw: bool, True for a token and
+    False for padding. Raises InputError if the rows have different lengths and `padding` does not make them
+    equal.
     """
 
     def __init__(self, lengths: list[int], padding: Padding | None) -> None:
@@ -325,7 +326,7 @@ class _Arrays:
         return np.array(values, dtype=np.int64)
 
 
-def as_array(name: str, value: Any) -> np.ndarray:
+def field_array(name: str, value: Any) -> np.ndarray:
     """A field (ints, lists of ints, or lists of pairs of ints) as an int64 array.
 
     Raises InputError, whose message calls the field `name`, if rows differ in length.

@@ -82,7 +82,9 @@ def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
     """The BPE model of a vocabulary and the merges in a file.
 
     The file has an optional `#version` line, then one merge per line: two tokens separated by a space. Both
-    tokens and their union are in `vocab`. Raises TokenizerFileError for the first line that is no such merge.
+    tokens and their concatenation are in `vocab`.
+
+    Raises TokenizerFileError for the first line that is no such merge.
     """
     text = read_text(merges_path).replace("\r\n", "\n")
     end = text.find("\n", len(text.rstrip()))  # where blank lines at the end begin
@@ -91,6 +93,7 @@ def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
     body = text.partition("\n")[2] if first else text
     merges = _pairs(body)
     # The library finds tokens that are missing, but it panics if a merge is longer than every token.
+    # - 1: the space between the two tokens.
     if merges is None or not _has_token_of(_longest_line(body) - 1, vocab):
         _report_bad_merge(merges_path, text.split("\n"), first, vocab)
     with library_errors(merges_path):

@@ -1,8 +1,9 @@
 """The tokenizer that users call: transformers' names for what a tokenizers.Tokenizer, the backend, does.
 
-A call does not change the backend, so that threads can share a tokenizer. Padding is done here. Truncation is
-done by a second backend with the same vocabulary, made once for each truncation setting. Only `add_tokens`,
-`add_special_tokens` and assignments to attributes change a tokenizer.
+A call does not change the backend, so that threads can share a tokenizer. Padding is done in
+batch_encoding.py, not by the backend. Truncation is done by a second backend with the same vocabulary, made
+once for each truncation setting. Only `add_tokens`, `add_special_tokens` and assignments to attributes change
+a tokenizer.
 """
 
 from __future__ import annotations

@@ -103,12 +103,14 @@ def _read_pieces(
 ) -> None:
     """Fill the model's lists `pieces`, `scores` and `types` from the pieces' messages.
 
-    Messages with text, score and optionally type, in this order, are read together, as arrays over pieces
-    (`…_p`); all 250,000 pieces of XLM-R are such messages. `_read_piece` reads the others one by one.
+    Messages with text, score and optionally type, in this order, are read together, as arrays; all 250,000
+    pieces of XLM-R are such messages. `_read_piece` reads the others one by one.
     """
-    octets = np.frombuffer(
-        data + bytes(512), np.uint8
-    )  # padded with zeros for reads past the last piece's end
+    # Zeros are appended for reads past the last piece's end.
+    octets = np.frombuffer(data + bytes(512), np.uint8)
+    # A usual message: 0A, text length, text, 15 (field 2, fixed32), 4 bytes of score; then optionally 18
+    # (field 3, varint), type. So 5 or 7 bytes follow the text. The byte before a message is its length.
+    # Suffix _p: one element for each piece.
     starts_p = np.array(starts)
     ends_p = starts_p + octets[starts_p - 1]
     ends_p[list(long_ends)] = list(long_ends.values())

@@ -38,8 +38,8 @@ _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 class TokenizerSettings:
     """The settings in the files beside a vocabulary, checked, with a caller's overrides applied.
 
-    roles: role of ROLES → token; None if the tokenizer has no token of that role. A plain str has the default
-        flags of its class.
+    roles: role of ROLES → token; None if the tokenizer has no token of that role. A plain str has no
+        flags yet; see `resolve_roles`.
     extra: special tokens without a role.
     added_tokens: id → token, from `added_tokens_decoder` or added_tokens.json.
     options: only those with known names.
@@ -58,7 +58,11 @@ class TokenizerSettings:
     files: list[Path] = field(default_factory=list)
 
     def resolve_roles(self, defaults: Mapping[str, AddedToken]) -> dict[str, AddedToken | None]:
-        """Role → token with flags; a plain str gets its flags from `added_tokens_decoder` or the default."""
+        """Role → token with flags, also stored in `roles`.
+
+        A plain str or a default token takes the flags that `added_tokens_decoder` lists for it; otherwise
+        those of the class's default. defaults: role → default token of the class.
+        """
         listed = {token.content: token for token in self.added_tokens.values()} if self.flags_listed else {}
         resolved: dict[str, AddedToken | None] = {}
         for role in ROLES:

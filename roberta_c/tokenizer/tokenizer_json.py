@@ -55,7 +55,7 @@ def _check_merges(parsed: dict[str, Any], path: Path) -> None:
         left, right = pair
         joined = left + right[len(prefix) :]
         if not right.startswith(prefix) or not {left, right, joined} <= vocab.keys():
-            expected = "two tokens of the vocabulary whose union is one too"
+            expected = "two tokens of the vocabulary whose concatenation is one too"
             raise TokenizerFileError(mismatch(f"{path}: model.merges[{number}]", shown(merge), expected))
 
 

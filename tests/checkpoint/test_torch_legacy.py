@@ -223,7 +223,7 @@ def test_refuses_code_in_every_pickle(tmp_path, place):
         open_checkpoint(tmp_path / "weights.bin")
 
 
-def test_refuses_whole_modules(tmp_path):
+def test_refuses_pickled_modules(tmp_path):
     save_legacy(torch.nn.Linear(2, 2), tmp_path / "weights.bin")
     with pytest.raises(UnsafeFileError):
         open_checkpoint(tmp_path / "weights.bin")

@@ -31,13 +31,13 @@ def test_hub_commands(environment, tmp_path, tweet_sentiment_small):
 
 
 def test_download_passes_its_options_on(run, monkeypatch, tmp_path):
-    asked = []
+    calls = []
 
     def download(repo_id, options, *, local_dir):
-        asked.append((repo_id, options, local_dir))
+        calls.append((repo_id, options, local_dir))
         return tmp_path
 
     monkeypatch.setattr("roberta_c.files.hub.download", download)
     words = ["--local-dir", "here", "--revision", "v1", "--token", "hf_x", "--cache-dir", "there"]
     assert run("download", "org/name", *words).stdout == f"{tmp_path}\n"
-    assert asked == [("org/name", HubOptions("v1", "hf_x", "there"), "here")]
+    assert calls == [("org/name", HubOptions("v1", "hf_x", "there"), "here")]

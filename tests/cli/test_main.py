@@ -58,7 +58,7 @@ def test_help_loads_nothing_heavy(environment, words, imported):
 
 
 def test_shell_completion(environment):
-    """The script for each shell, and the completions that the script asks for."""
+    """The script for each shell, and the completions that the script requests."""
     program = [sys.executable, "-c", "from roberta_c.cli.main import main; main()"]
     for shell in ("bash", "zsh", "fish"):
         variables = {**environment, "_ROBERTA_C_COMPLETE": f"{shell}_source"}
@@ -80,7 +80,7 @@ def test_shell_completion(environment):
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["classify", "--revision", "v1", "a"], "--model: found none beside --revision"),
+        (["classify", "--revision", "v1", "a"], "--revision: found no --model"),
         (["classify", "--model", "m", "a", "--file", "b"], "texts: found both arguments and --file"),
         (
             ["classify", "--model", "m", "a", "--all", "--top-k", "2"],
@@ -99,7 +99,7 @@ def test_shell_completion(environment):
         (["describe", "a", "--format", "jsonl"], "--format"),
         (["doctor", "a"], "unexpected extra argument"),
         (["doctor", "--format", "jsonl"], "--format"),
-        (["doctor", "--revision", "v1"], "--model: found none beside --revision"),
+        (["doctor", "--revision", "v1"], "--revision: found no --model"),
         (["classfy", "a"], "No such command 'classfy'. Did you mean 'classify'?"),
     ],
 )

@@ -180,7 +180,7 @@ def test_texts_come_as_for_classify(run, texts_file):
     ("words", "message"),
     [
         (["a", "--file", "b"], "texts: found both arguments and --file"),
-        (["--revision", "v1", "a"], "--model: found none beside --revision"),
+        (["--revision", "v1", "a"], "--revision: found no --model"),
         (["--labels", "-"], "standard input: found both texts and --labels"),
         (["--file", "-", "--labels", "-"], "standard input: found both texts and --labels"),
         (["a", "--format", "jsonl"], "'jsonl' is not one of 'auto', 'human', 'json'"),

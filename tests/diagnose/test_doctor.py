@@ -31,7 +31,7 @@ SECRET = "hf_0123456789abcdefghij"
 
 
 @linux
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="asks for features of x86")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs the features of an x86 CPU")
 def test_features_are_those_that_linux_lists():
     flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)[1].split())
     linux = {

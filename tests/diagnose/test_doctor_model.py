@@ -173,7 +173,9 @@ def test_weights_that_are_no_numbers(run, copied_checkpoint):
     )
     assert (facts["check"]["finite"], facts["check"]["largest_difference"]) == (False, None)
     assert [row[1] for row in facts["check"]["logits"]] == [None] * len(facts["check"]["texts"])
-    assert "   no number" in run("--model", copied_checkpoint).stdout
+    shown = run("--model", copied_checkpoint).stdout
+    assert "   no number" in shown
+    assert "difference from reference  none: the reference kernels' outputs are not finite\n" in shown
 
 
 def test_an_unexpected_error_hides_no_other_fact(run, monkeypatch):

@@ -87,7 +87,7 @@ def specials_at_every_place(width: int) -> np.ndarray:
 @each_isa
 @each_dtype
 def test_operands_are_rounded_to_the_nearest(kernels, dtype):
-    """Through products with the rows of an identity, in every lane and in the rest behind whole vectors."""
+    """Through products with the rows of an identity, in every lane and in the rest behind full vectors."""
     width = 2 * lanes(kernels) + 3
     values, identity = specials_at_every_place(width), np.eye(width, dtype=np.float32)
     values[np.isinf(rounded(values))] = 1  # which times 0 is NaN; below

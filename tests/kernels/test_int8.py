@@ -1,6 +1,6 @@
-"""Products in int8: the whole numbers that rows and weights become, and their exact sums, are the same on
-every instruction set and however they are multiplied. "int8" is what this CPU does best; "int8 pairs" (AVX2)
-and "int8 weights" (in float32) are what CPUs without its instruction do."""
+"""Products in int8: the integers that rows and weights become, and their exact sums, are the same on every
+instruction set and however they are multiplied. "int8" is what this CPU does best; "int8 pairs" (AVX2) and
+"int8 weights" (in float32) are what CPUs without its instruction do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ways(kernels: Kernels) -> list[str]:
 
 
 def quantized(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows as whole numbers and scales, every step in float32: 254 steps from the smallest to the largest
+    """Rows as integers and scales, every step in float32: 254 steps from the smallest to the largest
     value, zero among them."""
     largest = np.maximum(x.max(axis=1), np.float32(2.0**-100)) / np.float32(254)
     smallest = np.maximum(-x.min(axis=1), np.float32(0)) / np.float32(254)
@@ -143,7 +143,7 @@ def test_every_bit_of_large_products_is_known(kernels, m, n, k):
 
 @each_isa
 def test_rounding_in_every_lane(kernels):
-    """Ties to even, both signs, the largest, zeros, in every lane and in the rest behind whole vectors, of
+    """Ties to even, both signs, the largest, zeros, in every lane and in the rest behind full vectors, of
     rows whose scale is 1, their largest being 127."""
     width = 2 * lanes(kernels) + 5
     values = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 126.5, -126.5, 126.4999, -127, 0.0, -0.0, 3.25], np.float32)
@@ -221,7 +221,7 @@ def test_what_is_not_finite_spoils_its_row_or_column_and_nothing_else(kernels, v
 
 @each_fast_isa
 def test_a_layer_agrees_with_the_reference(kernels):
-    """But for the few whole numbers that float32's last bit tips over, each of which moves what it enters by
+    """But for the few integers that float32's last bit tips over, each of which moves what it enters by
     a 127th of a row's largest times a weight: some 0.02 here. Odd heads: their attention is float32 on every
     CPU."""
     for seed in range(10):

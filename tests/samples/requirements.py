@@ -39,7 +39,7 @@ class DataFiles:
         return self.real(relative_path)
 
     def has_real(self, relative_path: str) -> bool:
-        """Whether the real file is there. Tests ask before they check what holds for it alone."""
+        """Whether the real file is there. For tests of what holds for the real file only."""
         return (self.root / relative_path).exists()
 
     def real(self, relative_path: str) -> Path:
