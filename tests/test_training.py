@@ -1,4 +1,5 @@
-"""training/: tweets are cleaned as said, judged ones are kept out, and the script runs from end to end."""
+"""training/: tweets are cleaned, TweetEval's val and test are kept out, and the script runs from start to
+end."""
 
 from __future__ import annotations
 
@@ -45,10 +46,10 @@ def test_no_judged_tweet_is_learned_from(tweets, test_data):
     data = test_data.real("data/semeval2017_4a").parent
     texts, labels = tweets.labelled(data)
     more = tweets.unlabelled(data)
-    assert more[: len(texts)] == texts  # the order that the teacher's file relies on
+    assert more[: len(texts)] == texts  # the teacher's file is in this order
     judged = {text for split in ("val", "test") for text in tweets.tweeteval(data, split)[0]}
     assert len(judged) > 14_000
-    # Not only by `key`: as they stand, and by their letters alone.
+    # No judged tweet is in `more` as it stands; below, none is by its letters alone.
     assert judged.isdisjoint(more)
 
     def letters(text: str) -> str:
@@ -61,7 +62,7 @@ def test_no_judged_tweet_is_learned_from(tweets, test_data):
 
 
 def test_the_script_makes_a_model_that_runs(tmp_path):
-    """All stages on two hundred made-up tweets whose one telling word gives the label away."""
+    """All stages, on two hundred made tweets. One word of a tweet determines its label."""
     words = {"negative": "awful", "neutral": "plain", "positive": "lovely"}
     rng = np.random.default_rng(0)
 
@@ -103,7 +104,7 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "student 1 epoch 60" in done.stdout
     assert "val: macro recall" in done.stdout
-    assert "test: macro recall" not in done.stdout  # only by the command `test`
+    assert "test: macro recall" not in done.stdout  # only the "test" stage prints it
     judged = subprocess.run([*command, "test"], capture_output=True, text=True, check=True)
     assert judged.stdout.startswith("test: macro recall")
 

@@ -50,11 +50,12 @@ def test_outputs_depend_neither_on_the_threads_nor_much_on_the_isa(tweet_sentime
     checks = {}
     for isa in (*available_isas(), "reference"):
         monkeypatch.setenv("ROBERTA_C_ISA", isa)
-        for threads in (1, 2, 3):
+        counts = (1, 2) if isa == "reference" else (1, 2, 3)  # the reference kernels take seconds a run
+        for threads in counts:
             facts = diagnose(tweet_sentiment_small, num_threads=threads).facts
             assert (facts["problems"], facts["model"]["num_threads"]) == ([], facts["threads"]["number"])
             checks[isa, threads] = facts["check"]
-        assert len({checks[isa, threads]["output_digest"] for threads in (1, 2, 3)}) == 1
+        assert len({checks[isa, threads]["output_digest"] for threads in counts}) == 1
     assert len({check["token_digest"] for check in checks.values()}) == 1
     assert checks["reference", 1]["largest_difference"] == 0
     for (isa, _), check in checks.items():

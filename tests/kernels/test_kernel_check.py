@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import platform
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,12 +39,17 @@ def found(*programs: str) -> str:
 
 def built(folder: Path, compiler: str, x86: bool, *link_flags: str) -> Path:
     """kernel_check linked with all of csrc/, each isa_*.c with its own flags as in setup.py."""
-    objects, table = [], isa_flags(x86)
-    for source in [*sorted(CSRC.glob("*.c")), TESTS / "kernels/kernel_check.c"]:
-        objects.append(folder / f"{source.stem}.o")
+    table = isa_flags(x86)
+    sources = [*sorted(CSRC.glob("*.c")), TESTS / "kernels/kernel_check.c"]
+    objects = [folder / f"{source.stem}.o" for source in sources]
+
+    def compile_file(source: Path, output: Path) -> None:
         flags = table.get(f"csrc/{source.name}", [])
-        command = [compiler, *ALWAYS, *flags, "-c", str(source), "-o", str(objects[-1])]
+        command = [compiler, *ALWAYS, *flags, "-c", str(source), "-o", str(output)]
         subprocess.run(command, check=True, timeout=300)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_file, sources, objects))  # list(): raises what a compilation raised
     program = folder / "kernel_check"
     subprocess.run(
         [compiler, *link_flags, *map(str, objects), "-lm", "-o", str(program)], check=True, timeout=60
