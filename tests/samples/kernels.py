@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import roberta_c
-from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas, known_isas
+from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas, known_isas, memory
 
 U = 2.0**-24  # the unit roundoff of float32
 THREADS = (1, 2, 3, 5, 8)
@@ -140,7 +140,7 @@ def assert_canaries(view: np.ndarray) -> None:
 
 
 class CanaryNumpy:
-    """numpy, but `empty` gives memory full of canaries amid more of them; stands in for `_kernels.np`."""
+    """numpy, but new arrays lie amid canaries; `empty` ones hold canaries too. Stands in for `np` of the door."""
 
     def __init__(self, first_byte: int) -> None:
         self.first_byte = first_byte
@@ -155,9 +155,6 @@ class CanaryNumpy:
         self.given.append(view)
         return view
 
-    def empty_like(self, array: np.ndarray) -> np.ndarray:
-        return self.empty(array.shape, array.dtype)
-
     def concatenate(self, arrays) -> np.ndarray:
         together = np.concatenate(arrays)
         placed = self.empty(together.shape, together.dtype)
@@ -170,7 +167,8 @@ def guarded_outputs(monkeypatch: pytest.MonkeyPatch, first_byte: int) -> Iterato
     """While inside, every array that the kernels' door makes lies amid canaries, checked at the end."""
     canary_numpy = CanaryNumpy(first_byte)
     with monkeypatch.context() as patch:
-        patch.setattr(_kernels, "np", canary_numpy)
+        patch.setattr(memory, "np", canary_numpy)  # for `empty`
+        patch.setattr(_kernels, "np", canary_numpy)  # for `concatenate`
         yield
     assert canary_numpy.given
     for view in canary_numpy.given:
