@@ -1,4 +1,5 @@
-"""encoder_layer and encoder: whole layers in one call, against their parts one by one and against float64."""
+"""encoder_layer: one layer in one call, against its parts one by one and against float64. Several layers:
+test_encoder.py."""
 
 from __future__ import annotations
 
@@ -19,7 +20,6 @@ from samples.kernels import (
 )
 from samples.layers import SHAPES, in_parts, run
 
-from roberta_c.errors import InputError
 from roberta_c.kernels import Kernels, Workspace
 
 
@@ -34,45 +34,6 @@ def test_equals_its_parts_bit_for_bit(kernels, hidden, heads, up):
             expected = in_parts(kernels, layer, x, lengths)
             for threads in THREADS:
                 assert same_bits(run(kernels, layer, x, lengths, threads), expected)
-
-
-@each_isa
-@pytest.mark.parametrize(("hidden", "heads", "up"), SHAPES)
-def test_layers_in_one_call_equal_one_after_the_other(kernels, hidden, heads, up):
-    rng = np.random.default_rng(hidden)
-    layers = [random_layer(kernels, rng, hidden, heads, up) for _ in range(3)]
-    for lengths in ([1], [5, 1, 18], [2, 33, 1, 60]):
-        x, starts = normal(rng, sum(lengths), hidden), starts_of(lengths)
-        states = [x]
-        for layer in layers:
-            states.append(run(kernels, layer, states[-1], lengths))
-        for threads in THREADS:
-            given, found = x.copy(), np.full((3, *x.shape), np.nan, np.float32)
-            last = kernels.encoder(layers, given, starts, Workspace(), states=found, num_threads=threads)
-            assert same_bits(given, x), "the input is only read"
-            assert same_bits(last, states[-1])
-            assert same_bits(found, np.stack(states[1:]))
-            first = kernels.encoder(
-                layers, x, starts, Workspace(), first_tokens_only=True, num_threads=threads
-            )
-            assert same_bits(first, np.ascontiguousarray(states[-1][starts[:-1]]))
-
-
-@each_isa
-def test_layers_that_do_not_fit_together_are_an_error(kernels):
-    rng = np.random.default_rng(11)
-    layer, other = random_layer(kernels, rng, 12, 2, 20), random_layer(kernels, rng, 8, 2, 20)
-    x, starts = normal(rng, 3, 12), starts_of([2, 1])
-    wrong = {
-        "layers: found none": ([], x, starts, {}),
-        "found hidden size 8, expected 12": ([layer, other], x, starts, {}),
-        "layers: found none or other things": ([layer, 3], x, starts, {}),
-        "first_tokens_only": ([layer], x, np.array([0, 0, 3]), {"first_tokens_only": True}),
-        "states: found shape": ([layer], x, starts, {"states": np.zeros((2, 3, 12), np.float32)}),
-    }
-    for message, (layers, hidden, offsets, options) in wrong.items():
-        with pytest.raises(InputError, match=message):
-            kernels.encoder(layers, hidden, offsets, Workspace(), **options)
 
 
 @each_fast_isa

@@ -77,38 +77,36 @@ def test_every_bit_is_known_on_every_tile_edge(kernels, k):
 
 @each_isa
 @pytest.mark.parametrize("k", [1, 6, 7, 33, 770])
-def test_whole_numbers_and_scales_are_the_same_on_every_isa(kernels, k):
-    """Of rows and of weights, which an identity shows; the last word ends with zeros."""
+def test_integers_scales_and_zero_points_are_the_same_on_every_isa(kernels, k):
+    """Of rows, which `convert_rows` shows, and of weights, which a product with an identity shows."""
     rng = np.random.default_rng(k)
     x, w, smooth = normal(rng, 9, k), normal(rng, 5, k), np.exp2(rng.integers(-3, 1, k)).astype(np.float32)
     expected, scales = quantized(x * smooth)
     for dtype in ways(kernels):
         packed = kernels.pack_linear([w], dtype=dtype, smooth=smooth)
         for threads in THREADS:
-            narrowed = kernels.narrow(x, packed, threads)
-            zeros = narrowed.scales[:, 1:].copy().view(np.int32)
-            if zeros.any():
-                numbers = narrowed.rows.view(np.uint8).astype(np.int64)
-                assert (numbers[:, k:] == 0).all()
-                numbers = numbers[:, :k] - zeros
-            else:
-                numbers = narrowed.rows
-                assert (numbers[:, k:] == 0).all()
-                numbers = numbers[:, :k]
-            np.testing.assert_array_equal(numbers, expected)
-            np.testing.assert_array_equal(narrowed.scales[:, 0], scales)
-            assert same_bits(kernels.linear(narrowed, packed), kernels.linear(x, packed))
-        whole, column_scales = quantized_weights(w / smooth)
+            converted = kernels.convert_rows(x, packed, threads)
+            assert converted.packed is packed
+            zero_points = converted.quantizations[:, 1:].copy().view(np.int32)
+            # One uint8 or one float32 a value; without negative values or with float32, zero points are 0.
+            as_bytes = converted.rows.shape[1] == -(-k // 4)
+            numbers = converted.rows.view(np.uint8).astype(np.int64) if as_bytes else converted.rows
+            assert as_bytes or not zero_points.any()
+            assert (numbers[:, k:] == 0).all(), "padding of the last word"
+            np.testing.assert_array_equal(numbers[:, :k] - zero_points, expected)
+            np.testing.assert_array_equal(converted.quantizations[:, 0], scales)
+            assert same_bits(kernels.linear(converted, packed), kernels.linear(x, packed))
+        integers, column_scales = quantized_weights(w / smooth)
         packed = kernels.pack_linear([w / smooth], dtype=dtype)
         found = kernels.linear(254 * np.eye(k, dtype=np.float32), packed).T
-        np.testing.assert_array_equal(found, (254 * whole).astype(np.float32) * column_scales[:, None])
+        np.testing.assert_array_equal(found, (254 * integers).astype(np.float32) * column_scales[:, None])
 
 
-def test_rows_made_for_other_weights_are_an_error():
+def test_rows_converted_for_other_weights_are_an_error():
     kernels, x = Kernels(), np.ones((2, 3), np.float32)
     w, smooth = [np.ones((4, 3), np.float32)], np.full(3, 2, np.float32)
     one, same = (kernels.pack_linear(w, dtype="int8") for _ in range(2))
-    rows = kernels.narrow(x, one)
+    rows = kernels.convert_rows(x, one)
     assert same_bits(kernels.linear(rows, same), kernels.linear(x, one))
     others = [
         kernels.pack_linear(w, dtype="int8", smooth=smooth),
@@ -118,10 +116,11 @@ def test_rows_made_for_other_weights_are_an_error():
         Kernels("generic").pack_linear(w, dtype="int8"),
     ]
     for other in others[: 5 if kernels.isa != "generic" else 1]:
-        with pytest.raises(InputError, match="x: found rows made for other weights"):
+        with pytest.raises(InputError, match="^x: found rows converted for other weights, expected rows converted for "):
             other.kernels.linear(rows, other)
-    with pytest.raises(InputError, match="packed: found float32 weights, which read rows as they are"):
-        kernels.narrow(x, kernels.pack_linear([np.ones((4, 3), np.float32)]))
+    for dtype in ("float32", "bfloat16 weights"):
+        with pytest.raises(InputError, match=f"^packed: found {dtype} weights, which read float32 rows, expected "):
+            kernels.convert_rows(x, kernels.pack_linear(w, dtype=dtype))
 
 
 @each_isa

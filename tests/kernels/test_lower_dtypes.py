@@ -34,7 +34,7 @@ def test_rows_are_the_same_bits_in_any_company(kernels, dtype):
 @each_lower
 @pytest.mark.parametrize(("hidden", "heads", "up"), LAYERS)
 def test_a_layer_equals_its_parts_bit_for_bit(kernels, dtype, hidden, heads, up):
-    """Rows rounded where they are made, by LayerNorm, attention and activation, are rows rounded before a
+    """LayerNorm, attention and activation convert the rows that they make; the parts convert them before a
     product."""
     rng = np.random.default_rng(hidden)
     for activation in ("gelu", "relu") if hidden < 1000 else ("gelu",):
@@ -47,10 +47,6 @@ def test_a_layer_equals_its_parts_bit_for_bit(kernels, dtype, hidden, heads, up)
                 assert same_bits(run(kernels, layers[0], x, lengths, threads), one)
                 last = kernels.encoder(layers, x, starts, Workspace(), num_threads=threads)
                 assert same_bits(last, expected)
-                first = kernels.encoder(
-                    layers, x, starts, Workspace(), first_tokens_only=True, num_threads=threads
-                )
-                assert same_bits(first, np.ascontiguousarray(expected[starts[:-1]]))
 
 
 @each_lower
@@ -113,10 +109,6 @@ def test_the_short_gelu_over_its_range(kernels, dtype):
     assert (np.abs(found - exact) <= limit).all()
 
 
-def test_layers_of_different_types_are_an_error():
-    kernels, rng = Kernels(), np.random.default_rng(0)
-    layers = [random_layer(kernels, rng, 12, 2, 20, dtype=dtype) for dtype in ("float32", "bfloat16")]
-    with pytest.raises(InputError, match="layer: found bfloat16 weights, expected float32 as the first's"):
-        kernels.encoder(layers, np.zeros((3, 12), np.float32), starts_of([3]), Workspace())
-    with pytest.raises(InputError, match="dtype: found 'float16', expected one of float32, bfloat16"):
-        kernels.pack_linear([np.ones((2, 2), np.float32)], dtype="float16")
+def test_an_unknown_dtype_is_an_error():
+    with pytest.raises(InputError, match=r"^dtype: found 'float16', expected one of float32, bfloat16"):
+        Kernels().pack_linear([np.ones((2, 2), np.float32)], dtype="float16")

@@ -1,6 +1,8 @@
-"""pack_batch: every form of ids and masks that is accepted, every one that is refused, and chunks."""
+"""batch.py: the forms of ids and masks that pack_batch accepts, those that it refuses, chunks, and pack_hidden."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
 
 from roberta_c.errors import InputError
-from roberta_c.model.batch import BatchLimits, PackedBatch, pack_batch
+from roberta_c.model.batch import BatchLimits, PackedBatch, pack_batch, pack_hidden
 
 PAD = 1
 LIMITS = BatchLimits(vocab_size=1000, pad_token_id=PAD, max_position_embeddings=514, type_vocab_size=2)
@@ -199,7 +201,7 @@ def test_position_ids_equal_transformers(pad, dtype):
         assert pack(ids, mask, limits=limits).position_ids_t.tolist() == theirs[mask].tolist()
 
 
-# ---- back and in parts ---------------------------------------------------------------------------------
+# ---- unpacking and chunks ---------------------------------------------------------------------------------
 
 
 def test_unpack_puts_rows_back_where_their_tokens_were():
@@ -242,21 +244,78 @@ def test_packing_and_unpacking_lose_nothing(data):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(1, 40), max_size=30), st.integers(1, 60))
 def test_chunks_cover_every_sequence_and_token_once(lengths, max_tokens):
-    batch = pack([[0] * length for length in lengths])
-    sequences, tokens = [], []
-    for chunk, stretch in batch.chunks(max_tokens):
-        sequences += range(chunk.start, chunk.stop)
-        tokens += range(stretch.start, stretch.stop)
-        assert stretch.start == batch.seq_starts_s[chunk.start]
-        assert stretch.stop == batch.seq_starts_s[chunk.stop]
-        assert stretch.stop - stretch.start <= max_tokens or chunk.stop - chunk.start == 1
-    assert sequences == list(range(len(lengths)))
+    ids = np.arange(sum(lengths)) % 1000
+    starts = np.concatenate(([0], np.cumsum(lengths))).astype(int)
+    batch = pack([ids[begin:end].tolist() for begin, end in pairwise(starts)])
+    tokens, sequences = [], 0
+    for part, chunk in batch.chunks(max_tokens):
+        tokens += range(part.start, part.stop)
+        assert chunk.seq_starts_s.tolist() == (
+            starts[sequences : sequences + len(chunk) + 1] - part.start
+        ).tolist(), "offsets from the chunk's first token"
+        assert chunk.token_ids_t.tolist() == ids[part].tolist()
+        assert chunk.position_ids_t.tolist() == batch.position_ids_t[part].tolist()
+        assert chunk.token_type_ids_t is None
+        assert part.stop - part.start <= max_tokens or len(chunk) == 1
+        sequences += len(chunk)
+    assert sequences == len(lengths)
     assert tokens == list(range(sum(lengths)))
 
 
 def test_chunks_are_as_full_as_they_can_be():
     batch = pack([[0] * length for length in (3, 3, 4, 1, 20, 2)])
-    assert [stretch.stop - stretch.start for _, stretch in batch.chunks(10)] == [10, 1, 20, 2]
+    assert [part.stop - part.start for part, _ in batch.chunks(10)] == [10, 1, 20, 2]
+
+
+def test_chunks_are_ragged_batches_of_their_own():
+    types = MASK.copy()
+    types[1, 2] = 0
+    batch = pack(PADDED, MASK, types)
+    (first, one), (second, other) = batch.chunks(8)
+    assert (first, second) == (slice(0, 7), slice(7, 9))
+    assert one.token_type_ids_t.tolist() == [1, 1, 1, 1, 1, 1, 0]
+    assert other.seq_starts_s.tolist() == [0, 2]
+    assert other.first_tokens_s.tolist() == [0]
+    rows = other.unpack(np.array([[5.0], [6.0]], np.float32))
+    assert [row.tolist() for row in rows] == [[[5.0], [6.0]]]
+
+
+# ---- hidden states -------------------------------------------------------------------------------------
+
+
+def test_pack_hidden_and_unpack_are_each_others_inverse():
+    hidden = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
+    x_th, packing = pack_hidden(hidden, MASK)
+    assert packing.seq_starts_s.tolist() == [0, 4, 7, 9]
+    assert packing.seq_starts_s.dtype == np.int64
+    assert len(packing) == 3
+    np.testing.assert_array_equal(x_th, hidden[MASK == 1])
+    np.testing.assert_array_equal(packing.unpack(x_th), hidden * MASK[..., None])
+    x_th[...] = 0
+    assert hidden[0, 0, 1] == 1, "x_th is new memory"
+
+    x_th, packing = pack_hidden(hidden.tolist(), None)
+    assert packing.seq_starts_s.tolist() == [0, 4, 8, 12]
+    np.testing.assert_array_equal(packing.unpack(x_th), hidden)
+
+
+def test_pack_hidden_with_rows_that_are_all_masked():
+    x_th, packing = pack_hidden(np.ones((2, 3, 1)), [[0, 0, 0], [0, 1, 0]])
+    assert packing.seq_starts_s.tolist() == [0, 0, 1]
+    assert packing.unpack(x_th)[..., 0].tolist() == [[0, 0, 0], [0, 1, 0]]
+
+
+def test_hidden_states_that_are_refused():
+    hidden = np.zeros((3, 4, 2), np.float32)
+    for states, mask, message in (
+        (hidden[0], None, r"hidden_states: found shape \(4, 2\), expected \(batch, length, hidden\)"),
+        (hidden.astype(str), None, "hidden_states: found dtype <U"),
+        (hidden, MASK[:2], r"attention_mask: found shape \(2, 4\), expected \(3, 4\)"),
+        (hidden, MASK * 2, "attention_mask: found 2, expected 0 and 1"),
+        (hidden, [[1], [1, 0]], "attention_mask: found rows of different lengths"),
+    ):
+        with pytest.raises(InputError, match=f"^{message}"):
+            pack_hidden(states, mask)
 
 
 # ---- refused -------------------------------------------------------------------------------------------
