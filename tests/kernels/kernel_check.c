@@ -4,9 +4,9 @@
  *   kernel_check ISA       exit code 0: correct, 1: wrong, 2: this CPU or build lacks ISA
  *
  * Shapes are random, on and off the register tile.  The shares of several threads are computed one after the
- * other; the encoder layer, whose threads wait for each other, is computed by one.  Prints each kernel's worst
- * error relative to its largest value (of elementwise functions: in ULP).  Fails where an error is above its
- * bound or a byte around an output changed. */
+ * other; the encoder layer, whose threads wait for each other, is computed by one.  Prints each kernel's
+ * worst error relative to its largest value (of elementwise functions: in ULP).  Fails where an error is
+ * above its bound or a byte around an output changed. */
 #include "float16.h"
 #include "internal.h"
 
@@ -16,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUNDS = 12, THREADS = 3, MARGIN = 64 };
+#ifndef ROUNDS
+#define ROUNDS 12
+#endif
+enum { THREADS = 3, MARGIN = 64 };
 static const float CANARY = 12345.678f;
 
 static rc_kernels fast_table, oracle_table;
@@ -158,7 +161,8 @@ static rc_workspace random_workspace(const rc_kernels *kernels, const rc_encoder
     const rc_arithmetic arithmetic = layer->qkv.arithmetic;
     const size_t t = batch->t, h = layer->qkv.k, f = layer->up.n;
     /* Strides are larger than rows, and rows of words of four activations fit. */
-    rc_workspace workspace = {.ld_qkv = 3 * h + 3, .ld_hidden = (h + 3) / 4 * 4 + 1, .ld_up = (f + 3) / 4 * 4 + 2};
+    rc_workspace workspace = {
+        .ld_qkv = 3 * h + 3, .ld_hidden = (h + 3) / 4 * 4 + 1, .ld_up = (f + 3) / 4 * 4 + 2};
     const size_t qkv = t * workspace.ld_qkv, hidden = t * workspace.ld_hidden, up = t * workspace.ld_up;
     workspace.qkv_t3h = workspace.up_tf = buffer(qkv + hidden > up ? qkv + hidden : up);
     workspace.context_th = workspace.qkv_t3h + qkv;
@@ -170,8 +174,9 @@ static rc_workspace random_workspace(const rc_kernels *kernels, const rc_encoder
     const int in_place = rc_is_int8(arithmetic);
     const size_t ld = rc_row_words(arithmetic, h) + 1;
     workspace.attended_rows = (rc_output_rows){.rows = buffer(t * ld), .ld = ld};
-    workspace.context_rows = in_place ? (rc_output_rows){.rows = workspace.context_th, .ld = workspace.ld_hidden}
-                                      : (rc_output_rows){.rows = buffer(t * ld), .ld = ld};
+    workspace.context_rows = in_place
+                                 ? (rc_output_rows){.rows = workspace.context_th, .ld = workspace.ld_hidden}
+                                 : (rc_output_rows){.rows = buffer(t * ld), .ld = ld};
     workspace.up_rows = (rc_output_rows){.rows = workspace.up_tf, .ld = workspace.ld_up};
     rc_output_rows *const rows[] = {&workspace.attended_rows, &workspace.context_rows, &workspace.up_rows};
     for (size_t i = 0; in_place && i < 3; i++) rows[i]->quantization_m = (rc_quantization *)buffer(2 * t);
@@ -342,7 +347,8 @@ static double elementwise_error(int function) {
 enum { LONGEST_SEQUENCE = 50 };
 
 /* Some of the batch's rows: each, none, or about one in 1 to 4. */
-static rc_sequences random_rows(const batch *batch, size_t round, int64_t *wanted_r, int64_t *wanted_starts_s) {
+static rc_sequences random_rows(const batch *batch, size_t round, int64_t *wanted_r,
+                                int64_t *wanted_starts_s) {
     rc_sequences sequences = all_rows(batch);
     if (round % 4 == 0) return sequences;
     const size_t one_in = random_size(1, 4);
@@ -411,6 +417,19 @@ static double int8_layer_error(size_t round) {
     return encoder_layer_error(round, some_int8(round), RC_INT8_WEIGHTS);
 }
 
+/* Adds the products of bfloat16 rows wherever the CPU has their instruction: dispatch.c prefers bfloat16
+ * weights with float32 rows on CPUs where it is slow. */
+static void add_bfloat16_rows(rc_kernels *kernels) {
+    for (size_t i = 0; i < rc_cpu_feature_count(); i++)
+        if (!strcmp(kernels->name, "avx512") && !strcmp(rc_cpu_feature_name(i), "avx512bf16") &&
+            rc_cpu_has_feature(i))
+            rc_isa_avx512_bf16(kernels);
+}
+
+/* The bounds of encoder layers are measured, not derived: at least 3 times the worst of 400 rounds on avx512,
+ * avx2 and generic, which was 2.5e-6 in float32, 2.7e-5 with bfloat16 weights, 0.006 with bfloat16 rows too
+ * and 0.016 in int8, where the last bit of a float32 decides to which of two integers a value near the middle
+ * is rounded. */
 static const struct {
     const char *kernel;
     double (*error)(size_t round);
@@ -423,8 +442,8 @@ static const struct {
     {"layer_norm", layer_norm_error, 4e-6},
     {"embed", embed_error, 4e-6},
     {"encoder_layer", fp32_layer_error, 2e-5},
-    {"layer bf16 w", bf16_weights_layer_error, 2e-5},
-    {"layer bf16", bf16_layer_error, 0.05},
+    {"layer bf16 w", bf16_weights_layer_error, 1e-4},
+    {"layer bf16", bf16_layer_error, 0.02},
     {"layer int8", int8_layer_error, 0.05},
 };
 static const char *const functions[] = {"none", "gelu", "gelu_new", "relu", "tanh", "exponentiate"};
@@ -434,6 +453,7 @@ int main(int count, char **words) {
     int failures = 0;
     if (count != 2 || rc_select_kernels(words[1], &fast_table) != RC_OK) return 2;
     if (rc_select_kernels("reference", &oracle_table) != RC_OK) return 2;
+    add_bfloat16_rows(&fast_table);
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         double worst = 0.0;
         for (size_t round = 0; round < ROUNDS; round++) worst = fmax(worst, checks[i].error(round));

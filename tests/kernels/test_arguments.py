@@ -67,7 +67,14 @@ def test_none_in_a_shape_admits_any_length(shape):
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((3, 5), "3, 5"), ((None, 3), "any, 3"), ((12,), "12"), ((None,), "any"), ((), ""), ((1, None, 4), "1, any, 4")],
+    [
+        ((3, 5), "3, 5"),
+        ((None, 3), "any, 3"),
+        ((12,), "12"),
+        ((None,), "any"),
+        ((), ""),
+        ((1, None, 4), "1, any, 4"),
+    ],
 )
 def test_arrays_of_another_shape(shape, expected):
     with refused(rf"x: found shape \(3, 4\), expected \({expected}\)$"):
@@ -210,7 +217,10 @@ def test_rows_wanted_outside_the_tokens(wrong):
 
 
 def test_a_long_list_does_not_make_a_long_message():
-    for check in (lambda: checked_rows_wanted(np.zeros(9999, np.int64), 5), lambda: checked_starts(np.arange(9999), 5)):
+    for check in (
+        lambda: checked_rows_wanted(np.zeros(9999, np.int64), 5),
+        lambda: checked_starts(np.arange(9999), 5),
+    ):
         with pytest.raises(InputError) as caught:
             check()
         assert len(str(caught.value)) < 200

@@ -84,7 +84,9 @@ def test_each_object_has_a_table_of_its_own(kernels):
     others = [Kernels(isa) for isa in (*available_isas(), "reference")]
     assert same_bits(kernels.linear(x, packed), expected)
     for other in others:
-        with pytest.raises(InputError, match=rf"^packed: found weights packed for {kernels.isa} kernels, expected "):
+        with pytest.raises(
+            InputError, match=rf"^packed: found weights packed for {kernels.isa} kernels, expected "
+        ):
             other.linear(x, packed)
 
 

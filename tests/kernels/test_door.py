@@ -81,11 +81,19 @@ def test_arrays_of_another_kind_are_refused(case):
     wrong = {
         "found list, expected a numpy array": good.tolist(),
         "found dtype float64, expected float32": good.astype(np.float64),
-        "found a strided or unaligned array, expected a C-contiguous one": np.repeat(good, 2, axis=-1)[..., ::2],
+        "found a strided or unaligned array, expected a C-contiguous one": np.repeat(good, 2, axis=-1)[
+            ..., ::2
+        ],
     }
     if case != "word":  # the one table that C reads at any alignment
         wrong["found a strided or unaligned array"] = unaligned
-    if case not in ("linear residual", "linear out", "packed bias", "encoder states", "encode states"):  # optional
+    if case not in (
+        "linear residual",
+        "linear out",
+        "packed bias",
+        "encoder states",
+        "encode states",
+    ):  # optional
         wrong["found NoneType, expected a numpy array"] = None
     for pattern, value in wrong.items():
         with pytest.raises(InputError, match=rf"^{name}: {pattern}"):
@@ -132,7 +140,8 @@ def test_arrays_that_receive_results_must_be_writable():
 
 
 @pytest.mark.parametrize(
-    "starts", [np.array([0, 2]), np.array([0, 2, 1, 3]), np.array([0, 3], np.int32), np.array([], np.int64), [0, 3]]
+    "starts",
+    [np.array([0, 2]), np.array([0, 2, 1, 3]), np.array([0, 3], np.int32), np.array([], np.int64), [0, 3]],
 )
 def test_sequence_offsets_are_checked(starts):
     """By every method that takes them (all wrong forms: test_arguments.py)."""
@@ -188,7 +197,7 @@ def test_weights_of_other_kernels_are_refused():
 
 
 def layer(**changed: object) -> PackedLayer:
-    names = "qkv attention_output attention_norm up down output_norm heads activation".split()
+    names = ["qkv", "attention_output", "attention_norm", "up", "down", "output_norm", "heads", "activation"]
     return PackedLayer(**{**{name: getattr(LAYER, name) for name in names}, **changed})
 
 

@@ -39,8 +39,9 @@ def test_equals_its_parts_bit_for_bit(kernels, hidden, heads, up):
 @each_fast_isa
 @pytest.mark.parametrize(("hidden", "heads", "up"), SHAPES[1:])
 def test_agrees_with_the_reference(kernels, hidden, heads, up):
-    """float64 inside every part. The last step is a LayerNorm, so values are of order 1 and the tolerance is
-    absolute: four times the worst of 100 seeds (7e-6, of vectors that LayerNorm had to stretch)."""
+    """The reference computes every part in float64. The last step is a LayerNorm, so values are of order 1
+    and the tolerance is absolute: four times the worst error of 100 seeds, 7e-6, where the variance that
+    LayerNorm divides by is small."""
     lengths = [1, 9, 40]
     reference = Kernels("reference")
     ours, theirs = (
@@ -53,8 +54,8 @@ def test_agrees_with_the_reference(kernels, hidden, heads, up):
 
 
 @each_fast_isa
-def test_sequences_are_the_same_bits_in_any_company(kernels):
-    """A text's result must not depend on its batch-mates, their order or the threads."""
+def test_a_sequence_has_the_same_bits_in_any_batch(kernels):
+    """Its result depends neither on the other sequences, nor on their order, nor on the number of threads."""
     rng = np.random.default_rng(2)
     hidden, heads, up = 40, 4, 72
     layer = random_layer(kernels, rng, hidden, heads, up)
@@ -69,8 +70,8 @@ def test_sequences_are_the_same_bits_in_any_company(kernels):
 
 
 @each_isa
-def test_a_workspace_carries_nothing_over(kernels):
-    """Its contents are garbage on entry: from larger calls, smaller ones, and calls that made NaN."""
+def test_a_workspace_carries_nothing_from_call_to_call(kernels):
+    """On entry it holds the remains of larger calls, smaller calls, and calls that made NaN."""
     rng = np.random.default_rng(3)
     layer = random_layer(kernels, rng, 12, 2, 20)
     workspace = Workspace()
@@ -81,15 +82,15 @@ def test_a_workspace_carries_nothing_over(kernels):
         y = x.copy()
         kernels.encoder_layer(layer, y, starts_of(lengths), workspace, num_threads=2)
         assert same_bits(y, run(kernels, layer, x, lengths))
-        spoilt = np.full_like(x, np.nan)
-        kernels.encoder_layer(layer, spoilt, starts_of(lengths), workspace)
+        wrong = np.full_like(x, np.nan)
+        kernels.encoder_layer(layer, wrong, starts_of(lengths), workspace)
         sizes.append(workspace.nbytes)
     assert sizes == sorted(sizes)
     assert sizes[0] == sizes[2] < sizes[3]
 
 
 @each_isa
-def test_no_tokens_is_no_work(kernels):
+def test_no_tokens_give_no_rows(kernels):
     layer = random_layer(kernels, np.random.default_rng(4), 12, 2, 20)
     x = np.empty((0, 12), np.float32)
     for starts in ([0], [0, 0]):

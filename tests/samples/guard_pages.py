@@ -1,8 +1,8 @@
 """A program: every kernel on arrays that touch a page no one may read or write.
 
-A stray access by a single byte ends the process with a signal, so tests/kernels/test_side_effects.py runs this
-in a process of its own. Inputs and all arrays that the kernels' door allocates end (in a second round: begin) at
-such a page.
+A stray access by a single byte ends the process with a signal, so tests/kernels/test_side_effects.py runs
+this in a process of its own. Inputs and all arrays that the kernels' door allocates end (in a second round:
+begin) at such a page.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class GuardedNumpy:
         return getattr(np, name)
 
     def empty(self, shape, dtype) -> np.ndarray:
-        # The door aligns its arrays inside this memory, so they begin (or end) at most 64 bytes from the page.
+        # The door aligns its arrays inside this memory: they begin (or end) at most 64 bytes from the page.
         return beside_guard_page(np.full(shape, np.nan, dtype), self.at_end)
 
     def concatenate(self, arrays) -> np.ndarray:
@@ -94,7 +94,15 @@ def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -
                 norm = Norm(placed(normal(rng, hidden)), placed(normal(rng, hidden)), 1e-5)
                 tables = EmbeddingTables(table, "float32", table, table[:1], norm)
                 kernels.encode(
-                    tables, [layer] * 2, ids, ids, None, starts, Workspace(), placed(starts[1:] - 1), num_threads=2
+                    tables,
+                    [layer] * 2,
+                    ids,
+                    ids,
+                    None,
+                    starts,
+                    Workspace(),
+                    placed(starts[1:] - 1),
+                    num_threads=2,
                 )
                 states = placed(np.zeros((2, *x.shape), np.float32))
                 kernels.encoder([layer], x, starts, Workspace(), states=states, num_threads=2)

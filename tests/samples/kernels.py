@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import roberta_c
-from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas, known_isas, memory
+from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas, known_isas
 
 U = 2.0**-24  # the unit roundoff of float32
 THREADS = (1, 2, 3, 5, 8)
@@ -140,7 +140,7 @@ def assert_canaries(view: np.ndarray) -> None:
 
 
 class CanaryNumpy:
-    """numpy, but new arrays lie amid canaries; `empty` ones hold canaries too. Stands in for `np` of the door."""
+    """numpy, but new arrays lie amid canaries, and `empty` ones hold them too; the door's `np` in tests."""
 
     def __init__(self, first_byte: int) -> None:
         self.first_byte = first_byte
@@ -167,7 +167,7 @@ def guarded_outputs(monkeypatch: pytest.MonkeyPatch, first_byte: int) -> Iterato
     """While inside, every array that the kernels' door makes lies amid canaries, checked at the end."""
     canary_numpy = CanaryNumpy(first_byte)
     with monkeypatch.context() as patch:
-        patch.setattr(memory, "np", canary_numpy)  # for `empty`
+        patch.setattr("roberta_c.kernels.memory.np", canary_numpy)  # for `empty`
         patch.setattr(_kernels, "np", canary_numpy)  # for `concatenate`
         yield
     assert canary_numpy.given
