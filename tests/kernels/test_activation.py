@@ -1,4 +1,5 @@
-"""GELU, gelu_new, tanh, ReLU and the softmax's exp against float64: a dense grid, and all of float32."""
+"""activate and exponentiate: GELU, gelu_new, tanh, ReLU and the softmax's exp against float64, on a dense
+grid and (slow) on all float32 values."""
 
 from __future__ import annotations
 
@@ -24,18 +25,20 @@ from roberta_c.kernels import Kernels, available_isas
 
 ACTIVATIONS = ("none", "gelu", "gelu_new", "relu", "tanh")
 LEAST_NORMAL, GREATEST = 2.0**-126, float(np.finfo(np.float32).max)
-EXP_RANGE = (-87.33654, 88.72283)  # where csrc/activation.inc does not hold exp at an end of the format
+EXP_RANGE = (-87.33654, 88.72283)  # csrc/activation.inc clamps exp outside it
 
-# (ULP with FMA, ULP of generic), the largest errors over all of float32 rounded up; generic rounds every
-# product, so it may be worse. Where the exact value is below the least normal number, up to that may be lost.
+# (ULP with FMA, ULP of generic): the largest errors over all float32 values, rounded up. generic has no FMA
+# and rounds every product, so it may be worse. Where the exact value is below the least normal number, an
+# error of up to that number is allowed.
 BOUNDS = {"exp": (0.9, 1.2), "tanh": (1.4, 1.4), "gelu": (3.4, 3.6), "gelu_new": (3.3, 3.5)}
 
-# Where a formula changes or a function leaves the format: their neighbours are in the grid.
+# Where a formula changes or a result leaves the range of float32; their neighbours are in the grid.
 SEAMS = (0.625, 10.121, 10.15, 13.146, 13.185, 13.21, 87.33654, 88.72283)
 
 
 def float32_grid() -> np.ndarray:
-    """Two million finite float32 values: a prime stride through all bits, the seams, and evenly around 0."""
+    """Two million finite float32 values: every 2633rd bit pattern, the seams, and evenly spaced from -14
+    to 14."""
     by_bits = np.arange(0, 2**32, 2633, dtype=np.uint64).astype(np.uint32)
     seams = np.array([*SEAMS, *(-x for x in SEAMS)], np.float32).view(np.uint32)
     around = (seams[:, None] + np.arange(-2000, 2000)).astype(np.uint32).ravel()
@@ -49,7 +52,7 @@ GRID = float32_grid()
 
 
 def exact(function: str, x: np.ndarray) -> np.ndarray:
-    """In float64; each form keeps its relative accuracy in both tails."""
+    """The function in float64, by a formula that keeps its relative accuracy in both tails."""
     x64 = torch.from_numpy(x.astype(np.float64))
     if function == "exp":
         return torch.exp(x64).numpy()
@@ -77,7 +80,8 @@ def test_the_float64_oracle_agrees_with_libm():
 
 
 def worst_error(kernels: Kernels, function: str, x: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
-    """In ULP, and at which x; infinite where more than the least normal number is lost below it."""
+    """The largest error in ULP, and its x. Infinite if a value below the least normal number is off by
+    more than that number."""
     y = computed(kernels, function, x).astype(np.float64)
     error = np.abs(y - expected)
     normal = np.abs(expected) >= LEAST_NORMAL
@@ -87,7 +91,7 @@ def worst_error(kernels: Kernels, function: str, x: np.ndarray, expected: np.nda
 
 
 def in_range(function: str, x: np.ndarray) -> np.ndarray:
-    """The values over which the error is bounded: finite, and where exp is not held."""
+    """The values of x for which the error is bounded: finite ones, and for exp those that are not clamped."""
     low, high = EXP_RANGE if function == "exp" else (-GREATEST, GREATEST)
     return x[(x >= low) & (x <= high)]
 
@@ -103,7 +107,7 @@ def test_error_on_a_dense_grid(kernels, function):
 @pytest.mark.slow
 @pytest.mark.parametrize("function", BOUNDS)
 def test_error_over_all_of_float32(function):
-    """All 2^32 values, in every instruction set of this machine; a quarter of an hour a function."""
+    """All 2^32 values on every available instruction set; takes a quarter of an hour for each function."""
     worst = dict.fromkeys(available_isas(), (0.0, 0.0))
     for first in range(0, 2**32, 2**24):
         with np.errstate(invalid="ignore"):
@@ -126,7 +130,7 @@ def test_reference_is_float64_rounded_once(function):
     x = GRID[::7]
     x = x[(np.abs(x) < 80)]
     expected = exact(function, x)
-    # Two float64 formulas differ by some float64 ULP: hence not 0.5.
+    # 0.51 and not 0.5, since two float64 formulas differ by some float64 ULP.
     tolerance = 0.51 * ulp(expected) + 1e-13 * np.abs(expected)
     assert (np.abs(computed(Kernels("reference"), function, x) - expected) <= tolerance).all()
 
@@ -154,7 +158,7 @@ def test_nan_propagates_from_every_lane(kernels, activation):
 
 
 @each_isa
-def test_special_values(kernels):
+def test_zeros_denormals_and_large_values(kernels):
     denormals = np.array([2.0**-149, -(2.0**-149), 2.0**-127, -(2.0**-127)], np.float32)
     for activation in ACTIVATIONS:
         assert (kernels.activate(np.array([0.0, -0.0], np.float32), activation) == 0).all()
@@ -176,15 +180,15 @@ def test_special_values(kernels):
 
 
 @each_fast_isa
-def test_at_minus_infinity_activations_keep_their_limits(kernels):
-    """0 * -inf would be NaN, as torch has it; the fast bodies give the limit."""
+def test_activations_of_minus_infinity_are_their_limits(kernels):
+    """Computed as 0 * -inf they would be NaN, which torch returns."""
     for activation in ("gelu", "gelu_new", "relu"):
         y = kernels.activate(np.array([-np.inf], np.float32), activation)[0]
         assert y == 0
 
 
 @each_fast_isa
-def test_exp_is_held_at_the_ends_of_the_format(kernels):
+def test_exp_is_clamped_to_normal_finite_numbers(kernels):
     x = np.array([-np.inf, -GREATEST, -1e4, -104, -88, -87.34], np.float32)
     y = kernels.exponentiate(x)
     assert (y == y[0]).all()
@@ -198,15 +202,16 @@ def test_exp_is_held_at_the_ends_of_the_format(kernels):
 
 @each_isa
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_values_are_the_same_bits_in_any_company(kernels, activation):
-    """In a vector or in the tail, on any number of threads, in any shape."""
+def test_a_value_has_the_same_bits_wherever_it_stands(kernels, activation):
+    """Alone, in a full vector or in the tail behind it, with any number of threads, in an array of any
+    shape."""
     x = normal(np.random.default_rng(2), 61, scale=3)
-    whole = kernels.activate(x, activation)
+    full = kernels.activate(x, activation)
     alone = np.concatenate([kernels.activate(x[i : i + 1], activation) for i in range(len(x))])
-    assert same_bits(whole, alone)
+    assert same_bits(full, alone)
     for threads in THREADS:
-        assert same_bits(kernels.activate(x, activation, num_threads=threads), whole)
-    assert same_bits(kernels.activate(x[:60].reshape(3, 4, 5), activation).reshape(-1), whole[:60])
+        assert same_bits(kernels.activate(x, activation, num_threads=threads), full)
+    assert same_bits(kernels.activate(x[:60].reshape(3, 4, 5), activation).reshape(-1), full[:60])
     assert kernels.activate(x[:0], activation).shape == (0,)
     assert kernels.activate(np.array(1.0, np.float32), activation).shape == ()
 

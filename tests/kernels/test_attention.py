@@ -22,21 +22,21 @@ from samples.kernels import (
 
 from roberta_c.kernels import Kernels
 
-KC = 192  # csrc/tile.inc
-KEY_BLOCK = 512  # csrc/attention.inc: keys whose scores stand in memory at a time
+KC = 192  # csrc/dot.inc: multiply-adds in one chain
+KEY_BLOCK = 512  # csrc/internal.h: keys whose scores are held at a time
 RAGGED = [1, 17, 2, 33, 1, 12, 64, 5]
 HEAD_SIZES = (1, 5, 12, 64, 65)
 
 
 def attention_and_bound(qkv: np.ndarray, starts: np.ndarray, heads: int) -> tuple[np.ndarray, np.ndarray]:
-    """The float64 result, and how far float32 may be from it, to first order, derived as follows.
+    """The float64 result, and a bound of the float32 result's error, to first order, derived as follows.
 
     Softmax does not change when its row is shifted, so let c be the computed maximum. A score's error is at
     most (D + 1) u sum|q||k|; with the subtraction of c, the rounded scale and the product that makes
     delta = scale (D + 1) u sum|q||k| + 3 u |score - c|. A numerator is then off by delta + 2 u relatively
     (exp: within one ULP, test_activation.py), their sum by that and len u, a quotient by twice that, and the
     weighted sum over the values adds its own chains: min(len, KC) + ceil(len / KC) + 3. Every block of keys
-    behind the first scales what is there once more: 4 for its factor, two products and the sum.
+    but the first rescales the sums so far: 4 for its factor, two products and the sum.
     """
     hidden = qkv.shape[1] // 3
     size = hidden // heads
@@ -56,7 +56,7 @@ def attention_and_bound(qkv: np.ndarray, starts: np.ndarray, heads: int) -> tupl
             delta = U * ((size + 1) * magnitudes + 3 * np.abs(shifted)).max(axis=1, keepdims=True)
             sums = min(length, KC) + -(-length // KC) + 3 + 4 * (length // KEY_BLOCK)
             relative = 2 * np.expm1(delta + 2 * U) + (length + sums) * U
-            # exp is held at 2^-126 or above, which each masked-out value may add.
+            # exp is clamped to 2^-126 or above, so that each value adds at least that.
             bound[here] = relative * (weights @ np.abs(v[here])) + 2.0**-125 * np.abs(v[here]).sum(axis=0)
     return context, bound
 
@@ -77,7 +77,7 @@ def test_error_is_within_its_bound(kernels, size):
 
 
 @each_isa
-def test_every_length_around_the_tile(kernels):
+def test_every_length_around_the_tile_size(kernels):
     rng = np.random.default_rng(1)
     mr, nr = kernels.tile
     for length in {*range(1, mr + 2), nr - 1, nr, nr + 1, 2 * nr + 1} - {0}:
@@ -93,8 +93,9 @@ def test_long_sequences(kernels, length):
 
 @each_fast_isa
 @pytest.mark.parametrize("falling", [False, True])
-def test_a_maximum_in_any_block_of_keys(kernels, falling):
-    """Scores that rise or fall along the keys: every later block moves the maximum, or none does."""
+def test_the_maximum_may_be_in_any_block_of_keys(kernels, falling):
+    """Scores rise along the keys, so that every block raises the maximum, or fall, so that none but the first
+    does."""
     length, size = 4 * KEY_BLOCK + 5, 8
     rng = np.random.default_rng(5)
     qkv = normal(rng, length, 3 * size)
@@ -113,7 +114,7 @@ def test_one_token_attends_to_itself_exactly(kernels):
 
 @each_fast_isa
 def test_extreme_scores_give_one_hot_weights(kernels):
-    """Scores of +-1e30: the row's maximum is subtracted before exp, so nothing overflows."""
+    """Scores of +-1e30 do not overflow, since the row's maximum is subtracted before exp."""
     length, size = 19, 4
     qkv = np.zeros((length, 3 * size), np.float32)
     qkv[:, 0] = 1e20
@@ -132,15 +133,15 @@ def test_nan_stays_in_its_sequence_and_head(kernels):
     clean = kernels.attention(qkv, starts, heads)
     qkv[8, hidden + 2] = np.nan  # one key of the second sequence's first head
     context = kernels.attention(qkv, starts, heads)
-    spoilt = np.zeros(context.shape, bool)
-    spoilt[5:14, :size] = True
-    assert np.isnan(context[spoilt]).all()
-    assert same_bits(context[~spoilt], clean[~spoilt])
+    affected = np.zeros(context.shape, bool)
+    affected[5:14, :size] = True
+    assert np.isnan(context[affected]).all()
+    assert same_bits(context[~affected], clean[~affected])
 
 
 @each_fast_isa
-def test_sequences_are_the_same_bits_in_any_company(kernels):
-    """Alone, in any order, among others, on any number of threads: hundreds of random batches."""
+def test_a_sequence_has_the_same_bits_in_any_batch(kernels):
+    """Alone, in any order, among others, with any number of threads: 120 random batches."""
     rng = np.random.default_rng(5)
     for case in range(120):
         heads, size = int(rng.integers(1, 4)), int(rng.integers(1, 20))
@@ -158,21 +159,21 @@ def test_sequences_are_the_same_bits_in_any_company(kernels):
 
 
 @each_fast_isa
-def test_a_head_is_the_same_bits_alone(kernels):
+def test_a_head_has_the_same_bits_alone(kernels):
     rng = np.random.default_rng(6)
     heads, size = 3, 13
     qkv = normal(rng, 40, 3 * heads * size)
     starts = starts_of([22, 18])
-    whole = kernels.attention(qkv, starts, heads, num_threads=5)
+    together = kernels.attention(qkv, starts, heads, num_threads=5)
     parts = qkv.reshape(40, 3, heads, size)
     for head in range(heads):
         alone = kernels.attention(np.ascontiguousarray(parts[:, :, head]).reshape(40, -1), starts, 1)
-        assert same_bits(np.ascontiguousarray(whole[:, head * size : (head + 1) * size]), alone)
+        assert same_bits(np.ascontiguousarray(together[:, head * size : (head + 1) * size]), alone)
 
 
 @each_isa
 @pytest.mark.parametrize("lengths", [[], [0], [0, 3, 0, 0, 2, 0]])
-def test_empty_sequences_are_passed_over(kernels, lengths):
+def test_empty_sequences_are_skipped(kernels, lengths):
     rng = np.random.default_rng(7)
     qkv = normal(rng, sum(lengths), 3 * 8)
     for threads in THREADS:

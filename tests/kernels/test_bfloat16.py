@@ -1,6 +1,8 @@
-"""Products in bfloat16: rounding against torch's, products of rounded operands against float64. "bfloat16" is
-what this CPU does best, rounding rows too where it multiplies the type itself; "bfloat16 weights" leaves rows
-float32 on every CPU. What holds of int8, too, is in test_lower_dtypes.py."""
+"""Products in bfloat16: rounding against torch's, products of rounded operands against float64.
+
+"bfloat16" is the fastest arithmetic that this CPU has for bfloat16 weights; where the CPU multiplies
+bfloat16 fast, rows are rounded too. "bfloat16 weights" leaves rows float32 on every CPU.
+test_lower_dtypes.py has the tests that bfloat16 shares with int8."""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ from samples.layers import run, tile_edges
 
 from roberta_c.kernels import Kernels, available_isas, cpu_features
 
-CHAIN = 2 * 192  # values in one chain of csrc/tile.inc, two a word
+CHAIN = 2 * 192  # values in one chain of csrc/dot.inc, two in a word
 each_dtype = pytest.mark.parametrize("dtype", ["bfloat16", "bfloat16 weights"])
 
 
-# Ties to even in both directions, what rounds up to infinity, the largest that does not, zeros.
+# Ties to even in both directions, a number that rounds up to infinity, the largest that does not, zeros.
 SPECIALS = np.array(
     [
         0x3F808000,
@@ -45,19 +47,19 @@ SPECIALS = np.array(
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
-    """To the nearest bfloat16, ties to even, by integers."""
+    """x rounded to the nearest bfloat16, ties to even, in integer arithmetic."""
     bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.uint64)
     up = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
     return np.where(np.isnan(x), x, up.astype(np.uint32).view(np.float32))
 
 
 def rounds_rows(kernels: Kernels, dtype: str) -> bool:
-    """Whether 1 + 2^-9, which bfloat16 cannot hold, is rounded as a row."""
+    """Whether rows are rounded to bfloat16: then 1 + 2^-9 becomes 1."""
     packed = kernels.pack_linear([np.ones((1, 1), np.float32)], dtype=dtype)
     return float(kernels.linear(np.full((1, 1), 1 + 2**-9, np.float32), packed)[0, 0]) == 1.0
 
 
-def test_rounding_is_torchs():
+def test_the_expected_rounding_is_torchs():
     import torch
 
     bits = np.random.default_rng(0).integers(0, 2**32, 100_000, dtype=np.uint64).astype(np.uint32)
@@ -66,7 +68,7 @@ def test_rounding_is_torchs():
 
 
 def test_rows_are_rounded_where_the_cpu_multiplies_bfloat16_fast():
-    """AMD's cores with AVX512-BF16 (csrc/dispatch.c); everywhere else rows stay float32."""
+    """On AMD cores with AVX512-BF16 (csrc/dispatch.c). Elsewhere rows stay float32."""
     cpu = Path("/proc/cpuinfo")
     if not cpu.exists():
         pytest.skip("no /proc/cpuinfo to tell this CPU's maker by")
@@ -76,8 +78,8 @@ def test_rows_are_rounded_where_the_cpu_multiplies_bfloat16_fast():
         assert not rounds_rows(Kernels(isa), "bfloat16 weights")
 
 
-def specials_at_every_place(width: int) -> np.ndarray:
-    """Every special value in every one of `width` places, among random normal numbers."""
+def specials_in_every_column(width: int) -> np.ndarray:
+    """Rows with every special value in every one of `width` columns, among random normal numbers."""
     x = np.random.default_rng(1).standard_normal((len(SPECIALS) * width, width)).astype(np.float32)
     for index, value in enumerate(SPECIALS):
         x[index * width : (index + 1) * width][np.diag_indices(width)] = value
@@ -87,10 +89,11 @@ def specials_at_every_place(width: int) -> np.ndarray:
 @each_isa
 @each_dtype
 def test_operands_are_rounded_to_the_nearest(kernels, dtype):
-    """Through products with the rows of an identity, in every lane and in the rest behind full vectors."""
+    """In every lane of full vectors and of the tail behind them; a product with an identity shows the
+    operand."""
     width = 2 * lanes(kernels) + 3
-    values, identity = specials_at_every_place(width), np.eye(width, dtype=np.float32)
-    values[np.isinf(rounded(values))] = 1  # which times 0 is NaN; below
+    values, identity = specials_in_every_column(width), np.eye(width, dtype=np.float32)
+    values[np.isinf(rounded(values))] = 1  # infinity * 0 is NaN; tested below
     y = kernels.linear(identity, kernels.pack_linear([values], dtype=dtype))
     np.testing.assert_array_equal(y.T, rounded(values))
     y = kernels.linear(values, kernels.pack_linear([identity], dtype=dtype))
@@ -132,7 +135,7 @@ def test_small_integers_are_exact_on_every_tile_edge(kernels, dtype, k):
     ("m", "n", "k"), [(1, 1, 1), (13, 33, 383), (7, 17, 1009), (25, 768, 768), (3, 50, 3072)]
 )
 def test_error_is_within_the_bound_of_its_sums(kernels, dtype, m, n, k):
-    """That of float32 (test_linear.py) for the rounded operands, whose products are exact."""
+    """The bound of float32 sums (test_linear.py), for rounded operands; their products are exact."""
     rng = np.random.default_rng(m + n + k)
     x, w, b = normal(rng, m, k), normal(rng, n, k), normal(rng, n)
     y = kernels.linear(x, kernels.pack_linear([w], [b], dtype=dtype))
@@ -144,10 +147,10 @@ def test_error_is_within_the_bound_of_its_sums(kernels, dtype, m, n, k):
 
 @each_fast_isa
 @pytest.mark.parametrize("size", [64, 6, 5])
-def test_attention_is_that_of_rounded_operands(kernels, size):
-    """Against float64 on rounded queries, keys and values. A probability is rounded by 2^-8 of itself at
-    most, so that a mean of values moves by no more than 2^-8 of the mean of their sizes. Odd heads stay
-    float32."""
+def test_attention_rounds_its_operands(kernels, size):
+    """Against float64 on rounded queries, keys and values. Rounding changes a probability by 2^-8 of
+    itself at most, so the weighted mean of values changes by 2^-8 of the weighted mean of |v| at most.
+    Heads of odd size stay float32."""
     rng = np.random.default_rng(size)
     lengths = [1, 2, 33, 512, 513, 1100] if size < 10 else [1, 2, 33, 513]
     qkv = normal(rng, sum(lengths), 3 * 2 * size)
@@ -169,7 +172,7 @@ def test_attention_is_that_of_rounded_operands(kernels, size):
 
 @each_fast_isa
 def test_a_layer_of_rounded_weights_agrees_with_the_reference(kernels):
-    """Rows being float32, as closely as a layer of float32 weights does (test_encoder_layer.py)."""
+    """As closely as a layer of float32 weights (test_encoder_layer.py), since rows are float32."""
     for seed in range(10):
         layers = [
             random_layer(of, np.random.default_rng(seed), 64, 4, 256, dtype="bfloat16 weights")

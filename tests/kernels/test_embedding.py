@@ -1,4 +1,5 @@
-"""embed: layer_norm((word[id] + token_type[type]) + position[position]), word rows in the file's own type."""
+"""embed: layer_norm((word[id] + token_type[type]) + position[position]); word rows are in the file's own
+type."""
 
 from __future__ import annotations
 
@@ -59,13 +60,13 @@ def test_equals_the_layer_norm_of_the_sum(kernels, dtype, hidden):
         x = kernels.embed(tables, ids, positions, types, num_threads=threads)
         summed = (word[ids] + token_type[types]) + position[positions]
         assert same_bits(x, kernels.layer_norm(summed, norm))
-        # No types: the first row is added all the same, as in transformers (type_vocab_size 1).
+        # Without types, row 0 is added, as in transformers (type_vocab_size 1).
         x = kernels.embed(tables, ids, positions, num_threads=threads)
         assert same_bits(x, kernels.layer_norm((word[ids] + token_type[0]) + position[positions], norm))
 
 
 def every_half_through(kernels: Kernels, dtype: str, eps: float) -> np.ndarray:
-    """What embed makes of every 16-bit pattern v, as the row (v, -v): v / sqrt(v^2 + eps)."""
+    """The result for the row (v, -v) of every 16-bit pattern v, whose first value is v / sqrt(v^2 + eps)."""
     table = np.stack([EVERY_HALF, EVERY_HALF ^ 0x8000], axis=1)
     if dtype == "float16":
         table = table.view(np.float16)
@@ -79,7 +80,7 @@ def every_half_through(kernels: Kernels, dtype: str, eps: float) -> np.ndarray:
 
 @each_isa
 def test_every_float16_is_widened_exactly(kernels):
-    """With eps = 2^100 LayerNorm is a product with 2^-50, which loses no bit, denormals included."""
+    """With eps = 2^100 LayerNorm multiplies by 2^-50, which loses no bit, not even of denormals."""
     values = EVERY_HALF.view(np.float16).astype(np.float64)
     found = every_half_through(kernels, "float16", 2.0**100).astype(np.float64) * 2.0**50
     finite = np.isfinite(values)
@@ -90,7 +91,8 @@ def test_every_float16_is_widened_exactly(kernels):
 @each_isa
 @pytest.mark.parametrize(("eps", "exponents"), [(2.0**120, (-60, 47)), (2.0**-100, (-133, -64))])
 def test_every_bfloat16_is_widened_exactly(kernels, eps, exponents):
-    """As above. One factor cannot keep all exponents in float32's range: those above 2^47 are left out."""
+    """LayerNorm with such an eps multiplies by a power of two. No single power keeps all values in the
+    range of float32, so there are two; values above 2^47 are not tested."""
     with np.errstate(invalid="ignore"):  # signalling NaNs among the patterns
         values = (EVERY_HALF.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     found = every_half_through(kernels, "bfloat16", eps).astype(np.float64) * np.sqrt(eps)
@@ -102,8 +104,8 @@ def test_every_bfloat16_is_widened_exactly(kernels, eps, exponents):
 
 @each_isa
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_word_tables_at_any_alignment_and_read_only(kernels, dtype):
-    """A mapped safetensors file may hold its tensors at odd addresses, and is never writable."""
+def test_word_tables_may_be_unaligned_and_read_only(kernels, dtype):
+    """In a mapped safetensors file, tensors may lie at odd addresses and are never writable."""
     rng = np.random.default_rng(2)
     hidden = 2 * lanes(kernels) + 1
     stored, _ = stored_and_widened(rng, dtype, 30, hidden)
@@ -122,7 +124,7 @@ def test_word_tables_at_any_alignment_and_read_only(kernels, dtype):
 
 @each_isa
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_read_from_the_file_are_those_of_the_table(kernels, dtype, tmp_path):
+def test_rows_read_from_a_file_equal_rows_of_a_table_in_memory(kernels, dtype, tmp_path):
     rng = np.random.default_rng(6)
     hidden, first_byte = 2 * lanes(kernels) + 1, 37
     stored, _ = stored_and_widened(rng, dtype, 30, hidden)
@@ -155,7 +157,7 @@ def test_rows_read_from_the_file_are_those_of_the_table(kernels, dtype, tmp_path
 
 
 @each_isa
-def test_tokens_are_the_same_bits_in_any_company(kernels):
+def test_a_token_has_the_same_bits_in_any_batch(kernels):
     rng = np.random.default_rng(3)
     for case in range(60):
         hidden, tokens = int(rng.integers(1, 80)), int(rng.integers(1, 30))
@@ -178,7 +180,7 @@ def test_tokens_are_the_same_bits_in_any_company(kernels):
 @each_place
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_touches_nothing_around_its_arrays(kernels, first_byte, dtype, monkeypatch):
-    """First and last rows of every table are read, where a stray read would meet a canary."""
+    """The first and the last row of every table are read: beside them, a stray read would meet a canary."""
     rng = np.random.default_rng(4)
     for hidden in {2, lanes(kernels) + 1, 2 * lanes(kernels), 35} - {0}:
         stored, _ = stored_and_widened(rng, dtype, 6, hidden)

@@ -1,4 +1,5 @@
-"""encoder_layer and encoder: whole layers in one call, against their parts one by one and against float64."""
+"""encoder_layer: one layer in one call, against its parts one by one and against float64. Several layers:
+test_encoder.py."""
 
 from __future__ import annotations
 
@@ -19,7 +20,6 @@ from samples.kernels import (
 )
 from samples.layers import SHAPES, in_parts, run
 
-from roberta_c.errors import InputError
 from roberta_c.kernels import Kernels, Workspace
 
 
@@ -36,50 +36,12 @@ def test_equals_its_parts_bit_for_bit(kernels, hidden, heads, up):
                 assert same_bits(run(kernels, layer, x, lengths, threads), expected)
 
 
-@each_isa
-@pytest.mark.parametrize(("hidden", "heads", "up"), SHAPES)
-def test_layers_in_one_call_equal_one_after_the_other(kernels, hidden, heads, up):
-    rng = np.random.default_rng(hidden)
-    layers = [random_layer(kernels, rng, hidden, heads, up) for _ in range(3)]
-    for lengths in ([1], [5, 1, 18], [2, 33, 1, 60]):
-        x, starts = normal(rng, sum(lengths), hidden), starts_of(lengths)
-        states = [x]
-        for layer in layers:
-            states.append(run(kernels, layer, states[-1], lengths))
-        for threads in THREADS:
-            given, found = x.copy(), np.full((3, *x.shape), np.nan, np.float32)
-            last = kernels.encoder(layers, given, starts, Workspace(), states=found, num_threads=threads)
-            assert same_bits(given, x), "the input is only read"
-            assert same_bits(last, states[-1])
-            assert same_bits(found, np.stack(states[1:]))
-            first = kernels.encoder(
-                layers, x, starts, Workspace(), first_tokens_only=True, num_threads=threads
-            )
-            assert same_bits(first, np.ascontiguousarray(states[-1][starts[:-1]]))
-
-
-@each_isa
-def test_layers_that_do_not_fit_together_are_an_error(kernels):
-    rng = np.random.default_rng(11)
-    layer, other = random_layer(kernels, rng, 12, 2, 20), random_layer(kernels, rng, 8, 2, 20)
-    x, starts = normal(rng, 3, 12), starts_of([2, 1])
-    wrong = {
-        "layers: found none": ([], x, starts, {}),
-        "found hidden size 8, expected 12": ([layer, other], x, starts, {}),
-        "layers: found none or other things": ([layer, 3], x, starts, {}),
-        "first_tokens_only": ([layer], x, np.array([0, 0, 3]), {"first_tokens_only": True}),
-        "states: found shape": ([layer], x, starts, {"states": np.zeros((2, 3, 12), np.float32)}),
-    }
-    for message, (layers, hidden, offsets, options) in wrong.items():
-        with pytest.raises(InputError, match=message):
-            kernels.encoder(layers, hidden, offsets, Workspace(), **options)
-
-
 @each_fast_isa
 @pytest.mark.parametrize(("hidden", "heads", "up"), SHAPES[1:])
 def test_agrees_with_the_reference(kernels, hidden, heads, up):
-    """float64 inside every part. The last step is a LayerNorm, so values are of order 1 and the tolerance is
-    absolute: four times the worst of 100 seeds (7e-6, of vectors that LayerNorm had to stretch)."""
+    """The reference computes every part in float64. The last step is a LayerNorm, so values are of order 1
+    and the tolerance is absolute: four times the worst error of 100 seeds, 7e-6, where the variance that
+    LayerNorm divides by is small."""
     lengths = [1, 9, 40]
     reference = Kernels("reference")
     ours, theirs = (
@@ -92,8 +54,8 @@ def test_agrees_with_the_reference(kernels, hidden, heads, up):
 
 
 @each_fast_isa
-def test_sequences_are_the_same_bits_in_any_company(kernels):
-    """A text's result must not depend on its batch-mates, their order or the threads."""
+def test_a_sequence_has_the_same_bits_in_any_batch(kernels):
+    """Its result depends neither on the other sequences, nor on their order, nor on the number of threads."""
     rng = np.random.default_rng(2)
     hidden, heads, up = 40, 4, 72
     layer = random_layer(kernels, rng, hidden, heads, up)
@@ -108,8 +70,8 @@ def test_sequences_are_the_same_bits_in_any_company(kernels):
 
 
 @each_isa
-def test_a_workspace_carries_nothing_over(kernels):
-    """Its contents are garbage on entry: from larger calls, smaller ones, and calls that made NaN."""
+def test_a_workspace_carries_nothing_from_call_to_call(kernels):
+    """On entry it holds the remains of larger calls, smaller calls, and calls that made NaN."""
     rng = np.random.default_rng(3)
     layer = random_layer(kernels, rng, 12, 2, 20)
     workspace = Workspace()
@@ -120,15 +82,15 @@ def test_a_workspace_carries_nothing_over(kernels):
         y = x.copy()
         kernels.encoder_layer(layer, y, starts_of(lengths), workspace, num_threads=2)
         assert same_bits(y, run(kernels, layer, x, lengths))
-        spoilt = np.full_like(x, np.nan)
-        kernels.encoder_layer(layer, spoilt, starts_of(lengths), workspace)
+        wrong = np.full_like(x, np.nan)
+        kernels.encoder_layer(layer, wrong, starts_of(lengths), workspace)
         sizes.append(workspace.nbytes)
     assert sizes == sorted(sizes)
     assert sizes[0] == sizes[2] < sizes[3]
 
 
 @each_isa
-def test_no_tokens_is_no_work(kernels):
+def test_no_tokens_give_no_rows(kernels):
     layer = random_layer(kernels, np.random.default_rng(4), 12, 2, 20)
     x = np.empty((0, 12), np.float32)
     for starts in ([0], [0, 0]):

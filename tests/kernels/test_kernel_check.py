@@ -1,4 +1,4 @@
-"""tests/kernels/kernel_check.c: all kernels without Python, natively and for AArch64 under an emulator."""
+"""kernel_check.c: all kernels without Python, on this CPU and, under an emulator, on AArch64."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ ALWAYS = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror",
 
 
 def isa_flags(x86: bool) -> dict[str, list[str]]:
-    """setup.py's table, file → flags, which importing it would not give: it builds."""
+    """ISA_FLAGS of setup.py, file → flags. It is read from the source, since importing setup.py would
+    build."""
     for node in ast.parse((TESTS.parent / "setup.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == "ISA_FLAGS":
             return eval(compile(ast.Expression(node.value), "setup.py", "eval"), {"X86": x86})

@@ -1,4 +1,5 @@
-"""linear: y = residual + activation(x W^T + b), against exact sums, float64, and its own definition."""
+"""linear: y = activation(x W^T + b), or residual + x W^T + b: against exact sums, against float64, and
+against the order of summation that csrc/tile.inc defines."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from samples.kernels import (
     normal,
     same_bits,
 )
-from samples.layers import ACTIVATIONS, KC, check_any_company, tile_edges
+from samples.layers import ACTIVATIONS, KC, check_rows_are_independent, tile_edges
 
 from roberta_c.kernels import Kernels
 
@@ -63,7 +64,7 @@ def test_error_is_within_the_bound_of_its_sums(kernels, m, n, k):
 
 
 def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """float32 fma(a, b, c), one rounding. The product is exact in float64; the sum is rounded to odd there
+    """float32 fma(a, b, c), rounded once. The product is exact in float64. The sum is rounded to odd there
     (Boldo & Melquiond 2008), so that rounding it again to float32 cannot go wrong."""
     product, c = a.astype(np.float64) * b, c.astype(np.float64)
     total = product + c
@@ -75,7 +76,7 @@ def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def chained(x: np.ndarray, w: np.ndarray, has_fma: bool) -> np.ndarray:
-    """x W^T as csrc/tile.inc defines every element of it."""
+    """x W^T summed in the order of csrc/tile.inc: chains of KC multiply-adds, then the sum of the chains."""
     y = None
     for begin in range(0, x.shape[1], KC):
         chain = np.zeros((len(x), len(w)), np.float32)
@@ -89,8 +90,8 @@ def chained(x: np.ndarray, w: np.ndarray, has_fma: bool) -> np.ndarray:
 
 @each_fast_isa
 @pytest.mark.parametrize("k", [1, 5, KC, KC + 1, 500, 6 * KC + 1, 13 * KC])
-def test_every_element_is_its_chain_of_multiply_adds(kernels, k):
-    """The one definition that makes results independent of tiles, neighbours, threads and parts of K."""
+def test_every_element_is_summed_in_one_order(kernels, k):
+    """So that results depend neither on tiles, nor on other rows, nor on threads, nor on blocks of K."""
     rng = np.random.default_rng(k)
     mr, nr = kernels.tile
     x, w = normal(rng, 2 * mr + 1, k), normal(rng, nr + 3, k)
@@ -112,7 +113,7 @@ def test_fused_activation_equals_the_activation_of_the_product(kernels, activati
 
 
 def test_reference_is_rounded_once():
-    """The oracle itself: float64 inside, so within half a ULP of numpy's float64 result."""
+    """It computes in float64, so it is within half a ULP of numpy's float64 result."""
     rng = np.random.default_rng(1)
     reference = Kernels("reference")
     x, w, b = normal(rng, 4, 300), normal(rng, 6, 300), normal(rng, 6)
@@ -140,7 +141,7 @@ def test_a_section_equals_its_columns_of_the_stacked_product(kernels):
 
 @each_isa
 def test_panels_hold_the_weights_and_zeros(kernels):
-    """The layout that csrc/roberta_c.h gives: (panels, K, NR), zeros behind a section's last column."""
+    """In the layout of csrc/roberta_c.h: (panels, K, NR), a section's last panel padded with zeros."""
     rng = np.random.default_rng(4)
     nr = kernels.tile[1]
     n, k = 2 * nr + 3, 35
@@ -159,24 +160,24 @@ def test_panels_hold_the_weights_and_zeros(kernels):
 
 
 @each_fast_isa
-def test_rows_are_the_same_bits_in_any_company(kernels):
-    check_any_company(kernels, "float32", 2 * KC + 40)
+def test_a_row_has_the_same_bits_among_any_others(kernels):
+    check_rows_are_independent(kernels, "float32", 2 * KC + 40)
 
 
 @each_fast_isa
-def test_rows_are_the_same_bits_in_several_units_of_work(kernels):
-    """linear.inc takes rows in units of 16 tiles, and a long K in parts."""
+def test_a_row_has_the_same_bits_in_several_work_units(kernels):
+    """A work unit has 16 tiles of rows, and a long K is cut into blocks (csrc/panel.inc)."""
     rng = np.random.default_rng(7)
     packed = kernels.pack_linear([normal(rng, 40, 3072)])
     x = normal(rng, 3 * 16 * kernels.tile[0] + 1, 3072)
-    whole = kernels.linear(x, packed)
+    full = kernels.linear(x, packed)
     for threads in THREADS[1:]:
-        assert same_bits(kernels.linear(x, packed, num_threads=threads), whole)
-    assert same_bits(kernels.linear(x[50:60], packed), whole[50:60])
+        assert same_bits(kernels.linear(x, packed, num_threads=threads), full)
+    assert same_bits(kernels.linear(x[50:60], packed), full[50:60])
 
 
 @each_isa
-def test_a_given_array_receives_the_result(kernels):
+def test_out_receives_the_result(kernels):
     rng = np.random.default_rng(9)
     packed, x, residual = kernels.pack_linear([normal(rng, 7, 5)]), normal(rng, 20, 5), normal(rng, 20, 7)
     expected, out = kernels.linear(x, packed, residual=residual), np.full((20, 7), np.nan, np.float32)
@@ -186,7 +187,7 @@ def test_a_given_array_receives_the_result(kernels):
 
 
 @each_isa
-def test_layers_packed_together_are_those_packed_alone(kernels):
+def test_matrices_packed_together_equal_those_packed_alone(kernels):
     rng = np.random.default_rng(10)
     nr = kernels.tile[1]
     stacks = [

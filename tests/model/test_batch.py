@@ -1,6 +1,8 @@
-"""pack_batch: every form of ids and masks that is accepted, every one that is refused, and chunks."""
+"""batch.py: the ids and masks that pack_batch accepts and those that it refuses, chunks, and pack_hidden."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
 
 from roberta_c.errors import InputError
-from roberta_c.model.batch import BatchLimits, PackedBatch, pack_batch
+from roberta_c.model.batch import BatchLimits, PackedBatch, pack_batch, pack_hidden
 
 PAD = 1
 LIMITS = BatchLimits(vocab_size=1000, pad_token_id=PAD, max_position_embeddings=514, type_vocab_size=2)
@@ -74,7 +76,7 @@ LIST_FORMS = {
     "lists": lambda rows: rows,
     "tuples": lambda rows: tuple(tuple(row) for row in rows),
     "arrays": lambda rows: [np.array(row) for row in rows],
-    "narrow arrays": lambda rows: [np.array(row, np.uint8) for row in rows],
+    "uint8 arrays": lambda rows: [np.array(row, np.uint8) for row in rows],
     "strided arrays": lambda rows: [np.repeat(row, 2)[::2] for row in rows],
     "lists of numpy ints": lambda rows: [[np.int32(value) for value in row] for row in rows],
 }
@@ -130,8 +132,8 @@ def test_padding_on_any_side_and_inside_is_dropped(ids, mask):
         assert batch.position_ids_t.tolist() == [2, 3, 4]
 
 
-def test_pads_that_are_not_masked_are_tokens_at_their_own_position():
-    """Positions count the ids other than the pad, from pad_token_id + 1; a pad has position pad_token_id."""
+def test_pads_that_are_not_masked_are_tokens():
+    """Position ids count the ids other than pad_token_id; a pad's position id is pad_token_id."""
     batch = pack([[0, PAD, 5, 2]])
     assert batch.token_ids_t.tolist() == [0, PAD, 5, 2]
     assert batch.position_ids_t.tolist() == [2, PAD, 3, 4]
@@ -155,7 +157,7 @@ def test_an_empty_batch_is_a_batch(empty):
     assert len(pack(empty, empty, empty, empty)) == 0
 
 
-def test_given_types_and_positions_are_packed_alike():
+def test_given_types_and_positions_are_packed_like_ids():
     types, positions = np.array([[0, 1, 1, 0]] * 3), np.array([[9, 8, 7, 6], [5, 4, 3, 2], [13, 12, 11, 10]])
     batch = pack(PADDED, MASK, types, positions)
     assert batch.token_type_ids_t.tolist() == [0, 1, 1, 0, 0, 1, 1, 0, 1]
@@ -163,7 +165,7 @@ def test_given_types_and_positions_are_packed_alike():
 
 
 def test_the_batch_does_not_follow_later_changes_of_its_input():
-    """What was range-checked must not change while kernels read it."""
+    """Ids that were range-checked must not change while kernels read them."""
     for ids in (PADDED.copy(), [PADDED[0].copy()]):
         types, positions, mask = np.zeros((3, 4), np.int64), np.full((3, 4), 5), MASK.copy()
         if isinstance(ids, list):
@@ -182,7 +184,7 @@ def test_the_batch_does_not_follow_later_changes_of_its_input():
 @pytest.mark.parametrize("pad", [0, 1, 3])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
 def test_position_ids_equal_transformers(pad, dtype):
-    """Pads anywhere, also unmasked ones; rows past 255, where a sum in the ids' own type would overflow."""
+    """With pads anywhere, masked or not. In rows of more than 255 ids, a sum in uint8 would overflow."""
     rng = np.random.default_rng(pad)
     limits = BatchLimits(200, pad, 800, 1)
     for width in (1, 7, 300, 600):
@@ -199,7 +201,7 @@ def test_position_ids_equal_transformers(pad, dtype):
         assert pack(ids, mask, limits=limits).position_ids_t.tolist() == theirs[mask].tolist()
 
 
-# ---- back and in parts ---------------------------------------------------------------------------------
+# ---- unpacking and chunks ---------------------------------------------------------------------------------
 
 
 def test_unpack_puts_rows_back_where_their_tokens_were():
@@ -242,28 +244,86 @@ def test_packing_and_unpacking_lose_nothing(data):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(1, 40), max_size=30), st.integers(1, 60))
 def test_chunks_cover_every_sequence_and_token_once(lengths, max_tokens):
-    batch = pack([[0] * length for length in lengths])
-    sequences, tokens = [], []
-    for chunk, stretch in batch.chunks(max_tokens):
-        sequences += range(chunk.start, chunk.stop)
-        tokens += range(stretch.start, stretch.stop)
-        assert stretch.start == batch.seq_starts_s[chunk.start]
-        assert stretch.stop == batch.seq_starts_s[chunk.stop]
-        assert stretch.stop - stretch.start <= max_tokens or chunk.stop - chunk.start == 1
-    assert sequences == list(range(len(lengths)))
+    ids = np.arange(sum(lengths)) % 1000
+    starts = np.concatenate(([0], np.cumsum(lengths))).astype(int)
+    batch = pack([ids[begin:end].tolist() for begin, end in pairwise(starts)])
+    tokens, sequences = [], 0
+    for part, chunk in batch.chunks(max_tokens):
+        tokens += range(part.start, part.stop)
+        assert (
+            chunk.seq_starts_s.tolist()
+            == (starts[sequences : sequences + len(chunk) + 1] - part.start).tolist()
+        ), "offsets from the chunk's first token"
+        assert chunk.token_ids_t.tolist() == ids[part].tolist()
+        assert chunk.position_ids_t.tolist() == batch.position_ids_t[part].tolist()
+        assert chunk.token_type_ids_t is None
+        assert part.stop - part.start <= max_tokens or len(chunk) == 1
+        sequences += len(chunk)
+    assert sequences == len(lengths)
     assert tokens == list(range(sum(lengths)))
 
 
 def test_chunks_are_as_full_as_they_can_be():
     batch = pack([[0] * length for length in (3, 3, 4, 1, 20, 2)])
-    assert [stretch.stop - stretch.start for _, stretch in batch.chunks(10)] == [10, 1, 20, 2]
+    assert [part.stop - part.start for part, _ in batch.chunks(10)] == [10, 1, 20, 2]
+
+
+def test_chunks_are_ragged_batches_of_their_own():
+    types = MASK.copy()
+    types[1, 2] = 0
+    batch = pack(PADDED, MASK, types)
+    (first, one), (second, other) = batch.chunks(8)
+    assert (first, second) == (slice(0, 7), slice(7, 9))
+    assert one.token_type_ids_t.tolist() == [1, 1, 1, 1, 1, 1, 0]
+    assert other.seq_starts_s.tolist() == [0, 2]
+    assert other.first_tokens_s.tolist() == [0]
+    rows = other.unpack(np.array([[5.0], [6.0]], np.float32))
+    assert [row.tolist() for row in rows] == [[[5.0], [6.0]]]
+
+
+# ---- hidden states -------------------------------------------------------------------------------------
+
+
+def test_pack_hidden_and_unpack_are_each_others_inverse():
+    hidden = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
+    x_th, packing = pack_hidden(hidden, MASK)
+    assert packing.seq_starts_s.tolist() == [0, 4, 7, 9]
+    assert packing.seq_starts_s.dtype == np.int64
+    assert len(packing) == 3
+    np.testing.assert_array_equal(x_th, hidden[MASK == 1])
+    np.testing.assert_array_equal(packing.unpack(x_th), hidden * MASK[..., None])
+    x_th[...] = 0
+    assert hidden[0, 0, 1] == 1, "x_th is new memory"
+
+    x_th, packing = pack_hidden(hidden.tolist(), None)
+    assert packing.seq_starts_s.tolist() == [0, 4, 8, 12]
+    np.testing.assert_array_equal(packing.unpack(x_th), hidden)
+
+
+def test_pack_hidden_with_rows_that_are_all_masked():
+    x_th, packing = pack_hidden(np.ones((2, 3, 1)), [[0, 0, 0], [0, 1, 0]])
+    assert packing.seq_starts_s.tolist() == [0, 0, 1]
+    assert packing.unpack(x_th)[..., 0].tolist() == [[0, 0, 0], [0, 1, 0]]
+
+
+def test_hidden_states_that_are_refused():
+    hidden = np.zeros((3, 4, 2), np.float32)
+    for states, mask, message in (
+        (hidden[0], None, r"hidden_states: found shape \(4, 2\), expected \(batch, length, hidden\)"),
+        (hidden.astype(str), None, "hidden_states: found dtype <U"),
+        (hidden, MASK[:2], r"attention_mask: found shape \(2, 4\), expected \(3, 4\)"),
+        (hidden, MASK * 2, "attention_mask: found 2, expected 0 and 1"),
+        (hidden, [[1], [1, 0]], "attention_mask: found rows of different lengths"),
+    ):
+        with pytest.raises(InputError, match=f"^{message}"):
+            pack_hidden(states, mask)
 
 
 # ---- refused -------------------------------------------------------------------------------------------
 
 
 class FarAway:
-    """A tensor of another library that lies where numpy cannot read it."""
+    """A tensor of another library, in memory that numpy cannot read."""
 
     def __array__(self, *_args, **_options):
         raise RuntimeError("it is on the GPU\nof another machine")
@@ -354,7 +414,7 @@ REFUSED_MASKS = {
     "all masked row": (MASK * [[1], [0], [1]], r"input_ids: found no tokens in row 1, expected at least one"),
     "nothing": (np.zeros_like(MASK), r"input_ids: found no tokens in row 0, expected at least one"),
     "fewer rows": (MASK[:2], r"attention_mask: found 2 rows, expected 3 as in input_ids"),
-    "narrower": (MASK[:, :3], r"attention_mask: found 3 values in row 0, expected 4 as in input_ids"),
+    "fewer columns": (MASK[:, :3], r"attention_mask: found 3 values in row 0, expected 4 as in input_ids"),
     "transposed": (MASK.T, r"attention_mask: found 4 rows, expected 3 as in input_ids"),
     "1-d": (MASK[0], r"attention_mask: found shape \(4,\), expected 2 dimensions"),
     "4-d": (MASK[:, None, None], r"attention_mask: found shape \(3, 1, 1, 4\), expected 2 dimensions"),
@@ -401,8 +461,8 @@ def test_types_and_positions_that_are_refused():
             pack([[0, 2]], **{keyword: np.zeros((1, 2))})
 
 
-def test_masked_places_may_hold_anything():
-    """What is dropped is not looked up, so it is not checked."""
+def test_masked_ids_may_be_anything():
+    """Masked ids are not looked up, so they are not checked."""
     batch = pack([[0, 2, -100]], [[1, 1, 0]], [[0, 0, 99]], [[2, 3, 10**6]])
     assert batch.token_ids_t.tolist() == [0, 2]
 
@@ -411,7 +471,7 @@ def test_masked_places_may_hold_anything():
     ("pad", "positions", "longest"), [(1, 514, 512), (1, 8194, 8192), (3, 514, 510), (0, 512, 511)]
 )
 def test_the_longest_row_that_fits(pad, positions, longest):
-    """The longest text: max_position_embeddings - pad_token_id - 1."""
+    """It has max_position_embeddings - pad_token_id - 1 tokens."""
     limits = BatchLimits(1000, pad, positions, 1)
     assert limits.max_tokens == longest
     batch = pack([[7] * longest, [7]], limits=limits)

@@ -1,4 +1,5 @@
-"""Linear, LayerNorm, Embedding … called alone against float64, and printed as torch prints its own."""
+"""leaves.py: Linear, LayerNorm, Embedding … called alone, against float64, and printed as torch prints its
+own."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def layer_norm(hidden: int, eps: float = 1e-5, kernels: Kernels = K) -> LayerNor
 
 
 def printed(theirs: torch.nn.Module) -> str:
-    """torch's text, but for what torch 2.13 appends to LayerNorm's: the published listings are older."""
+    """torch's text without the `bias=True` that torch 2.13 appends to LayerNorm: published listings are
+    older."""
     return repr(theirs).replace("elementwise_affine=True, bias=True)", "elementwise_affine=True)")
 
 
@@ -66,7 +68,7 @@ def test_leaves_print_as_torchs():
 
 
 class Sandwich(Module):
-    """Three levels, with a value that is no module, and lists."""
+    """Modules in three levels, with lists of modules and an attribute that is no module."""
 
     def __init__(self, widths: list[int]) -> None:
         super().__init__("Roberta")
@@ -100,7 +102,7 @@ class RobertaSandwich(torch.nn.Module):
 
 @pytest.mark.parametrize("widths", [[], [4], [4, 4], [4, 5], [4, 4, 4, 5, 5, 4], [5, *[4] * 23]])
 def test_trees_print_as_torchs(widths):
-    """Equal neighbours of a list are counted, unequal ones listed, all of it indented."""
+    """Equal neighbours in a list are printed once with their number, others one by one, all indented."""
     assert repr(Sandwich(widths)) == printed(RobertaSandwich(widths))
 
 
@@ -126,7 +128,7 @@ def test_children_are_the_modules_in_order():
 
 @each_isa
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (5, 3), (2, 4, 3), (2, 1, 5, 3), (0, 3), (2, 0, 3)])
-def test_linear_over_any_leading_dimensions(kernels, shape):
+def test_linear_of_any_leading_dimensions(kernels, shape):
     layer = linear(7, 3, kernels=kernels)
     x = normal(RNG, *shape)
     w = layer.packed.panels.transpose(0, 2, 1).reshape(-1, 3)[:7].astype(np.float64)
@@ -142,7 +144,7 @@ def test_linear_over_any_leading_dimensions(kernels, shape):
 
 @each_isa
 @pytest.mark.parametrize("shape", [(6,), (1, 6), (2, 4, 6), (2, 1, 3, 6)])
-def test_layer_norm_over_any_leading_dimensions(kernels, shape):
+def test_layer_norm_of_any_leading_dimensions(kernels, shape):
     layer, x = layer_norm(6, kernels=kernels), normal(RNG, *shape)
     x64 = x.astype(np.float64)
     centred = x64 - x64.mean(axis=-1, keepdims=True)
@@ -228,7 +230,7 @@ def test_numbers_of_any_kind_become_float32_rows():
 
 
 @pytest.mark.parametrize("wrong", ["text", [["a"]], [True, False], [1j], [None], np.array(["2020"], "M8[D]")])
-def test_what_is_not_numbers_is_refused(wrong):
+def test_values_that_are_not_numbers_are_refused(wrong):
     with pytest.raises(InputError, match=r"^x: found dtype .*, expected float32$"):
         as_float32(wrong, "x")
 

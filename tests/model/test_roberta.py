@@ -1,4 +1,4 @@
-"""Loading and calling models: what is accepted, and each bad input's one-line error."""
+"""Loading and calling models: accepted arguments, and the one-line error of every bad one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def model(tweet_sentiment_small):
 
 @pytest.fixture
 def copied(tweet_sentiment_small, tmp_path):
-    """A copy of the trained checkpoint to spoil."""
+    """A copy of the trained checkpoint, which a test may damage."""
     folder = tmp_path / "model"
     shutil.copytree(tweet_sentiment_small, folder, copy_function=shutil.copyfile)
     return folder
@@ -91,7 +91,8 @@ def test_empty_batch(model):
 
 
 def test_parts_can_be_called_alone(model):
-    """A layer's parts in turn give the layer, and the layers in turn the model."""
+    """The parts of a layer, called one after the other, give the layer's output, and the layers the
+    model's."""
     ids = np.array([IDS[0]])
     states = model(ids, output_hidden_states=True).hidden_states
     hidden = model.roberta.embeddings(ids)
@@ -253,7 +254,7 @@ def test_pickle_that_wants_to_run_code(copied, tmp_path):
     one_line(caught)
 
 
-def spoil(folder, change) -> None:
+def damage(folder, change) -> None:
     file = folder / "pytorch_model.bin"
     state = torch.load(file, weights_only=True)
     change(state)
@@ -271,15 +272,15 @@ def test_wrong_shape_missing_and_foreign_tensors(copied):
         assert "pytorch_model.bin" in one_line(caught)
         (copied / "pytorch_model.bin").write_bytes(original)
 
-    spoil(copied, lambda state: state.update({name: torch.zeros(256, 1000)}))
+    damage(copied, lambda state: state.update({name: torch.zeros(256, 1000)}))
     loading_fails_with(rf"{name}: found shape \(256, 1000\), expected \({hidden}, {up}\)")
-    spoil(copied, lambda state: state.pop(name))
+    damage(copied, lambda state: state.pop(name))
     loading_fails_with(r"encoder: tensors not found: encoder\.layer\.2\.output\.dense\.weight")
-    spoil(copied, lambda state: state.update({name: state[name].long()}))
+    damage(copied, lambda state: state.update({name: state[name].long()}))
     loading_fails_with(rf"{name}: found dtype int64, expected one of float32")
-    spoil(copied, lambda state: [state.pop(key) for key in list(state) if key.startswith("classifier")])
+    damage(copied, lambda state: [state.pop(key) for key in list(state) if key.startswith("classifier")])
     loading_fails_with("sequence classification head: tensors not found: .*heads found in the file: none")
-    spoil(copied, lambda state: state.update({name.removeprefix("roberta."): state[name]}))
+    damage(copied, lambda state: state.update({name.removeprefix("roberta."): state[name]}))
     loading_fails_with("found both")
 
 
@@ -303,6 +304,6 @@ def test_bad_config(copied, change, message):
 
 
 def test_class_of_the_other_family(copied):
-    """An XLM class on a RoBERTa file loads: the arithmetic is the same; the names printed are the class's."""
+    """An XLM class loads a RoBERTa file, since the computation is the same; it prints its own names."""
     model = roberta_c.XLMRobertaForSequenceClassification.from_pretrained(copied)
     assert repr(model).startswith("XLMRobertaForSequenceClassification(\n  (roberta): XLMRobertaModel(")

@@ -1,4 +1,4 @@
-"""smoothing: what is done against outliers in int8."""
+"""smoothing.py: the factors by which int8 scales outlier columns of rows down and of weights up."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def test_smoothing_leaves_ordinary_dimensions_alone():
 
 
 def test_smoothing_splits_an_outlier_between_rows_and_weights():
-    """64 times the rest, by its weight or by its bias, on either side of zero: rows keep 8 times; where
-    weights are 16 times smaller there, they take 4 times as much; where they are 64 times larger, they have
-    their share already."""
+    """A column that is 64 times as large as the others, by LayerNorm's weight or bias, of either sign.
+    With weights like the others' the factor is 1/8: then rows and weights are both 8 times as large as
+    elsewhere. With weights that are 16 times smaller it is 4 times smaller. With weights that are 64 times
+    larger or more it is 1."""
     ones = np.ones((4, 96), np.float32)
     for value in (64.0, -64.0):
         large = np.ones(96)
@@ -40,7 +41,7 @@ def test_smoothing_splits_an_outlier_between_rows_and_weights():
                 smooth = smoothing(norm, weights)
                 assert smooth.dtype == np.float32
                 assert smooth[7] == expected
-    weights[1][:, 7] = 0  # what is zero takes all, and the other matrix's is what counts
+    weights[1][:, 7] = 0  # the matrix with the larger weights counts
     weights[0][:, 7] = 1
     assert smoothing(norm_of(large), weights)[7] == 1 / 8
     weights[0][:, 7] = 0
@@ -48,17 +49,17 @@ def test_smoothing_splits_an_outlier_between_rows_and_weights():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_smoothing_of_what_is_not_finite_is_none(value):
+def test_values_that_are_not_finite_are_not_smoothed(value):
     weight = np.ones(96)
     weight[[3, 4]] = 50
     for norm in (norm_of(np.where(np.arange(96) == 5, value, weight)), norm_of(np.zeros(96))):
         assert smoothing(norm, [np.ones((4, 96), np.float32)]) is None
-    spoilt = np.ones((4, 96), np.float32)
-    spoilt[2, 3] = value
-    smooth = smoothing(norm_of(weight), [spoilt])
+    wrong = np.ones((4, 96), np.float32)
+    wrong[2, 3] = value
+    smooth = smoothing(norm_of(weight), [wrong])
     if np.isnan(value):
         assert smooth is None
-    else:  # weights that large take nothing more
+    else:  # infinite weights must not become larger
         assert smooth[3] == 1
         assert smooth[4] < 1
-    assert smoothing(norm_of(np.full(96, 7.0)), [spoilt]) is None
+    assert smoothing(norm_of(np.full(96, 7.0)), [wrong]) is None

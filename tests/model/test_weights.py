@@ -1,4 +1,4 @@
-"""What a loaded model holds in memory: packed weights, and of the file only what its calls touch."""
+"""weights.py: a loaded model holds packed weights, and no pages of the file stay in its memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from roberta_c.model import weights
 
 
 def resident_kib(path: Path) -> int:
-    """How much of the file's maps counts as this process's memory."""
+    """KiB of this process's resident memory that belong to maps of the file."""
     total, inside = 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
@@ -67,7 +67,8 @@ def test_other_types_are_packed_as_float32(tweet_sentiment_small, tmp_path, dtyp
 
 
 def test_a_system_that_keeps_the_pages(tweet_sentiment_small, monkeypatch):
-    """Locked memory cannot be dropped (EINVAL), and other systems lack the advice: both load all the same."""
+    """A model loads also where pages cannot be dropped: locked memory (EINVAL), or a system without
+    MADV_DONTNEED."""
     ids = [[0, 100, 657, 2]]
     expected = RobertaForSequenceClassification.from_pretrained(tweet_sentiment_small)(ids).logits
     monkeypatch.setattr(mmap, "MADV_DONTNEED", 1 << 20)

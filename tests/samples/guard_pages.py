@@ -1,8 +1,8 @@
 """A program: every kernel on arrays that touch a page no one may read or write.
 
-An access one byte outside an array ends the process with a signal, so tests/kernels/test_door.py runs this
-program in a process of its own. In the first round all inputs and all arrays that the extension allocates end
-at such a page; in the second round they begin behind one.
+A stray access by a single byte ends the process with a signal, so tests/kernels/test_side_effects.py runs
+this in a process of its own. Inputs and all arrays that the kernels' door allocates end (in a second round:
+begin) at such a page.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-from roberta_c.kernels import EmbeddingTables, Kernels, Norm, Workspace, _kernels, available_isas
+from roberta_c.kernels import EmbeddingTables, Kernels, Norm, Workspace, _kernels, available_isas, memory
 from samples.kernels import normal, random_layer, starts_of
 
 PAGE = mmap.PAGESIZE
@@ -24,20 +24,20 @@ kept: list[mmap.mmap] = []  # arrays that view a map do not keep it alive
 def beside_guard_page(array: np.ndarray, at_end: bool) -> np.ndarray:
     """A copy of `array` whose last byte (`at_end`) or first byte lies next to a page without access."""
     size = -(-max(array.nbytes, 1) // PAGE) * PAGE
-    memory = mmap.mmap(-1, size + PAGE)
-    kept.append(memory)
-    buffer = np.frombuffer(memory, np.uint8)
-    guard = buffer.ctypes.data + (size if at_end else 0)
+    pages = mmap.mmap(-1, size + PAGE)
+    kept.append(pages)
+    data = np.frombuffer(pages, np.uint8)
+    guard = data.ctypes.data + (size if at_end else 0)
     if ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(PAGE), 0):
         raise OSError(ctypes.get_errno(), "mprotect")
     first = size - array.nbytes if at_end else PAGE
-    view = buffer[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    view = data[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
     view[...] = array
     return view
 
 
 class GuardedNumpy:
-    """numpy, but `empty` gives memory beside a guard page; stands in for `_kernels.np`."""
+    """numpy, but new arrays lie beside a guard page; stands in for `np` of the door."""
 
     def __init__(self, at_end: bool) -> None:
         self.at_end = at_end
@@ -46,11 +46,8 @@ class GuardedNumpy:
         return getattr(np, name)
 
     def empty(self, shape, dtype) -> np.ndarray:
-        # No space for alignment is added, so workspaces begin or end at most 64 bytes from the page.
+        # The door aligns its arrays inside this memory: they begin (or end) at most 64 bytes from the page.
         return beside_guard_page(np.full(shape, np.nan, dtype), self.at_end)
-
-    def empty_like(self, array: np.ndarray) -> np.ndarray:
-        return self.empty(array.shape, array.dtype)
 
     def concatenate(self, arrays) -> np.ndarray:
         return beside_guard_page(np.concatenate(arrays), self.at_end)
@@ -93,6 +90,22 @@ def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -
                 layer = random_layer(kernels, rng, hidden, heads, 2 * hidden + 1, dtype=dtype)
                 x = placed(normal(rng, sum(lengths), hidden))
                 kernels.encoder_layer(layer, x, starts, Workspace(), num_threads=2)
+                table, ids = placed(normal(rng, sum(lengths), hidden)), placed(np.arange(sum(lengths)))
+                norm = Norm(placed(normal(rng, hidden)), placed(normal(rng, hidden)), 1e-5)
+                tables = EmbeddingTables(table, "float32", table, table[:1], norm)
+                kernels.encode(
+                    tables,
+                    [layer] * 2,
+                    ids,
+                    ids,
+                    None,
+                    starts,
+                    Workspace(),
+                    placed(starts[1:] - 1),
+                    num_threads=2,
+                )
+                states = placed(np.zeros((2, *x.shape), np.float32))
+                kernels.encoder([layer], x, starts, Workspace(), states=states, num_threads=2)
 
 
 def main() -> None:
@@ -101,7 +114,7 @@ def main() -> None:
         beside = beside_guard_page(np.zeros(4, np.float32), at_end=True)
         ctypes.string_at(beside.ctypes.data, 17)
     for at_end in (True, False):
-        _kernels.np = GuardedNumpy(at_end)
+        _kernels.np = memory.np = GuardedNumpy(at_end)
         for isa in (*available_isas(), "reference"):
             run_every_kernel(Kernels(isa), at_end, np.random.default_rng(0))
     print(len(kept), "arrays")

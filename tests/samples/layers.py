@@ -1,4 +1,5 @@
-"""Shared by the tests of products and encoder layers: odd shapes, a layer at once and in its parts."""
+"""Shared by the tests of products and encoder layers: sizes off the tile, a layer in one call and in
+parts."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import numpy as np
 from roberta_c.kernels import Kernels, PackedLayer, Workspace
 from samples.kernels import THREADS, lanes, normal, same_bits, starts_of
 
-KC = 192  # csrc/tile.inc: the length of one chain of multiply-adds
+KC = 192  # csrc/dot.inc: the length of one chain of multiply-adds
 ACTIVATIONS = ("gelu", "gelu_new", "relu", "tanh")
 SHAPES = [(1, 1, 1), (12, 3, 7), (36, 3, 80), (64, 4, 256), (130, 2, 33)]  # hidden, heads, feed-forward
 
@@ -39,19 +40,19 @@ def tile_edges(kernels: Kernels) -> tuple[list[int], list[int]]:
     return sorted(heights - {0}), sorted(widths - {0})
 
 
-def check_any_company(kernels: Kernels, dtype: str, longest: int) -> None:
-    """A row's product has the same bits alone, in a batch, in another order, and on any number of threads.
-    Rows have fewer than `longest` values."""
+def check_rows_are_independent(kernels: Kernels, dtype: str, longest: int) -> None:
+    """A row of less than `longest` values has the same bits alone, among others, in another order, and
+    with any number of threads."""
     rng = np.random.default_rng(6)
     mr, nr = kernels.tile
     for case in range(60):
         n, k = int(rng.integers(1, 3 * nr)), int(rng.integers(1, longest))
-        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))  # some cases have several work units
+        m = 18 * mr if case % 10 == 0 else int(rng.integers(1, 4 * mr))  # every tenth has several work units
         packed = kernels.pack_linear([normal(rng, n, k)], [normal(rng, n)], dtype=dtype)
         x = normal(rng, m, k)
-        together = kernels.linear(x, packed, "gelu")
+        full = kernels.linear(x, packed, "gelu")
         alone = np.concatenate([kernels.linear(x[i : i + 1], packed, "gelu") for i in range(m)])
-        assert same_bits(together, alone)
+        assert same_bits(full, alone)
         chosen = rng.permutation(m)[: rng.integers(1, m + 1)]
         threads = THREADS[case % len(THREADS)]
-        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), together[chosen])
+        assert same_bits(kernels.linear(x[chosen], packed, "gelu", num_threads=threads), full[chosen])
