@@ -187,7 +187,7 @@ def test_layers_with_longer_sums_are_an_error():
 
 @each_isa
 def test_zeros_and_the_smallest_and_largest_numbers(kernels):
-    """Zero stays zero. Values below 2^-100 become zero. The largest values do not become infinite."""
+    """Zero stays zero. A row far below 2^-100 becomes zero. The largest values do not become infinite."""
     k = lanes(kernels) + 3
     rng = np.random.default_rng(0)
     x = np.stack([np.zeros(k), np.full(k, 1e-38), np.full(k, 3.4e38), normal(rng, k) * 1e-20]).astype(
