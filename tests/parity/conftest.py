@@ -1,13 +1,16 @@
-"""Fixtures of the parity tests: tokenizers of both families, ours and transformers', and texts for them."""
+"""Fixtures of the parity tests: models of base size, tokenizers of both families, and texts for them."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from samples.models import RandomModel, make_random_model
 from sentencepiece import sentencepiece_model_pb2
 
 from .both_tokenizers import give_mask_lstrip, load_both
@@ -19,6 +22,19 @@ LANGUAGES = ["arabic", "english", "french", "hindi"]
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def base_model(tmp_path_factory) -> Callable[[str], RandomModel]:
+    """`base_model("roberta")` is a random model of base size with RoBERTa's vocabulary size, made once."""
+    folder = tmp_path_factory.mktemp("base")
+
+    @functools.cache
+    def make(family: str) -> RandomModel:
+        size = {"roberta": 50265, "xlm-roberta": 250002}[family]
+        return make_random_model(folder / family, family, vocab_size=size, max_position_embeddings=514)
+
+    return make
 
 
 def read_lines(path: Path) -> list[str]:

@@ -61,9 +61,8 @@ def test_trained_model(isa, dtype, tweet_sentiment_small, tweets):
     check_same_bits(tweet_sentiment_small, tweets, isa, dtype=dtype)
 
 
-def test_base_size(model_folder, tweets):
-    made = make_random_model(model_folder / "base", vocab_size=50265, max_position_embeddings=514)
-    check_same_bits(made.folder, tweets, None, sizes=(3, 13, 64))
+def test_base_size(base_model, tweets):
+    check_same_bits(base_model("roberta").folder, tweets, None, sizes=(3, 13, 64))
 
 
 @pytest.mark.parametrize("isa", available_isas())

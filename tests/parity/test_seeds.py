@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from samples.models import make_random_model
 
 import roberta_c
 from roberta_c import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, RobertaModel
@@ -100,19 +99,11 @@ def seed_text(test_data) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()))
 
 
-@pytest.fixture(scope="module")
-def base_folders(model_folder):
-    """Base-size random models of both families, in place of the two models that the tutorial downloads."""
-    roberta = make_random_model(model_folder / "roberta", vocab_size=50265, max_position_embeddings=514)
-    xlm = make_random_model(
-        model_folder / "xlm", "xlm-roberta", vocab_size=250002, max_position_embeddings=514
-    )
-    return {"Roberta": roberta, "XLMRoberta": xlm}
-
-
 @pytest.mark.parametrize(("family", "vocab"), [("Roberta", 50265), ("XLMRoberta", 250002)])
-def test_describe_a_model(family, vocab, base_folders, test_data):
-    model = AutoModelForSequenceClassification.from_pretrained(base_folders[family].folder)
+def test_describe_a_model(family, vocab, base_model, test_data):
+    """Random models of base size take the place of the two that the tutorial downloads."""
+    made = base_model({"Roberta": "roberta", "XLMRoberta": "xlm-roberta"}[family])
+    model = AutoModelForSequenceClassification.from_pretrained(made.folder)
     tree = TREE.format(family=family, vocab=vocab)
     assert tree in seed_text(test_data), "this test's tree is not the one that the document prints"
     assert repr(model) == tree
@@ -182,10 +173,10 @@ def test_overview_tokenizer_cells(real_checkpoint):
     assert len(tokenizer) == 50267
 
 
-def test_overview_embeddings_cell(real_checkpoint, base_folders):
+def test_overview_embeddings_cell(real_checkpoint, base_model):
     tokenizer = AutoTokenizer.from_pretrained(real_checkpoint)
     encoded_input = tokenizer(LOVE, return_tensors="np")
-    made = base_folders["Roberta"]
+    made = base_model("roberta")
     model = AutoModelForSequenceClassification.from_pretrained(made.folder)
     embedding_tensor = model.roberta.embeddings(encoded_input["input_ids"])
     assert embedding_tensor.shape == (1, 9, 768)
