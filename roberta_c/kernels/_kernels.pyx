@@ -18,8 +18,8 @@ from posix.unistd cimport pread
 
 from ..errors import InputError, ModelFileError, ResourceError, mismatch, shown
 from ..machine import threads
-from .arguments import (checked_array, checked_floats, checked_indices, checked_name, checked_output,
-                        checked_rows_wanted, checked_smooth, checked_starts)
+from .arguments import checked_array, checked_floats, checked_indices, checked_name, checked_output
+from .arguments import checked_rows_wanted, checked_smooth, checked_starts
 from .memory import aligned_empty, large_empty
 
 

@@ -60,9 +60,7 @@ def checked_smooth(smooth: Any, k: int) -> Floats | None:
         return None
     factors = checked_array(smooth, "smooth", np.float32, (k,))
     if not (np.isfinite(factors) & (factors > 0)).all():
-        raise InputError(
-            mismatch("smooth", "values that are not finite or not positive", "finite, positive factors")
-        )
+        raise InputError(mismatch("smooth", "values that are not finite or not positive", "positive factors"))
     return factors
 
 

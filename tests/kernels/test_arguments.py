@@ -118,7 +118,7 @@ def test_smoothing_factors_are_positive_and_finite(value):
     assert checked_smooth(None, 3) is None
     assert checked_smooth(smooth, 3) is smooth
     smooth[1] = value
-    with refused("smooth: found values that are not finite or not positive, expected factors$"):
+    with refused("smooth: found values that are not finite or not positive, expected positive factors$"):
         checked_smooth(smooth, 3)
     with refused(r"smooth: found shape \(3,\), expected \(2\)$"):
         checked_smooth(smooth, 2)

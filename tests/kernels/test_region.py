@@ -61,7 +61,7 @@ def test_threads_that_cannot_be_started_raise_an_error(monkeypatch):
 
     _kernels._largest_team.__dict__.clear()
     monkeypatch.setattr(threading.Thread, "start", limited)
-    expected = r"^num_threads: found memory or process slots for 4 threads, expected 8; this process or its "
+    expected = r"^num_threads: found room for 4 threads, expected 8; a limit of this process or its "
     with pytest.raises(ResourceError, match=expected):
         kernels.activate(x, "relu", num_threads=8)
     monkeypatch.undo()
