@@ -180,17 +180,25 @@ def test_an_unknown_activation_is_refused(activation):
 
 
 def test_a_residual_beside_an_activation_is_refused():
-    with pytest.raises(InputError, match=r"^residual: found an activation beside it, expected only one of the two$"):
+    with pytest.raises(
+        InputError, match=r"^residual: found an activation beside it, expected only one of the two$"
+    ):
         K.linear(zeros(3, 6), PACKED, "gelu", residual=zeros(3, 4))
 
 
 def test_weights_of_other_kernels_are_refused():
     other = Kernels("reference")
-    with pytest.raises(InputError, match=r"^packed: found weights packed by another Kernels object \(generic\)"):
+    with pytest.raises(
+        InputError, match=r"^packed: found weights packed by another Kernels object \(generic\)"
+    ):
         other.linear(zeros(3, 6), PACKED)
-    with pytest.raises(InputError, match=r"^layer: found weights packed by another Kernels object \(generic\)"):
+    with pytest.raises(
+        InputError, match=r"^layer: found weights packed by another Kernels object \(generic\)"
+    ):
         other.encoder_layer(LAYER, zeros(3, 6), STARTS, Workspace())
-    with pytest.raises(InputError, match=r"^packed: found weights packed by another Kernels object \(generic\)"):
+    with pytest.raises(
+        InputError, match=r"^packed: found weights packed by another Kernels object \(generic\)"
+    ):
         other.convert_rows(zeros(3, 6), INT8)
     with pytest.raises(
         InputError, match=r"^encoder layer: found parts packed by different Kernels, expected one Kernels$"
