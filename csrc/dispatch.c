@@ -98,8 +98,9 @@ static int cpu_has_avx512(void) { return cpu_has_avx2() && __builtin_cpu_support
 static int cpu_has_avx512_vnni(void) { return __builtin_cpu_supports("avx512vnni") != 0; }
 
 /* VDPBF16PS issues as often as a float32 multiply-add on AMD's cores and does twice its work (Zen 5: 935 GF/s
- * against 480, benchmarks/results/encoder_bfloat16.json; Zen 4: as published).  On Intel's Sapphire Rapids it
- * issues half as often, as published; weights widened in registers are as fast there, with exact rows. */
+ * against 480, benchmarks/results/encoder_bfloat16.json; Zen 4: by published instruction tables, not measured
+ * here).  On Intel's Sapphire Rapids it issues half as often, by such tables; RC_BF16_WEIGHTS is as fast
+ * there, and keeps rows exact. */
 static int cpu_has_fast_avx512_bf16(void) {
     return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16");
 }

@@ -81,15 +81,16 @@ static double bias_of(const rc_panel_unit *unit) {
 
 /* Stores the element of one row: activation(y), or residual + y. */
 static void store(const rc_panel_unit *unit, size_t row, double y) {
-    const rc_product *of = unit->product;
-    const rc_epilogue *epilogue = of->epilogue;
+    const rc_product *product = unit->product;
+    const rc_epilogue *epilogue = product->epilogue;
     const size_t column = unit->panel;
     y = activated(epilogue->activation, y);
     if (epilogue->residual_mn) y += epilogue->residual_mn[row * epilogue->ld_residual + column];
-    of->y_mn[row * of->ldy + column] = (float)y;
+    product->y_mn[row * product->ldy + column] = (float)y;
 }
 
-/* One column by rows [first_tile, end_tile), float32 rows by float32 or bfloat16 weights. */
+/* One column by rows [first_tile, end_tile), float32 rows by float32 or bfloat16 weights.  Tiles of this
+ * table have one row, so tile numbers are row numbers. */
 static void panel_float(const rc_panel_unit *unit) {
     const rc_linear *w = unit->product->w;
     const rc_input_rows *x = &unit->product->x;

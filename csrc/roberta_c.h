@@ -10,7 +10,7 @@
  *   rc_team_init(&team);
  *   kernels.linear(&kernels, &w, &x, m, &epilogue, y_mn, ldy, &team, ith, nth);
  *
- * Shape letters, used as array suffixes everywhere: T packed tokens, S sequences, R wanted rows, H hidden,
+ * Shape letters, used as array suffixes: T packed tokens, S sequences, R wanted rows, H hidden,
  * F feed-forward, A heads, D head size (A * D = H), V vocabulary, G token types, M rows, N columns, K inner
  * length, P panels of NR columns (of an embedding table: positions).  x_th is row-major, x_th[t * H + h].
  * ld is a row stride (leading dimension): the distance between the starts of two rows, in floats or words.

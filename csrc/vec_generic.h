@@ -39,8 +39,8 @@ static inline vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
 static inline vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
 static inline vf vf_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 static inline vf vf_select_less(vf a, vf b, vf yes, vf no) { return vf_select(a < b, yes, no); } /* a < b ? */
-static inline vf vf_round(vf a) { /* to the nearest integer, for |a| < 2^22 */
-    const vf shift = vf_set1(12582912.0f);
+static inline vf vf_round(vf a) {          /* to the nearest integer, for |a| < 2^22 */
+    const vf shift = vf_set1(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
     return (a + shift) - shift;
 }
 /* a * 2^n for integers n in [-252, 254]; two factors, each of which float32 can represent. */

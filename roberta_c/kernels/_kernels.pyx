@@ -258,7 +258,8 @@ cdef class Kernels:
             out = aligned_empty((m, n))
         elif (not checked_array(out, "out", np.float32, (m, n)).flags.writeable or np.may_share_memory(out, x)
               or np.may_share_memory(out, given)):
-            raise InputError(mismatch("out", "a read-only array, or one that shares memory with x", "a writable array of its own"))
+            found = "a read-only array, or one that shares memory with x"
+            raise InputError(mismatch("out", found, "a writable array of its own"))
         work.epilogue.activation = checked_activation(activation)
         if residual is not None:
             if activation != "none":
@@ -266,7 +267,8 @@ cdef class Kernels:
             work.epilogue.residual_mn = floats(checked_array(residual, "residual", np.float32, (m, n)))
             work.epilogue.ld_residual = n
             if np.may_share_memory(out, residual) and out.ctypes.data != residual.ctypes.data:
-                raise InputError(mismatch("residual", "an array that overlaps out in part", "out itself or an array apart from it"))
+                found = "an array that overlaps out in part"
+                raise InputError(mismatch("residual", found, "out itself or an array apart from it"))
         work.m, work.y_mn = m, writable_floats(out)
         if m:
             run_team(linear_share, &work, checked_thread_count(num_threads))

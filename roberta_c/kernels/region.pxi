@@ -71,7 +71,8 @@ def _try_threads(int count) -> None:
             thread.start()
             started.append(thread)
     except (RuntimeError, MemoryError):
-        found, expected = f"room for {len(started) + 1} threads", f"{count + 1}; a limit of this process or its container"
+        found = f"room for {len(started) + 1} threads"
+        expected = f"{count + 1}; a limit of this process or its container"
         raise ResourceError(mismatch("num_threads", found, expected)) from None
     finally:
         release.set()
@@ -86,7 +87,8 @@ cdef int checked_thread_count(object num_threads) except -1:
     InputError unless num_threads is 1 to MAX_THREADS.
     """
     global team_opened
-    if isinstance(num_threads, bool) or not isinstance(num_threads, int) or not 1 <= num_threads <= threads.MAX_THREADS:
+    if (isinstance(num_threads, bool) or not isinstance(num_threads, int)
+            or not 1 <= num_threads <= threads.MAX_THREADS):
         raise InputError(mismatch("num_threads", shown(num_threads), f"1 to {threads.MAX_THREADS}"))
     if not RC_HAS_OPENMP or child_of_team:
         return 1

@@ -30,9 +30,8 @@ cdef size_t row_stride(size_t width) noexcept:
     """Floats from one row of intermediates to the next: an odd number of cache lines.
 
     A tile reads one column of several rows at a time. With a stride that is a multiple of many lines (K = 3072:
-    192 = 3 * 64), all rows
-    fall into the same few sets of the first-level cache: 0.45 of the peak in a run where an odd stride gave 0.9
-    (AMD Zen 5 server core, 2026-11-22).
+    192 = 3 * 64), all rows fall into the same few sets of the first-level cache: 0.45 of the peak in a run where an
+    odd stride gave 0.9 (AMD Zen 5 server core, 2026-11-22).
     """
     return ((width + 15) // 16 | 1) * 16
 
@@ -42,9 +41,9 @@ cdef float *lay_out(Workspace workspace, rc_workspace *parts, const rc_linear *q
     """Reserves the intermediates of T tokens for layers whose first product is `qkv` and whose feed-forward size is
     up to F. Fills `parts`; returns the address of x_th, whose stride is parts.ld_hidden.
 
-        x_th | attended_th | qkv_t3h, context_th (later up_tf) | x_rows, attended_rows | behind | scratch of each thread
+        x_th | attended_th | qkv_t3h, context_th (later up_tf) | x_rows, attended_rows | after_rows | scratch
 
-    `behind`: in bfloat16 context_rows (up_rows lie in up_tf); in int8 the quantizations of x, attended, context and
+    after_rows: in bfloat16 context_rows (up_rows lie in up_tf); in int8 the quantizations of x, attended, context and
     up (context_rows and up_rows lie in context_th and up_tf).
     """
     cdef rc_arithmetic arithmetic = qkv.arithmetic
@@ -75,18 +74,18 @@ cdef float *lay_out(Workspace workspace, rc_workspace *parts, const rc_linear *q
     parts.x_rows.format, parts.x_rows.smooth_k = rc_operands_of(arithmetic).row_format, qkv.smooth_k
     parts.x_rows.rows, parts.x_rows.ld = rows, ld_rows
     parts.attended_rows.rows, parts.attended_rows.ld = rows + t * ld_rows, ld_rows
-    cdef float *behind = rows + 2 * t * ld_rows
+    cdef float *after_rows = rows + 2 * t * ld_rows
     if quantizes:
         # In place: context and up are quantized once a row is complete.
         parts.context_rows.rows, parts.context_rows.ld = parts.context_th, ld
         parts.up_rows.rows, parts.up_rows.ld = parts.up_tf, parts.ld_up
-        parts.x_rows.quantization_m = <rc_quantization *>behind
-        parts.attended_rows.quantization_m = <rc_quantization *>(behind + quantizations)
-        parts.context_rows.quantization_m = <rc_quantization *>(behind + 2 * quantizations)
-        parts.up_rows.quantization_m = <rc_quantization *>(behind + 3 * quantizations)
+        parts.x_rows.quantization_m = <rc_quantization *>after_rows
+        parts.attended_rows.quantization_m = <rc_quantization *>(after_rows + quantizations)
+        parts.context_rows.quantization_m = <rc_quantization *>(after_rows + 2 * quantizations)
+        parts.up_rows.quantization_m = <rc_quantization *>(after_rows + 3 * quantizations)
     else:
         # bfloat16 rows are written by attention and by the up product. context: memory of its own, since
         # attention writes it while context_th and qkv_t3h are in use. up: in up_tf, which nothing else writes.
-        parts.context_rows.rows, parts.context_rows.ld = behind, ld_rows
+        parts.context_rows.rows, parts.context_rows.ld = after_rows, ld_rows
         parts.up_rows.rows, parts.up_rows.ld = parts.up_tf, row_stride(rc_row_words(arithmetic, f))
     return x_th

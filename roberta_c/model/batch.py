@@ -15,7 +15,7 @@ import numpy as np
 
 from ..config import position_limit
 from ..errors import InputError, mismatch, shown
-from .leaves import as_array, as_float32
+from .arrays import as_array, as_float32
 
 
 @dataclass(frozen=True)

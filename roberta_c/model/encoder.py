@@ -15,17 +15,10 @@ import numpy as np
 
 from ..kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Workspace
 from ..machine.threads import threads_for
+from .arrays import first_tokens
 from .batch import BatchLimits, PackedBatch, pack_batch, pack_hidden
-from .leaves import (
-    Activation,
-    Dropout,
-    Embedding,
-    LayerNorm,
-    Linear,
-    Module,
-    ModuleList,
-    first_tokens,
-)
+from .leaves import Activation, Dropout, Embedding, LayerNorm, Linear
+from .module import Module, ModuleList
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig

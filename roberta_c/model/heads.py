@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..kernels import PackedLinear
-from .leaves import Dropout, Linear, Module, first_tokens
+from .arrays import first_tokens
+from .leaves import Dropout, Linear
+from .module import Module
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig

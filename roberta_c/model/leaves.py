@@ -6,7 +6,6 @@ float32 with any leading dimensions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,76 +13,8 @@ import numpy as np
 from ..errors import InputError, mismatch
 from ..kernels import Kernels, Norm, PackedLinear
 from ..machine.threads import threads_for
-
-
-class Module:
-    """A node of the model tree: children are the attributes that are Modules, in order of assignment.
-
-    `kind` is transformers' class name without the family, for printing only; None: this class's name.
-    `family` is printed in front of it: one class serves Roberta… and XLMRoberta….
-    """
-
-    kind: str | None = None
-
-    def __init__(self, family: str = "") -> None:
-        self.family = family
-
-    def children(self) -> dict[str, Module]:
-        """Name → child, in order."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
-
-    def details(self) -> str:
-        """The text in the parentheses of a leaf."""
-        return ""
-
-    def display_name(self) -> str:
-        """The class name that is printed."""
-        return self.family + (self.kind or type(self).__name__)
-
-    def __repr__(self) -> str:
-        lines = [f"({name}): {_indented(repr(child))}" for name, child in self.children().items()]
-        return _tree(self.display_name(), self.details(), lines)
-
-
-class ModuleList(Module):
-    """A list of modules; equal neighbours are printed once, as torch does."""
-
-    def __init__(self, modules: list[Any]) -> None:
-        super().__init__()
-        self.modules = modules
-
-    def __len__(self) -> int:
-        return len(self.modules)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.modules)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.modules[index]
-
-    def __repr__(self) -> str:
-        runs: list[tuple[int, int, str]] = []
-        for index, module in enumerate(self.modules):
-            text = repr(module)
-            if runs and runs[-1][2] == text:
-                runs[-1] = (runs[-1][0], index, text)
-            else:
-                runs.append((index, index, text))
-        lines = []
-        for first, last, text in runs:
-            label = f"({first}): " if first == last else f"({first}-{last}): {last - first + 1} x "
-            lines.append(label + _indented(text))
-        return _tree("ModuleList", "", lines)
-
-
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n  ")
-
-
-def _tree(name: str, details: str, lines: list[str]) -> str:
-    if not lines:
-        return f"{name}({details})"
-    return f"{name}(\n  " + "\n  ".join(lines) + "\n)"
+from .arrays import as_array, as_float32, as_rows
+from .module import Module
 
 
 class Linear(Module):
@@ -187,35 +118,3 @@ class Activation(Module):
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.kernels.activate(as_float32(x, "x"), self.name, self.num_threads)
-
-
-def as_array(x: Any, name: str) -> np.ndarray:
-    """`x` as an array. InputError if its rows differ in length."""
-    try:
-        return np.asarray(x)
-    except ValueError:
-        raise InputError(mismatch(name, "rows of different lengths", "a padded array")) from None
-
-
-def first_tokens(hidden_states: Any) -> np.ndarray:
-    """The first token of each sequence, (S, width, H) → (S, H). InputError for another shape."""
-    hidden = as_float32(hidden_states, "hidden_states")
-    if hidden.ndim != 3 or hidden.shape[1] == 0:
-        raise InputError(mismatch("hidden_states", f"shape {hidden.shape}", "(batch, length, hidden)"))
-    return hidden[:, 0]
-
-
-def as_float32(x: Any, name: str) -> np.ndarray:
-    """`x` as a C-contiguous float32 array. InputError if it holds no numbers."""
-    array = as_array(x, name)
-    if array.dtype.kind not in "fiu":
-        raise InputError(mismatch(name, f"dtype {array.dtype}", "float32"))
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def as_rows(x: Any, columns: int, name: str) -> tuple[np.ndarray, tuple[int, ...]]:
-    """`x` (…, columns) as a float32 matrix, and its leading dimensions."""
-    array = as_float32(x, name)
-    if array.ndim < 1 or array.shape[-1] != columns:
-        raise InputError(mismatch(name, f"shape {array.shape}", f"(…, {columns})"))
-    return array.reshape(-1, columns), array.shape[:-1]

@@ -18,7 +18,7 @@ from ..files import hub
 from ..kernels import HAS_OPENMP, Kernels
 from ..machine.threads import chosen_num_threads
 from .batch import PackedBatch, pack_batch
-from .leaves import Module
+from .module import Module
 from .outputs import Hidden, ModelOutput
 from .weights import LoadReport, WeightSource
 

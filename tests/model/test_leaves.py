@@ -1,5 +1,5 @@
-"""leaves.py: Linear, LayerNorm, Embedding … called alone, against float64, and printed as torch prints its
-own."""
+"""leaves.py, module.py and arrays.py: Linear, LayerNorm, Embedding … called alone, against float64, and printed
+as torch prints its own; arrays from callers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,9 @@ from transformers.activations import GELUActivation, NewGELUActivation
 from roberta_c.errors import InputError
 from roberta_c.kernels import Kernels, Norm
 from roberta_c.machine.threads import SERIAL_WORK
-from roberta_c.model.leaves import (
-    Activation,
-    Dropout,
-    Embedding,
-    LayerNorm,
-    Linear,
-    Module,
-    ModuleList,
-    as_float32,
-    as_rows,
-    first_tokens,
-)
+from roberta_c.model.arrays import as_float32, as_rows, first_tokens
+from roberta_c.model.leaves import Activation, Dropout, Embedding, LayerNorm, Linear
+from roberta_c.model.module import Module, ModuleList
 
 K = Kernels()
 RNG = np.random.default_rng(0)
