@@ -6,8 +6,6 @@ float32 with any leading dimensions.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..errors import InputError, mismatch

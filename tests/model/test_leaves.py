@@ -1,5 +1,5 @@
-"""leaves.py, module.py and arrays.py: Linear, LayerNorm, Embedding … called alone, against float64, and printed
-as torch prints its own; arrays from callers."""
+"""leaves.py, module.py and arrays.py: Linear, LayerNorm, Embedding … called alone, against float64, and
+printed as torch prints its own; arrays from callers."""
 
 from __future__ import annotations
 
