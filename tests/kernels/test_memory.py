@@ -10,6 +10,8 @@ import pytest
 from roberta_c.errors import ResourceError
 from roberta_c.kernels import aligned_empty, large_empty, memory
 
+pytestmark = pytest.mark.unsanitized
+
 # More than any machine has, and more than numpy or mmap can represent.
 IMPOSSIBLE_COUNTS = (2**50, 2**61, 2**64)
 

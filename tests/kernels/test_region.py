@@ -12,6 +12,8 @@ from samples.kernels import random_layer, starts_of
 from roberta_c.errors import InputError, ResourceError
 from roberta_c.kernels import EmbeddingTables, Kernels, Norm, Workspace, _kernels
 
+pytestmark = pytest.mark.unsanitized
+
 K = Kernels("generic")
 X = np.zeros((3, 6), np.float32)
 NORM = Norm(np.ones(6, np.float32), np.zeros(6, np.float32), 1e-5)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from samples.kernels import in_a_process
+
+pytestmark = pytest.mark.unsanitized
 
 
 def test_no_kernel_touches_a_byte_beside_its_arrays():
