@@ -53,6 +53,7 @@ train:
 # Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests the kernels on it.
 asan:
 	rm -rf build/asan
+	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1'
 	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build \
 	    --build-base build/asan/objects --build-lib build/asan/package
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 \

@@ -19,13 +19,13 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 # The only place where instruction sets meet the compiler. Flags attach to files, so that wide instructions
 # land nowhere else. Never -march=native (wheels must run elsewhere) nor -ffast-math or -Ofast (before GCC 13
-# they change how the host process treats denormals).
+# they change how the host process treats subnormal numbers).
 ISA_FLAGS = {
     "csrc/isa_generic.c": [],
     "csrc/isa_neon.c": [],  # part of AArch64's baseline; elsewhere the file is a stub
     "csrc/isa_avx2.c": ["-mavx2", "-mfma"] if X86 else [],
-    # prefetchw (tile.inc calls the output by it) is older than AVX-512, and no such CPU lacks it; some with
-    # AVX2 alone do, and the output is called for reading there.
+    # prefetchw, with which tile.inc prefetches the output, is older than AVX-512, and every CPU with AVX-512
+    # has it. Some CPUs with AVX2 alone lack it; there the output is prefetched for reading.
     "csrc/isa_avx512_bf16.c": ["-mavx512f", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx_vnni.c": ["-mavx2", "-mfma", "-mavxvnni"] if X86 else [],
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],

@@ -17,10 +17,11 @@
  *
  * A kernel computes one thread's share: part ith of nth, or the work units that it takes from the team.
  * encoder_layer ends with a barrier.  After any other kernel the caller calls rc_team_wait before a stage
- * that reads the result or takes work units.  Kernels never allocate, print,
- * exit or start threads, and cannot fail: the caller has checked every argument (roberta_c/kernels/).
- * Every output element is summed over K in one fixed order (tile.inc), so results depend neither on M, nor
- * on the other rows, nor on nth.
+ * that reads the result or takes work units.
+ *
+ * Kernels never allocate, print, exit or start threads, and cannot fail: the caller has checked every
+ * argument (roberta_c/kernels/).  Every output element is summed over K in one fixed order (tile.inc), so
+ * results depend neither on M, nor on the other rows, nor on nth.
  */
 #ifndef ROBERTA_C_H
 #define ROBERTA_C_H

@@ -83,7 +83,7 @@ cdef rc_arithmetic checked_arithmetic(object dtype, const rc_kernels *table) exc
         return rc_int8_arithmetic(table)
     cdef rc_arithmetic arithmetic = ARITHMETICS[dtype]
     if not rc_can_multiply(table, arithmetic):
-        raise InputError(f"dtype: found {shown(dtype)}, which {table.name.decode()} kernels do not have")
+        raise InputError(mismatch("dtype", shown(dtype), f"one that {table.name.decode()} kernels have"))
     return arithmetic
 
 
@@ -114,7 +114,7 @@ cdef class Kernels:
     """The kernel table of one instruction set; packed weights belong to the table that packed them.
 
     `isa=None` takes ROBERTA_C_ISA if set, else the best this CPU has. InputError for a name that is
-    unknown or that the CPU lacks.
+    unknown or that the CPU lacks. Arrays given to a method must not change while it runs.
     """
     cdef rc_kernels table
     cdef readonly str isa
@@ -195,6 +195,8 @@ cdef class Kernels:
             begin += panels.size
             bias = None
             if biases is not None:
+                if len(biases) != sections:
+                    raise InputError(mismatch("biases", len(biases), f"{sections}, one for each matrix"))
                 bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
                 checked_array(bias, "biases", np.float32, (sections * n,))
             packed.append(PackedLinear(self, panels, bias, sections, n, k, dtype,
@@ -256,10 +258,8 @@ cdef class Kernels:
         cdef size_t m = x.shape[0], n = packed.sections * packed.n
         if out is None:
             out = aligned_empty((m, n))
-        elif (not checked_array(out, "out", np.float32, (m, n)).flags.writeable or np.may_share_memory(out, x)
-              or np.may_share_memory(out, given)):
-            found = "a read-only array, or one that shares memory with x"
-            raise InputError(mismatch("out", found, "a writable array of its own"))
+        elif np.may_share_memory(checked_output(out, "out", (m, n)), x) or np.may_share_memory(out, given):
+            raise InputError(mismatch("out", "an array that shares memory with x", "an array of its own"))
         work.epilogue.activation = checked_activation(activation)
         if residual is not None:
             if activation != "none":
@@ -373,7 +373,7 @@ cdef class Kernels:
             return ids, positions, types
         file, source.first_byte = tables.rows_from
         file.check_still_open()
-        source.descriptor, source.row_bytes = file.descriptor, tables.word.strides[0]
+        source.descriptor, source.row_bytes = file.descriptor, tables.word.itemsize * tables.c.h
         rows = aligned_empty(((t * source.row_bytes + 3) // 4,))
         in_order = np.arange(t, dtype=np.int64)
         source.rows, source.in_order_t = <uint8_t *>writable_floats(rows), integers(in_order)
@@ -399,7 +399,9 @@ cdef class Kernels:
         cdef encoder_call work
         memset(&work, 0, sizeof(work))
         work.given_th = floats(checked_array(x, "x", np.float32, (None, None)))
-        return self.run_encoder(&work, layers, x.shape, seq_starts, workspace, rows_wanted, states, num_threads)
+        if isinstance(states, np.ndarray) and np.may_share_memory(states, x):
+            raise InputError(mismatch("states", "an array that shares memory with x", "an array of its own"))
+        return self.run_encoder(&work, "x", layers, x.shape, seq_starts, workspace, rows_wanted, states, num_threads)
 
     def encode(self, EmbeddingTables tables not None, list layers not None, ids, positions, types, seq_starts,
                Workspace workspace not None, rows_wanted=None, states=None, num_threads=1) -> np.ndarray:
@@ -407,20 +409,20 @@ cdef class Kernels:
         cdef encoder_call work
         memset(&work, 0, sizeof(work))
         memory = self.set_lookup(&work.source, tables, ids, positions, types)
-        out = self.run_encoder(&work, layers, (work.source.t, tables.c.h), seq_starts, workspace, rows_wanted,
-                               states, num_threads)
+        out = self.run_encoder(&work, "embeddings", layers, (work.source.t, tables.c.h), seq_starts, workspace,
+                               rows_wanted, states, num_threads)
         check_rows_read(&work.source, tables)
         return out
 
-    cdef object run_encoder(self, encoder_call *work, list layers, tuple shape, seq_starts, Workspace workspace,
-                            rows_wanted, states, num_threads):
-        """Checks the rest of an encoder call, whose input is set, and runs it."""
+    cdef object run_encoder(self, encoder_call *work, str name, list layers, tuple shape, seq_starts,
+                            Workspace workspace, rows_wanted, states, num_threads):
+        """Checks the rest of an encoder call, whose input, called `name` and of this shape, is set, and runs it."""
         layers = list(layers)  # a copy: another thread may change the caller's while kernels run
         cdef size_t f = 0, d = 1, t, h, scratch = 0
         memory = self.link_layers(work, layers, &f, &d)
         t, h = shape
         if h != work.layers[0].qkv.k:
-            raise InputError(mismatch("x", f"shape {shape}", f"(any, {work.layers[0].qkv.k})"))
+            raise InputError(mismatch(name, f"shape {shape}", f"(any, {work.layers[0].qkv.k})"))
         checked_starts(seq_starts, t)
         set_sequences(&work.sequences, seq_starts)
         work.last_sequences = work.sequences
@@ -440,6 +442,7 @@ cdef class Kernels:
         cdef int thread_count = checked_thread_count(num_threads)
         work.kernels, work.t, work.h, work.out_rh = &self.table, t, h, writable_floats(out)
         work.x_th = lay_out(workspace, &work.workspace, &work.layers[0].qkv, t, f, thread_count, full_lines(scratch))
+        arena = workspace.arena  # keeps the memory alive if a concurrent call replaces it
         run_team(encoder_share, work, thread_count)
         return out
 

@@ -60,6 +60,8 @@ cdef class ConvertedRows:
 
     def __cinit__(self, PackedLinear packed not None, Py_ssize_t count):
         cdef rc_arithmetic arithmetic = packed.c.arithmetic
+        if count < 0:
+            raise InputError(mismatch("count", count, "at least 0"))
         self.packed, self.c.format = packed, rc_operands_of(arithmetic).row_format
         self.c.smooth_k, self.c.ld = packed.c.smooth_k, rc_row_words(arithmetic, packed.c.k)
         self.rows, self.quantizations = aligned_empty((count, self.c.ld)), aligned_empty((count, 2))

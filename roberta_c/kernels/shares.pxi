@@ -1,6 +1,5 @@
 # The part of each kernel that one thread runs, in the form that `run_team` calls: a structure of arguments and a
-# function.
-# Included by _kernels.pyx.
+# function. Included by _kernels.pyx.
 
 cdef extern from *:
     """
@@ -145,8 +144,8 @@ cdef bint read_fully(int descriptor, uint8_t *to, size_t count, int64_t offset) 
     return True
 
 
-cdef void embed_share(lookup *work, float *x_th, size_t ldx, const rc_output_rows *converted, rc_team *team,
-                      size_t ith, size_t nth) noexcept nogil:
+cdef void embed_share(lookup *work, float *x_th, size_t ldx, const rc_output_rows *converted, size_t ith,
+                      size_t nth) noexcept nogil:
     """Reads this thread's rows of the word table, if they come from a file, then embeds its tokens."""
     cdef size_t token, row_bytes = work.row_bytes
     cdef const int64_t *rows_t = work.ids_t
@@ -170,7 +169,7 @@ cdef void embed_alone_share(void *given, rc_team *team, size_t ith, size_t nth) 
     cdef embedding_call *work = <embedding_call *>given
     cdef rc_output_rows none
     none.rows = NULL
-    embed_share(&work.source, work.x_th, work.source.tables.h, &none, team, ith, nth)
+    embed_share(&work.source, work.x_th, work.source.tables.h, &none, ith, nth)
 
 
 # ---- the encoder ---------------------------------------------------------------------------------------
@@ -204,7 +203,7 @@ cdef void encoder_share(void *given, rc_team *team, size_t ith, size_t nth) noex
     cdef size_t t = work.t, h = work.h, ld = work.workspace.ld_hidden, index
     cdef const rc_sequences *sequences
     if work.given_th == NULL:
-        embed_share(&work.source, work.x_th, ld, &work.workspace.x_rows, team, ith, nth)
+        embed_share(&work.source, work.x_th, ld, &work.workspace.x_rows, ith, nth)
     else:
         copy_rows(work.given_th, h, work.x_th, ld, t, h, ith, nth)
         if work.workspace.x_rows.rows != NULL:

@@ -58,9 +58,12 @@ class RobertaModel(PreTrainedModel):
         lasts: list[np.ndarray] = []
         for part, chunk in batch.chunks(CHUNK_TOKENS):
             if collected_lth is not None:
-                states_lth = np.empty((layers + 1, len(chunk.token_ids_t), hidden), np.float32)
+                one_pass = len(chunk.token_ids_t) == tokens
+                shape = (layers + 1, len(chunk.token_ids_t), hidden)
+                states_lth = collected_lth if one_pass else np.empty(shape, np.float32)
                 self.encoder.encode(self.embeddings, chunk, states_lth=states_lth)
-                collected_lth[:, part] = states_lth
+                if not one_pass:
+                    collected_lth[:, part] = states_lth
             elif rows_wanted_r is None:
                 lasts.append(self.encoder.encode(self.embeddings, chunk))
             else:

@@ -239,7 +239,7 @@ def test_packed_weights_must_have_the_size_that_is_given():
             PACKED.section(section)
     with pytest.raises(InputError, match=r"^weights: found none, expected at least one matrix$"):
         K.pack_linear([])
-    with pytest.raises(InputError, match=r"^biases: found shape \(8,\), expected \(4\)$"):
+    with pytest.raises(InputError, match=r"^biases: found 2, expected 1, one for each matrix$"):
         K.pack_linear([zeros(4, 6)], [zeros(4), zeros(4)])
 
 
