@@ -139,9 +139,9 @@ class Peak:
         return float(times[:, 1].max() - times[:, 0].min())
 
     def _large_buffer(self) -> np.ndarray:
-        whole = np.frombuffer(mmap.mmap(-1, READ_BYTES + HUGE_PAGE), dtype=np.uint8)
-        skip = -whole.ctypes.data % HUGE_PAGE
-        buffer = whole[skip : skip + READ_BYTES]
+        mapped = np.frombuffer(mmap.mmap(-1, READ_BYTES + HUGE_PAGE), dtype=np.uint8)
+        skip = -mapped.ctypes.data % HUGE_PAGE
+        buffer = mapped[skip : skip + READ_BYTES]
         self._library.ask_for_huge_pages(buffer.ctypes.data, READ_BYTES)
         buffer[:] = 1  # pages never written to would all be the same page of zeros
         return buffer

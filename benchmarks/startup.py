@@ -255,7 +255,7 @@ def main() -> None:
     options = parser.parse_args()
 
     import roberta_c
-    from roberta_c.machine.threads import default_num_threads
+    from roberta_c.machine.threads import chosen_num_threads
 
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
@@ -309,7 +309,7 @@ def main() -> None:
         result = {
             **description(packages),
             "dtype": options.dtype,
-            "threads": default_num_threads(),
+            "threads": chosen_num_threads()[0],
             "rounds": options.rounds,
             "left_out": left_out,
             "rows": rows,

@@ -20,6 +20,8 @@ def main() -> None:
     options = parser.parse_args()
 
     texts = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    if not texts:
+        parser.error("no texts on standard input")
     expected: list[str] = []
     for dtype in ("float32", "bfloat16", "int8"):
         classify = pipeline("text-classification", model=options.model, dtype=dtype)

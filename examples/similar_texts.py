@@ -24,7 +24,8 @@ def main() -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     model = AutoModel.from_pretrained(options.model)
-    token_ids = tokenizer(options.texts, truncation=True)["input_ids"]  # lists of any lengths: no padding
+    encoded = tokenizer(options.texts, truncation=True, return_attention_mask=False)
+    token_ids = encoded["input_ids"]  # lists of any lengths: no padding
     states = model(token_ids).last_hidden_state  # an array (tokens, hidden size) for each text
     vectors = np.stack([state.mean(axis=0) for state in states])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

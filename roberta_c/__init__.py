@@ -20,7 +20,7 @@ if PathFinder.find_spec(f"{__name__}.kernels._kernels", [f"{folder}/kernels" for
     advice = "start Python outside the clone, or install the clone with pip install --editable"
     raise ImportError(f"{errors.mismatch(__path__[0], found, expected)}: {advice}")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # The module below this package that defines each public name.
 _MODULE_OF = {

@@ -45,6 +45,10 @@ def test_compare_precisions():
     lines = run("compare_precisions.py", stdin="\n".join(TEXTS)).splitlines()
     assert [line.split()[0] for line in lines] == ["float32", "bfloat16", "int8"]
     assert all(line.endswith("0 of 3 labels changed") for line in lines)
+    program = [sys.executable, str(ROOT / "examples/compare_precisions.py")]
+    empty = subprocess.run(program, input="\n", capture_output=True, text=True, check=False)
+    assert empty.returncode == 2
+    assert empty.stderr.endswith("error: no texts on standard input\n")
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -123,7 +123,7 @@ class Checkpoint:
     def _tensor(self, name: str) -> StoredTensor:
         tensor = self._stored.get(name)
         if tensor is None:
-            raise ModelFileError(f"{self.files[0]}: found no tensor {shown(name)}")
+            raise ModelFileError(mismatch(self.files[0], f"no tensor {shown(name)}", "one of its tensors"))
         return tensor
 
 

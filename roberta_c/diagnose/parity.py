@@ -50,7 +50,7 @@ def parity_facts(
     agrees: whether the largest difference is within the bound. same_bits: whether each text has the same
     output bits alone as in the batch. A number that is not finite is None.
     """
-    ids = tokenizer(list(TEXTS), truncation=True)["input_ids"]
+    ids = tokenizer(list(TEXTS), truncation=True, return_attention_mask=False)["input_ids"]
     started = time.perf_counter()
     name, outputs_sc = _outputs(model, ids)
     computed = time.perf_counter()

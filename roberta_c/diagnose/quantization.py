@@ -121,7 +121,8 @@ class Comparison:
             found = type(model).__name__
             raise InputError(mismatch("model", found, "a folder, a Hub repository's name or None"))
         name = bundled_model_path() if model is None else model
-        self.full: TextClassificationPipeline = load_pipeline(
+        self.full = load_pipeline(
+            TextClassificationPipeline,
             name,
             None,
             hub_options,

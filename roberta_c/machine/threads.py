@@ -71,11 +71,6 @@ def chosen_num_threads(
         raise InputError(mismatch("ROBERTA_C_NUM_THREADS", shown(wanted), f"1 to {MAX_THREADS}")) from None
 
 
-def default_num_threads(environment: Mapping[str, str] = os.environ) -> int:
-    """ROBERTA_C_NUM_THREADS if set, else min(affinity, cgroup CPU quota, OMP_NUM_THREADS)."""
-    return chosen_num_threads(None, environment)[0]
-
-
 def threads_for(multiply_adds: int, num_threads: int) -> int:
     """The number of threads to use for work of this size: `num_threads`, or 1 for small work.
 

@@ -37,7 +37,7 @@ class AutoConfig:
         return load_config(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), overrides)
 
 
-class _AutoModelClass:
+class AutoModelClass:
     """Picks the class by model_type; config validation has already refused unknown types."""
 
     classes: ClassVar[dict[str, type[PreTrainedModel]]]
@@ -73,13 +73,13 @@ class _AutoModelClass:
         return cls.classes[config.model_type].load(path_or_id, hub_options, config=config, **options)
 
 
-class AutoModel(_AutoModelClass):
+class AutoModel(AutoModelClass):
     """The base model: RobertaModel or XLMRobertaModel."""
 
     classes: ClassVar = {"roberta": RobertaModel, "xlm-roberta": XLMRobertaModel}
 
 
-class AutoModelForSequenceClassification(_AutoModelClass):
+class AutoModelForSequenceClassification(AutoModelClass):
     """RobertaForSequenceClassification or XLMRobertaForSequenceClassification.
 
     >>> from roberta_c import bundled_model_path

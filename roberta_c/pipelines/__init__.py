@@ -7,25 +7,31 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
 
 if TYPE_CHECKING:
-    from .text_classification import ClassifyOptions, TextClassificationPipeline
+    from .base import Pipeline
+    from .options import PipelineOptions
+    from .text_classification import TextClassificationPipeline
 
 __all__ = ["TASKS", "pipeline"]
 
 logger = logging.getLogger(__name__)
 
-TASKS = ("text-classification",)
+# A task's name → the file of this folder and the class in it; the file is imported when the task is used.
+TASKS = {"text-classification": ("text_classification", "TextClassificationPipeline")}
 TASK_ALIASES = {"sentiment-analysis": "text-classification"}
 CPU_NAMES = (None, -1, "cpu")
 TOKENIZER_FORMS = "a folder, a Hub repository's name or a loaded tokenizer"
+
+PipelineT = TypeVar("PipelineT", bound="Pipeline[Any, Any]")
 
 
 def pipeline(
@@ -57,30 +63,34 @@ def pipeline(
     Raises InputError for a bad argument, and what loading raises: ModelFileError, UnsafeFileError,
     TokenizerFileError, HubError.
     """
-    if not isinstance(task, str) or TASK_ALIASES.get(task, task) not in TASKS:
+    entry = TASKS.get(TASK_ALIASES.get(task, task)) if isinstance(task, str) else None
+    if entry is None:
         raise InputError(mismatch("task", shown(task), f"one of {', '.join((*TASKS, *TASK_ALIASES))}"))
     if not isinstance(device, (str, int, type(None))) or device not in CPU_NAMES:
         raise InputError(mismatch("device", shown(device), "'cpu', -1 or None"))
 
-    from .text_classification import ClassifyOptions
-
-    chosen = ClassifyOptions().changed(options)  # before the weights are loaded: a bad option fails at once
+    file, name = entry
+    task_class: type[TextClassificationPipeline] = getattr(
+        importlib.import_module(f"{__name__}.{file}"), name
+    )
+    chosen = task_class.options_class().changed(options)  # before loading: a bad option fails at once
     hub_options = HubOptions(revision, token, cache_dir, local_files_only)
-    return load_pipeline(model, tokenizer, hub_options, chosen, dtype=dtype, num_threads=num_threads)
+    return load_pipeline(
+        task_class, model, tokenizer, hub_options, chosen, dtype=dtype, num_threads=num_threads
+    )
 
 
 def load_pipeline(
+    task_class: type[PipelineT],
     model: Any,
     tokenizer: Any,
     hub_options: HubOptions,
-    options: ClassifyOptions,
+    options: PipelineOptions,
     *,
     dtype: str | None = None,
     num_threads: int | None = None,
-) -> TextClassificationPipeline:
-    """What `pipeline` returns, from checked options. Raises as `pipeline` does."""
-    from .text_classification import TextClassificationPipeline
-
+) -> PipelineT:
+    """What `pipeline` returns, from a task's class and checked options. Raises as `pipeline` does."""
     if model is None:
         revision = hub_options.revision
         if tokenizer is not None or revision is not None:
@@ -92,20 +102,18 @@ def load_pipeline(
         model = bundled_model_path()
     if isinstance(model, (str, os.PathLike)):
         model = model if isinstance(model, str) else Path(model)
-        from ..model.auto import AutoModelForSequenceClassification
-
         tokenizer = _tokenizer(model if tokenizer is None else tokenizer, hub_options)
-        model = AutoModelForSequenceClassification.load(
+        model = task_class.auto_class.load(
             model, hub_options, dtype=dtype or "float32", num_threads=num_threads
         )
     else:
-        _check_loaded(model, dtype, num_threads)
+        _check_loaded(task_class, model, dtype, num_threads)
         if tokenizer is None:
             raise InputError(
                 mismatch("tokenizer", "None", f"{TOKENIZER_FORMS}, because the model is a loaded one")
             )
         tokenizer = _tokenizer(tokenizer, hub_options)
-    return TextClassificationPipeline(model, tokenizer, options)
+    return task_class(model, tokenizer, options)
 
 
 def _tokenizer(tokenizer: Any, hub_options: HubOptions) -> Any:
@@ -120,12 +128,13 @@ def _tokenizer(tokenizer: Any, hub_options: HubOptions) -> Any:
     return tokenizer
 
 
-def _check_loaded(model: Any, dtype: str | None, num_threads: int | None) -> None:
-    """Raise InputError unless a loaded `model` classifies sequences, with this dtype and thread count."""
-    from ..model import RobertaForSequenceClassification
-
-    if not isinstance(model, RobertaForSequenceClassification):
-        expected = "a folder, a Hub repository's name or a RobertaForSequenceClassification (or XLMRoberta…)"
+def _check_loaded(
+    task_class: type[Pipeline[Any, Any]], model: Any, dtype: str | None, num_threads: int | None
+) -> None:
+    """Raise InputError unless a loaded `model` is one for the task, with this dtype and thread count."""
+    if not isinstance(model, task_class.model_class):
+        name = task_class.model_class.__name__
+        expected = f"a folder, a Hub repository's name or a {name} (or XLMRoberta…)"
         raise InputError(mismatch("model", type(model).__name__, expected))
     if dtype not in (None, model.dtype):
         expected = f"None or {model.dtype!r}, the loaded model's"

@@ -20,6 +20,7 @@ from .options import PipelineOptions
 from .texts import EncodedRow, TextRow, as_row, batches_by_length, encode_rows, windows
 
 if TYPE_CHECKING:
+    from ..model.auto import AutoModelClass
     from ..model.pretrained import PreTrainedModel
 
 logger = logging.getLogger(__name__)
@@ -48,11 +49,17 @@ class Pipeline(ABC, Generic[OptionsT, PredictionT]):
     A task implements `_predict` (the token ids of a batch → a prediction for each row) and `_result` (a
     prediction → what a call returns for that text), and may implement `_single_result`.
 
-    Attributes: `task`, the name that `pipeline(…)` takes; `model`; `tokenizer`; `options`, the defaults of
-    every call. Calls do not change a pipeline; several threads may call it at once.
+    It also sets the class attributes that `pipeline(…)` reads: `task`, its name; `options_class`, the options
+    of its calls; `auto_class`, which loads a model; `model_class`, of which a loaded model is an instance.
+
+    Attributes: `model`; `tokenizer`; `options`, the defaults of every call. Calls do not change a pipeline;
+    several threads may call it at once.
     """
 
     task: ClassVar[str]
+    options_class: ClassVar[type[PipelineOptions]]
+    auto_class: ClassVar[type[AutoModelClass]]
+    model_class: ClassVar[type[PreTrainedModel]]
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, options: OptionsT) -> None:
         """Raises InputError for a `max_length` that the model does not take."""

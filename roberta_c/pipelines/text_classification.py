@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import InputError, ModelFileError, mismatch, shown
+from ..model import RobertaForSequenceClassification
+from ..model.auto import AutoModelForSequenceClassification
 from .base import Pipeline
 from .options import PipelineOptions, check_choice, check_count
 from .texts import EncodedRow, TextRow
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
-    from ..model import RobertaForSequenceClassification
 
 SCORE_FUNCTIONS = ("sigmoid", "softmax", "none")
 
@@ -94,6 +95,9 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, Prediction]):
     """
 
     task = "text-classification"
+    options_class = ClassifyOptions
+    auto_class = AutoModelForSequenceClassification
+    model_class = RobertaForSequenceClassification
     model: RobertaForSequenceClassification
 
     def __init__(

@@ -70,7 +70,7 @@ def test_threads_as_this_process_may_run(facts_of, monkeypatch):
     monkeypatch.setattr(doctor, "_has_openmp", lambda: True)
     facts = facts_of()["threads"]
     assert facts["affinity"] == len(os.sched_getaffinity(0))
-    assert facts["number"] == threads.default_num_threads()
+    assert facts["number"] == threads.chosen_num_threads()[0]
     assert facts["argument"] is facts["ROBERTA_C_NUM_THREADS"] is facts["OMP_NUM_THREADS"] is None
 
 

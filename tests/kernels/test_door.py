@@ -1,4 +1,4 @@
-"""The door to C: every method refuses wrong arguments with a message that names them."""
+"""The extension: every method refuses wrong arguments with a message that names them."""
 
 from __future__ import annotations
 

@@ -280,7 +280,7 @@ def test_wrong_rows_wanted(case, tmp_path):
 def test_wrong_layers_and_states(tmp_path):
     kernels, tables, _, layer, ids, positions, starts = small_case(tmp_path)
     rng = np.random.default_rng(1)
-    narrow, rounded = (
+    smaller, rounded = (
         random_layer(kernels, rng, 8, 2, 20),
         random_layer(kernels, rng, 12, 2, 20, dtype="bfloat16"),
     )
@@ -290,7 +290,7 @@ def test_wrong_layers_and_states(tmp_path):
         r"layers: found \[\], expected a list of at least one PackedLayer": ([], {}),
         r"layers: found \[.*, 3\], expected a list of at least one PackedLayer": ([layer, 3], {}),
         "layer: found hidden size 8, expected 12 as the first's": ([layer, narrow], {}),
-        r"(x|embeddings): found shape \(3, 12\), expected \(any, 8\)": ([narrow], {}),
+        r"(x|embeddings): found shape \(3, 12\), expected \(any, 8\)": ([smaller], {}),
         "layer: found bfloat16 weights, expected float32 as the first's": ([layer, rounded], {}),
         rf"layer: found weights packed by another Kernels object \({kernels.isa}\)": ([layer, foreign], {}),
         r"states: found shape \(1, 3, 12\), expected \(2, 3, 12\)": ([layer], {"states": states[:1]}),

@@ -49,7 +49,7 @@ def test_num_threads_must_be_from_1_to_1024(method):
 
 
 def test_threads_that_cannot_be_started_raise_an_error(monkeypatch):
-    """libgomp ends the process where it cannot start a thread. So the door first tries to start as many."""
+    """libgomp ends the process if it cannot start a thread, so the extension first tries to start as many."""
     kernels = Kernels()
     x = np.ones(8, np.float32)
     start, count = threading.Thread.start, 0

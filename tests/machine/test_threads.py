@@ -19,7 +19,7 @@ from roberta_c.machine.threads import (
     SERIAL_WORK,
     affinity_count,
     checked_num_threads,
-    default_num_threads,
+    chosen_num_threads,
     threads_for,
 )
 from roberta_c.model.encoder import Encoder, Layer
@@ -44,16 +44,16 @@ def sixteen_cpus(monkeypatch):
     ],
 )  # fmt: skip
 def test_omp_num_threads_lowers_the_default(sixteen_cpus, openmp, expected):
-    assert default_num_threads({"OMP_NUM_THREADS": openmp}) == expected
+    assert chosen_num_threads(None, {"OMP_NUM_THREADS": openmp})[0] == expected
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("1", 1), ("3", 3), ("64", 64), ("1024", 1024), (" 2 ", 2)])
 def test_the_package_s_variable_decides(sixteen_cpus, wanted, expected):
-    assert default_num_threads({"ROBERTA_C_NUM_THREADS": wanted, "OMP_NUM_THREADS": "1"}) == expected
+    assert chosen_num_threads(None, {"ROBERTA_C_NUM_THREADS": wanted, "OMP_NUM_THREADS": "1"})[0] == expected
 
 
 def test_an_empty_variable_counts_as_unset(sixteen_cpus):
-    assert default_num_threads({"ROBERTA_C_NUM_THREADS": ""}) == 16
+    assert chosen_num_threads(None, {"ROBERTA_C_NUM_THREADS": ""})[0] == 16
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "1025", "four", " ", "2.5", "1e3", "2\n3", "9" * 5000, "\0"])
@@ -61,7 +61,7 @@ def test_the_package_s_variable_must_be_a_number_of_threads(sixteen_cpus, wanted
     with pytest.raises(
         InputError, match=r"^ROBERTA_C_NUM_THREADS: found '.{0,80}, expected 1 to 1024$"
     ) as caught:
-        default_num_threads({"ROBERTA_C_NUM_THREADS": wanted})
+        chosen_num_threads(None, {"ROBERTA_C_NUM_THREADS": wanted})
     assert "\n" not in str(caught.value)
 
 
@@ -78,15 +78,15 @@ def test_the_minimum_of_affinity_quota_and_openmp(monkeypatch):
     ):
         monkeypatch.setattr(threads, "affinity_count", lambda affinity=affinity: affinity)
         monkeypatch.setattr(threads, "cgroup_quota", lambda quota=quota: quota)
-        assert default_num_threads({"OMP_NUM_THREADS": openmp}) == expected
+        assert chosen_num_threads(None, {"OMP_NUM_THREADS": openmp})[0] == expected
 
 
 def test_the_default_is_read_from_this_process(monkeypatch):
     monkeypatch.delenv("ROBERTA_C_NUM_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert default_num_threads() == 1
+    assert chosen_num_threads()[0] == 1
     monkeypatch.setenv("ROBERTA_C_NUM_THREADS", "7")
-    assert default_num_threads() == 7
+    assert chosen_num_threads()[0] == 7
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity mask")

@@ -2,11 +2,71 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
+
 import pytest
 
 import roberta_c
 from roberta_c import pipeline
 from roberta_c.errors import HubError, InputError, ModelFileError, TokenizerFileError
+from roberta_c.model.auto import AutoModelClass
+from roberta_c.model.pretrained import PreTrainedModel
+from roberta_c.pipelines import TASK_ALIASES, TASKS
+from roberta_c.pipelines.base import Pipeline
+from roberta_c.pipelines.options import PipelineOptions
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_class_of_a_task_says_what_it_needs(task):
+    file, name = TASKS[task]
+    task_class = getattr(importlib.import_module(f"roberta_c.pipelines.{file}"), name)
+    assert issubclass(task_class, Pipeline)
+    assert task_class.task == task
+    assert issubclass(task_class.options_class, PipelineOptions)
+    assert issubclass(task_class.auto_class, AutoModelClass)
+    assert issubclass(task_class.model_class, PreTrainedModel)
+    for loaded in task_class.auto_class.classes.values():
+        assert issubclass(loaded, task_class.model_class)
+    assert set(TASK_ALIASES.values()) <= set(TASKS)
+
+
+def test_tasks_are_imported_when_they_are_used():
+    script = (
+        "import sys, roberta_c.pipelines\n"
+        "heavy = {'numpy', 'tokenizers', 'roberta_c.model', 'roberta_c.pipelines.text_classification'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_another_task_needs_only_a_row_of_the_table(classify, monkeypatch):
+    """Its class decides which options, loader and loaded models `pipeline` accepts."""
+    from roberta_c import AutoModel, RobertaModel
+    from roberta_c.pipelines import text_classification
+
+    class OtherPipeline(Pipeline):
+        task = "other"
+        options_class = PipelineOptions
+        auto_class = AutoModel
+        model_class = RobertaModel
+
+        def _predict(self, rows, encoded, options):
+            raise NotImplementedError
+
+        def _result(self, prediction, options):
+            raise NotImplementedError
+
+    monkeypatch.setattr(text_classification, "OtherPipeline", OtherPipeline, raising=False)
+    monkeypatch.setitem(TASKS, "other", ("text_classification", "OtherPipeline"))
+    loaded = pipeline("other", classify.model.name_or_path, batch_size=3)
+    assert (type(loaded), type(loaded.model), loaded.options.batch_size) == (OtherPipeline, RobertaModel, 3)
+    assert pipeline("other", loaded.model, loaded.tokenizer).model is loaded.model
+    with pytest.raises(InputError, match="top_k: found an unknown keyword"):
+        pipeline("other", loaded.model, loaded.tokenizer, top_k=1)
+    with pytest.raises(InputError, match=r"model: found RobertaFor.*, expected .* or a RobertaModel \("):
+        pipeline("other", classify.model, loaded.tokenizer)
 
 
 def test_ways_to_name_model_and_tokenizer(classify, tweet_sentiment_small):

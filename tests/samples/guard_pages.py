@@ -1,8 +1,8 @@
 """A program: every kernel on arrays that touch a page no one may read or write.
 
 A stray access by a single byte ends the process with a signal, so tests/kernels/test_side_effects.py runs
-this in a process of its own. Inputs and all arrays that the kernels' door allocates end (in a second round:
-begin) at such a page.
+this in a process of its own. Inputs and all arrays that `roberta_c/kernels/` allocates end (in a second
+round: begin) at such a page.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def beside_guard_page(array: np.ndarray, at_end: bool) -> np.ndarray:
 
 
 class GuardedNumpy:
-    """numpy, but new arrays lie beside a guard page; stands in for `np` of the door."""
+    """numpy, but new arrays lie beside a guard page; stands in for `np` of the extension."""
 
     def __init__(self, at_end: bool) -> None:
         self.at_end = at_end
@@ -46,7 +46,7 @@ class GuardedNumpy:
         return getattr(np, name)
 
     def empty(self, shape, dtype) -> np.ndarray:
-        # The door aligns its arrays inside this memory: they begin (or end) at most 64 bytes from the page.
+        # The extension aligns its arrays in this memory: they begin or end at most 64 bytes from the page.
         return beside_guard_page(np.full(shape, np.nan, dtype), self.at_end)
 
     def concatenate(self, arrays) -> np.ndarray:

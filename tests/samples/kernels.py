@@ -141,7 +141,7 @@ def assert_canaries(view: np.ndarray) -> None:
 
 
 class CanaryNumpy:
-    """numpy, but new arrays lie amid canaries, and `empty` ones hold them too; the door's `np` in tests."""
+    """Stands in for the extension's `np`: new arrays lie amid canaries, and `empty` ones hold them too."""
 
     def __init__(self, first_byte: int) -> None:
         self.first_byte = first_byte
