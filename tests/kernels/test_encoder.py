@@ -289,7 +289,7 @@ def test_wrong_layers_and_states(tmp_path):
     wrong = {
         r"layers: found \[\], expected a list of at least one PackedLayer": ([], {}),
         r"layers: found \[.*, 3\], expected a list of at least one PackedLayer": ([layer, 3], {}),
-        "layer: found hidden size 8, expected 12 as the first's": ([layer, narrow], {}),
+        "layer: found hidden size 8, expected 12 as the first's": ([layer, smaller], {}),
         r"(x|embeddings): found shape \(3, 12\), expected \(any, 8\)": ([smaller], {}),
         "layer: found bfloat16 weights, expected float32 as the first's": ([layer, rounded], {}),
         rf"layer: found weights packed by another Kernels object \({kernels.isa}\)": ([layer, foreign], {}),
