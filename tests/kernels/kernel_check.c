@@ -114,7 +114,7 @@ static rc_linear pack(const rc_kernels *kernels, rc_arithmetic arithmetic, const
 static rc_output_rows converted_rows(const rc_kernels *kernels, const rc_linear *w, const float *x_mk,
                                      size_t ldx, size_t m) {
     const size_t ld = rc_row_words(w->arithmetic, w->k);
-    const rc_output_rows to = {.format = rc_operands_of(w->arithmetic).rows,
+    const rc_output_rows to = {.format = rc_operands_of(w->arithmetic).row_format,
                                .rows = buffer(m * ld),
                                .ld = ld,
                                .quantization_m = (rc_quantization *)buffer(2 * m),
@@ -387,7 +387,7 @@ static double encoder_layer_error(size_t round, rc_arithmetic of_fast, rc_arithm
             .output_norm = norms[1],
             .heads = heads,
             .activation = RC_GELU,
-            .attention = rc_attention_arithmetic(kernels, arithmetic, h / heads),
+            .attention_arithmetic = rc_attention_arithmetic(kernels, arithmetic, h / heads),
         };
     }
     int64_t wanted_r[SEQUENCES * LONGEST_SEQUENCE], wanted_starts_s[SEQUENCES + 1];
