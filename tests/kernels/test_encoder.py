@@ -244,7 +244,7 @@ def test_wrong_ids_and_tables_are_errors_of_encode(tmp_path):
         r"position_ids: found shape \(2,\), expected \(3\)$": (tables, ids, positions[:2], None),
         r"token_type_ids: found 2, expected 0 to 1$": (tables, ids, positions, np.array([0, 0, 2])),
         r"input_ids: found list, expected a numpy array$": (tables, ids.tolist(), positions, None),
-        r"x: found shape \(3, 16\), expected \(any, 12\)$": (wide, ids, positions, None),
+        r"embeddings: found shape \(3, 16\), expected \(any, 12\)$": (wide, ids, positions, None),
     }
     for message, (of, *indices) in wrong.items():
         with pytest.raises(InputError, match=f"^{message}"):
