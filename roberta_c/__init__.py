@@ -10,6 +10,7 @@ A public name is imported when it is first used, so that `import roberta_c` take
 
 from __future__ import annotations
 
+import re
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +27,37 @@ __version__ = "0.2.0.dev0"
 _MODULE_OF = {
     "AutoConfig": "model",
     "AutoModel": "model",
+    "AutoModelForMaskedLM": "model",
+    "AutoModelForMultipleChoice": "model",
+    "AutoModelForQuestionAnswering": "model",
     "AutoModelForSequenceClassification": "model",
+    "AutoModelForTokenClassification": "model",
     "AutoTokenizer": "tokenizer",
     "BatchEncoding": "tokenizer",
+    "FeatureExtractionPipeline": "pipelines.feature_extraction",
+    "FillMaskPipeline": "pipelines.fill_mask",
+    "QuestionAnsweringPipeline": "pipelines.question_answering",
     "RobertaConfig": "config",
+    "RobertaForMaskedLM": "model",
+    "RobertaForMultipleChoice": "model",
+    "RobertaForQuestionAnswering": "model",
     "RobertaForSequenceClassification": "model",
+    "RobertaForTokenClassification": "model",
     "RobertaModel": "model",
     "RobertaTokenizer": "tokenizer",
     "RobertaTokenizerFast": "tokenizer",
+    "TextClassificationPipeline": "pipelines.text_classification",
+    "TokenClassificationPipeline": "pipelines.token_classification",
     "XLMRobertaConfig": "config",
+    "XLMRobertaForMaskedLM": "model",
+    "XLMRobertaForMultipleChoice": "model",
+    "XLMRobertaForQuestionAnswering": "model",
     "XLMRobertaForSequenceClassification": "model",
+    "XLMRobertaForTokenClassification": "model",
     "XLMRobertaModel": "model",
     "XLMRobertaTokenizer": "tokenizer",
     "XLMRobertaTokenizerFast": "tokenizer",
+    "ZeroShotClassificationPipeline": "pipelines.zero_shot_classification",
     "bundled_model_path": "files.bundled",
     "pipeline": "pipelines",
     "quantize_report": "diagnose.quantization",
@@ -52,13 +71,31 @@ if TYPE_CHECKING:
     from .model import (
         AutoConfig,
         AutoModel,
+        AutoModelForMaskedLM,
+        AutoModelForMultipleChoice,
+        AutoModelForQuestionAnswering,
         AutoModelForSequenceClassification,
+        AutoModelForTokenClassification,
+        RobertaForMaskedLM,
+        RobertaForMultipleChoice,
+        RobertaForQuestionAnswering,
         RobertaForSequenceClassification,
+        RobertaForTokenClassification,
         RobertaModel,
+        XLMRobertaForMaskedLM,
+        XLMRobertaForMultipleChoice,
+        XLMRobertaForQuestionAnswering,
         XLMRobertaForSequenceClassification,
+        XLMRobertaForTokenClassification,
         XLMRobertaModel,
     )
     from .pipelines import pipeline
+    from .pipelines.feature_extraction import FeatureExtractionPipeline
+    from .pipelines.fill_mask import FillMaskPipeline
+    from .pipelines.question_answering import QuestionAnsweringPipeline
+    from .pipelines.text_classification import TextClassificationPipeline
+    from .pipelines.token_classification import TokenClassificationPipeline
+    from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline
     from .tokenizer import (
         AutoTokenizer,
         BatchEncoding,
@@ -69,8 +106,19 @@ if TYPE_CHECKING:
     )
 
 
+# Names that transformers' classes have; one that is not here is reported with what there is.
+_TRANSFORMERS_CLASS = re.compile(
+    r"(?!_)\w*([A-Z]\w*(Model|Config|Tokenizer|TokenizerFast|Processor|Pipeline|FeatureExtractor)|For[A-Z]\w*)"
+)
+
+
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
+        if _TRANSFORMERS_CLASS.fullmatch(name):
+            # An ImportError: `from roberta_c import …` would replace the message of an AttributeError.
+            heads = [other.removeprefix("AutoModel") for other in _MODULE_OF if "AutoModelFor" in other]
+            expected = f"Roberta…, XLMRoberta… or Auto…, of Model, Config, Tokenizer, {', '.join(heads)}"
+            raise ImportError(errors.mismatch("roberta_c", f"no {name}", expected), name=name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,18 +127,18 @@ class Checkpoint:
         return tensor
 
 
-def choose_file(path: str | Path) -> Path:
-    """The file that `open_checkpoint(path)` opens: `path` itself, or the best of WEIGHT_FILES in the folder.
+def choose_file(path: str | Path, names: Sequence[str] = WEIGHT_FILES) -> Path:
+    """The file that `open_checkpoint` opens: `path` itself, or the first of `names` in the folder `path`.
 
     The choice depends on names only. A dangling link is chosen too, so that opening it reports it. Raises
-    ModelFileError if the folder holds none of WEIGHT_FILES, InputError if `path` is no path.
+    ModelFileError if the folder holds none of `names`, InputError if `path` is no path.
     """
     if not isinstance(path, str | Path):
         raise InputError(mismatch("path", type(path).__name__, "str or Path"))
     path = Path(path)
     if not os.path.isdir(path):
         return path
-    for name in WEIGHT_FILES:
+    for name in names:
         if os.path.lexists(path / name):
             return path / name
     try:
@@ -146,16 +146,16 @@ def choose_file(path: str | Path) -> Path:
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be listed: {error.strerror}") from None
     found = f"only {shown(', '.join(others))}" if others else "no weights"
-    raise ModelFileError(mismatch(path, found, f"one of {', '.join(WEIGHT_FILES)}"))
+    raise ModelFileError(mismatch(path, found, f"one of {', '.join(names)}"))
 
 
-def open_checkpoint(folder_or_file: str | Path) -> Checkpoint:
+def open_checkpoint(folder_or_file: str | Path, names: Sequence[str] = WEIGHT_FILES) -> Checkpoint:
     """Open the weights in a folder (see `choose_file`), or one weight file or shard index, of any format.
 
     Reads headers only. Raises ModelFileError for files that are missing, damaged or no weights, and
     UnsafeFileError for a pickle that holds anything but tensors. The message names the file.
     """
-    path = choose_file(folder_or_file)
+    path = choose_file(folder_or_file, names)
     file = MappedFile(path)
     kind = file_kind.detect(file)
     if kind == file_kind.INDEX:

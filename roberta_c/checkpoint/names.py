@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelFileError, mismatch, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from ..config import RobertaConfig
 
@@ -50,6 +50,16 @@ CLASSIFICATION_HEAD = {
     "out_proj_weight": "classifier.out_proj.weight",
     "out_proj_bias": "classifier.out_proj.bias",
 }
+# Of token classification, (C, H), and of multiple choice, (1, H).
+CLASSIFIER = {"weight": "classifier.weight", "bias": "classifier.bias"}
+QUESTION_ANSWERING_HEAD = {"weight": "qa_outputs.weight", "bias": "qa_outputs.bias"}
+# The decoder's weight and bias are apart (`decoder_names`): files may omit tied ones.
+LM_HEAD = {
+    "dense_weight": "lm_head.dense.weight",
+    "dense_bias": "lm_head.dense.bias",
+    "norm_weight": "lm_head.layer_norm.weight",
+    "norm_bias": "lm_head.layer_norm.bias",
+}
 
 # For each head, one tensor that only this head has: messages use it to name the heads of a file.
 HEAD_MARKS = {
@@ -65,6 +75,10 @@ TIED = {
     "lm_head.decoder.bias": "lm_head.bias",
 }
 
+# The parts of the base model: models with a head have these names with BASE_PREFIX before them.
+BASE_PARTS = ("embeddings.", "encoder.", "pooler.")
+BASE_PREFIX = "roberta."
+
 # Constants, not weights, that old versions of transformers saved.
 BUFFERS = frozenset({"embeddings.position_ids", "embeddings.token_type_ids"})
 
@@ -76,11 +90,16 @@ def layer_name(index: int, part: str) -> str:
 
 def canonical_name(name: str) -> str:
     """`name` without prefixes, and with `weight` and `bias` for LayerNorm's `gamma` and `beta`."""
-    name = name.removeprefix("module.").removeprefix("roberta.")
+    name = name.removeprefix("module.").removeprefix(BASE_PREFIX)
     stem, _, last = name.rpartition(".")
     if stem.endswith("LayerNorm") and last in ("gamma", "beta"):
         return f"{stem}.{'weight' if last == 'gamma' else 'bias'}"
     return name
+
+
+def transformers_name(canonical: str, has_head: bool) -> str:
+    """The name that transformers gives a tensor of the base model or, with `has_head`, of one with a head."""
+    return f"{BASE_PREFIX}{canonical}" if has_head and canonical.startswith(BASE_PARTS) else canonical
 
 
 def canonical_names(names: Iterable[str], source: str) -> dict[str, str]:
@@ -134,6 +153,40 @@ def classification_head_shapes(config: RobertaConfig) -> dict[str, Shape]:
         CLASSIFICATION_HEAD["out_proj_weight"]: (labels, hidden),
         CLASSIFICATION_HEAD["out_proj_bias"]: (labels,),
     }
+
+
+def classifier_shapes(config: RobertaConfig, labels: int) -> dict[str, Shape]:
+    """Shapes of the one linear layer of token classification and multiple choice, by canonical name."""
+    return {CLASSIFIER["weight"]: (labels, config.hidden_size), CLASSIFIER["bias"]: (labels,)}
+
+
+def question_answering_head_shapes(config: RobertaConfig) -> dict[str, Shape]:
+    """Shapes of the head that scores each token as the start and as the end of the answer."""
+    return {
+        QUESTION_ANSWERING_HEAD["weight"]: (2, config.hidden_size),
+        QUESTION_ANSWERING_HEAD["bias"]: (2,),
+    }
+
+
+def lm_head_shapes(config: RobertaConfig, present: Container[str]) -> dict[str, Shape]:
+    """Shapes of the masked-language-modelling head, by canonical name; `present`: those of the file."""
+    hidden, vocabulary = config.hidden_size, config.vocab_size
+    shapes: dict[str, Shape] = dict.fromkeys(LM_HEAD.values(), (hidden,))
+    shapes[LM_HEAD["dense_weight"]] = (hidden, hidden)
+    weight, bias = decoder_names(config.tie_word_embeddings, present)
+    return {**shapes, weight: (vocabulary, hidden), bias: (vocabulary,)}
+
+
+def decoder_names(tied: bool, present: Container[str]) -> tuple[str, str]:
+    """Canonical names of the tensors that the decoder of the LM head reads as its weight and its bias.
+
+    tied: `tie_word_embeddings` of the config. Tied, the weight is that of the word embeddings, and the bias
+    is lm_head.bias; a file may hold copies of both, or the bias under the copy's name alone.
+    """
+    (weight_copy, weight), (bias_copy, bias) = TIED.items()
+    if not tied:
+        return weight_copy, bias if bias_copy not in present and bias in present else bias_copy
+    return weight, bias_copy if bias not in present and bias_copy in present else bias
 
 
 def heads_present(canonical: Iterable[str]) -> list[str]:

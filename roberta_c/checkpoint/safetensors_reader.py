@@ -37,6 +37,7 @@ _DTYPES = {
     "F8_E4M3": ("float8_e4m3", 8),
     "F8_E5M2": ("float8_e5m2", 8),
 }
+DTYPE_CODES = {dtype: code for code, (dtype, _) in _DTYPES.items()}
 _LENGTH_BYTES = 8
 
 

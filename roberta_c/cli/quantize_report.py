@@ -84,7 +84,7 @@ def quantize_report(
 
     from ..diagnose.quantization import Comparison, check_label_count
     from ..files.hub import HubOptions
-    from ..pipelines.texts import as_row
+    from ..pipelines.rows import as_row
 
     with open_source(texts, path, count_lines=False) as source:
         rows = [as_row(text, source.name) for text in (source.pairs() if pairs else source.texts)]

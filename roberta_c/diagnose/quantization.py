@@ -20,11 +20,12 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..files.bundled import bundled_model_path
 from ..files.hub import DEFAULT_OPTIONS, HubOptions
-from ..model import RobertaForSequenceClassification, check_dtype
+from ..model import RobertaForSequenceClassification, dtype_name
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines import load_pipeline
+from ..pipelines.rows import TextRow, as_row, blocks
 from ..pipelines.text_classification import ClassifyOptions, TextClassificationPipeline, apply_function
-from ..pipelines.texts import TextRow, as_row, encode_rows, windows
+from ..pipelines.windows import encode_rows
 from .finite import finite_or_none
 from .paired_run import ModelPair, PairedRun, Progress, layer_facts
 from .weight_bytes import memory_facts
@@ -116,7 +117,7 @@ class Comparison:
         max_length: int | None,
         num_threads: int | None,
     ) -> None:
-        check_dtype(dtype)  # before a model is downloaded
+        dtype = dtype_name(dtype)  # before a model is downloaded
         if not isinstance(model, (str, os.PathLike, type(None))):
             found = type(model).__name__
             raise InputError(mismatch("model", found, "a folder, a Hub repository's name or None"))
@@ -186,8 +187,8 @@ class Comparison:
     def _encoded(self, rows: Sequence[TextRow]) -> tuple[list[list[int]], int]:
         """The token ids of all rows, and how many rows were truncated."""
         full, ids, truncated = self.full, [], 0
-        for window in windows(rows, full.options.batch_size):
-            for row in encode_rows(full.tokenizer, window, full.max_tokens, "longest_first", str):
+        for block in blocks(rows, full.options.batch_size):
+            for row in encode_rows(full.tokenizer, block, full.max_tokens, "longest_first", str):
                 ids.append(row.ids)
                 truncated += row.truncated
         return ids, truncated

@@ -99,6 +99,16 @@ WEIGHT_FILES = (
 WEIGHTS = FileSet("weights", ("config.json",), tuple((name,) for name in WEIGHT_FILES))
 
 
+def weights(use_safetensors: bool | None) -> FileSet:
+    """WEIGHTS; with False or True without, or of, safetensors alone. Raises InputError."""
+    if use_safetensors is None:
+        return WEIGHTS
+    if not isinstance(use_safetensors, bool):
+        raise InputError(mismatch("use_safetensors", shown(use_safetensors), "True, False or None"))
+    choices = tuple(choice for choice in WEIGHTS.choices if choice[0].startswith("model.") is use_safetensors)
+    return WEIGHTS._replace(choices=choices)
+
+
 def resolve(
     path_or_id: str | os.PathLike[str],
     files: FileSet,

@@ -6,13 +6,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..config import RobertaConfig, load_config
+from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
 from ..files.hub import HubOptions
 from .pretrained import PreTrainedModel
-from .roberta import (
+from .roberta import RobertaModel, XLMRobertaModel
+from .task_models import (
+    RobertaForMaskedLM,
+    RobertaForMultipleChoice,
+    RobertaForQuestionAnswering,
     RobertaForSequenceClassification,
-    RobertaModel,
+    RobertaForTokenClassification,
+    XLMRobertaForMaskedLM,
+    XLMRobertaForMultipleChoice,
+    XLMRobertaForQuestionAnswering,
     XLMRobertaForSequenceClassification,
-    XLMRobertaModel,
+    XLMRobertaForTokenClassification,
 )
 
 
@@ -34,6 +42,7 @@ class AutoConfig:
 
         Raises ModelFileError, HubError, InputError.
         """
+        overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
         return load_config(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), overrides)
 
 
@@ -94,3 +103,33 @@ class AutoModelForSequenceClassification(AutoModelClass):
         "roberta": RobertaForSequenceClassification,
         "xlm-roberta": XLMRobertaForSequenceClassification,
     }
+
+
+class AutoModelForTokenClassification(AutoModelClass):
+    """RobertaForTokenClassification or XLMRobertaForTokenClassification."""
+
+    classes: ClassVar = {
+        "roberta": RobertaForTokenClassification,
+        "xlm-roberta": XLMRobertaForTokenClassification,
+    }
+
+
+class AutoModelForQuestionAnswering(AutoModelClass):
+    """RobertaForQuestionAnswering or XLMRobertaForQuestionAnswering."""
+
+    classes: ClassVar = {
+        "roberta": RobertaForQuestionAnswering,
+        "xlm-roberta": XLMRobertaForQuestionAnswering,
+    }
+
+
+class AutoModelForMaskedLM(AutoModelClass):
+    """RobertaForMaskedLM or XLMRobertaForMaskedLM."""
+
+    classes: ClassVar = {"roberta": RobertaForMaskedLM, "xlm-roberta": XLMRobertaForMaskedLM}
+
+
+class AutoModelForMultipleChoice(AutoModelClass):
+    """RobertaForMultipleChoice or XLMRobertaForMultipleChoice."""
+
+    classes: ClassVar = {"roberta": RobertaForMultipleChoice, "xlm-roberta": XLMRobertaForMultipleChoice}

@@ -38,17 +38,32 @@ class Packing:
         """Index of each sequence's first real token, the `<s>` that classification reads."""
         return self.seq_starts_s[:-1]
 
-    def unpack(self, x_th: np.ndarray) -> np.ndarray | list[np.ndarray]:
-        """Packed rows in the form of the input: (S, width, H) with zeros at padding, or S arrays (len, H)."""
+    def unpack(self, x_th: np.ndarray, fill: float = 0) -> np.ndarray | list[np.ndarray]:
+        """Packed rows as the input was: (S, width, H) with `fill` at padding, or S arrays (len, H)."""
         if self.places_t is None:
             return [x_th[begin:end] for begin, end in pairwise(self.seq_starts_s)]
-        return self.pad(x_th)
+        return self.pad(x_th, fill)
 
-    def pad(self, x_th: np.ndarray) -> np.ndarray:
-        """Packed rows of padded input: (S, width, H), with zeros at padding."""
-        padded = np.zeros((len(self) * self.width, x_th.shape[1]), dtype=x_th.dtype)
+    def pad(self, x_th: np.ndarray, fill: float = 0) -> np.ndarray:
+        """Packed rows of padded input: (S, width, H), with `fill` at padding; without padding, a view."""
+        shape = len(self), self.width, x_th.shape[1]
+        if len(x_th) == shape[0] * shape[1]:
+            return x_th.reshape(shape)
+        padded = np.full((shape[0] * shape[1], shape[2]), fill, dtype=x_th.dtype)
         padded[self.places_t] = x_th
-        return padded.reshape(len(self), self.width, x_th.shape[1])
+        return padded.reshape(shape)
+
+    def unpack_pairs(self, pairs: Sequence[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+        """S arrays (A, len, len), a value for each pair of a sequence's tokens, in the form of the input:
+        (S, A, width, width) with zeros at padding, or the S arrays."""
+        if self.places_t is None:
+            return list(pairs)
+        heads = len(pairs[0]) if pairs else 0
+        padded = np.zeros((len(self), heads, self.width, self.width), np.float32)
+        for index, (begin, end) in enumerate(pairwise(self.seq_starts_s)):
+            columns = self.places_t[begin:end] - index * self.width
+            padded[index][:, columns[:, None], columns] = pairs[index]
+        return padded
 
 
 @dataclass(frozen=True)

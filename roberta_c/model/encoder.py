@@ -7,8 +7,9 @@ Every part can also be called alone on padded arrays (S, width, H), as in transf
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from ..kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Workspace
 from ..machine.threads import threads_for
 from .arrays import first_tokens
-from .batch import BatchLimits, PackedBatch, pack_batch, pack_hidden
+from .batch import BatchLimits, PackedBatch, Packing, pack_batch, pack_hidden
 from .leaves import Activation, Dropout, Embedding, LayerNorm, Linear
 from .module import Module, ModuleList
 
@@ -88,6 +89,26 @@ class SelfAttention(Module):
         qkv, dtype = self.qkv(x_th), self.qkv.packed.dtype
         context_th = self.kernels.attention(qkv, packing.seq_starts_s, self.heads, self.num_threads, dtype)
         return packing.pad(context_th)
+
+    def probabilities(self, x_th: np.ndarray, packing: Packing) -> list[np.ndarray]:
+        """softmax(Q K^T / sqrt(D)) of every sequence: S arrays, float32 (A, len, len).
+
+        Computed beside the kernels, which never hold these rows: for looking at, not for speed.
+        """
+        qkv = self.qkv(x_th)
+        heads, hidden = self.heads, x_th.shape[1]
+        found = []
+        for begin, end in pairwise(packing.seq_starts_s):
+            q_ald, k_ald = (
+                qkv[begin:end, first : first + hidden].reshape(end - begin, heads, -1).swapaxes(0, 1)
+                for first in (0, hidden)
+            )
+            scores_all = q_ald @ k_ald.swapaxes(1, 2) / np.float32(np.sqrt(hidden // heads))
+            scores_all -= scores_all.max(axis=2, keepdims=True)
+            np.exp(scores_all, out=scores_all)
+            scores_all /= scores_all.sum(axis=2, keepdims=True)
+            found.append(scores_all)
+        return found
 
 
 class ResidualOutput(Module):
@@ -200,6 +221,15 @@ class Encoder(Module):
                 states_lth,
                 self._threads_for(len(batch.token_ids_t)),
             )
+
+    def attentions(
+        self, states: Sequence[np.ndarray], packing: Packing
+    ) -> tuple[np.ndarray | list[np.ndarray], ...]:
+        """The attention weights of each layer, from the L + 1 states (T, H): L of (S, A, width, width)."""
+        inputs = zip(self.layer, states[:-1], strict=True)
+        return tuple(
+            packing.unpack_pairs(layer.attention.self.probabilities(x_th, packing)) for layer, x_th in inputs
+        )
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
         x_th, packing = pack_hidden(hidden_states, attention_mask)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels import PackedLinear
+from ..kernels import Norm, PackedLinear
 from .arrays import first_tokens
-from .leaves import Dropout, Linear
+from .leaves import Dropout, LayerNorm, Linear
 from .module import Module
 
 if TYPE_CHECKING:
@@ -40,3 +40,20 @@ class ClassificationHead(Module):
 
     def __call__(self, hidden_states: Any) -> np.ndarray:
         return self.classify(first_tokens(hidden_states))
+
+
+class LMHead(Module):
+    """decoder(layer_norm(gelu(dense(x)))): (…, H) → logits (…, V). gelu is the exact one for every config."""
+
+    kind = "LMHead"
+
+    def __init__(
+        self, family: str, dense: PackedLinear, norm: Norm, decoder: PackedLinear, num_threads: int
+    ) -> None:
+        super().__init__(family)
+        self.dense = Linear(dense, num_threads)
+        self.layer_norm = LayerNorm(norm, dense.kernels, num_threads)
+        self.decoder = Linear(decoder, num_threads)
+
+    def __call__(self, hidden_states: Any) -> np.ndarray:
+        return self.decoder(self.layer_norm(self.dense(hidden_states, activation="gelu")))

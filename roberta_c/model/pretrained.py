@@ -1,25 +1,30 @@
-"""What all models share: loading from files, the forward pass around the encoder, printing.
+"""What all models share: loading from files, the forward pass around the encoder, copies.
 
 from_pretrained: files → config, checkpoint → packed parts.  Calling: ids → PackedBatch → encoder → head.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from ..checkpoint import open_checkpoint
 from ..config import RobertaConfig, load_config
+from ..config.load_keywords import MODEL_KEYWORDS, without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..kernels import HAS_OPENMP, Kernels
 from ..machine.threads import chosen_num_threads
 from .batch import PackedBatch, pack_batch
+from .dtypes import dtype_name
 from .module import Module
-from .outputs import Hidden, ModelOutput
+from .outputs import Attentions, HiddenStates, ModelOutput
+from .torch_names import TorchNames
 from .weights import LoadReport, WeightSource
 
 if TYPE_CHECKING:
@@ -27,19 +32,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DTYPES = ("float32", "bfloat16", "int8")
+# Arguments of transformers' forward that belong to what is not here → what to do without them.
+FOREIGN_INPUTS = {
+    "inputs_embeds": "input_ids: embeddings are rows of the model's own table",
+    "labels": "it to be left out: there is no training, and so no loss",
+    "start_positions": "it to be left out: there is no training, and so no loss",
+    "end_positions": "it to be left out: there is no training, and so no loss",
+    **dict.fromkeys(
+        ("encoder_hidden_states", "encoder_attention_mask", "past_key_values", "use_cache"),
+        "it to be left out: encoders are supported, without a decoder or cross-attention",
+    ),
+}
 
 Model = TypeVar("Model", bound="PreTrainedModel")
 
 
-def check_dtype(dtype: Any) -> None:
-    """InputError unless it is one of DTYPES."""
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise InputError(mismatch("dtype", shown(dtype), f"one of {', '.join(DTYPES)}"))
-
-
-class PreTrainedModel(Module):
-    """What all models share: loading from files, the base model's forward, printing.
+class PreTrainedModel(TorchNames, Module):
+    """What all models share: loading from files, and the forward pass around the encoder.
 
     Attributes: `config`, `load_report` (missing, unexpected, tied tensors), `kernels` (the instruction set
     in use), `num_threads`, `dtype`. A loaded model does not change; any number of threads may call it.
@@ -47,6 +56,8 @@ class PreTrainedModel(Module):
 
     config_class: type[RobertaConfig] = RobertaConfig
     part_prefix = "Roberta"
+    # Keywords of `from_pretrained` that go to the constructor.
+    constructor_keywords: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
         super().__init__(self.part_prefix)
@@ -63,7 +74,7 @@ class PreTrainedModel(Module):
         path_or_id: str | Path,
         *,
         config: RobertaConfig | None = None,
-        dtype: str = "float32",
+        dtype: Any = None,
         num_threads: int | None = None,
         isa: str | None = None,
         revision: str | None = None,
@@ -74,10 +85,11 @@ class PreTrainedModel(Module):
     ) -> Model:
         """Loads a model from a folder or a Hub repository, as published: safetensors or torch's .bin.
 
-        dtype: what the encoder layers compute their products in, whatever type the file holds: "float32",
-        "bfloat16" or "int8"; the rest is float32. num_threads: None for what this process may use. isa: None
-        for the best this CPU has. Other keywords replace fields of config.json. Raises ModelFileError,
-        UnsafeFileError, HubError, InputError.
+        dtype: what the encoder layers compute their products in, whatever type the file holds: "float32"
+        (None), "bfloat16" or "int8", or torch's or numpy's object of that name; the rest is float32.
+        num_threads: None for what this process may use. isa: None for the best this CPU has. Other keywords
+        replace fields of config.json, but for those of transformers that need nothing done here
+        (config/load_keywords.py). Raises ModelFileError, UnsafeFileError, HubError, InputError.
         """
         return cls.load(
             path_or_id,
@@ -97,13 +109,24 @@ class PreTrainedModel(Module):
         /,
         *,
         config: RobertaConfig | None = None,
-        dtype: str = "float32",
+        dtype: Any = None,
+        torch_dtype: Any = None,
+        use_safetensors: bool | None = None,
         num_threads: int | None = None,
         isa: str | None = None,
-        **config_overrides: Any,
+        **overrides: Any,
     ) -> Model:
-        """As `from_pretrained`, with the Hub's options in one object."""
-        check_dtype(dtype)
+        """As `from_pretrained`, with the Hub's options in one object.
+
+        torch_dtype: transformers 4's name of dtype. use_safetensors: False and True leave out the other kind
+        of weight file.
+        """
+        given = {"dtype": dtype, "torch_dtype": torch_dtype, "use_safetensors": use_safetensors}
+        given |= {"num_threads": num_threads, "isa": isa, **overrides}
+        dtype = dtype_name(dtype, torch_dtype)
+        overrides = without_foreign(overrides, MODEL_KEYWORDS)
+        parts = {name: overrides.pop(name) for name in cls.constructor_keywords if name in overrides}
+        weights = hub.weights(use_safetensors)
         threads, _ = chosen_num_threads(num_threads)
         if threads > 1 and not HAS_OPENMP:
             if num_threads is not None:
@@ -112,11 +135,12 @@ class PreTrainedModel(Module):
         kernels = Kernels(isa)
         if not isinstance(config, RobertaConfig | None):
             raise InputError(mismatch("config", shown(config), "a RobertaConfig or None"))
+        given_config = config
         if config is None:
             config = load_config(path_or_id, hub_options, None, cls.config_class)
         config.validate()  # it may have been changed since it was read
-        if config_overrides:
-            config = config.with_overrides(str(path_or_id), config_overrides)
+        if overrides:
+            config = config.with_overrides(str(path_or_id), overrides)
         if config.model_type != cls.config_class.model_type:
             raise ModelFileError(
                 mismatch(
@@ -125,30 +149,31 @@ class PreTrainedModel(Module):
                     f"{cls.config_class.model_type!r} for {cls.__name__}",
                 )
             )
-        if config.output_attentions:
-            logger.warning(
-                "%s: output_attentions is set, but attentions are not supported and not returned", path_or_id
-            )
-        checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, hub_options))
+        file_names = tuple(name for choice in weights.choices for name in choice)
+        checkpoint = open_checkpoint(hub.resolve(path_or_id, weights, hub_options), file_names)
         source = WeightSource(checkpoint, config, kernels, threads, dtype)
-        model = cls(config, source)
+        model = cls(config, source, **parts)
         model.name_or_path = str(path_or_id)
         model.load_report = source.report()
+        model.parameters_stored = source.parameters(has_head=model.base_model is not model)
+        model._origin = _origin(path_or_id), dataclasses.replace(hub_options, token=None), given_config, given
         return model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A model pickles as the arguments it was loaded with, without the Hub's token."""
+        return _load_again, (type(self), *self._origin)
+
+    def __copy__(self: Model) -> Model:
+        """The model itself, which does not change."""
+        return self
+
+    def __deepcopy__(self: Model, memo: Any) -> Model:
+        """The model itself: its weights are shared."""
+        return self
 
     def display_name(self) -> str:
         """The class's own name."""
         return type(self).__name__
-
-    def eval(self: Model) -> Model:
-        """The model itself: there is no training mode. Kept for code written for transformers."""
-        return self
-
-    def to(self: Model, device: Any) -> Model:
-        """The model itself, which is on the CPU; InputError for any other device. Kept as `eval` is."""
-        if str(device) not in ("cpu", "cpu:0"):
-            raise InputError(mismatch("device", shown(device), "'cpu'"))
-        return self
 
     @property
     def base_model(self) -> RobertaModel:
@@ -160,7 +185,11 @@ class PreTrainedModel(Module):
         return None
 
     def _output(
-        self, last_rh: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+        self,
+        last_rh: np.ndarray,
+        batch: PackedBatch,
+        hidden_states: HiddenStates | None,
+        attentions: Attentions | None,
     ) -> ModelOutput:
         """The output of the model from the last layer's rows (R, H) of the tokens in `_rows_wanted`."""
         raise NotImplementedError
@@ -173,20 +202,28 @@ class PreTrainedModel(Module):
         position_ids: Any = None,
         *,
         output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
         return_dict: bool | None = None,
-        **unsupported: Any,
+        **foreign: Any,
     ) -> Any:
         """One forward pass.
 
         input_ids: integers (S, width), with attention_mask of 0 and 1 (S, width) where padded; or ragged
-        lists of ids, for which hidden states come as lists of (len, H). Hidden states are float32, zero at
-        masked places. return_dict=False gives a tuple of the output's fields. Raises InputError.
+        lists of ids, for which outputs of tokens come as lists of (len, …). Hidden states and attention
+        weights are float32, zero at masked places. return_dict=False gives a tuple of the output's fields.
+        Raises InputError.
         """
-        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, unsupported)
-        with_states = self._wants_hidden_states(output_hidden_states)
-        last_rh, states = self.base_model.encode(batch, with_states, self._rows_wanted(batch))
-        hidden_states = None if states is None else tuple(batch.unpack(state) for state in states)
-        output = self._output(last_rh, batch, hidden_states)
+        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, foreign)
+        with_states = self._wants("output_hidden_states", output_hidden_states)
+        with_attentions = self._wants("output_attentions", output_attentions)
+        base = self.base_model
+        last_rh, states = base.encode(batch, with_states or with_attentions, self._rows_wanted(batch))
+        hidden_states = attentions = None
+        if states is not None and with_states:
+            hidden_states = tuple(batch.unpack(state) for state in states)
+        if states is not None and with_attentions:
+            attentions = base.encoder.attentions(states, batch)
+        output = self._output(last_rh, batch, hidden_states, attentions)
         return output.to_tuple() if return_dict is False else output
 
     def _packed(
@@ -195,12 +232,13 @@ class PreTrainedModel(Module):
         attention_mask: Any,
         token_type_ids: Any,
         position_ids: Any,
-        unsupported: dict[str, Any],
+        foreign: dict[str, Any],
     ) -> PackedBatch:
-        for name, value in unsupported.items():
+        for name, value in foreign.items():
             # transformers' callers pass these as None or False when they do not want them.
             if value is not None and value is not False:
-                raise InputError(mismatch(name, shown(value), "it to be left out: not supported"))
+                expected = FOREIGN_INPUTS.get(name, "it to be left out: not supported")
+                raise InputError(mismatch(name, shown(value), expected))
         if input_ids is None:
             raise InputError(
                 mismatch("input_ids", "None", "an array (batch, length) or a list of lists of ids")
@@ -208,11 +246,25 @@ class PreTrainedModel(Module):
         limits = self.base_model.embeddings.limits
         return pack_batch(input_ids, attention_mask, token_type_ids, position_ids, limits)
 
-    def _wants_hidden_states(self, output_hidden_states: bool | None) -> bool:
-        if output_hidden_states is None:
-            return bool(self.config.output_hidden_states)
-        if not isinstance(output_hidden_states, bool):
-            raise InputError(
-                mismatch("output_hidden_states", shown(output_hidden_states), "True, False or None")
-            )
-        return output_hidden_states
+    def _wants(self, name: str, given: bool | None) -> bool:
+        """Whether a call returns what the option `name` asks for; None: as the config says."""
+        if given is None:
+            return bool(getattr(self.config, name))
+        if not isinstance(given, bool):
+            raise InputError(mismatch(name, shown(given), "True, False or None"))
+        return given
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """A call of the model, under torch's name."""
+        return self(*args, **kwargs)
+
+
+def _origin(path_or_id: Any) -> Any:
+    """A folder's absolute path, which a process in another folder finds; a repository's name unchanged."""
+    return os.path.abspath(path_or_id) if os.path.isdir(path_or_id) else path_or_id
+
+
+def _load_again(
+    model_class: type[Model], path_or_id: Any, hub_options: hub.HubOptions, config: Any, given: dict[str, Any]
+) -> Model:
+    return model_class.load(path_or_id, hub_options, config=config, **given)

@@ -1,4 +1,4 @@
-"""The models people load: RobertaModel, RobertaForSequenceClassification and their XLM names."""
+"""The base model: embeddings, encoder, pooler. Those with a head are in task_models.py."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from ..checkpoint import names
 from ..config import RobertaConfig, XLMRobertaConfig
 from .batch import PackedBatch
 from .encoder import CHUNK_TOKENS, Embeddings, Encoder, Layer, Pooler
-from .heads import ClassificationHead
-from .outputs import BaseModelOutputWithPooling, Hidden, ModelOutput, SequenceClassifierOutput
+from .outputs import Attentions, BaseModelOutputWithPooling, HiddenStates, ModelOutput
 from .pretrained import PreTrainedModel
 from .weights import WeightSource
 
 
 class RobertaModel(PreTrainedModel):
-    """The encoder and, where the checkpoint has one, the pooler.
+    """The encoder and, where the checkpoint has one, the pooler; `add_pooling_layer=False` leaves it out.
 
     `model(input_ids, attention_mask)` → BaseModelOutputWithPooling. Reference: transformers' RobertaModel.
     """
+
+    constructor_keywords = ("add_pooling_layer",)
 
     def __init__(self, config: RobertaConfig, source: WeightSource, add_pooling_layer: bool = True) -> None:
         super().__init__(config, source)
@@ -78,43 +79,14 @@ class RobertaModel(PreTrainedModel):
         return lasts[0] if len(lasts) == 1 else np.concatenate([empty, *lasts]), None
 
     def _output(
-        self, last_rh: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
+        self,
+        last_rh: np.ndarray,
+        batch: PackedBatch,
+        hidden_states: HiddenStates | None,
+        attentions: Attentions | None,
     ) -> ModelOutput:
         pooled = None if self.pooler is None else self.pooler.pool(last_rh[batch.first_tokens_s])
-        return BaseModelOutputWithPooling(batch.unpack(last_rh), pooled, hidden_states)
-
-
-class RobertaForSequenceClassification(PreTrainedModel):
-    """The encoder and a classification head on `<s>`; logits (S, C) for `config.num_labels` classes.
-
-    Reference: transformers' RobertaForSequenceClassification.
-    """
-
-    base_class: type[RobertaModel] = RobertaModel
-
-    def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
-        super().__init__(config, source)
-        shapes = names.classification_head_shapes(config)
-        source.require(shapes, "sequence classification head")
-        self.roberta = self.base_class(config, source, add_pooling_layer=False)
-        dense, out_proj = (
-            source.linear(names.CLASSIFICATION_HEAD[part].removesuffix(".weight"))
-            for part in ("dense_weight", "out_proj_weight")
-        )
-        self.classifier = ClassificationHead(self.family, config, dense, out_proj, source.num_threads)
-
-    @property
-    def base_model(self) -> RobertaModel:
-        """The encoder below the head."""
-        return self.roberta
-
-    def _rows_wanted(self, batch: PackedBatch) -> np.ndarray:
-        return batch.first_tokens_s
-
-    def _output(
-        self, last_rh: np.ndarray, batch: PackedBatch, hidden_states: tuple[Hidden, ...] | None
-    ) -> ModelOutput:
-        return SequenceClassifierOutput(self.classifier.classify(last_rh), hidden_states)
+        return BaseModelOutputWithPooling(batch.unpack(last_rh), pooled, hidden_states, attentions)
 
 
 class XLMRobertaModel(RobertaModel):
@@ -122,11 +94,3 @@ class XLMRobertaModel(RobertaModel):
 
     config_class = XLMRobertaConfig
     part_prefix = "XLMRoberta"
-
-
-class XLMRobertaForSequenceClassification(RobertaForSequenceClassification):
-    """RobertaForSequenceClassification under XLM-RoBERTa's names: the same computation."""
-
-    config_class = XLMRobertaConfig
-    part_prefix = "XLMRoberta"
-    base_class = XLMRobertaModel

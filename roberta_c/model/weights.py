@@ -13,6 +13,7 @@ from ..checkpoint import FLOAT_DTYPES, names
 from ..errors import ModelFileError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
 from .smoothing import smoothing
+from .stored_parameters import StoredParameters
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
@@ -125,6 +126,19 @@ class WeightSource:
         self.checkpoint.drop_pages()
         return packed
 
+    def lm_decoder(self) -> PackedLinear:
+        """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""
+        tied = self.config.tie_word_embeddings
+        weight, bias = names.decoder_names(tied, self.stored_names)
+        # What transformers ties, or has beside it unused, are no unexpected tensors.
+        unused = {*(names.TIED if tied else ()), names.TIED["lm_head.decoder.bias"]}
+        self.taken |= unused & self.stored_names.keys()
+        stack = ([self.float32(weight)], [self.float32(bias)], None)
+        (packed,) = self.kernels.pack_linears([stack], self.num_threads, "float32")
+        del stack
+        self.checkpoint.drop_pages()
+        return packed
+
     def norm(self, prefix: str) -> Norm:
         """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
         # A copy of some kilobytes: reading them through the map would make up to 2 MiB around them resident.
@@ -216,6 +230,17 @@ class WeightSource:
                 ", ".join(unexpected[:8]) + (", …" if len(unexpected) > 8 else ""),
             )
         return LoadReport(tuple(self.missing), unexpected, tied)
+
+    def parameters(self, has_head: bool) -> StoredParameters:
+        """The tensors that the model took, in the order in which transformers lists them."""
+        used = [
+            name
+            for name in (*names.encoder_shapes(self.config), *names.pooler_shapes(self.config))
+            if name in self.taken
+        ]
+        used += sorted(self.taken.difference(used))
+        tied = self.config.tie_word_embeddings
+        return StoredParameters(self.checkpoint, used, self.stored_names, has_head=has_head, tied=tied)
 
     def _same_values(self, name: str, source: str) -> bool:
         one, other = (self.checkpoint.read(self.stored_names[n]) for n in (name, source))

@@ -10,73 +10,110 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..config import load_config
+from ..config.load_keywords import PIPELINE_KEYWORDS, is_cpu, without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
 
 if TYPE_CHECKING:
     from .base import Pipeline
     from .options import PipelineOptions
-    from .text_classification import TextClassificationPipeline
 
 __all__ = ["TASKS", "pipeline"]
 
 logger = logging.getLogger(__name__)
 
 # A task's name → the file of this folder and the class in it; the file is imported when the task is used.
-TASKS = {"text-classification": ("text_classification", "TextClassificationPipeline")}
-TASK_ALIASES = {"sentiment-analysis": "text-classification"}
-CPU_NAMES = (None, -1, "cpu")
+TASKS = {
+    "text-classification": ("text_classification", "TextClassificationPipeline"),
+    "token-classification": ("token_classification", "TokenClassificationPipeline"),
+    "question-answering": ("question_answering", "QuestionAnsweringPipeline"),
+    "fill-mask": ("fill_mask", "FillMaskPipeline"),
+    "zero-shot-classification": ("zero_shot_classification", "ZeroShotClassificationPipeline"),
+    "feature-extraction": ("feature_extraction", "FeatureExtractionPipeline"),
+}
+TASK_ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+# How an entry of a config's `architectures` ends → the task of such a model.
+TASK_OF_ARCHITECTURE = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForMaskedLM": "fill-mask",
+    "Model": "feature-extraction",
+}
 TOKENIZER_FORMS = "a folder, a Hub repository's name or a loaded tokenizer"
 
-PipelineT = TypeVar("PipelineT", bound="Pipeline[Any, Any]")
+PipelineT = TypeVar("PipelineT", bound="Pipeline[Any, Any, Any]")
 
 
 def pipeline(
-    task: str,
+    task: str | None = None,
     model: Any = None,
     tokenizer: Any = None,
     *,
-    dtype: str | None = None,
+    config: Any = None,
+    dtype: Any = None,
+    torch_dtype: Any = None,
     num_threads: int | None = None,
     revision: str | None = None,
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
     device: Any = None,
+    model_kwargs: dict[str, Any] | None = None,
     **options: Any,
-) -> TextClassificationPipeline:
-    """A callable that runs `task` with `model`.
+) -> Any:
+    """A callable that runs `task` with `model`: an instance of the class of TASKS.
 
-    task: "text-classification", or "sentiment-analysis", another name for it.
-    model: a folder, a Hub repository's name, or a loaded model; None for the bundled one.
+    task: a name of TASKS; "sentiment-analysis" and "ner" are other names for text and token classification.
+        None: the task of the model's architecture.
+    model: a folder, a Hub repository's name, or a loaded model; None for the bundled one, which classifies
+        texts.
     tokenizer: a folder, a Hub repository's name or a loaded tokenizer. None loads it from the model's files,
         so that the model must be given by path or name.
-    dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is loaded here. With
-        a loaded model: None, or the values it has.
+    config: the RobertaConfig of a model that is loaded here; None for its own.
+    dtype, torch_dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is
+        loaded here. With a loaded model: None, or the values it has.
     revision, token, cache_dir, local_files_only: where a Hub repository's files come from.
-    device: None, -1 or "cpu", which all mean the CPU.
-    options: the task's own options (see ClassifyOptions), as defaults for every call.
+    device: None, -1, "cpu" or torch's device of that name, which all mean the CPU.
+    model_kwargs: more keywords for the model's `from_pretrained`.
+    options: the task's own options (see its class), as defaults for every call; and keywords of transformers
+        that need nothing done here.
 
     Raises InputError for a bad argument, and what loading raises: ModelFileError, UnsafeFileError,
     TokenizerFileError, HubError.
     """
-    entry = TASKS.get(TASK_ALIASES.get(task, task)) if isinstance(task, str) else None
-    if entry is None:
-        raise InputError(mismatch("task", shown(task), f"one of {', '.join((*TASKS, *TASK_ALIASES))}"))
-    if not isinstance(device, (str, int, type(None))) or device not in CPU_NAMES:
+    names = f"one of {', '.join((*TASKS, *TASK_ALIASES))}"
+    is_named = isinstance(task, str) and TASK_ALIASES.get(task, task) in TASKS
+    if not is_named and (task is not None or model is None):
+        raise InputError(mismatch("task", shown(task), names))
+    if not is_cpu(device):
         raise InputError(mismatch("device", shown(device), "'cpu', -1 or None"))
+    options = without_foreign(options, PIPELINE_KEYWORDS)
+    if not isinstance(model_kwargs, dict | None):
+        raise InputError(mismatch("model_kwargs", shown(model_kwargs), "a dict or None"))
 
-    file, name = entry
-    task_class: type[TextClassificationPipeline] = getattr(
-        importlib.import_module(f"{__name__}.{file}"), name
-    )
-    chosen = task_class.options_class().changed(options)  # before loading: a bad option fails at once
     hub_options = HubOptions(revision, token, cache_dir, local_files_only)
+    if task is None:
+        task = _task_of(model, hub_options, names)
+    file, name = TASKS[TASK_ALIASES.get(task, task)]
+    task_class: type[Pipeline[Any, Any, Any]] = getattr(importlib.import_module(f"{__name__}.{file}"), name)
+    chosen = task_class.options_class().changed(options)  # before loading: a bad option fails at once
     return load_pipeline(
-        task_class, model, tokenizer, hub_options, chosen, dtype=dtype, num_threads=num_threads
+        task_class,
+        model,
+        tokenizer,
+        hub_options,
+        chosen,
+        dtype=dtype,
+        torch_dtype=torch_dtype,
+        num_threads=num_threads,
+        config=config,
+        **(model_kwargs or {}),
     )
 
 
@@ -87,8 +124,11 @@ def load_pipeline(
     hub_options: HubOptions,
     options: PipelineOptions,
     *,
-    dtype: str | None = None,
+    dtype: Any = None,
+    torch_dtype: Any = None,
     num_threads: int | None = None,
+    config: Any = None,
+    **model_keywords: Any,
 ) -> PipelineT:
     """What `pipeline` returns, from a task's class and checked options. Raises as `pipeline` does."""
     if model is None:
@@ -101,19 +141,45 @@ def load_pipeline(
         logger.info("no model named: using %s", BUNDLED_MODEL)
         model = bundled_model_path()
     if isinstance(model, (str, os.PathLike)):
+        from ..model import dtype_name
+
+        dtype = dtype_name(dtype, torch_dtype)  # before anything is read: a bad name fails at once
         model = model if isinstance(model, str) else Path(model)
+        # The config first: it tells a model of another kind from one whose tokenizer is missing.
+        config = load_config(model, hub_options) if config is None else config
         tokenizer = _tokenizer(model if tokenizer is None else tokenizer, hub_options)
         model = task_class.auto_class.load(
-            model, hub_options, dtype=dtype or "float32", num_threads=num_threads
+            model, hub_options, config=config, dtype=dtype, num_threads=num_threads, **model_keywords
         )
     else:
-        _check_loaded(task_class, model, dtype, num_threads)
+        _check_loaded(task_class, model, dtype, torch_dtype, num_threads)
+        for name, value in {"config": config, **model_keywords}.items():
+            if value is not None:
+                raise InputError(mismatch(name, shown(value), "None, because the model is a loaded one"))
         if tokenizer is None:
             raise InputError(
                 mismatch("tokenizer", "None", f"{TOKENIZER_FORMS}, because the model is a loaded one")
             )
         tokenizer = _tokenizer(tokenizer, hub_options)
     return task_class(model, tokenizer, options)
+
+
+def _task_of(model: Any, hub_options: HubOptions, names: str) -> str:
+    """The task of a model's class or of its config's architecture. Raises InputError if that is not clear."""
+    if isinstance(model, (str, os.PathLike)):
+        architectures = load_config(model, hub_options).architectures or []
+    else:
+        architectures = [type(model).__name__]
+    tasks = {
+        task
+        for architecture in architectures
+        for ending, task in TASK_OF_ARCHITECTURE.items()
+        if re.fullmatch(f"(XLMRoberta|Roberta){ending}", str(architecture))
+    }
+    if len(tasks) != 1:
+        found = f"None for a model of architectures {shown(architectures)}"
+        raise InputError(mismatch("task", found, names))
+    return tasks.pop()
 
 
 def _tokenizer(tokenizer: Any, hub_options: HubOptions) -> Any:
@@ -129,16 +195,18 @@ def _tokenizer(tokenizer: Any, hub_options: HubOptions) -> Any:
 
 
 def _check_loaded(
-    task_class: type[Pipeline[Any, Any]], model: Any, dtype: str | None, num_threads: int | None
+    task_class: type[Pipeline[Any, Any, Any]], model: Any, dtype: Any, torch_dtype: Any, num_threads: Any
 ) -> None:
     """Raise InputError unless a loaded `model` is one for the task, with this dtype and thread count."""
     if not isinstance(model, task_class.model_class):
         name = task_class.model_class.__name__
         expected = f"a folder, a Hub repository's name or a {name} (or XLMRoberta…)"
         raise InputError(mismatch("model", type(model).__name__, expected))
-    if dtype not in (None, model.dtype):
+    from ..model import dtype_name
+
+    if not (dtype is None and torch_dtype is None) and dtype_name(dtype, torch_dtype) != model.dtype:
         expected = f"None or {model.dtype!r}, the loaded model's"
-        raise InputError(mismatch("dtype", shown(dtype), expected))
+        raise InputError(mismatch("dtype", shown(torch_dtype if dtype is None else dtype), expected))
     if num_threads not in (None, model.num_threads):
         expected = f"None or {model.num_threads}, the loaded model's"
         raise InputError(mismatch("num_threads", shown(num_threads), expected))

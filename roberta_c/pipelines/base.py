@@ -1,8 +1,9 @@
 """What all tasks share: forms of input, batches by length, equal texts computed once, results in order.
 
-texts → rows → windows → distinct rows → token ids → batches of similar length → predictions → results
+texts → rows → blocks → distinct rows → windows of token ids → batches of similar length → outputs →
+predictions → results
 
-The model computes the same bits for a text whatever else is in its batch. So the rows of a window are
+The model computes the same bits for a text whatever else is in its batch. So the windows of a block are
 reordered by length, and equal rows are computed once; results follow the order of the texts.
 """
 
@@ -11,13 +12,15 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
 from ..errors import InputError, ModelFileError, mismatch, shown
+from ..tokenizer.text_input import as_listed
 from .options import PipelineOptions
-from .texts import EncodedRow, TextRow, as_row, batches_by_length, encode_rows, windows
+from .rows import BLOCK_BATCHES, TextRow, as_row, blocks
+from .windows import Window, batches_by_length, encode_rows
 
 if TYPE_CHECKING:
     from ..model.auto import AutoModelClass
@@ -34,6 +37,7 @@ class RowPrediction(Protocol):
         """Whether tokens of the row were cut off."""
 
 
+RowT = TypeVar("RowT", bound=tuple[Any, ...])
 OptionsT = TypeVar("OptionsT", bound=PipelineOptions)
 PredictionT = TypeVar("PredictionT", bound=RowPrediction)
 
@@ -43,11 +47,13 @@ def text_name(index: int) -> str:
     return f"texts[{index}]"
 
 
-class Pipeline(ABC, Generic[OptionsT, PredictionT]):
+class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     """A model and its tokenizer as a callable from texts to results; each task derives a class from it.
 
-    A task implements `_predict` (the token ids of a batch → a prediction for each row) and `_result` (a
-    prediction → what a call returns for that text), and may implement `_single_result`.
+    A task implements `_outputs` (windows of token ids → what the model computes of each), `_prediction` (a
+    row and the outputs of its windows → a prediction) and `_result` (a prediction → what a call returns for
+    that text). It may change `_row` (a caller's text → a row), `_windows` (rows → windows of token ids) and
+    `_single_result`.
 
     It also sets the class attributes that `pipeline(…)` reads: `task`, its name; `options_class`, the options
     of its calls; `auto_class`, which loads a model; `model_class`, of which a loaded model is an instance.
@@ -60,13 +66,15 @@ class Pipeline(ABC, Generic[OptionsT, PredictionT]):
     options_class: ClassVar[type[PipelineOptions]]
     auto_class: ClassVar[type[AutoModelClass]]
     model_class: ClassVar[type[PreTrainedModel]]
+    # The most batches that are read ahead: fewer where the outputs are large.
+    block_batches: ClassVar[int] = BLOCK_BATCHES
 
-    def __init__(self, model: PreTrainedModel, tokenizer: Any, options: OptionsT) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, options: OptionsT | None = None) -> None:
         """Raises InputError for a `max_length` that the model does not take."""
         self.model = model
         self.tokenizer = tokenizer
-        self.options = options
-        self._max_tokens(options)
+        self.options: OptionsT = self.options_class() if options is None else options  # type: ignore[assignment]
+        self._max_tokens(self.options)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._model_name()})"
@@ -74,40 +82,42 @@ class Pipeline(ABC, Generic[OptionsT, PredictionT]):
     def __call__(self, texts: Any, **options: Any) -> Any:
         """The results of texts, with `options` changed for this call.
 
-        texts: a str; a dict {"text": str, "text_pair": str} for a pair; a list of these; or an iterator
+        texts: a str; a dict {"text": str, "text_pair": str} for a pair; a list of these, or what holds them
+            as a list does (a numpy array, a pandas or polars Series, a column of datasets); or an iterator
             over these.
 
         Returns one result for a str or a dict, the list of the results for a list, and for an iterator an
-        iterator that reads and computes a window of some batches at a time.
+        iterator that reads and computes a block of some batches at a time.
 
         Texts with more tokens than the model takes are truncated, and one logged warning counts them.
         Raises InputError; ModelFileError if the model's outputs are not numbers.
         """
-        chosen = self.options.changed(options)
+        chosen = self._chosen(options)
         max_tokens = self._max_tokens(chosen)
-        if isinstance(texts, list):
-            rows = [as_row(text, text_name(index)) for index, text in enumerate(texts)]
-            predictions = self._predictions(rows, chosen, max_tokens, across_windows=True)
-            return [self._result(prediction, chosen) for prediction in predictions]
+        if self._is_single(texts, chosen):
+            row = self._row(texts, "texts", chosen)
+            (prediction,) = self._predictions([row], chosen, max_tokens, lambda _: "texts")
+            return self._single_result(self._result(prediction, chosen), texts, chosen, options)
         if isinstance(texts, Iterator):
-            lazy_rows = (as_row(text, text_name(index)) for index, text in enumerate(texts))
+            lazy_rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
             lazy_predictions = self._predictions(lazy_rows, chosen, max_tokens)
             return (self._result(prediction, chosen) for prediction in lazy_predictions)
-        if not isinstance(texts, (str, dict)):
+        listed = as_listed(texts)
+        if listed is None:
             expected = "str, a dict with text and text_pair, or a list or iterator of these"
             raise InputError(mismatch("texts", type(texts).__name__, expected))
-        row = as_row(texts, "texts")
-        (prediction,) = self._predictions([row], chosen, max_tokens, lambda _: "texts")
-        return self._single_result(self._result(prediction, chosen), texts, chosen, options)
+        rows = [self._row(text, text_name(index), chosen) for index, text in enumerate(listed)]
+        predictions = self._predictions(rows, chosen, max_tokens, across_blocks=True)
+        return [self._result(prediction, chosen) for prediction in predictions]
 
     def predictions(self, texts: Iterable[Any], **options: Any) -> Iterator[PredictionT]:
-        """The prediction of each text, in order, read and computed a window at a time, in bounded memory.
+        """The prediction of each text, in order, read and computed a block at a time, in bounded memory.
 
         `texts` is any iterable; its texts and the `options` are those of a call. A prediction has all that
         the model computed of a text, and whether the text was truncated.
         """
-        chosen = self.options.changed(options)
-        rows = (as_row(text, text_name(index)) for index, text in enumerate(texts))
+        chosen = self._chosen(options)
+        rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
         return self._predictions(rows, chosen, self._max_tokens(chosen))
 
     @property
@@ -115,23 +125,52 @@ class Pipeline(ABC, Generic[OptionsT, PredictionT]):
         """How many tokens a text may have by default, special tokens included."""
         return self._max_tokens(self.options)
 
+    @property
+    def device(self) -> Any:
+        """The CPU, as `model.device`."""
+        return self.model.device
+
     # What a task implements
 
     @abstractmethod
-    def _predict(
-        self, rows: Sequence[TextRow], encoded: Sequence[EncodedRow], options: OptionsT
-    ) -> Sequence[PredictionT]:
-        """The predictions of one batch. `encoded` holds the token ids of `rows`, in the same order."""
+    def _outputs(self, windows: Sequence[Window], options: OptionsT) -> Sequence[Any]:
+        """What the model computes of each window of one batch."""
+
+    @abstractmethod
+    def _prediction(
+        self, row: RowT, windows: Sequence[Window], outputs: Sequence[Any], options: OptionsT
+    ) -> PredictionT:
+        """The prediction of a row from its windows and their outputs."""
 
     @abstractmethod
     def _result(self, prediction: PredictionT, options: OptionsT) -> Any:
         """What a call returns for one text of a list; a new object each time, as callers may change it."""
 
-    def _single_result(
-        self, result: Any, text: str | dict[str, Any], options: OptionsT, given: Mapping[str, Any]
-    ) -> Any:
+    # What a task may change
+
+    def _is_single(self, texts: Any, options: OptionsT) -> bool:
+        """Whether `texts` is one text and not several."""
+        return isinstance(texts, (str, dict))
+
+    def _row(self, text: Any, name: str, options: OptionsT) -> RowT:
+        """A caller's text as a checked row, which messages call `name`. Raises InputError."""
+        return as_row(text, name)  # type: ignore[return-value]  # a task with other rows changes this method
+
+    def _windows(
+        self, rows: Sequence[RowT], options: OptionsT, max_tokens: int, name_of: Callable[[int], str]
+    ) -> list[list[Window]]:
+        """The windows of each row; `name_of(index)` is what messages call that row. Raises InputError."""
+        texts = cast("Sequence[TextRow]", rows)  # a task with other rows changes this method
+        encoded = encode_rows(self.tokenizer, texts, max_tokens, options.truncation_name, name_of)
+        return [[window] for window in encoded]
+
+    def _single_result(self, result: Any, text: Any, options: OptionsT, given: Mapping[str, Any]) -> Any:
         """What a call on a single text returns; `given` holds the keywords of that call alone."""
         return result
+
+    def _chosen(self, given: Mapping[str, Any]) -> OptionsT:
+        """The options of a call that gives these. Raises InputError."""
+        return self.options.changed(given)
 
     # What tasks use
 
@@ -151,30 +190,30 @@ class Pipeline(ABC, Generic[OptionsT, PredictionT]):
 
     def _predictions(
         self,
-        rows: Iterable[TextRow],
+        rows: Iterable[RowT],
         options: OptionsT,
         max_tokens: int,
         name_of: Callable[[int], str] = text_name,
-        across_windows: bool = False,
+        across_blocks: bool = False,
     ) -> Iterator[PredictionT]:
         """The prediction of each row, in order.
 
-        Equal rows are computed once: those of one window or, with `across_windows`, of all windows, whose
+        Equal rows are computed once: those of one block or, with `across_blocks`, of all blocks, whose
         predictions are then all held in memory. `name_of(index)` is what messages call a row. When the
         iterator ends or is closed, a warning counts the truncated rows that it returned.
         """
-        known: dict[TextRow, PredictionT] = {}
+        known: dict[RowT, PredictionT] = {}
         count = truncated = 0
         try:
-            for window in windows(rows, options.batch_size):
-                if not across_windows:
+            for block in blocks(rows, options.batch_size, self.block_batches):
+                if not across_blocks:
                     known = {}
-                new_rows: dict[TextRow, int] = {}
-                for index, row in enumerate(window, start=count):
+                new_rows: dict[RowT, int] = {}
+                for index, row in enumerate(block, start=count):
                     if row not in known:
                         new_rows.setdefault(row, index)
                 known.update(self._computed(new_rows, options, max_tokens, name_of))
-                for row in window:
+                for row in block:
                     count += 1
                     truncated += known[row].truncated
                     yield known[row]
@@ -186,25 +225,27 @@ class Pipeline(ABC, Generic[OptionsT, PredictionT]):
 
     def _computed(
         self,
-        rows: Mapping[TextRow, int],
+        rows: Mapping[RowT, int],
         options: OptionsT,
         max_tokens: int,
         name_of: Callable[[int], str],
-    ) -> dict[TextRow, PredictionT]:
+    ) -> dict[RowT, PredictionT]:
         """The predictions of `rows`, which map each row to its index in the input."""
         distinct, indexes = list(rows), list(rows.values())
-        encoded = encode_rows(
-            self.tokenizer,
-            distinct,
-            max_tokens,
-            options.truncation_name,
-            lambda position: name_of(indexes[position]),
-        )
-        computed: dict[TextRow, PredictionT] = {}
-        for batch in batches_by_length([len(row.ids) for row in encoded], options.batch_size):
-            batch_rows = [distinct[position] for position in batch]
-            predictions = self._predict(batch_rows, [encoded[position] for position in batch], options)
-            computed.update(zip(batch_rows, predictions, strict=True))
+        windows = self._windows(distinct, options, max_tokens, lambda position: name_of(indexes[position]))
+        flat = [window for of_row in windows for window in of_row]
+        outputs: list[Any] = [None] * len(flat)
+        for batch in batches_by_length([len(window.ids) for window in flat], options.batch_size):
+            for index, output in zip(
+                batch, self._outputs([flat[index] for index in batch], options), strict=True
+            ):
+                outputs[index] = output
+        computed: dict[RowT, PredictionT] = {}
+        first = 0
+        for row, of_row in zip(distinct, windows, strict=True):
+            of_outputs = outputs[first : first + len(of_row)]
+            computed[row] = self._prediction(row, of_row, of_outputs, options)
+            first += len(of_row)
         return computed
 
     def _max_tokens(self, options: OptionsT) -> int:

@@ -15,7 +15,8 @@ from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from .base import Pipeline
 from .options import PipelineOptions, check_choice, check_count
-from .texts import EncodedRow, TextRow
+from .rows import TextRow
+from .windows import Window
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
@@ -82,7 +83,7 @@ class Prediction:
         return order
 
 
-class TextClassificationPipeline(Pipeline[ClassifyOptions, Prediction]):
+class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction]):
     """`classify(texts, **options)` → labels and scores; `pipeline("text-classification", …)` makes it.
 
     `texts` and the attributes are those of Pipeline, and the options those of ClassifyOptions. `labels` are
@@ -107,7 +108,7 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, Prediction]):
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
         if not self.labels:
             raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
-        super().__init__(model, tokenizer, ClassifyOptions() if options is None else options)
+        super().__init__(model, tokenizer, options)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._model_name()}, labels={self.labels})"
@@ -117,16 +118,15 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, Prediction]):
         """The function from logits to scores of calls that do not choose one: a name of SCORE_FUNCTIONS."""
         return self._function(self.options)
 
-    def _predict(
-        self, rows: Sequence[TextRow], encoded: Sequence[EncodedRow], options: ClassifyOptions
-    ) -> list[Prediction]:
-        logits_sc = self.model([row.ids for row in encoded], output_hidden_states=False).logits
+    def _outputs(self, windows: Sequence[Window], options: ClassifyOptions) -> np.ndarray:
+        logits_sc = self.model([window.ids for window in windows], output_hidden_states=False).logits
         self._check_finite(logits_sc)
-        scores_sc = apply_function(self._function(options), logits_sc)
-        return [
-            Prediction(row, scores_c, one.truncated)
-            for row, scores_c, one in zip(rows, scores_sc, encoded, strict=True)
-        ]
+        return apply_function(self._function(options), logits_sc)
+
+    def _prediction(
+        self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: ClassifyOptions
+    ) -> Prediction:
+        return Prediction(row, outputs[0], windows[0].truncated)
 
     def _result(self, prediction: Prediction, options: ClassifyOptions) -> Any:
         order = prediction.best_first()[: options.top_k]
@@ -136,7 +136,7 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, Prediction]):
         return listed if options.as_list else listed[0]
 
     def _single_result(
-        self, result: Any, text: str | dict[str, Any], options: ClassifyOptions, given: Mapping[str, Any]
+        self, result: Any, text: Any, options: ClassifyOptions, given: Mapping[str, Any]
     ) -> Any:
         is_listed_by_call = options.as_list and not given.keys().isdisjoint(("top_k", "return_all_scores"))
         return [result] if isinstance(text, str) and not is_listed_by_call else result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from ..files.hub import HubOptions
 from .pretrained import PreTrainedTokenizerFast
@@ -63,6 +64,7 @@ class AutoTokenizer:
         The class is chosen by the first of these that is there: `tokenizer_class` in tokenizer_config.json,
         `tokenizer_class` in config.json, `model_type` in config.json, the kind of the vocabulary files.
         """
+        overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
         return cls.load(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), **overrides)
 
     @classmethod
@@ -81,6 +83,7 @@ def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFas
     has_sentencepiece = (folder / SENTENCEPIECE).exists()
     has_json = (folder / TOKENIZER_JSON).exists()
     if not (has_bpe or has_sentencepiece or has_json):
+        _check_model_type(folder, facts)  # of another kind of model, the files have other names
         expected = f"{TOKENIZER_JSON}, {VOCAB} with {MERGES} or {SENTENCEPIECE}"
         raise TokenizerFileError(mismatch(folder, "no tokenizer file", expected))
     for name, source in (
@@ -94,13 +97,17 @@ def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFas
                 raise TokenizerFileError(mismatch(place, shown(name), f"one of {', '.join(_BY_NAME)}"))
             return found
     if facts.model_type is not None:
-        found = _BY_MODEL_TYPE.get(facts.model_type)
-        if found is None:
-            place = f"{folder / MODEL_CONFIG}: model_type"
-            raise TokenizerFileError(mismatch(place, shown(facts.model_type), " or ".join(_BY_MODEL_TYPE)))
-        return found
+        _check_model_type(folder, facts)
+        return _BY_MODEL_TYPE[facts.model_type]
     if has_sentencepiece or has_bpe:
         return XLMRobertaTokenizerFast if has_sentencepiece else RobertaTokenizerFast
     backend, _ = read_tokenizer_json(folder / TOKENIZER_JSON)
     is_unigram = type(backend.model).__name__ == "Unigram"
     return XLMRobertaTokenizerFast if is_unigram else RobertaTokenizerFast
+
+
+def _check_model_type(folder: Path, facts: ModelFacts) -> None:
+    """Raise TokenizerFileError if config.json names a type of model that is not supported."""
+    if facts.model_type is not None and facts.model_type not in _BY_MODEL_TYPE:
+        place = f"{folder / MODEL_CONFIG}: model_type"
+        raise TokenizerFileError(mismatch(place, shown(facts.model_type), " or ".join(_BY_MODEL_TYPE)))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from tokenizers import Encoding
 
+from ..config.load_keywords import is_cpu
 from ..errors import InputError, mismatch, shown
 
 _T = TypeVar("_T")
@@ -184,8 +185,8 @@ class BatchEncoding(UserDict[str, Any]):
         return self
 
     def to(self, device: Any) -> BatchEncoding:
-        """This object: its arrays are on the CPU. Raises InputError for any device other than "cpu"."""
-        if str(device) != "cpu":
+        """This object: its arrays are on the CPU. Raises InputError for any other device."""
+        if device is None or not is_cpu(device):
             raise InputError(mismatch("device", shown(device), "'cpu'"))
         return self
 

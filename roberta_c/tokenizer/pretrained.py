@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
+from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from ..files.hub import HubOptions
 from .batch_encoding import BatchEncoding, Fields, Padding, build_batch_encoding
@@ -23,6 +24,7 @@ from .encode_options import (
     padded_width,
     resolve_options,
 )
+from .encoded_rows import EncodedRows
 from .special_tokens import TokenizerSettings, read_settings
 from .text_input import TextInput, collect_texts, find_lone_surrogate
 from .tokenizer_files import (
@@ -111,6 +113,7 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         if the files cannot be downloaded.
         """
         hub_options = HubOptions(revision, token, cache_dir, local_files_only)
+        overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
         folder, facts = locate_tokenizer(path_or_id, hub_options)
         return cls.from_folder(folder, name_or_path=str(path_or_id), facts=facts, **overrides)
 
@@ -262,12 +265,44 @@ class PreTrainedTokenizerFast(TokenVocabulary):
             overflowing=return_overflowing_tokens,
         )
         encodings = self._encode(batch, options, add_special_tokens, is_split_into_words)
-        padded = build_batch_encoding(encodings, fields, self._padding(options, encodings), options.as_numpy)
+        to_pad = self._padding(options, [len(one) for one in encodings])
+        padded = build_batch_encoding(encodings, fields, to_pad, options.as_numpy)
         if not batch.is_batch and not options.as_numpy and not return_overflowing_tokens:
             for name, rows in padded.data.items():
                 if isinstance(rows[0], list):
                     padded.data[name] = rows[0]
         return padded
+
+    def pad(
+        self,
+        encoded_inputs: Any,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pad rows that were encoded before, as a call pads its own.
+
+        encoded_inputs: a BatchEncoding or dict of lists, or a list of those for one text each. Fields other
+        than a call's own are kept as they are. The arguments are those of a call; `verbose` has no effect.
+        Raises InputError.
+        """
+        options = resolve_options(
+            padding=padding,
+            truncation=False,
+            max_length=max_length,
+            stride=0,
+            pad_to_multiple_of=pad_to_multiple_of,
+            padding_side=self.padding_side if padding_side is None else padding_side,
+            return_tensors=return_tensors,
+            limit=self._limit(),
+        )
+        rows = EncodedRows.collect(encoded_inputs)
+        to_pad = self._padding(options, rows.lengths)
+        return rows.padded(to_pad, self._wants("attention_mask", return_attention_mask), options.as_numpy)
 
     def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> Any:
         """The `input_ids` of a call with the same arguments."""
@@ -278,6 +313,17 @@ class PreTrainedTokenizerFast(TokenVocabulary):
     ) -> list[str]:
         """The tokens of a text or pair as strings."""
         return self(text, pair, add_special_tokens, **arguments).tokens()
+
+    def encode_parts(self, texts: list[str]) -> list[Encoding]:
+        """Each text without special tokens, for `join_parts`. Raises InputError as a call does."""
+        return self._run(self._backend, collect_texts(texts, None, False), add_special_tokens=False)
+
+    def join_parts(self, first: Encoding, second: Encoding, max_length: int | None = None) -> Encoding:
+        """The pair of two parts, as a call on both texts encodes it; with `max_length` the first is cut."""
+        backend = self._backend
+        if max_length is not None:
+            backend = self._truncating_backend(max_length, 0, "only_first")
+        return backend.post_process(first, second, add_special_tokens=True)
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
         """How many special tokens are added to a text (or pair)."""
@@ -305,13 +351,13 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         """Whether a call returns the field; `argument` is what the caller passed for it."""
         return field in self.model_input_names if argument is None else bool(argument)
 
-    def _padding(self, options: EncodeOptions, encodings: list[Encoding]) -> Padding | None:
+    def _padding(self, options: EncodeOptions, lengths: list[int]) -> Padding | None:
         if options.padding == DO_NOT_PAD:
             return None
         if self.pad_token is None:
             found = f"{options.padding!r} for a tokenizer without pad_token"
             raise InputError(mismatch("padding", found, "a pad_token: assign tokenizer.pad_token"))
-        width = padded_width(options, [len(encoding) for encoding in encodings])
+        width = padded_width(options, lengths)
         if width is None:
             return None
         return Padding(width, options.padding_side, self.pad_token_id, self.pad_token_type_id, self.pad_token)
@@ -332,6 +378,19 @@ class PreTrainedTokenizerFast(TokenVocabulary):
                 expected = f"less than {max(most, 1)}, the number of tokens without the special ones"
                 raise InputError(mismatch(place, f"stride={options.stride}", expected))
             backend = self._truncating_backend(options.truncate_to, options.stride, options.truncation)
+        cut = f" (truncation={options.truncation!r} to {options.truncate_to})"
+        cut = "" if options.truncate_to is None else cut
+        return self._run(backend, batch, add_special_tokens, is_split_into_words, cut)
+
+    def _run(
+        self,
+        backend: Tokenizer,
+        batch: TextInput,
+        add_special_tokens: bool,
+        is_split_into_words: bool = False,
+        cut: str = "",
+    ) -> list[Encoding]:
+        """The encodings of a batch; the library's errors as InputError, in which `cut` names a truncation."""
         try:
             return backend.encode_batch(
                 batch.items, is_pretokenized=is_split_into_words, add_special_tokens=add_special_tokens
@@ -342,11 +401,6 @@ class PreTrainedTokenizerFast(TokenVocabulary):
             surrogate = find_lone_surrogate(batch)
             if surrogate is not None:
                 raise InputError(mismatch(*surrogate, "text that UTF-8 can encode")) from error
-            cut = (
-                ""
-                if options.truncate_to is None
-                else f" (truncation={options.truncation!r} to {options.truncate_to})"
-            )
             raise InputError(
                 f"the tokenizers library refuses the text{cut}: {shown(str(error), 200)}"
             ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ def collect_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> TextI
     """
     is_text = _is_words if is_split_into_words else _is_str
     expected = "a list of str" if is_split_into_words else "str"
+    text, text_pair = (_tolerant_list(value) for value in (text, text_pair))
     if is_text(text):
         if text_pair is None:
             return TextInput([text], is_batch=False, is_pair=False)
@@ -55,6 +56,26 @@ def collect_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> TextI
     _check_texts(text, "text", is_text, expected)
     _check_texts(text_pair, "text_pair", is_text, expected)
     return TextInput(list(zip(text, text_pair, strict=True)), is_batch=True, is_pair=True)
+
+
+def as_listed(value: Any) -> list[Any] | None:
+    """The items of a list, or of what holds several as a list does; None for anything else.
+
+    That is a numpy array, a Series of pandas or polars, a column of datasets, a torch Dataset: any object
+    with a length and items by number, but for texts, bytes, tables, mappings, and tuples, which can be pairs.
+    """
+    if isinstance(value, list):
+        return value
+    if isinstance(value, (str, bytes, bytearray, tuple, Mapping)) or hasattr(value, "columns"):
+        return None
+    if getattr(value, "shape", None) == ():  # an array of no dimension is one value
+        return None
+    for method in ("tolist", "to_list"):  # numpy's and pandas', polars': items as Python objects
+        if callable(getattr(value, method, None)):
+            return list(getattr(value, method)())
+    if hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__"):
+        return [value[index] for index in range(len(value))]
+    return None
 
 
 def find_lone_surrogate(batch: TextInput) -> tuple[str, str] | None:
@@ -93,6 +114,14 @@ def _check_texts(texts: _Rows, name: str, is_text: Callable[[Any], bool], expect
     for index, text in enumerate(texts):
         if not is_text(text):
             raise InputError(mismatch(f"{name}[{index}]", _named(text), expected))
+
+
+def _tolerant_list(value: Any) -> Any:
+    """A Series, array or column as a list; anything else unchanged."""
+    if isinstance(value, (str, list, tuple)) or value is None:
+        return value
+    listed = as_listed(value)
+    return value if listed is None else listed
 
 
 def _is_str(value: Any) -> bool:

@@ -23,7 +23,7 @@ from roberta_c.diagnose import paired_run, quantization
 from roberta_c.diagnose.quantization import Comparison
 from roberta_c.errors import InputError, ModelFileError, RobertaCError
 from roberta_c.model import DTYPES
-from roberta_c.pipelines.texts import as_row
+from roberta_c.pipelines.rows import as_row
 
 BYTES = {"bfloat16": 2, "int8": 1}  # of a weight
 

@@ -1,4 +1,4 @@
-"""What all tasks share: forms of input, batches, equal texts, windows, truncation and options.
+"""What all tasks share: forms of input, batches, equal texts, blocks, truncation and options.
 
 A small task with a stand-in model and tokenizer shows each rule alone; text classification with the trained
 checkpoint shows that they hold for real texts.
@@ -19,8 +19,8 @@ import roberta_c
 from roberta_c.errors import InputError, ModelFileError
 from roberta_c.pipelines.base import Pipeline
 from roberta_c.pipelines.options import PipelineOptions
+from roberta_c.pipelines.rows import BLOCK_BATCHES, TextRow, blocks
 from roberta_c.pipelines.text_classification import TextClassificationPipeline
-from roberta_c.pipelines.texts import WINDOW_BATCHES, TextRow, windows
 
 
 class WordTokenizer:
@@ -42,8 +42,8 @@ class Sum:
     truncated: bool
 
 
-class SumPipeline(Pipeline[PipelineOptions, Sum]):
-    """A task that adds up token ids, and records the texts of each batch."""
+class SumPipeline(Pipeline[PipelineOptions, TextRow, Sum]):
+    """A task that adds up token ids, and records the ids of each batch."""
 
     task = "sum"
 
@@ -52,9 +52,12 @@ class SumPipeline(Pipeline[PipelineOptions, Sum]):
         super().__init__(model, WordTokenizer(), options)
         self.batches = []
 
-    def _predict(self, rows, encoded, options):
-        self.batches.append([row.text for row in rows])
-        return [Sum(row, sum(one.ids), one.truncated) for row, one in zip(rows, encoded, strict=True)]
+    def _outputs(self, windows, options):
+        self.batches.append([tuple(window.ids[1:-1]) for window in windows])
+        return [sum(window.ids) for window in windows]
+
+    def _prediction(self, row, windows, outputs, options):
+        return Sum(row, sum(outputs), windows[0].truncated)
 
     def _result(self, prediction, options):
         return {"total": prediction.total}
@@ -87,22 +90,22 @@ def test_single_texts_may_have_another_result():
 
 def test_results_follow_the_texts_and_batches_the_lengths():
     add = SumPipeline()
-    texts = ["a", "a a a", "a a", "b", "b b b", "c c c c"]
+    texts = ["a", "a a a", "a a", "bb", "bb bb bb", "c c c c"]
     assert add(texts, batch_size=6) == [add(text) for text in texts]
-    assert add.batches[0] == ["c c c c", "a a a", "b b b", "a a", "a", "b"]
+    assert add.batches[0] == [(1, 1, 1, 1), (1, 1, 1), (2, 2, 2), (1, 1), (1,), (2,)]
     add.batches.clear()
     add(texts, batch_size=4)
-    assert add.batches == [["a a a", "a a", "a", "b"], ["c c c c", "b b b"]]
+    assert add.batches == [[(1, 1, 1), (1, 1), (1,), (2,)], [(1, 1, 1, 1), (2, 2, 2)]]
 
 
-def test_equal_texts_are_computed_once_for_a_list_and_once_a_window_for_an_iterator():
+def test_equal_texts_are_computed_once_for_a_list_and_once_a_block_for_an_iterator():
     add = SumPipeline()
     texts = ["a", "b", "a"] * 10
     assert add(texts, batch_size=3) == [{"total": 3}] * 30
-    assert add.batches == [["a", "b"]]
+    assert add.batches == [[(1,), (1,)]]
     add.batches.clear()
     assert list(add(iter(texts), batch_size=3)) == [{"total": 3}] * 30
-    assert add.batches == [["a", "b"]] * len(list(windows([TextRow("")] * 30, 3)))
+    assert add.batches == [[(1,), (1,)]] * len(list(blocks([TextRow("")] * 30, 3)))
 
 
 def test_predictions_of_any_iterable(caplog):
@@ -265,7 +268,7 @@ def test_repeated_texts_are_computed_once(counting, classify):
     counting.model.batches.clear()
     assert list(counting(iter(texts), batch_size=32)) == classify(texts)
     assert len([row for batch in counting.model.batches for row in batch]) == 4 * len(
-        list(windows([TextRow("")] * 160, 32))
+        list(blocks([TextRow("")] * 160, 32))
     )
 
 
@@ -287,7 +290,7 @@ def test_an_iterator_is_read_a_window_ahead(classify):
     assert next(taken) == 5
     for _ in range(500):
         next(results)
-    assert next(taken) <= 510 + 4 * WINDOW_BATCHES
+    assert next(taken) <= 510 + 4 * BLOCK_BATCHES
 
     taken = itertools.count()
     results = classify((f"text {next(taken)}" for _ in range(2000)), batch_size=1)

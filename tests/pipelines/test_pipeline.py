@@ -52,7 +52,10 @@ def test_another_task_needs_only_a_row_of_the_table(classify, monkeypatch):
         auto_class = AutoModel
         model_class = RobertaModel
 
-        def _predict(self, rows, encoded, options):
+        def _outputs(self, windows, options):
+            raise NotImplementedError
+
+        def _prediction(self, row, windows, outputs, options):
             raise NotImplementedError
 
         def _result(self, prediction, options):

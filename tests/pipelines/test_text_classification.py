@@ -13,15 +13,13 @@ import pytest
 
 from roberta_c import pipeline
 from roberta_c.errors import InputError, ModelFileError
+from roberta_c.pipelines.rows import TextRow
 from roberta_c.pipelines.text_classification import (
     ClassifyOptions,
     Prediction,
     TextClassificationPipeline,
     apply_function,
     choose_function,
-)
-from roberta_c.pipelines.texts import (
-    TextRow,
 )
 
 LABELS = ["negative", "neutral", "positive"]

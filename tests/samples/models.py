@@ -9,10 +9,7 @@ import numpy as np
 import torch
 import transformers
 
-HEADS = {
-    "roberta": transformers.RobertaForSequenceClassification,
-    "xlm-roberta": transformers.XLMRobertaForSequenceClassification,
-}
+FAMILIES = {"roberta": "Roberta", "xlm-roberta": "XLMRoberta"}
 CONFIGS = {"roberta": transformers.RobertaConfig, "xlm-roberta": transformers.XLMRobertaConfig}
 
 
@@ -44,11 +41,18 @@ class RandomModel:
     config: transformers.PretrainedConfig
 
 
-def make_random_model(folder: Path, family: str = "roberta", seed: int = 0, **sizes) -> RandomModel:
-    """A random sequence classifier in `folder` as pytorch_model.bin and config.json."""
-    sizes = {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "num_labels": 3, **sizes}
+def make_random_model(
+    folder: Path, family: str = "roberta", seed: int = 0, head: str = "ForSequenceClassification", **sizes
+) -> RandomModel:
+    """A random model with a head (or head "Model") in `folder` as pytorch_model.bin and config.json."""
+    sizes = {
+        "type_vocab_size": 1,
+        "layer_norm_eps": 1e-5,
+        "num_labels": 2 if head == "ForQuestionAnswering" else 3,
+        **sizes,
+    }
     config = CONFIGS[family](**sizes)
-    model = HEADS[family](config).eval()
+    model = getattr(transformers, FAMILIES[family] + head)(config).eval()
     spread_weights(model, seed)
     folder.mkdir(parents=True, exist_ok=True)
     config.architectures = [type(model).__name__]
@@ -57,18 +61,22 @@ def make_random_model(folder: Path, family: str = "roberta", seed: int = 0, **si
     return RandomModel(folder, model, config)
 
 
-def make_model_of_shape(folder: Path, shape: tuple, family: str = "roberta") -> RandomModel:
+def make_model_of_shape(
+    folder: Path, shape: tuple, family: str = "roberta", head: str = "ForSequenceClassification", **sizes
+) -> RandomModel:
     """`make_random_model` of `shape`: (hidden, heads, layers, feed-forward, positions, …)."""
     hidden, heads, layers, feed_forward, positions = shape[:5]
     return make_random_model(
         folder,
         family,
+        head=head,
         hidden_size=hidden,
         num_attention_heads=heads,
         num_hidden_layers=layers,
         intermediate_size=feed_forward,
         max_position_embeddings=positions,
         vocab_size=997,
+        **sizes,
     )
 
 

@@ -1,24 +1,21 @@
-"""Rows, windows of rows, batches, and the token ids of very long texts."""
+"""Rows, blocks of rows, batches, and the token ids of very long texts."""
 
 from __future__ import annotations
 
-from roberta_c.pipelines.texts import (
-    BATCH_TOKENS,
-    WINDOW_CHARACTERS,
-    TextRow,
-    batches_by_length,
-    encode_rows,
-    windows,
-)
+from roberta_c.pipelines.rows import BLOCK_CHARACTERS, TextRow, blocks
+from roberta_c.pipelines.windows import BATCH_TOKENS, batches_by_length, encode_rows
 
 
-def test_windows_grow_and_end_early_at_long_texts():
+def test_blocks_grow_and_end_early_at_long_texts():
     rows = [TextRow("a")] * 1000
-    assert [len(window) for window in windows(rows, 8)] == [8, 16, 32, 64] + [128] * 6 + [112]
-    assert [len(window) for window in windows(rows[:3], 1)] == [1, 1, 1]
-    book = TextRow("a" * WINDOW_CHARACTERS)
-    assert [len(window) for window in windows([*rows[:2], book, *rows[:2], book, *rows[:2]], 8)] == [3, 3, 2]
-    assert list(windows([], 8)) == []
+    assert [len(block) for block in blocks(rows, 8)] == [8, 16, 32, 64] + [128] * 6 + [112]
+    assert [len(block) for block in blocks(rows[:40], 8, batches=1)] == [8] * 5
+    assert [len(block) for block in blocks(rows[:3], 1)] == [1, 1, 1]
+    book = TextRow("a" * BLOCK_CHARACTERS)
+    assert [len(block) for block in blocks([*rows[:2], book, *rows[:2], book, *rows[:2]], 8)] == [3, 3, 2]
+    words = ("", ("a" * BLOCK_CHARACTERS,))
+    assert [len(block) for block in blocks([words, words], 8)] == [1, 1]
+    assert list(blocks([], 8)) == []
 
 
 def test_batches_are_bounded_in_tokens():
@@ -59,8 +56,8 @@ def test_beginnings_of_very_long_texts_have_the_same_tokens(classify, tweets, te
 
         for limit in (512, 100, 5):
             (row,) = encode_rows(tokenizer, [TextRow(text)], limit, "longest_first", str)
-            assert row == ([*ids[: limit - 1], ids[-1]], True)
+            assert (row.ids, row.truncated) == ([*ids[: limit - 1], ids[-1]], True)
         (row,) = encode_rows(tokenizer, [TextRow("short one", text)], 512, "longest_first", str)
         complete = classify.tokenizer("short one", text, truncation=True, max_length=512)
-        assert row == (complete["input_ids"], True)
+        assert (row.ids, row.truncated) == (complete["input_ids"], True)
         assert max(lengths) < len(text)

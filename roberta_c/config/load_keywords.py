@@ -1,0 +1,108 @@
+"""Keywords that code written for transformers passes to `from_pretrained`, and that need nothing done here.
+
+A value that cannot change the answer is accepted. Any other is an error that says what to write instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..errors import InputError, mismatch, shown
+
+
+class Keyword(NamedTuple):
+    """accepts: whether a value needs nothing done; expected: what the message about any other value says."""
+
+    accepts: Callable[[Any], bool]
+    expected: str
+
+
+def _one_of(*values: Any) -> Callable[[Any], bool]:
+    return lambda value: any(value is one or (type(value) is type(one) and value == one) for one in values)
+
+
+def is_cpu(device: Any) -> bool:
+    """Whether `device` (a name, a number, a torch.device, or None) means the CPU."""
+    if isinstance(device, int) and not isinstance(device, bool):
+        return device == -1
+    return device is None or _device_name(device) in ("cpu", "cpu:0")
+
+
+def _device_name(device: Any) -> str:
+    known = isinstance(device, str) or type(device).__module__.partition(".")[0] == "torch"
+    return str(device) if known else ""
+
+
+def _is_cpu_map(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(is_cpu(device) for device in value.values())
+    return is_cpu(value) or (isinstance(value, str) and value == "auto")
+
+
+_BOOL = _one_of(None, True, False)
+_OFF = _one_of(None, False)
+_NONE = _one_of(None)
+_TO_INT8 = 'it to be left out, and dtype="int8"'
+_OUT = "it to be left out"
+
+MODEL_KEYWORDS = {
+    "attn_implementation": Keyword(
+        _one_of(None, "eager", "sdpa"), "None, 'eager' or 'sdpa': this package has its own attention"
+    ),
+    "device_map": Keyword(_is_cpu_map, "None, 'cpu' or 'auto': this package runs on the CPU"),
+    "low_cpu_mem_usage": Keyword(_BOOL, "True or False"),
+    "trust_remote_code": Keyword(_OFF, "False: code from a repository is never run"),
+    "weights_only": Keyword(_one_of(None, True), "True: a file's code is never run"),
+    "output_loading_info": Keyword(_OFF, f"{_OUT}: see model.load_report"),
+    "ignore_mismatched_sizes": Keyword(_OFF, "False: tensors must fit config.json"),
+    "force_download": Keyword(_OFF, f"{_OUT}: delete the cached repository instead"),
+    "resume_download": Keyword(_BOOL, "True or False"),
+    "proxies": Keyword(_NONE, f"{_OUT}: set HTTPS_PROXY"),
+    "subfolder": Keyword(_one_of(None, ""), f"{_OUT}, and the subfolder's own path"),
+    "variant": Keyword(_NONE, f"{_OUT}: the file without a variant is read"),
+    "use_auth_token": Keyword(_OFF, "token= in its place"),
+    "from_tf": Keyword(_OFF, "False: safetensors and torch's files are read"),
+    "from_flax": Keyword(_OFF, "False: safetensors and torch's files are read"),
+    "quantization_config": Keyword(_NONE, _TO_INT8),
+    "load_in_8bit": Keyword(_OFF, _TO_INT8),
+    "load_in_4bit": Keyword(_OFF, _TO_INT8),
+    "max_memory": Keyword(_NONE, _OUT),
+    "offload_folder": Keyword(_NONE, _OUT),
+    "tp_plan": Keyword(_NONE, _OUT),
+    "adapter_kwargs": Keyword(_NONE, f"{_OUT}: merge the adapter into the weights first"),
+}
+TOKENIZER_KEYWORDS = {
+    "use_fast": Keyword(_BOOL, "True or False"),
+    **{
+        name: MODEL_KEYWORDS[name]
+        for name in (
+            "trust_remote_code",
+            "force_download",
+            "resume_download",
+            "proxies",
+            "subfolder",
+            "use_auth_token",
+        )
+    },
+}
+
+# Of `pipeline`, beside those of models.
+PIPELINE_KEYWORDS = {
+    "framework": Keyword(_one_of(None, "pt"), f"{_OUT}: there is one framework"),
+    "use_fast": TOKENIZER_KEYWORDS["use_fast"],
+    "trust_remote_code": MODEL_KEYWORDS["trust_remote_code"],
+    "device_map": MODEL_KEYWORDS["device_map"],
+    "use_auth_token": MODEL_KEYWORDS["use_auth_token"],
+    **{name: Keyword(_NONE, _OUT) for name in ("feature_extractor", "image_processor", "processor")},
+    "modelcard": Keyword(_NONE, _OUT),
+    "num_workers": Keyword(lambda value: value is None or isinstance(value, int), "an integer"),
+}
+
+
+def without_foreign(given: dict[str, Any], keywords: dict[str, Keyword]) -> dict[str, Any]:
+    """`given` without the `keywords`, whose values are checked. Raises InputError for the first bad one."""
+    for name, keyword in keywords.items():
+        if name in given and not keyword.accepts(given[name]):
+            raise InputError(mismatch(name, shown(given[name]), keyword.expected))
+    return {name: value for name, value in given.items() if name not in keywords}

@@ -1,0 +1,148 @@
+"""What code written for torch and transformers calls on a model besides the forward pass.
+
+A call that changes nothing here returns the model; any other is an error that says what to do instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import numpy as np
+
+from ..config.load_keywords import is_cpu
+from ..errors import InputError, mismatch, shown
+from .dtypes import HALF, dtype_name
+
+if TYPE_CHECKING:
+    from ..config import RobertaConfig
+    from .stored_parameters import StoredParameters
+
+Self = TypeVar("Self", bound="TorchNames")
+
+
+class Device(str):
+    """ "cpu", with the attributes that torch.device has."""
+
+    __slots__ = ()
+    type = "cpu"
+    index = None
+
+
+CPU = Device("cpu")
+
+
+class TorchNames:
+    """Methods and properties of torch.nn.Module and of transformers' models, for PreTrainedModel."""
+
+    config: RobertaConfig
+    dtype: str
+    parameters_stored: StoredParameters
+    training = False
+    is_loaded_in_8bit = False
+
+    # ---- where and in which type ---------------------------------------------------------------------
+
+    @property
+    def device(self) -> Device:
+        """The CPU."""
+        return CPU
+
+    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+        """The model itself, for the CPU and for the dtype it has; InputError for any other."""
+        for name, value in [*(("to", value) for value in args), *kwargs.items()]:
+            if name in ("non_blocking", "copy"):
+                continue
+            if name == "dtype" or (name == "to" and _names_dtype(value)):
+                self._check_same_dtype("dtype", value)
+            elif not is_cpu(value):
+                raise InputError(mismatch("device", shown(value), "'cpu'"))
+        return self
+
+    def cpu(self: Self) -> Self:
+        """The model itself."""
+        return self
+
+    def cuda(self, device: Any = None) -> NoReturn:
+        """InputError: there is no GPU."""
+        raise InputError(mismatch("model.cuda()", "a call", "no call: this package runs on the CPU"))
+
+    def float(self: Self) -> Self:
+        """The model itself if its arithmetic is float32, else InputError."""
+        self._check_same_dtype("model.float()", "float32")
+        return self
+
+    def bfloat16(self: Self) -> Self:
+        """The model itself if its arithmetic is bfloat16, else InputError."""
+        self._check_same_dtype("model.bfloat16()", "bfloat16")
+        return self
+
+    def half(self: Self) -> Self:
+        """InputError: no CPU computes float16 products faster than float32's."""
+        self._check_same_dtype("model.half()", "float16")
+        return self
+
+    def _check_same_dtype(self, what: str, dtype: Any) -> None:
+        wanted = "bfloat16" if isinstance(dtype, str) and dtype in HALF else dtype_name(dtype)
+        if wanted != self.dtype or (isinstance(dtype, str) and dtype in HALF):
+            found = f"{dtype!s} for a model loaded in {self.dtype}"
+            expected = f'from_pretrained(…, dtype="{wanted}"): a loaded model does not change'
+            raise InputError(mismatch(what, found, expected))
+
+    # ---- training, which there is not ----------------------------------------------------------------
+
+    def eval(self: Self) -> Self:
+        """The model itself: there is no training mode."""
+        return self
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """InputError, for `mode` True: nothing is trained here."""
+        if mode is not False:
+            found, expected = "a call", "no call: train with transformers, and load what it saves"
+            raise InputError(mismatch("model.train()", found, expected))
+        return self
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """The model itself, for False; InputError for True: there are no gradients."""
+        if requires_grad is not False:
+            raise InputError(mismatch("requires_grad", shown(requires_grad), "False: there are no gradients"))
+        return self
+
+    def tie_weights(self) -> None:
+        """Does nothing: tied weights are one array."""
+
+    # ---- parameters ----------------------------------------------------------------------------------
+
+    def named_parameters(self) -> Iterator[tuple[str, np.ndarray]]:
+        """(transformers' name, read-only array) as in the file; bfloat16 as float32."""
+        yield from self.parameters_stored
+
+    def parameters(self) -> Iterator[np.ndarray]:
+        """The arrays of `named_parameters`."""
+        for _, values in self.parameters_stored:
+            yield values
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """`named_parameters` as a dict, with the names of tied copies too."""
+        return self.parameters_stored.state_dict()
+
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        """How many numbers the parameters hold, tied ones once."""
+        return self.parameters_stored.count(exclude_embeddings)
+
+    def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
+        """Write config.json and model.safetensors, which this package and transformers load as this model.
+
+        The weights are those of the file this model came from, bit for bit, under transformers' names.
+        Raises InputError if `save_directory` is a file, ModelFileError if it cannot be written.
+        """
+        config = self.config.__copy__()
+        config.architectures = [type(self).__name__]
+        config.save_pretrained(save_directory)
+        self.parameters_stored.write(Path(save_directory))
+
+
+def _names_dtype(value: Any) -> bool:
+    """Whether a positional argument of `to` is a dtype and not a device."""
+    return type(value).__qualname__ == "dtype" or value in ("float32", "bfloat16", "float16")

@@ -1,0 +1,212 @@
+"""Fill-mask: the tokens that fit best at each mask, with the results of transformers 5.23's pipeline."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, mismatch, shown
+from ..model import RobertaForMaskedLM
+from ..model.auto import AutoModelForMaskedLM
+from .base import Pipeline
+from .options import PipelineOptions, check_count
+from .rows import TextRow
+from .windows import Window
+
+logger = logging.getLogger(__name__)
+
+# How many masks are scored together: each takes a row of scores for the complete vocabulary.
+MASKS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class FillMaskOptions(PipelineOptions):
+    """How masks are filled: the options of PipelineOptions and these.
+
+    top_k: how many tokens a mask's result has, best first.
+    targets: the tokens to choose among, as a str or a list of them; None for all. A target that is no token
+        stands for its first token, with a logged warning. Scores stay shares of the complete vocabulary.
+    """
+
+    top_k: int = 5
+    targets: Any = None
+    target_ids: tuple[int, ...] | None = dataclasses.field(default=None, metadata={"derived": True})
+
+    def _check(self) -> None:
+        super()._check()
+        check_count("top_k", self.top_k, "an integer of at least 1")
+
+
+@dataclass(frozen=True)
+class Filling:
+    """The best tokens of a text's masks.
+
+    ids: the text's token ids. places: of its masks. tokens, scores: a list for each mask, best first.
+    """
+
+    row: TextRow
+    ids: list[int]
+    places: list[int]
+    tokens: list[list[int]]
+    scores: list[list[float]]
+    truncated: bool
+
+
+class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
+    """`fill(texts, **options)` → tokens for each mask; `pipeline("fill-mask", …)` makes it.
+
+    `texts` and the attributes are those of Pipeline, and the options those of FillMaskOptions.
+
+    A text of one mask has a list of {"score": float, "token": int, "token_str": str, "sequence": str}, best
+    first; one of several masks has a list of these lists, and in each sequence the other masks stay. As in
+    transformers, a list of one text gives the result of that text.
+    """
+
+    task = "fill-mask"
+    options_class = FillMaskOptions
+    auto_class = AutoModelForMaskedLM
+    model_class = RobertaForMaskedLM
+    model: RobertaForMaskedLM
+
+    def __init__(
+        self, model: RobertaForMaskedLM, tokenizer: Any, options: FillMaskOptions | None = None
+    ) -> None:
+        """Raises InputError for a tokenizer without a mask token, or a `max_length` the model cannot take."""
+        self.mask_id: int | None = getattr(tokenizer, "mask_token_id", None)
+        if self.mask_id is None:
+            raise InputError(mismatch("tokenizer", "no mask_token", "one that has it, such as <mask>"))
+        super().__init__(model, tokenizer, options)
+        self.options = self._with_targets(self.options)
+
+    def __call__(self, texts: Any, **options: Any) -> Any:
+        """As Pipeline's, but for a list of one text."""
+        results = super().__call__(texts, **options)
+        return results[0] if isinstance(texts, list) and len(texts) == 1 else results
+
+    def _chosen(self, given: Mapping[str, Any]) -> FillMaskOptions:
+        chosen = super()._chosen(given)
+        return self._with_targets(chosen) if "targets" in given else chosen
+
+    def _with_targets(self, options: FillMaskOptions) -> FillMaskOptions:
+        ids = None if options.targets is None else self._target_ids(options.targets)
+        return dataclasses.replace(options, target_ids=ids)
+
+    def _target_ids(self, targets: Any) -> tuple[int, ...]:
+        """The ids of target tokens, each once, ascending. Raises InputError if there are none."""
+        listed = [targets] if isinstance(targets, str) else targets
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
+            raise InputError(mismatch("targets", shown(targets), "a str or a list of str"))
+        vocabulary = self.tokenizer.get_vocab()
+        found = set()
+        for target in listed:
+            token_id = vocabulary.get(target)
+            if token_id is None:
+                ids = self.tokenizer(target, add_special_tokens=False)["input_ids"]
+                if not ids:
+                    logger.warning("targets: %s is no token, and has none: ignored", shown(target))
+                    continue
+                token_id = ids[0]
+                token = self.tokenizer.convert_ids_to_tokens(token_id)
+                logger.warning(
+                    "targets: %s is no token: its first one, %s, is used", shown(target), shown(token)
+                )
+            found.add(token_id)
+        if not found:
+            raise InputError(mismatch("targets", shown(targets), "at least one token"))
+        return tuple(sorted(found))
+
+    def _windows(
+        self,
+        rows: Sequence[TextRow],
+        options: FillMaskOptions,
+        max_tokens: int,
+        name_of: Callable[[int], str],
+    ) -> list[list[Window]]:
+        windows = super()._windows(rows, options, max_tokens, name_of)
+        for index, (window,) in enumerate(windows):
+            if self.mask_id not in window.ids:
+                found = "a text without a mask" if not window.truncated else "no mask before the cut"
+                raise InputError(mismatch(name_of(index), found, f"{self.tokenizer.mask_token} in it"))
+        return windows
+
+    def _outputs(
+        self, windows: Sequence[Window], options: FillMaskOptions
+    ) -> list[tuple[list[int], list[list[int]], list[list[float]]]]:
+        outputs = []
+        for group, places in self._groups(windows):
+            logits_rv = self.model.logits_at([window.ids for window in group], places)
+            self._check_finite(logits_rv)
+            tokens, scores = self._best(logits_rv, options)
+            first = 0
+            for chosen in places:
+                last = first + len(chosen)
+                outputs.append((chosen, tokens[first:last], scores[first:last]))
+                first = last
+        return outputs
+
+    def _groups(self, windows: Sequence[Window]) -> Iterator[tuple[list[Window], list[list[int]]]]:
+        """The windows, in groups of about MASKS_AT_ONCE masks, and the places of the masks of each window."""
+        group: list[Window] = []
+        places: list[list[int]] = []
+        for window in windows:
+            group.append(window)
+            places.append([index for index, token in enumerate(window.ids) if token == self.mask_id])
+            if sum(map(len, places)) >= MASKS_AT_ONCE:
+                yield group, places
+                group, places = [], []
+        if group:
+            yield group, places
+
+    def _best(
+        self, logits_rv: np.ndarray, options: FillMaskOptions
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        """The best tokens of each row of logits and their softmax scores, best first."""
+        x_rv = logits_rv - logits_rv.max(axis=1, keepdims=True)
+        sums_r1 = np.exp(x_rv).sum(axis=1, keepdims=True, dtype=np.float64)
+        targets = options.target_ids
+        if targets is not None:
+            x_rv = x_rv[:, list(targets)]
+        count = min(options.top_k, x_rv.shape[1])
+        top_rk = np.argpartition(-x_rv, count - 1, axis=1)[:, :count]
+        values_rk = np.take_along_axis(x_rv, top_rk, axis=1)
+        order_rk = np.lexsort((top_rk, -values_rk), axis=1)  # equal scores: by token id
+        top_rk = np.take_along_axis(top_rk, order_rk, axis=1)
+        scores_rk = np.exp(np.take_along_axis(x_rv, top_rk, axis=1).astype(np.float64)) / sums_r1
+        tokens_rk = top_rk if targets is None else np.asarray(targets)[top_rk]
+        return tokens_rk.tolist(), scores_rk.tolist()
+
+    def _prediction(
+        self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: FillMaskOptions
+    ) -> Filling:
+        (window,) = windows
+        return Filling(row, window.ids, *outputs[0], window.truncated)
+
+    def _result(self, prediction: Filling, options: FillMaskOptions) -> Any:
+        is_single = len(prediction.places) == 1
+        results = [
+            [
+                {
+                    "score": score,
+                    "token": token,
+                    "token_str": self.tokenizer.decode([token]),
+                    "sequence": self._sequence(prediction, place, token, is_single),
+                }
+                for token, score in zip(tokens, scores, strict=True)
+            ]
+            for place, tokens, scores in zip(
+                prediction.places, prediction.tokens, prediction.scores, strict=True
+            )
+        ]
+        return results[0] if is_single else results
+
+    def _sequence(self, prediction: Filling, place: int, token: int, is_single: bool) -> str:
+        """The text with the mask at `place` filled; special tokens stay where other masks must be seen."""
+        ids = [*prediction.ids[:place], token, *prediction.ids[place + 1 :]]
+        pad = self.tokenizer.pad_token_id
+        text: str = self.tokenizer.decode([one for one in ids if one != pad], skip_special_tokens=is_single)
+        return text

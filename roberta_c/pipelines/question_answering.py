@@ -1,0 +1,251 @@
+"""Extractive question answering, with the results of transformers 4.57's pipeline, which 5 has no more.
+
+question and context → windows of tokens → scores of each start and end → the best spans, as parts of the
+context. A span's score is the product of the softmax probabilities of its start and its end in their window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError, mismatch, shown
+from ..model import RobertaForQuestionAnswering
+from ..model.auto import AutoModelForQuestionAnswering
+from ..tokenizer.text_input import as_listed
+from .base import Pipeline
+from .options import PipelineOptions, check_count
+from .rows import plain_text
+from .text_classification import apply_function
+from .windows import Window, encode_questions
+
+MAX_SEQ_LEN, DOC_STRIDE = 384, 128
+
+
+@dataclass(frozen=True)
+class AnswerOptions(PipelineOptions):
+    """How questions are answered: the options of PipelineOptions and these. Contexts are never truncated.
+
+    top_k: how many answers; with 1 a result is one answer, else a list of them.
+    max_answer_len: how many tokens an answer may have.
+    max_seq_len: how many tokens a window may have; None for 384, or what the model takes if that is less.
+    doc_stride: how many tokens a window repeats of the one before it; None for 128, or half of max_seq_len.
+    handle_impossible_answer: whether "" may be the answer; its score is the least of all windows'.
+    align_to_words: whether answers are extended to complete words.
+    """
+
+    top_k: int = 1
+    max_answer_len: int = 15
+    max_seq_len: int | None = None
+    doc_stride: int | None = None
+    handle_impossible_answer: bool = False
+    align_to_words: bool = True
+
+    def _check(self) -> None:
+        super()._check()
+        check_count("top_k", self.top_k, "an integer of at least 1")
+        check_count("max_answer_len", self.max_answer_len, "an integer of at least 1")
+        for name in ("handle_impossible_answer", "align_to_words"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(mismatch(name, shown(getattr(self, name)), "True or False"))
+        if self.max_seq_len is not None:
+            check_count("max_seq_len", self.max_seq_len, "an integer of at least 1, or None")
+        stride = self.doc_stride
+        if stride is not None and (isinstance(stride, bool) or not isinstance(stride, int) or stride < 0):
+            raise InputError(mismatch("doc_stride", shown(stride), "an integer of at least 0, or None"))
+
+
+class QuestionRow(NamedTuple):
+    """A question and the text that its answer is looked for in."""
+
+    question: str
+    context: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to one question, best first."""
+
+    row: QuestionRow
+    answers: list[dict[str, Any]]
+    truncated: bool = False
+
+
+class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
+    """`answer(question=…, context=…)` → answers; `pipeline("question-answering", …)` makes it.
+
+    question, context: two str, or lists of them of one length, or a list of questions about one context.
+    Instead of both: a dict {"question": str, "context": str}, a list of such dicts, or an iterator over them.
+    The options are those of AnswerOptions, the attributes those of Pipeline.
+
+    A result is {"score": float, "start": int, "end": int, "answer": str}, start and end being characters of
+    the context; with a `top_k` above 1 the list of these, unless there is only one. Answers that differ only
+    in case are one, and their scores are added. As in transformers, a list of one question gives its result.
+    """
+
+    task = "question-answering"
+    options_class = AnswerOptions
+    auto_class = AutoModelForQuestionAnswering
+    model_class = RobertaForQuestionAnswering
+    model: RobertaForQuestionAnswering
+
+    def __call__(
+        self, texts: Any = None, *, question: Any = None, context: Any = None, **options: Any
+    ) -> Any:
+        """The answers; see the class."""
+        if isinstance(texts, str) and question is None:  # answer(question_text, context=…)
+            texts, question = None, texts
+        if texts is None:
+            texts = _paired(question, context)
+        elif question is not None or context is not None:
+            raise InputError(mismatch("question, context", "both beside texts", "them or texts"))
+        results = super().__call__(texts, **options)
+        is_one_of_a_list = isinstance(texts, list) and len(texts) == 1
+        return results[0] if is_one_of_a_list else results
+
+    def _is_single(self, texts: Any, options: AnswerOptions) -> bool:
+        return isinstance(texts, Mapping)
+
+    def _row(self, text: Any, name: str, options: AnswerOptions) -> QuestionRow:
+        if not isinstance(text, Mapping) or set(text) != {"question", "context"}:
+            found = f"the keys {shown(list(text))}" if isinstance(text, Mapping) else type(text).__name__
+            raise InputError(mismatch(name, found, 'a dict {"question": str, "context": str}'))
+        for key in QuestionRow._fields:
+            if not plain_text(text[key], f"{name}[{key!r}]").strip():
+                raise InputError(mismatch(f"{name}[{key!r}]", "an empty text", "a text"))
+        return QuestionRow(*(plain_text(text[key], name) for key in QuestionRow._fields))
+
+    def _windows(
+        self,
+        rows: Sequence[QuestionRow],
+        options: AnswerOptions,
+        max_tokens: int,
+        name_of: Callable[[int], str],
+    ) -> list[list[Window]]:
+        length = options.max_seq_len
+        if length is None:
+            length = min(max_tokens, MAX_SEQ_LEN)
+        elif length > self.model.config.max_tokens:
+            expected = f"at most {self.model.config.max_tokens}, the model's limit"
+            raise InputError(mismatch("max_seq_len", length, expected))
+        stride = min(length // 2, DOC_STRIDE) if options.doc_stride is None else options.doc_stride
+        questions, contexts = zip(*rows, strict=True)
+        return encode_questions(self.tokenizer, questions, contexts, length, stride, name_of)
+
+    def _outputs(
+        self, windows: Sequence[Window], options: AnswerOptions
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        output = self.model([window.ids for window in windows])
+        pairs = list(zip(output.start_logits, output.end_logits, strict=True))
+        for start_t, end_t in pairs:
+            self._check_finite(start_t)
+            self._check_finite(end_t)
+        return pairs
+
+    def _prediction(
+        self, row: QuestionRow, windows: Sequence[Window], outputs: Sequence[Any], options: AnswerOptions
+    ) -> Answers:
+        # Some spans become one when they are extended to words.
+        count = 2 * options.top_k + 10 if options.align_to_words else options.top_k
+        answers: list[dict[str, Any]] = []
+        null_score = 1.0
+        for window, (start_t, end_t) in zip(windows, outputs, strict=True):
+            spans, null_of_window = best_spans(
+                start_t, end_t, _may_answer(window), count, options.max_answer_len
+            )
+            null_score = min(null_score, null_of_window)
+            for first, last, score in spans:
+                begin, end = _characters(window.encoding, first, last, options.align_to_words)
+                text = row.context[begin:end]
+                known = next((one for one in answers if one["answer"].lower() == text.lower()), None)
+                if known is None:
+                    answers.append({"score": score, "start": begin, "end": end, "answer": text})
+                else:
+                    known["score"] += score
+        if options.handle_impossible_answer:
+            answers.append({"score": null_score, "start": 0, "end": 0, "answer": ""})
+        answers.sort(key=lambda one: -one["score"])
+        return Answers(row, answers[: options.top_k])
+
+    def _result(self, prediction: Answers, options: AnswerOptions) -> Any:
+        answers = [dict(one) for one in prediction.answers]
+        return answers[0] if len(answers) == 1 else answers
+
+
+def _paired(question: Any, context: Any) -> Any:
+    """The rows that a caller's `question` and `context` mean. Raises InputError."""
+    for name, value in (("question", question), ("context", context)):
+        if value is None:
+            raise InputError(mismatch(name, "None", "a str or a list of str"))
+    questions, contexts = (
+        value if isinstance(value, str) else list(value) if isinstance(value, tuple) else as_listed(value)
+        for value in (question, context)
+    )
+    if isinstance(questions, str) and isinstance(contexts, str):
+        return {"question": questions, "context": contexts}
+    if questions is None or contexts is None or isinstance(questions, str):
+        found = f"{type(question).__name__} and {type(context).__name__}"
+        raise InputError(mismatch("question, context", found, "two str, two lists, or a list and a str"))
+    if isinstance(contexts, str):
+        contexts = [contexts] * len(questions)
+    if len(questions) != len(contexts):
+        found = f"{len(questions)} questions and {len(contexts)} contexts"
+        raise InputError(mismatch("question, context", found, "as many of both"))
+    return [{"question": one, "context": other} for one, other in zip(questions, contexts, strict=True)]
+
+
+def _may_answer(window: Window) -> np.ndarray:
+    """Which tokens of a window can be in an answer, bool (t): those of the context."""
+    assert window.encoding is not None  # encode_questions gives it
+    return np.array([part == 1 for part in window.encoding.sequence_ids])
+
+
+def best_spans(
+    start_t: np.ndarray, end_t: np.ndarray, allowed_t: np.ndarray, count: int, max_length: int
+) -> tuple[list[tuple[int, int, float]], float]:
+    """The best spans of a window: (first token, last token, score), best first; and the score of no answer.
+
+    start_t, end_t: logits. allowed_t: bool, which tokens a span may have as first and last. The softmax is
+    over these and the first token, `<s>`, whose probabilities' product is the score of no answer. max_length:
+    of a span, in tokens.
+    """
+    is_scored_t = allowed_t.copy()
+    is_scored_t[0] = True
+    probabilities = []
+    for logits_t in (start_t, end_t):
+        scores_t = np.zeros(len(logits_t))
+        scores_t[is_scored_t] = apply_function("softmax", logits_t[None, is_scored_t])[0]
+        probabilities.append(scores_t)
+    null_score = float(probabilities[0][0] * probabilities[1][0])
+    begin_t, finish_t = (np.where(allowed_t, scores_t, 0.0) for scores_t in probabilities)
+
+    width = min(max_length, len(start_t))
+    products_tw = np.full((len(start_t), width), -1.0)  # [first, length - 1]; -1: no such span
+    for more in range(width):
+        firsts = slice(0, len(start_t) - more)
+        valid = allowed_t[firsts] & allowed_t[more:]
+        products_tw[firsts, more] = np.where(valid, begin_t[firsts] * finish_t[more:], -1.0)
+    flat = products_tw.reshape(-1)
+    kept = min(count, len(flat))
+    best = np.argpartition(-flat, kept - 1)[:kept]
+    best = best[np.lexsort((best, -flat[best]))]  # equal scores: the earlier span
+    spans = [
+        (index // width, index // width + index % width, float(flat[index]))
+        for index in best.tolist()
+        if flat[index] >= 0
+    ]
+    return spans, null_score
+
+
+def _characters(encoding: Any, first: int, last: int, align_to_words: bool) -> tuple[int, int]:
+    """The characters of the context from token `first` to `last`, or to the ends of their words."""
+    begin, end = encoding.offsets[first][0], encoding.offsets[last][1]
+    if align_to_words:
+        words = encoding.token_to_word(first), encoding.token_to_word(last)
+        places = [None if word is None else encoding.word_to_chars(word, 1) for word in words]
+        if places[0] is not None and places[1] is not None:
+            return places[0][0], places[1][1]
+    return begin, end

@@ -1,0 +1,329 @@
+"""Token classification, such as named entities, with the results of transformers 5.23's pipeline.
+
+windows of tokens → a label's score for each token → by the strategy: tokens, words or groups of one label
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError, ModelFileError, mismatch, shown
+from ..model import RobertaForTokenClassification
+from ..model.auto import AutoModelForTokenClassification
+from ..tokenizer.text_input import as_listed
+from .base import Pipeline
+from .options import PipelineOptions, check_choice
+from .rows import plain_text
+from .text_classification import apply_function
+from .windows import Window, encode_with_places
+
+NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"
+STRATEGIES = (NONE, SIMPLE, FIRST, AVERAGE, MAX)
+
+
+@dataclass(frozen=True)
+class TokenClassifyOptions(PipelineOptions):
+    """How tokens are labelled: the options of PipelineOptions and these.
+
+    aggregation_strategy: "none", a result for each token; "simple", for each group of neighbours of one
+        label; "first", "average" and "max": likewise, but words are given one label first, that of their
+        first token, of the average of the scores or of the highest score.
+    ignore_labels: labels that are left out.
+    stride: None: a text that is too long is truncated; a number: it is read in windows, each of which repeats
+        so many tokens of the one before it. Not with the strategy "none".
+    is_split_into_words: texts are lists of words.
+    delimiter: what stands between the words in the text that results refer to.
+    """
+
+    aggregation_strategy: str = NONE
+    ignore_labels: Any = ("O",)
+    stride: int | None = None
+    is_split_into_words: bool = False
+    delimiter: str | None = None
+
+    def _check(self) -> None:
+        super()._check()
+        check_choice("aggregation_strategy", self.strategy, STRATEGIES)
+        if not isinstance(self.ignore_labels, (list, tuple, set, frozenset)):
+            raise InputError(mismatch("ignore_labels", shown(self.ignore_labels), "a list of labels"))
+        if not isinstance(self.is_split_into_words, bool):
+            raise InputError(
+                mismatch("is_split_into_words", shown(self.is_split_into_words), "True or False")
+            )
+        if self.delimiter is not None:
+            plain_text(self.delimiter, "delimiter")
+        if self.stride is not None:
+            if isinstance(self.stride, bool) or not isinstance(self.stride, int) or self.stride < 0:
+                raise InputError(mismatch("stride", shown(self.stride), "an integer of at least 0, or None"))
+            if self.strategy == NONE:
+                found = f"{self.stride} with aggregation_strategy='none'"
+                raise InputError(mismatch("stride", found, "another aggregation_strategy"))
+
+    @property
+    def strategy(self) -> str:
+        """`aggregation_strategy` by its name: transformers' enum has it as its value."""
+        given = self.aggregation_strategy
+        value = getattr(given, "value", given)
+        return value.lower() if isinstance(value, str) else value
+
+
+class WordsRow(NamedTuple):
+    """A text; words: those it was given as, or None."""
+
+    text: str
+    words: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Entities:
+    """What was found in one text, as a call returns it."""
+
+    row: WordsRow
+    found: list[dict[str, Any]]
+    truncated: bool
+
+
+class Token(NamedTuple):
+    """A token, or the tokens of a word: its place in the text and the softmax scores of the labels."""
+
+    word: str
+    scores_c: np.ndarray
+    start: int
+    end: int
+    index: int
+    continues_word: bool
+
+
+class Labelled(NamedTuple):
+    """A token or a word with its best label."""
+
+    word: str
+    label: str
+    score: float
+    start: int
+    end: int
+    index: int
+
+
+class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entities]):
+    """`tag(texts, **options)` → labelled tokens or groups; `pipeline("token-classification", …)` makes it.
+
+    `texts` are str, or with `is_split_into_words` lists of words; the attributes are those of Pipeline, and
+    the options those of TokenClassifyOptions. A text's result is a list, in the order of the text, of
+    {"entity": label, "score", "index", "word", "start", "end"} for a token or
+    {"entity_group": label, "score", "word", "start", "end"} for a group.
+    """
+
+    task = "token-classification"
+    options_class = TokenClassifyOptions
+    auto_class = AutoModelForTokenClassification
+    model_class = RobertaForTokenClassification
+    model: RobertaForTokenClassification
+
+    def __init__(
+        self,
+        model: RobertaForTokenClassification,
+        tokenizer: Any,
+        options: TokenClassifyOptions | None = None,
+    ) -> None:
+        """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
+        self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        if not self.labels:
+            raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
+        super().__init__(model, tokenizer, options)
+
+    def _is_single(self, texts: Any, options: TokenClassifyOptions) -> bool:
+        if not options.is_split_into_words:
+            return isinstance(texts, str)
+        listed = as_listed(texts)
+        return listed is not None and bool(listed) and all(isinstance(word, str) for word in listed)
+
+    def _single_result(self, result: Any, text: Any, options: TokenClassifyOptions, given: Any) -> Any:
+        # As in transformers, one list of words is a batch of one text.
+        return [result] if options.is_split_into_words else result
+
+    def _row(self, text: Any, name: str, options: TokenClassifyOptions) -> WordsRow:
+        if not options.is_split_into_words:
+            return WordsRow(plain_text(text, name), None)
+        listed = as_listed(text)
+        if listed is None:
+            found = type(text).__name__
+            raise InputError(mismatch(name, found, "a list of words, because of is_split_into_words"))
+        words = tuple(plain_text(word, f"{name}[{index}]") for index, word in enumerate(listed))
+        return WordsRow((" " if options.delimiter is None else options.delimiter).join(words), words)
+
+    def _windows(
+        self,
+        rows: Sequence[WordsRow],
+        options: TokenClassifyOptions,
+        max_tokens: int,
+        name_of: Callable[[int], str],
+    ) -> list[list[Window]]:
+        room = max_tokens - self.tokenizer.num_special_tokens_to_add()
+        if options.stride is not None and options.stride >= room:
+            expected = f"less than {room}, the tokens of a window without the special ones"
+            raise InputError(mismatch("stride", options.stride, expected))
+        texts = [row.text if row.words is None else list(row.words) for row in rows]
+        return encode_with_places(
+            self.tokenizer,
+            texts,  # type: ignore[arg-type]  # all texts, or all lists of words
+            max_tokens,
+            truncation=options.truncation_name,
+            stride=options.stride,
+            name_of=name_of,
+        )
+
+    def _outputs(self, windows: Sequence[Window], options: TokenClassifyOptions) -> list[np.ndarray]:
+        logits = self.model([window.ids for window in windows]).logits
+        for logits_tc in logits:
+            self._check_finite(logits_tc)
+        return [apply_function("softmax", logits_tc) for logits_tc in logits]
+
+    def _prediction(
+        self,
+        row: WordsRow,
+        windows: Sequence[Window],
+        outputs: Sequence[Any],
+        options: TokenClassifyOptions,
+    ) -> Entities:
+        found: list[dict[str, Any]] = []
+        for window, scores_tc in zip(windows, outputs, strict=True):
+            tokens = list(self._tokens(row, window, scores_tc))
+            if options.strategy in (NONE, SIMPLE):
+                labelled = [self._labelled(token) for token in tokens]
+            else:
+                labelled = [self._word(word, options.strategy) for word in _words(tokens)]
+            if options.strategy == NONE:
+                results = [_token_result(one) for one in labelled]
+            else:
+                results = [self._group_result(group) for group in _groups(labelled)]
+            ignored = options.ignore_labels
+            found += [
+                one
+                for one in results
+                if one.get("entity") not in ignored and one.get("entity_group") not in ignored
+            ]
+        if len(windows) > 1:
+            found = without_overlaps(found)
+        return Entities(row, found, windows[0].truncated)
+
+    def _result(self, prediction: Entities, options: TokenClassifyOptions) -> Any:
+        return [dict(one) for one in prediction.found]
+
+    def _tokens(self, row: WordsRow, window: Window, scores_tc: np.ndarray) -> Iterator[Token]:
+        """The tokens of a window but the special ones."""
+        encoding, text = window.encoding, row.text
+        assert encoding is not None  # encode_with_places gives it
+        word_starts = _word_starts(row, text)
+        for index, token_id in enumerate(window.ids):
+            if encoding.special_tokens_mask[index]:
+                continue
+            start, end = encoding.offsets[index]
+            if word_starts is not None and encoding.word_ids[index] is not None:
+                shift = word_starts[encoding.word_ids[index]]
+                start, end = start + shift, end + shift
+            word = self.tokenizer.convert_ids_to_tokens(token_id)
+            # Byte-level BPE and Unigram do not mark tokens that continue a word: transformers takes those
+            # without a space at their start.
+            continues = start > 0 and " " not in text[start - 1 : start + 1]
+            if token_id == self.tokenizer.unk_token_id:
+                word, continues = text[start:end], False
+            yield Token(word, scores_tc[index], start, end, index, continues)
+
+    def _labelled(self, token: Token) -> Labelled:
+        best = int(token.scores_c.argmax())
+        return Labelled(
+            token.word, self.labels[best], float(token.scores_c[best]), token.start, token.end, token.index
+        )
+
+    def _word(self, tokens: list[Token], strategy: str) -> Labelled:
+        """The tokens of a word as one, with one label."""
+        if strategy == FIRST:
+            scores_c = tokens[0].scores_c
+        elif strategy == MAX:
+            scores_c = max((token.scores_c for token in tokens), key=lambda scores_c: scores_c.max())
+        else:
+            scores_c = np.mean([token.scores_c for token in tokens], axis=0)
+        best = int(scores_c.argmax())
+        word = self.tokenizer.convert_tokens_to_string([token.word for token in tokens])
+        return Labelled(word, self.labels[best], float(scores_c[best]), tokens[0].start, tokens[-1].end, -1)
+
+    def _group_result(self, group: list[Labelled]) -> dict[str, Any]:
+        return {
+            "entity_group": group[0].label.split("-", 1)[-1],
+            "score": sum(one.score for one in group) / len(group),
+            "word": self.tokenizer.convert_tokens_to_string([one.word for one in group]),
+            "start": group[0].start,
+            "end": group[-1].end,
+        }
+
+
+def _word_starts(row: WordsRow, text: str) -> list[int] | None:
+    """Where each word of the row begins in its text; None for a row without words."""
+    if row.words is None:
+        return None
+    between = (len(text) - sum(map(len, row.words))) // max(len(row.words) - 1, 1)
+    starts = [0]
+    for word in row.words:
+        starts.append(starts[-1] + len(word) + between)
+    return starts
+
+
+def _words(tokens: list[Token]) -> Iterator[list[Token]]:
+    """The tokens, word by word."""
+    word: list[Token] = []
+    for token in tokens:
+        if word and not token.continues_word:
+            yield word
+            word = []
+        word.append(token)
+    if word:
+        yield word
+
+
+def _groups(labelled: list[Labelled]) -> Iterator[list[Labelled]]:
+    """Neighbours of one label; "B-" begins another group."""
+    group = labelled[:1]
+    for before, one in pairwise(labelled):
+        begins, tag = _begins_and_tag(one.label)
+        if tag == _begins_and_tag(before.label)[1] and not begins:
+            group.append(one)
+        else:
+            yield group
+            group = [one]
+    if group:
+        yield group
+
+
+def _begins_and_tag(label: str) -> tuple[bool, str]:
+    """Whether a label is that of an entity's first token, and the label without "B-" or "I-"."""
+    return label.startswith("B-"), label[2:] if label.startswith(("B-", "I-")) else label
+
+
+def _token_result(one: Labelled) -> dict[str, Any]:
+    return {
+        "entity": one.label,
+        "score": one.score,
+        "index": one.index,
+        "word": one.word,
+        "start": one.start,
+        "end": one.end,
+    }
+
+
+def without_overlaps(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The groups of several windows by their starts; of two that overlap the longer, then the better one."""
+    kept: list[dict[str, Any]] = []
+    for one in sorted(found, key=lambda one: one["start"]):
+        if not kept or not kept[-1]["start"] <= one["start"] < kept[-1]["end"]:
+            kept.append(one)
+            continue
+        length, other = (two["end"] - two["start"] for two in (one, kept[-1]))
+        if length > other or (length == other and one["score"] > kept[-1]["score"]):
+            kept[-1] = one
+    return kept

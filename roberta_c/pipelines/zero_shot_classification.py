@@ -1,0 +1,172 @@
+"""Zero-shot classification by a model of natural language inference (Yin et al. 2019).
+
+Each label becomes a hypothesis, "This example is {label}.", and its score is how surely the text entails it.
+The results are those of transformers 5.23's pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, ModelFileError, mismatch, shown
+from ..model import RobertaForSequenceClassification
+from ..model.auto import AutoModelForSequenceClassification
+from ..tokenizer.text_input import as_listed
+from .base import Pipeline
+from .options import PipelineOptions
+from .rows import TextRow, plain_text
+from .text_classification import apply_function
+from .windows import Window, encode_premises
+
+
+@dataclass(frozen=True)
+class ZeroShotOptions(PipelineOptions):
+    """How texts are classified: the options of PipelineOptions and these.
+
+    candidate_labels: the labels, as a list, or as a str with commas between them.
+    hypothesis_template: the sentence that a label is put into, at its "{}".
+    multi_label: whether each label is scored by itself (entailment against contradiction); otherwise the
+        labels' scores add up to 1.
+    truncation: False, or True or "only_first", which cut the text and never the label.
+    """
+
+    candidate_labels: Any = None
+    hypothesis_template: str = "This example is {}."
+    multi_label: bool = False
+
+    def labels(self) -> list[str]:
+        """The candidate labels. Raises InputError unless there is at least one."""
+        given = self.candidate_labels
+        if isinstance(given, str):
+            labels = [label.strip() for label in given.split(",") if label.strip()]
+        else:
+            listed = list(given) if isinstance(given, tuple) else as_listed(given)
+            if listed is None:
+                expected = "a list of str, or a str with commas"
+                raise InputError(mismatch("candidate_labels", shown(given), expected))
+            labels = [plain_text(label, f"candidate_labels[{index}]") for index, label in enumerate(listed)]
+        if not labels:
+            raise InputError(mismatch("candidate_labels", "no label", "at least one"))
+        return labels
+
+    def hypotheses(self) -> list[str]:
+        """The template with each label in it. Raises InputError for a template without a place for it."""
+        template = self.hypothesis_template
+        found = f"{shown(template)}"
+        try:
+            hypotheses = [template.format(label) for label in self.labels()]
+        except (AttributeError, IndexError, KeyError, ValueError, TypeError):
+            raise InputError(mismatch("hypothesis_template", found, "a str with {} for the label")) from None
+        if hypotheses[0] == template:
+            raise InputError(mismatch("hypothesis_template", found, "a str with {} for the label"))
+        return hypotheses
+
+    def _check(self) -> None:
+        super()._check()
+        if not isinstance(self.multi_label, bool):
+            raise InputError(mismatch("multi_label", shown(self.multi_label), "True or False"))
+        if self.truncation_name == "only_second":
+            raise InputError(mismatch("truncation", "'only_second'", "'only_first': labels are not cut"))
+        if self.candidate_labels is not None:
+            self.hypotheses()
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """The candidate labels of one text and their scores, best first."""
+
+    row: TextRow
+    labels: list[str]
+    scores: list[float]
+    truncated: bool
+
+
+class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelScores]):
+    """`classify(texts, candidate_labels)` → labels and scores; `pipeline("zero-shot-classification", …)`.
+
+    `texts` and the attributes are those of Pipeline, and the options those of ZeroShotOptions. A text's
+    result is {"sequence": str, "labels": list of str, "scores": list of float}, best first. `entailment` and
+    `contradiction` are the columns of the model's logits that are read.
+    """
+
+    task = "zero-shot-classification"
+    options_class = ZeroShotOptions
+    auto_class = AutoModelForSequenceClassification
+    model_class = RobertaForSequenceClassification
+    model: RobertaForSequenceClassification
+
+    def __init__(
+        self, model: RobertaForSequenceClassification, tokenizer: Any, options: ZeroShotOptions | None = None
+    ) -> None:
+        """Raises ModelFileError for a model without a label that begins with "entail"."""
+        columns = [
+            column
+            for label, column in model.config.label2id.items()
+            if str(label).lower().startswith("entail")
+        ]
+        if not columns or model.config.num_labels < 2:
+            labels = ", ".join(map(str, model.config.label2id))
+            place = f"{model.name_or_path}: config.json: label2id"
+            expected = "a label that begins with 'entail' and another: a model of natural language inference"
+            raise ModelFileError(mismatch(place, shown(labels), expected))
+        self.entailment = columns[0]
+        # transformers' choice: the first logit or, if that is entailment, the last.
+        self.contradiction = model.config.num_labels - 1 if self.entailment == 0 else 0
+        super().__init__(model, tokenizer, options)
+
+    def __call__(self, texts: Any, candidate_labels: Any = None, **options: Any) -> Any:
+        """As Pipeline's; `candidate_labels` may follow the texts without its name."""
+        if candidate_labels is not None:
+            options["candidate_labels"] = candidate_labels
+        return super().__call__(texts, **options)
+
+    def _chosen(self, given: Mapping[str, Any]) -> ZeroShotOptions:
+        chosen = super()._chosen(given)
+        chosen.labels()
+        return chosen
+
+    def _row(self, text: Any, name: str, options: ZeroShotOptions) -> TextRow:
+        return TextRow(plain_text(text, name))
+
+    def _windows(
+        self,
+        rows: Sequence[TextRow],
+        options: ZeroShotOptions,
+        max_tokens: int,
+        name_of: Callable[[int], str],
+    ) -> list[list[Window]]:
+        premises = [row.text for row in rows]
+        cuts = options.truncation_name != "do_not_truncate"
+        return encode_premises(self.tokenizer, premises, options.hypotheses(), max_tokens, cuts, name_of)
+
+    def _outputs(self, windows: Sequence[Window], options: ZeroShotOptions) -> np.ndarray:
+        logits_sc: np.ndarray = self.model([window.ids for window in windows]).logits
+        self._check_finite(logits_sc)
+        return logits_sc
+
+    def _prediction(
+        self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: ZeroShotOptions
+    ) -> LabelScores:
+        logits_lc = np.stack(outputs)
+        labels = options.labels()
+        if options.multi_label or len(labels) == 1:
+            pairs_l2 = logits_lc[:, [self.contradiction, self.entailment]]
+            scores_l = apply_function("softmax", pairs_l2)[:, 1]
+        else:
+            scores_l = apply_function("softmax", logits_lc[None, :, self.entailment])[0]
+        order = np.argsort(-scores_l, kind="stable").tolist()
+        truncated = any(window.truncated for window in windows)
+        return LabelScores(
+            row, [labels[index] for index in order], [float(scores_l[index]) for index in order], truncated
+        )
+
+    def _result(self, prediction: LabelScores, options: ZeroShotOptions) -> Any:
+        return {
+            "sequence": prediction.row.text,
+            "labels": list(prediction.labels),
+            "scores": list(prediction.scores),
+        }

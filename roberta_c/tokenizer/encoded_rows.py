@@ -1,0 +1,90 @@
+"""Rows that were encoded before, for `tokenizer.pad`: collected from a caller's objects, and padded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError, mismatch, shown
+from .batch_encoding import BatchEncoding, Padding, field_array
+from .text_input import as_listed
+
+IDS, MASK = "input_ids", "attention_mask"
+FORMS = "a BatchEncoding, a dict of lists, or a list of these"
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """The fields of several rows: name → a list with an entry for each row.
+
+    is_batch: whether the caller gave several rows; otherwise fields are returned without that dimension.
+    """
+
+    fields: dict[str, list[Any]]
+    is_batch: bool
+
+    @classmethod
+    def collect(cls, encoded: Any) -> EncodedRows:
+        """The rows of `encoded`. Raises InputError naming the field that is missing or of another form."""
+        listed = None if isinstance(encoded, Mapping) else as_listed(encoded)
+        if listed is not None:
+            if not listed or not all(isinstance(row, Mapping) for row in listed):
+                found = "an empty list" if not listed else "a list of other things"
+                raise InputError(mismatch("encoded_inputs", found, FORMS))
+            encoded = {}
+            for name in listed[0]:
+                for index, row in enumerate(listed):
+                    if name not in row:
+                        expected = f"{shown(name)} in each row, as in row 0"
+                        raise InputError(mismatch(f"encoded_inputs[{index}]", shown(list(row)), expected))
+                encoded[name] = [row[name] for row in listed]
+        if not isinstance(encoded, Mapping):
+            raise InputError(mismatch("encoded_inputs", type(encoded).__name__, FORMS))
+        if IDS not in encoded:
+            raise InputError(mismatch("encoded_inputs", shown(list(encoded)), f"a field {IDS}"))
+        fields = {name: _as_list(value, name) for name, value in encoded.items()}
+        is_batch = not fields[IDS] or as_listed(fields[IDS][0]) is not None
+        if not is_batch:
+            fields = {name: [value] for name, value in fields.items()}
+        fields[IDS] = [_as_list(row, f"{IDS}[{index}]") for index, row in enumerate(fields[IDS])]
+        return cls(fields, is_batch)
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of tokens of each row."""
+        return [len(row) for row in self.fields[IDS]]
+
+    def padded(self, padding: Padding | None, wants_mask: bool, as_numpy: bool) -> BatchEncoding:
+        """The rows with `padding`, as a BatchEncoding."""
+        fields = dict(self.fields)
+        if wants_mask and MASK not in fields:
+            fields[MASK] = [[1] * length for length in self.lengths]
+        if padding is not None:
+            fills: dict[str, Any] = {
+                IDS: padding.token_id,
+                MASK: 0,
+                "token_type_ids": padding.type_id,
+                "special_tokens_mask": 1,
+                "offset_mapping": (0, 0),
+            }
+            for name in fills.keys() & fields.keys():
+                fields[name] = [
+                    _padded(_as_list(row, f"{name}[{index}]"), fills[name], padding)
+                    for index, row in enumerate(fields[name])
+                ]
+        if as_numpy:
+            return BatchEncoding({name: field_array(name, rows) for name, rows in fields.items()})
+        return BatchEncoding(fields if self.is_batch else {name: rows[0] for name, rows in fields.items()})
+
+
+def _as_list(value: Any, name: str) -> list[Any]:
+    listed = list(value) if isinstance(value, tuple) else as_listed(value)
+    if listed is None:
+        raise InputError(mismatch(f"encoded_inputs: {name}", type(value).__name__, "a list"))
+    return listed
+
+
+def _padded(row: list[Any], fill: Any, padding: Padding) -> list[Any]:
+    missing = [fill] * max(padding.width - len(row), 0)
+    return row + missing if padding.side == "right" else missing + row

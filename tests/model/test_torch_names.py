@@ -1,0 +1,188 @@
+"""What code written for torch and transformers calls on a model: it works as there, or says what to do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+from samples.models import make_model_of_shape
+
+import roberta_c
+from roberta_c.errors import InputError, ModelFileError
+
+SHAPE = (36, 3, 2, 50, 64)
+HEADS = ["ForMaskedLM", "ForMultipleChoice", "ForQuestionAnswering", "ForTokenClassification", "Model"]
+IDS = [[0, 100, 657, 2], [0, 713, 2]]
+
+
+@pytest.fixture(scope="module")
+def model(tweet_sentiment_small):
+    return roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small, num_threads=1)
+
+
+def test_calls_that_change_nothing_return_the_model(model):
+    assert model.eval() is model
+    assert model.cpu() is model
+    assert model.float() is model
+    assert model.train(False) is model
+    assert model.requires_grad_(False) is model
+    for target in ("cpu", "cpu:0", torch.device("cpu"), torch.float32, model.device, "float32"):
+        assert model.to(target) is model
+    assert model.to(device="cpu", dtype=torch.float32, non_blocking=True) is model
+    assert model.training is False
+    assert np.array_equal(model.forward(IDS).logits, model(IDS).logits)
+
+
+def test_calls_that_would_change_something_say_what_to_do(model):
+    for call, message in (
+        (lambda: model.train(), r"model.train\(\): found a call, expected no call: train with transformers"),
+        (
+            lambda: model.cuda(),
+            r"model.cuda\(\): found a call, expected no call: this package runs on the CPU",
+        ),
+        (lambda: model.half(), r'model.half\(\): .*, expected from_pretrained\(…, dtype="bfloat16"\)'),
+        (lambda: model.bfloat16(), r'expected from_pretrained\(…, dtype="bfloat16"\)'),
+        (lambda: model.to(torch.bfloat16), r"dtype: found .*bfloat16 for a model loaded in float32"),
+        (lambda: model.to("cuda"), "device: found 'cuda', expected 'cpu'"),
+        (lambda: model.to(torch.device("meta")), "device: found .*, expected 'cpu'"),
+        (lambda: model.requires_grad_(), "requires_grad: found True, expected False"),
+        (lambda: model(IDS, labels=[1, 0]), "labels: .*there is no training, and so no loss"),
+        (lambda: model(IDS, inputs_embeds=np.zeros((2, 4, 8))), "inputs_embeds: .*expected input_ids"),
+        (lambda: model(IDS, encoder_hidden_states=np.zeros(2)), "encoder_hidden_states: .*without a decoder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+def test_device_is_a_name_with_torchs_attributes(model):
+    assert (str(model.device), model.device.type, model.device.index) == ("cpu", "cpu", None)
+    assert model.device == "cpu"
+    tokenizer = roberta_c.AutoTokenizer.from_pretrained(model.name_or_path)
+    encoded = tokenizer("good", return_tensors="np")
+    for device in (model.device, "cpu", torch.device("cpu")):
+        assert encoded.to(device) is encoded
+    with pytest.raises(InputError, match="device: found 'cuda', expected 'cpu'"):
+        encoded.to("cuda")
+
+
+# ---- parameters ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
+@pytest.mark.parametrize("head", HEADS)
+def test_parameters_are_transformers(head, family, tmp_path):
+    made = make_model_of_shape(tmp_path, SHAPE, family, head)
+    ours = getattr(roberta_c, f"Auto{head}" if head == "Model" else f"AutoModel{head}").from_pretrained(
+        tmp_path
+    )
+    theirs = {name: values.detach().numpy() for name, values in made.model.named_parameters()}
+    found = dict(ours.named_parameters())
+    assert set(found) == set(theirs)
+    for name, values in theirs.items():
+        assert np.array_equal(found[name], values), name
+        assert not found[name].flags.writeable
+    assert set(ours.state_dict()) == {name for name in made.model.state_dict() if "_ids" not in name}
+    assert ours.num_parameters() == made.model.num_parameters()
+    assert ours.num_parameters(exclude_embeddings=True) == made.model.num_parameters(exclude_embeddings=True)
+    assert sum(values.size for values in ours.parameters()) == ours.num_parameters()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("head", [*HEADS, "ForSequenceClassification"])
+def test_saved_models_load_again_bit_for_bit(head, dtype, tmp_path):
+    """transformers and this package load what `save_pretrained` writes, in the file's own type."""
+    made = make_model_of_shape(tmp_path / "from", SHAPE, "xlm-roberta", head)
+    state = {name: values.to(dtype) for name, values in made.model.state_dict().items()}
+    torch.save(state, tmp_path / "from/pytorch_model.bin")
+    auto = getattr(roberta_c, f"Auto{head}" if head == "Model" else f"AutoModel{head}")
+    ours = auto.from_pretrained(tmp_path / "from")
+    ours.save_pretrained(tmp_path / "to")
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["config.json", "model.safetensors"]
+    again = auto.from_pretrained(tmp_path / "to")
+    ids = [IDS] if head == "ForMultipleChoice" else IDS
+    ids = np.array([[[0, 100, 657, 2]]]) if head == "ForMultipleChoice" else np.array([[0, 100, 657, 2]])
+    assert np.array_equal(ours(ids)[0], again(ids)[0])
+    saved = load_file(tmp_path / "to/model.safetensors")
+    for name, values in saved.items():
+        assert torch.equal(values, state[name]), name
+    theirs = type(made.model).from_pretrained(tmp_path / "to", dtype=dtype)
+    for name, values in theirs.state_dict().items():
+        if "_ids" not in name:
+            assert torch.equal(values, state[name]), name
+    assert again.config.architectures == [type(made.model).__name__]
+
+
+def test_saving_where_it_cannot_be_saved(model, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="found a file, expected a folder"):
+        model.save_pretrained(tmp_path / "file")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/model.safetensors").mkdir()
+    with pytest.raises(ModelFileError, match="model.safetensors: cannot be written"):
+        model.save_pretrained(tmp_path / "full")
+
+
+# ---- copies ----------------------------------------------------------------------------------------------
+
+
+def test_models_pickle_by_path_and_options(tweet_sentiment_small, monkeypatch):
+    monkeypatch.chdir(tweet_sentiment_small.parent)
+    relative = tweet_sentiment_small.name
+    model = roberta_c.AutoModelForSequenceClassification.from_pretrained(
+        relative, dtype="bfloat16", num_threads=1, token="hf_secret", output_hidden_states=True
+    )
+    pickled = pickle.dumps(model)
+    assert len(pickled) < 5000
+    assert b"hf_secret" not in pickled
+    monkeypatch.chdir("/")
+    again = pickle.loads(pickled)
+    assert (type(again), again.dtype, again.num_threads) == (type(model), "bfloat16", 1)
+    assert again.config.output_hidden_states
+    assert np.array_equal(again(IDS).logits, model(IDS).logits)
+
+
+def test_copies_of_a_model_share_it(model):
+    assert copy.copy(model) is model
+    assert copy.deepcopy({"model": model})["model"] is model
+
+
+def test_pipelines_and_tokenizers_pickle_and_copy(tweet_sentiment_small):
+    classify = roberta_c.pipeline("text-classification", tweet_sentiment_small, top_k=2, num_threads=1)
+    expected = classify("I love it")
+    for again in (pickle.loads(pickle.dumps(classify)), copy.deepcopy(classify)):
+        assert again("I love it") == expected
+    assert copy.deepcopy(classify).model is classify.model
+
+
+def test_a_spawned_process_gets_the_pipeline(tweet_sentiment_small):
+    script = f"""
+import multiprocessing, roberta_c
+if __name__ == "__main__":
+    classify = roberta_c.pipeline("text-classification", {str(tweet_sentiment_small)!r}, num_threads=1)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        print(pool.map(classify, ["I love it"] * 3) == [classify("I love it")] * 3)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
+# ---- names that are not there ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["GPT2Model", "RobertaForCausalLM", "CamembertForMaskedLM", "BertTokenizer"])
+def test_a_class_of_transformers_that_is_not_here(name):
+    assert hasattr(transformers, name)
+    with pytest.raises(
+        ImportError, match=f"^roberta_c: found no {name}, expected Roberta…, .*ForMaskedLM"
+    ) as caught:
+        exec(f"from roberta_c import {name}", {})
+    assert "\n" not in str(caught.value)
+    with pytest.raises(AttributeError, match="has no attribute 'anything_else'"):
+        roberta_c.anything_else

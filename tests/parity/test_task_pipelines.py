@@ -1,0 +1,178 @@
+"""The pipelines against transformers' on real text, both families: same words, offsets, labels and order.
+
+Scores are softmax of float32 logits, whose bound is 1e-5 relative to their size; 1e-4 leaves room for that.
+"""
+
+from __future__ import annotations
+
+import csv
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from samples.task_models import ENTITIES, NLI_LABELS, entity_sentences, make_task_model, same_results, sharpen
+
+import roberta_c
+
+from .both_tokenizers import ODD_TEXTS, give_mask_lstrip, load_both
+
+TOLERANCE = 1e-4
+FAMILIES = ["roberta", "xlm-roberta"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread():
+    """torch runs these small models faster on one thread than on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def both(tweet_sentiment_small, small_xlmr_folder, tmp_path_factory):
+    """`both(task, family, head, labels)` are our pipeline and transformers' of one random model."""
+    made = {}
+
+    def make(task, family, head, labels=None, factor=1.0):
+        key = task, family
+        if key not in made:
+            tokenizer_folder = tweet_sentiment_small if family == "roberta" else small_xlmr_folder
+            folder = tmp_path_factory.mktemp("task")
+            model = make_task_model(folder, tokenizer_folder, family, head, labels)
+            if factor != 1:
+                sharpen(model, factor)
+            our_tokenizer, their_tokenizer = load_both(tokenizer_folder)
+            give_mask_lstrip(their_tokenizer)
+            their_tokenizer.model_max_length = 512
+            made[key] = (
+                roberta_c.pipeline(task, folder, our_tokenizer, num_threads=1),
+                transformers.pipeline(task, model=model.model, tokenizer=their_tokenizer),
+            )
+        return made[key]
+
+    return make
+
+
+# ---- token classification --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sentences(test_data):
+    """WNUT17's training and development sentences."""
+    files = ("data/wnut17/wnut17train.conll", "data/wnut17/emerging.dev.conll")
+    return [sentence for name in files for sentence in entity_sentences(test_data(name))]
+
+
+@pytest.fixture(scope="module")
+def taggers(both):
+    return lambda family: both("token-classification", family, "ForTokenClassification", ENTITIES, 3.0)
+
+
+@pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_entities_of_wnut17(family, strategy, taggers, sentences):
+    ours, theirs = taggers(family)
+    every = 1 if strategy == "average" else 6  # all of it once in each family
+    texts = [" ".join(sentence) for sentence in sentences[::every]] + ODD_TEXTS[1:]
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore", UserWarning)  # "Tokenizer does not support real words"
+        expected = theirs(texts, aggregation_strategy=strategy, batch_size=1)
+    found = ours(texts, aggregation_strategy=strategy)
+    assert sum(map(len, found)) > 100
+    same_results(found, expected, TOLERANCE)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_entities_of_words_and_with_other_labels_ignored(family, taggers, sentences):
+    ours, theirs = taggers(family)
+    options = {"is_split_into_words": True, "aggregation_strategy": "simple", "ignore_labels": ["B-person"]}
+    for delimiter in (None, "", "_"):
+        expected = theirs(sentences[:60], delimiter=delimiter, **options)
+        same_results(ours(sentences[:60], delimiter=delimiter, **options), expected, TOLERANCE)
+    same_results(ours(sentences[0], **options), theirs(sentences[0], **options), TOLERANCE)
+    same_results(ours(sentences[0][0]), theirs(sentences[0][0]), TOLERANCE)
+
+
+@pytest.mark.parametrize("stride", [0, 10, 100])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_entities_of_long_texts_in_windows(family, stride, taggers, sentences):
+    ours, theirs = taggers(family)
+    words = [word for sentence in sentences[:400] for word in sentence]
+    texts = [" ".join(words[first : first + 900]) for first in range(0, 3600, 900)]
+    expected = theirs(texts, aggregation_strategy="simple", stride=stride)
+    same_results(ours(texts, aggregation_strategy="simple", stride=stride), expected, TOLERANCE)
+
+
+# ---- fill-mask -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_masks_in_tweets(family, both, tweets_of_four_languages):
+    ours, theirs = both("fill-mask", family, "ForMaskedLM")
+    rng = np.random.default_rng(0)
+    texts = []
+    for tweet in tweets_of_four_languages[::60]:
+        words = tweet.split()
+        for place in rng.choice(len(words), size=min(len(words), int(rng.integers(1, 4))), replace=False):
+            words[place] = "<mask>"
+        texts.append(" ".join(words))
+    assert sum(text.count("<mask>") > 1 for text in texts) > 20
+    with torch.inference_mode():
+        for options in ({}, {"top_k": 2}, {"targets": ["a", "the", "e"]}, {"targets": "the", "top_k": 3}):
+            some = texts if not options else texts[:40]
+            same_results(ours(some, **options), theirs(some, **options), TOLERANCE)
+        same_results(ours(texts[0]), theirs(texts[0]), TOLERANCE)
+        same_results(ours([texts[0]]), theirs([texts[0]]), TOLERANCE)
+        unknown = {"targets": ["unbelievable thing", "the"]}
+        same_results(ours(texts[:5], **unknown), theirs(texts[:5], **unknown), TOLERANCE)
+
+
+# ---- zero-shot classification ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_news_by_topic(family, both, test_data):
+    ours, theirs = both("zero-shot-classification", family, "ForSequenceClassification", NLI_LABELS, 2.0)
+    with open(test_data("data/docs/ag_news_test.csv"), encoding="utf-8", newline="") as file:
+        texts = [row[-1] for row in csv.reader(file)][:160]
+    topics = ["politics", "sports", "science and technology", "business"]
+    with torch.inference_mode():
+        for options in (
+            {},
+            {"multi_label": True},
+            {"hypothesis_template": "Das Thema ist {}, oder?"},
+        ):
+            some = texts if not options else texts[:40]
+            same_results(ours(some, topics, **options), theirs(some, topics, **options), TOLERANCE)
+        one = texts[0]
+        same_results(ours(one, "sports, business"), theirs(one, "sports, business"), TOLERANCE)
+        same_results(
+            ours(one, candidate_labels=["sports"]), theirs(one, candidate_labels=["sports"]), TOLERANCE
+        )
+        same_results(ours([one], topics), theirs([one], topics), TOLERANCE)
+        long = " ".join(texts[:40])
+        same_results(ours(long, topics), theirs(long, topics), TOLERANCE)
+
+
+# ---- feature extraction ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_features_of_tweets(family, both, tweets_of_four_languages):
+    ours, theirs = both("feature-extraction", family, "Model")
+    texts = tweets_of_four_languages[::400]
+    with torch.inference_mode():
+        expected = theirs(texts)
+        found = ours(texts)
+        assert isinstance(found[0][0][0][0], float)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-5)
+        np.testing.assert_allclose(ours(texts[0]), theirs(texts[0]), atol=2e-5)
+        arrays = ours(texts, return_tensors=True)
+        tensors = theirs(texts, return_tensors=True)
+    for array, tensor in zip(arrays, tensors, strict=True):
+        assert array.shape == tuple(tensor.shape)
+        assert array.dtype == np.float32
