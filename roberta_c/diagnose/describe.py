@@ -32,7 +32,7 @@ _SIZES = (
 class OpenedModel:
     """A loaded checkpoint.
 
-    model: with its classification head if the checkpoint has one; else the base model.
+    model: with its head if the checkpoint has one; else the base model.
     tokenizer: None if it could not be loaded; then tokenizer_error says why.
     load_ms: milliseconds to load the "model" and the "tokenizer", without importing the libraries.
     """
@@ -55,15 +55,16 @@ def open_model(
     Raises what loading the model raises. A tokenizer that cannot be loaded is not an error here.
     """
     from ..checkpoint import names, open_checkpoint
-    from ..model.auto import AutoModel, AutoModelForSequenceClassification
+    from ..config import load_config
+    from ..model.auto import auto_class_of
     from ..tokenizer import AutoTokenizer
 
     checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, hub_options))
     stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))
-    has_head = names.CLASSIFICATION_HEAD["out_proj_weight"] in stored
-    auto_class = AutoModelForSequenceClassification if has_head else AutoModel
+    config = load_config(path_or_id, hub_options)
+    auto_class = auto_class_of(config, stored)
     started = time.perf_counter()
-    model = auto_class.load(path_or_id, hub_options, num_threads=num_threads)
+    model = auto_class.load(path_or_id, hub_options, config=config, num_threads=num_threads)
     loaded = time.perf_counter()
     tokenizer, tokenizer_error = None, None
     try:

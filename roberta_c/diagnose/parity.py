@@ -98,11 +98,22 @@ def parity_error(facts: dict[str, Any], name: str) -> RobertaCError | None:
 
 
 def _outputs(model: PreTrainedModel, ids: list[list[int]]) -> tuple[str, np.ndarray]:
-    """The name of the outputs, and one row for each text: its logits, or its first token's hidden state."""
+    """The name of the outputs, and one row for each text: its logits, or those or the state of `<s>`."""
+    from ..model import RobertaForMaskedLM, RobertaForMultipleChoice
+
+    if isinstance(model, RobertaForMaskedLM):
+        return "logits of <s>", model.logits_at(ids, [[0]] * len(ids))
+    if isinstance(model, RobertaForMultipleChoice):
+        return "logits", model([[row] for row in ids]).logits
     output = model(ids)
-    if "logits" in output:
-        return "logits", output.logits
-    return "hidden states of <s>", np.stack([state_th[0] for state_th in output.last_hidden_state])
+    if "start_logits" in output:
+        pairs = zip(output.start_logits, output.end_logits, strict=True)
+        return "logits of <s>", np.array([[start[0], end[0]] for start, end in pairs])
+    if "last_hidden_state" in output:
+        return "hidden states of <s>", np.stack([state_th[0] for state_th in output.last_hidden_state])
+    if isinstance(output.logits, list):
+        return "logits of <s>", np.stack([logits_tc[0] for logits_tc in output.logits])
+    return "logits", output.logits
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:

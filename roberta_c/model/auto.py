@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..checkpoint import names
 from ..config import RobertaConfig, load_config
 from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
 from ..files.hub import HubOptions
@@ -133,3 +135,26 @@ class AutoModelForMultipleChoice(AutoModelClass):
     """RobertaForMultipleChoice or XLMRobertaForMultipleChoice."""
 
     classes: ClassVar = {"roberta": RobertaForMultipleChoice, "xlm-roberta": XLMRobertaForMultipleChoice}
+
+
+# Each head's Auto class → the key of names.HEAD_MARKS for its tensors.
+_HEAD_OF_CLASS: dict[type[AutoModelClass], str] = {
+    AutoModelForSequenceClassification: "sequence classification",
+    AutoModelForQuestionAnswering: "question answering",
+    AutoModelForMaskedLM: "masked language modelling",
+    AutoModelForTokenClassification: "token classification or multiple choice",
+    AutoModelForMultipleChoice: "token classification or multiple choice",
+}
+
+
+def auto_class_of(config: RobertaConfig, tensors: Container[str]) -> type[AutoModelClass]:
+    """The Auto class for a file's head: that of the config's architecture, or else of the tensors it has.
+
+    tensors: their canonical names (checkpoint/names.py). AutoModel for a file without a head.
+    """
+    present = [auto_class for auto_class, head in _HEAD_OF_CLASS.items() if names.HEAD_MARKS[head] in tensors]
+    for architecture in config.architectures or []:
+        for auto_class in present:
+            if auto_class.classes[config.model_type].__name__ == architecture:
+                return auto_class
+    return present[0] if present else AutoModel

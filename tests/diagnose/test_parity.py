@@ -10,6 +10,7 @@ import struct
 import numpy as np
 import pytest
 import torch
+from samples.task_models import make_task_model
 
 import roberta_c
 from roberta_c.diagnose import parity
@@ -116,3 +117,23 @@ def test_errors(check, changed, expected):
     error = parity.parity_error({**check, **changed}, "org/name")
     assert type(error) is (expected or type(None))
     assert expected is None or str(error).startswith("org/name: ")
+
+
+@pytest.mark.parametrize(
+    ("head", "output"),
+    [
+        ("ForMaskedLM", "logits of <s>"),
+        ("ForMultipleChoice", "logits"),
+        ("ForQuestionAnswering", "logits of <s>"),
+        ("ForTokenClassification", "logits of <s>"),
+        ("Model", "hidden states of <s>"),
+    ],
+)
+def test_every_head_is_loaded_and_compared(head, output, tweet_sentiment_small, tmp_path):
+    make_task_model(tmp_path, tweet_sentiment_small, "roberta", head)
+    diagnosis = diagnose(tmp_path, num_threads=1)
+    assert diagnosis.errors == []
+    assert diagnosis.facts["model"]["class"] == f"Roberta{head}"
+    assert diagnosis.facts["check"]["output"] == output
+    assert diagnosis.facts["check"]["agrees"]
+    assert diagnosis.facts["check"]["same_bits"]

@@ -2,8 +2,8 @@
 
     python tests/parity/record_question_answering.py
 
-Run by hand when the cases change (samples/question_answering.py). It makes the models here, and an environment
-with transformers 4.57 in build/, in which this file runs a second time. Takes some minutes.
+Run by hand when the cases change (samples/question_answering.py). It makes the models here, and in build/ an
+environment with transformers 4.57, in which this file runs a second time. Takes some minutes.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from roberta_c import AutoTokenizer
 
 from .models import RandomModel, make_random_model
 
@@ -25,16 +26,13 @@ def make_task_model(
     folder: Path, tokenizer_folder: Path, family: str, head: str, labels: list[str] | None = None, **sizes
 ) -> RandomModel:
     """A small model with random weights, so spread that its answers vary from text to text."""
-    vocabulary = (
-        len(json.loads((tokenizer_folder / "vocab.json").read_text("utf-8"))) if family == "roberta" else 0
-    )
     sizes = {
         "hidden_size": 48,
         "num_attention_heads": 4,
         "num_hidden_layers": 2,
         "intermediate_size": 96,
         "max_position_embeddings": 514,
-        "vocab_size": vocabulary or sizes.pop("vocabulary", 20001),
+        "vocab_size": len(AutoTokenizer.from_pretrained(tokenizer_folder)),
         "pad_token_id": 1,
         **sizes,
     }
