@@ -23,14 +23,14 @@ def _one_of(*values: Any) -> Callable[[Any], bool]:
 
 
 def is_cpu(device: Any) -> bool:
-    """Whether `device` (a name, a number, a torch.device, or None) means the CPU."""
+    """Whether `device` (a name, a number, a device of torch or of a model, or None) means the CPU."""
     if isinstance(device, int) and not isinstance(device, bool):
         return device == -1
     return device is None or _device_name(device) in ("cpu", "cpu:0")
 
 
 def _device_name(device: Any) -> str:
-    known = isinstance(device, str) or type(device).__module__.partition(".")[0] == "torch"
+    known = isinstance(device, str) or type(device).__name__.lower() == "device"  # torch's or a model's
     return str(device) if known else ""
 
 

@@ -56,6 +56,8 @@ class PreTrainedModel(TorchNames, Module):
 
     config_class: type[RobertaConfig] = RobertaConfig
     part_prefix = "Roberta"
+    # What a pickle holds: path or name, the Hub's options, the config that was given, the other arguments.
+    _origin: tuple[Any, hub.HubOptions, RobertaConfig | None, dict[str, Any]]
     # Keywords of `from_pretrained` that go to the constructor.
     constructor_keywords: ClassVar[tuple[str, ...]] = ()
 

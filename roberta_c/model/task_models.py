@@ -283,9 +283,9 @@ def _flat_choices(value: Any, name: str) -> Any:
 
 
 class _XLMRoberta:
-    config_class = XLMRobertaConfig
+    config_class: type[RobertaConfig] = XLMRobertaConfig
     part_prefix = "XLMRoberta"
-    base_class = XLMRobertaModel
+    base_class: type[RobertaModel] = XLMRobertaModel
 
 
 class XLMRobertaForSequenceClassification(_XLMRoberta, RobertaForSequenceClassification):

@@ -22,15 +22,26 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="TorchNames")
 
 
-class Device(str):
-    """ "cpu", with the attributes that torch.device has."""
+class Device:
+    """The CPU, with what code reads of a torch.device."""
 
-    __slots__ = ()
     type = "cpu"
     index = None
 
+    def __str__(self) -> str:
+        return self.type
 
-CPU = Device("cpu")
+    def __repr__(self) -> str:
+        return f"device(type={self.type!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return str(other) == self.type
+
+    def __hash__(self) -> int:
+        return hash(self.type)
+
+
+CPU = Device()
 
 
 class TorchNames:

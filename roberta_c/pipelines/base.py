@@ -92,7 +92,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         Texts with more tokens than the model takes are truncated, and one logged warning counts them.
         Raises InputError; ModelFileError if the model's outputs are not numbers.
         """
-        chosen = self._chosen(options)
+        chosen = self._prepared(self.options.changed(options), options)
         max_tokens = self._max_tokens(chosen)
         if self._is_single(texts, chosen):
             row = self._row(texts, "texts", chosen)
@@ -116,7 +116,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         `texts` is any iterable; its texts and the `options` are those of a call. A prediction has all that
         the model computed of a text, and whether the text was truncated.
         """
-        chosen = self._chosen(options)
+        chosen = self._prepared(self.options.changed(options), options)
         rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
         return self._predictions(rows, chosen, self._max_tokens(chosen))
 
@@ -133,8 +133,8 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     # What a task implements
 
     @abstractmethod
-    def _outputs(self, windows: Sequence[Window], options: OptionsT) -> Sequence[Any]:
-        """What the model computes of each window of one batch."""
+    def _outputs(self, windows: Sequence[Window], options: OptionsT) -> Sequence[Any] | np.ndarray:
+        """What the model computes of each window of one batch; of an array, each row."""
 
     @abstractmethod
     def _prediction(
@@ -168,9 +168,9 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         """What a call on a single text returns; `given` holds the keywords of that call alone."""
         return result
 
-    def _chosen(self, given: Mapping[str, Any]) -> OptionsT:
-        """The options of a call that gives these. Raises InputError."""
-        return self.options.changed(given)
+    def _prepared(self, options: OptionsT, given: Mapping[str, Any]) -> OptionsT:
+        """The options of a call, checked against model and tokenizer; `given`: those of that call alone."""
+        return options
 
     # What tasks use
 

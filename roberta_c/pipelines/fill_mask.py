@@ -88,9 +88,8 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
         results = super().__call__(texts, **options)
         return results[0] if isinstance(texts, list) and len(texts) == 1 else results
 
-    def _chosen(self, given: Mapping[str, Any]) -> FillMaskOptions:
-        chosen = super()._chosen(given)
-        return self._with_targets(chosen) if "targets" in given else chosen
+    def _prepared(self, options: FillMaskOptions, given: Mapping[str, Any]) -> FillMaskOptions:
+        return self._with_targets(options) if "targets" in given else options
 
     def _with_targets(self, options: FillMaskOptions) -> FillMaskOptions:
         ids = None if options.targets is None else self._target_ids(options.targets)
@@ -184,7 +183,8 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: FillMaskOptions
     ) -> Filling:
         (window,) = windows
-        return Filling(row, window.ids, *outputs[0], window.truncated)
+        places, tokens, scores = outputs[0]
+        return Filling(row, window.ids, places, tokens, scores, window.truncated)
 
     def _result(self, prediction: Filling, options: FillMaskOptions) -> Any:
         is_single = len(prediction.places) == 1

@@ -88,7 +88,8 @@ class Entities:
     truncated: bool
 
 
-class Token(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Token:
     """A token, or the tokens of a word: its place in the text and the softmax scores of the labels."""
 
     word: str
@@ -99,7 +100,8 @@ class Token(NamedTuple):
     continues_word: bool
 
 
-class Labelled(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Labelled:
     """A token or a word with its best label."""
 
     word: str
@@ -171,7 +173,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         texts = [row.text if row.words is None else list(row.words) for row in rows]
         return encode_with_places(
             self.tokenizer,
-            texts,  # type: ignore[arg-type]  # all texts, or all lists of words
+            texts,
             max_tokens,
             truncation=options.truncation_name,
             stride=options.stride,
@@ -224,8 +226,9 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
             if encoding.special_tokens_mask[index]:
                 continue
             start, end = encoding.offsets[index]
-            if word_starts is not None and encoding.word_ids[index] is not None:
-                shift = word_starts[encoding.word_ids[index]]
+            word_index = encoding.word_ids[index]
+            if word_starts is not None and word_index is not None:
+                shift = word_starts[word_index]
                 start, end = start + shift, end + shift
             word = self.tokenizer.convert_ids_to_tokens(token_id)
             # Byte-level BPE and Unigram do not mark tokens that continue a word: transformers takes those

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import InputError, mismatch
-from ..tokenizer.batch_encoding import Encoding
+from ..tokenizer import Encoding
 from .rows import TextRow
 
 # The most tokens of a batch: the model needs some kilobytes of memory for each.

@@ -55,10 +55,10 @@ class ZeroShotOptions(PipelineOptions):
 
     def hypotheses(self) -> list[str]:
         """The template with each label in it. Raises InputError for a template without a place for it."""
-        template = self.hypothesis_template
-        found = f"{shown(template)}"
+        template, labels = self.hypothesis_template, self.labels()
+        found = shown(template)
         try:
-            hypotheses = [template.format(label) for label in self.labels()]
+            hypotheses = [template.format(label) for label in labels]
         except (AttributeError, IndexError, KeyError, ValueError, TypeError):
             raise InputError(mismatch("hypothesis_template", found, "a str with {} for the label")) from None
         if hypotheses[0] == template:
@@ -124,10 +124,9 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
             options["candidate_labels"] = candidate_labels
         return super().__call__(texts, **options)
 
-    def _chosen(self, given: Mapping[str, Any]) -> ZeroShotOptions:
-        chosen = super()._chosen(given)
-        chosen.labels()
-        return chosen
+    def _prepared(self, options: ZeroShotOptions, given: Mapping[str, Any]) -> ZeroShotOptions:
+        options.labels()  # None by default, but no call goes without
+        return options
 
     def _row(self, text: Any, name: str, options: ZeroShotOptions) -> TextRow:
         return TextRow(plain_text(text, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Encoding
 
 from .auto_tokenizer import AutoTokenizer
 from .batch_encoding import BatchEncoding, CharSpan, TokenSpan
@@ -19,6 +19,7 @@ __all__ = [
     "AutoTokenizer",
     "BatchEncoding",
     "CharSpan",
+    "Encoding",
     "PreTrainedTokenizerFast",
     "RobertaTokenizer",
     "RobertaTokenizerFast",

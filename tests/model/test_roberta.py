@@ -167,8 +167,8 @@ BAD_CALLS = {
         {"input_ids": [[0, 2]], "position_ids": [[2, 514]]},
         "position_ids: found 514, expected 0 to 513",
     ),
-    "embeddings": ({"input_ids": IDS, "inputs_embeds": np.zeros(3)}, "inputs_embeds: .* not supported"),
-    "attentions": ({"input_ids": IDS, "output_attentions": True}, "output_attentions: .* not supported"),
+    "embeddings": ({"input_ids": IDS, "inputs_embeds": np.zeros(3)}, "inputs_embeds: .*expected input_ids"),
+    "attentions": ({"input_ids": IDS, "output_attentions": 1}, "output_attentions: found 1, expected True"),
 }
 
 

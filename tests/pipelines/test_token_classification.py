@@ -53,7 +53,8 @@ def test_of_overlapping_groups_the_longer_or_better_one_is_kept():
 def test_places_are_those_of_the_text(tag, tweets):
     for text, entities in zip(tweets[:50], tag(tweets[:50], aggregation_strategy="simple"), strict=True):
         for one in entities:
-            assert text[one["start"] : one["end"]].split() == one["word"].split()
+            if "\ufffd" not in one["word"]:  # a token can be a part of a character
+                assert text[one["start"] : one["end"]].split() == one["word"].split()
             assert 0 < one["score"] <= 1
 
 

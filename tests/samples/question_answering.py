@@ -42,7 +42,7 @@ CASES = [
             {"handle_impossible_answer": True},
             {"max_answer_len": 2},
             {"top_k": 2, "max_seq_len": 80, "doc_stride": 20},
-            {"max_seq_len": 100, "max_answer_len": 40},
+            {"max_seq_len": 100, "doc_stride": 16, "max_answer_len": 40},
         )
     ),
 ]

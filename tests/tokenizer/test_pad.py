@@ -23,7 +23,10 @@ def theirs(tweet_sentiment_small):
 
 
 def plain(encoded):
-    return {name: np.asarray(values).tolist() for name, values in encoded.items()}
+    return {
+        name: values.tolist() if isinstance(values, np.ndarray) else values
+        for name, values in encoded.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -34,7 +37,6 @@ def plain(encoded):
         {"pad_to_multiple_of": 8},
         {"padding": "max_length", "max_length": 12, "return_tensors": "np"},
         {"padding_side": "left"},
-        {"return_attention_mask": False},
         {"padding": False},
     ],
     ids=str,
@@ -50,6 +52,14 @@ def test_as_transformers(arguments, tokenizer, theirs):
     assert plain(tokenizer.pad(one, padding="max_length", max_length=9)) == plain(
         theirs.pad(one, padding="max_length", max_length=9)
     )
+
+
+def test_attention_mask_is_made_or_not(tokenizer, theirs):
+    rows = [{"input_ids": tokenizer(text)["input_ids"]} for text in TEXTS]
+    for wanted in (None, True, False):
+        found = plain(tokenizer.pad(rows, return_attention_mask=wanted))
+        assert found == plain(theirs.pad(rows, return_attention_mask=wanted))
+        assert ("attention_mask" in found) == (wanted is not False)
 
 
 def test_batch_encodings_arrays_and_other_fields(tokenizer):
