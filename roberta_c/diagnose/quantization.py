@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..files.bundled import bundled_model_path
 from ..files.hub import DEFAULT_OPTIONS, HubOptions
-from ..model import RobertaForSequenceClassification, dtype_name
+from ..model import DTYPES, RobertaForSequenceClassification, dtype_name
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines import load_pipeline
 from ..pipelines.rows import TextRow, as_row, blocks
@@ -117,6 +117,8 @@ class Comparison:
         max_length: int | None,
         num_threads: int | None,
     ) -> None:
+        if dtype is None:
+            raise InputError(mismatch("dtype", "None", f"one of {', '.join(DTYPES)}"))
         dtype = dtype_name(dtype)  # before a model is downloaded
         if not isinstance(model, (str, os.PathLike, type(None))):
             found = type(model).__name__

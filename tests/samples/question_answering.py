@@ -41,8 +41,8 @@ CASES = [
             {"top_k": 2, "handle_impossible_answer": True},
             {"handle_impossible_answer": True},
             {"max_answer_len": 2},
-            {"top_k": 2, "max_seq_len": 80, "doc_stride": 20},
-            {"max_seq_len": 100, "doc_stride": 16, "max_answer_len": 40},
+            {"top_k": 2, "max_seq_len": 150, "doc_stride": 20},
+            {"max_seq_len": 140, "doc_stride": 16, "max_answer_len": 40},
         )
     ),
 ]

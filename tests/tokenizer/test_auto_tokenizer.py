@@ -109,7 +109,7 @@ def test_repository(bpe_folder, monkeypatch, auto):
 
 def test_no_tokenizer_file(tmp_path):
     write(tmp_path, "vocab.txt", "[PAD]\n[UNK]\n")
-    write(tmp_path, "config.json", {"model_type": "bert"})
+    write(tmp_path, "config.json", {"model_type": "roberta"})
     expected = "expected tokenizer.json, vocab.json with merges.txt or sentencepiece.bpe.model"
     with pytest.raises(TokenizerFileError) as raised:
         AutoTokenizer.from_pretrained(tmp_path)

@@ -20,7 +20,7 @@ BAD_TEXT = {
     "bytes": ((b"abc",), "text: found bytes b'abc', expected str"),
     "NaN": ((float("nan"),), "text: found float nan, expected str"),
     "int": ((5,), "text: found int 5, expected str"),
-    "array": ((np.array(["a"]),), "text: found ndarray"),
+    "array": ((np.array("a"),), "text: found ndarray"),
     "generator": ((iter("ab"),), "text: found str_"),
     "dict": (({"text": "a"},), "text: found dict"),
     "None in a batch": ((["a", None],), "text[1]: found None, expected str"),
