@@ -34,6 +34,7 @@ bench:
 	$(PYTHON) benchmarks/threads.py --output benchmarks/results/threads.json
 	$(PYTHON) benchmarks/memory.py --output benchmarks/results/memory.json
 	$(PYTHON) benchmarks/startup.py --output benchmarks/results/startup.json
+	$(PYTHON) benchmarks/command_line.py --output benchmarks/results/command_line.json
 	for dtype in bfloat16 int8; do \
 	    for script in encoder linear threads memory startup; do \
 	        $(PYTHON) benchmarks/$$script.py --dtype $$dtype \

@@ -257,6 +257,20 @@ def in_types(file: str) -> tuple[str, ...]:
     return (file, f"{file}_bfloat16", f"{file}_int8")
 
 
+def command_line(result: dict) -> list[str]:
+    rows = [
+        [
+            f"`roberta-c {name}`",
+            f"{row['s']:.1f}",
+            f"{result['texts'] / row['s']:,.0f}",
+            f"{row['peak_mb']:.0f}",
+        ]
+        for name, row in result["commands"].items()
+    ]
+    head = [f"{result['texts']:,} tweets, CSV to CSV", "s", "texts/s", "most memory, MB"]
+    return [*table(head, rows), "", f"The bundled model's encoder. {origin(result)}"]
+
+
 def saving(result: dict) -> list[str]:
     return startup_benchmark.table(result["rows"])
 
@@ -286,7 +300,10 @@ SHORT_SECTIONS = {
 }
 
 
-README_SECTIONS = {"speed": Section("", in_types("encoder"), "engines", speed)}
+README_SECTIONS = {
+    "speed": Section("", in_types("encoder"), "engines", speed),
+    "command_line": Section("", ("command_line",), "commands", command_line),
+}
 
 
 def result_with(needed: str, path: Path) -> dict | None:
