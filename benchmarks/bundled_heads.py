@@ -39,9 +39,8 @@ def save_bundled_with_head(folder: Path, head: str) -> Path:
         "ForSequenceClassification": lambda: names.classification_head_shapes(config),
     }[head]()
     rng = np.random.default_rng(0)
-    tensors = [
-        (f"roberta.{name}", "float32", np.float32(values)) for name, values in encoder.named_parameters()
-    ]
+    stored = encoder.named_parameters()
+    tensors = [(f"roberta.{name}", "float32", np.float32(values)) for name, values in stored]
     tensors += [
         (name, "float32", rng.standard_normal(shape, np.float32) * np.float32(3 / shape[-1] ** 0.5))
         for name, shape in shapes.items()

@@ -82,22 +82,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_csv(folder / "tweets.csv", texts)
-        models = {
-            head: save_bundled_with_head(folder / head, head)
-            for head, _ in COMMANDS.values()
-            if head is not None
-        }
+        heads = [head for head, _ in COMMANDS.values() if head is not None]
+        models = {head: save_bundled_with_head(folder / head, head) for head in heads}
         for _ in range(options.rounds):
             for name, (head, arguments) in COMMANDS.items():
-                command = [sys.executable, "-m", "roberta_c", *name.split(), *arguments]
-                command += [
-                    "--file",
-                    str(folder / "tweets.csv"),
-                    "-o",
-                    str(folder / "out.csv"),
-                    "--overwrite",
-                ]
-                command += ["--threads", str(options.threads)]
+                paths = ["--file", str(folder / "tweets.csv"), "-o", str(folder / "out.csv")]
+                command = [sys.executable, "-m", "roberta_c", *name.split(), *arguments, *paths]
+                command += ["--overwrite", "--threads", str(options.threads)]
                 command += [] if head is None else ["--model", str(models[head])]
                 found[name].append(run(command))
                 check(folder / "out.csv", len(texts))
@@ -121,12 +112,10 @@ def check(path: Path, expected: int) -> None:
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         head, rows = next(reader), list(reader)
-    if head[: len(COLUMNS)] != COLUMNS or [row[0] for row in rows] != [
-        str(index) for index in range(expected)
-    ]:
-        raise SystemExit(
-            f"{path}: found {len(rows)} rows of {head}, expected {expected} in the input's order"
-        )
+    numbers = [row[0] for row in rows]
+    if head[: len(COLUMNS)] != COLUMNS or numbers != [str(index) for index in range(expected)]:
+        expected_rows = f"{expected} in the input's order"
+        raise SystemExit(f"{path}: found {len(rows)} rows of {head}, expected {expected_rows}")
 
 
 if __name__ == "__main__":

@@ -258,16 +258,12 @@ def in_types(file: str) -> tuple[str, ...]:
 
 
 def command_line(result: dict) -> list[str]:
+    texts = result["texts"]
     rows = [
-        [
-            f"`roberta-c {name}`",
-            f"{row['s']:.1f}",
-            f"{result['texts'] / row['s']:,.0f}",
-            f"{row['peak_mb']:.0f}",
-        ]
+        [f"`roberta-c {name}`", f"{row['s']:.1f}", f"{texts / row['s']:,.0f}", f"{row['peak_mb']:.0f}"]
         for name, row in result["commands"].items()
     ]
-    head = [f"{result['texts']:,} tweets, CSV to CSV", "s", "texts/s", "most memory, MB"]
+    head = [f"{texts:,} tweets, CSV to CSV", "s", "texts/s", "most memory, MB"]
     return [*table(head, rows), "", f"The bundled model's encoder. {origin(result)}"]
 
 
