@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,13 @@ PerToken = np.ndarray | list[np.ndarray]
 HiddenStates = tuple[PerToken, ...]
 # L of (S, A, width, width) each, or of lists of (A, len, len): a row of weights for each token.
 Attentions = tuple[PerToken, ...]
+
+
+class LayerOutputs(NamedTuple):
+    """What a call asked of all layers; None: not asked for."""
+
+    hidden_states: HiddenStates | None
+    attentions: Attentions | None
 
 
 @dataclass(eq=False)

@@ -23,7 +23,7 @@ from ..machine.threads import chosen_num_threads
 from .batch import PackedBatch, pack_batch
 from .dtypes import dtype_name
 from .module import Module
-from .outputs import Attentions, HiddenStates, ModelOutput
+from .outputs import LayerOutputs, ModelOutput
 from .torch_names import TorchNames
 from .weights import LoadReport, WeightSource
 
@@ -186,14 +186,9 @@ class PreTrainedModel(TorchNames, Module):
         """The packed tokens whose last-layer rows `_output` reads: int64 (R), ascending; None: all."""
         return None
 
-    def _output(
-        self,
-        last_rh: np.ndarray,
-        batch: PackedBatch,
-        hidden_states: HiddenStates | None,
-        attentions: Attentions | None,
-    ) -> ModelOutput:
-        """The output of the model from the last layer's rows (R, H) of the tokens in `_rows_wanted`."""
+    def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
+        """The output of the model from the last layer's rows (R, H) of the tokens in `_rows_wanted`, and from
+        what was asked of all layers."""
         raise NotImplementedError
 
     def __call__(
@@ -225,7 +220,7 @@ class PreTrainedModel(TorchNames, Module):
             hidden_states = tuple(batch.unpack(state) for state in states)
         if states is not None and with_attentions:
             attentions = base.encoder.attentions(states, batch)
-        output = self._output(last_rh, batch, hidden_states, attentions)
+        output = self._output(last_rh, batch, LayerOutputs(hidden_states, attentions))
         return output.to_tuple() if return_dict is False else output
 
     def _packed(

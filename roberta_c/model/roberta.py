@@ -8,7 +8,7 @@ from ..checkpoint import names
 from ..config import RobertaConfig, XLMRobertaConfig
 from .batch import PackedBatch
 from .encoder import CHUNK_TOKENS, Embeddings, Encoder, Layer, Pooler
-from .outputs import Attentions, BaseModelOutputWithPooling, HiddenStates, ModelOutput
+from .outputs import BaseModelOutputWithPooling, LayerOutputs, ModelOutput
 from .pretrained import PreTrainedModel
 from .weights import WeightSource
 
@@ -78,15 +78,9 @@ class RobertaModel(PreTrainedModel):
         empty = np.empty((0, hidden), dtype=np.float32)
         return lasts[0] if len(lasts) == 1 else np.concatenate([empty, *lasts]), None
 
-    def _output(
-        self,
-        last_rh: np.ndarray,
-        batch: PackedBatch,
-        hidden_states: HiddenStates | None,
-        attentions: Attentions | None,
-    ) -> ModelOutput:
+    def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         pooled = None if self.pooler is None else self.pooler.pool(last_rh[batch.first_tokens_s])
-        return BaseModelOutputWithPooling(batch.unpack(last_rh), pooled, hidden_states, attentions)
+        return BaseModelOutputWithPooling(batch.unpack(last_rh), pooled, *of_layers)
 
 
 class XLMRobertaModel(RobertaModel):

@@ -19,8 +19,7 @@ from .batch import PackedBatch
 from .heads import ClassificationHead, LMHead
 from .leaves import Dropout, Linear
 from .outputs import (
-    Attentions,
-    HiddenStates,
+    LayerOutputs,
     MaskedLMOutput,
     ModelOutput,
     MultipleChoiceModelOutput,
@@ -96,14 +95,8 @@ class RobertaForSequenceClassification(TaskModel):
     def _rows_wanted(self, batch: PackedBatch) -> np.ndarray:
         return batch.first_tokens_s
 
-    def _output(
-        self,
-        last_rh: np.ndarray,
-        batch: PackedBatch,
-        hidden_states: HiddenStates | None,
-        attentions: Attentions | None,
-    ) -> ModelOutput:
-        return SequenceClassifierOutput(self.classifier.classify(last_rh), hidden_states, attentions)
+    def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
+        return SequenceClassifierOutput(self.classifier.classify(last_rh), *of_layers)
 
 
 class RobertaForTokenClassification(TaskModel):
@@ -119,14 +112,8 @@ class RobertaForTokenClassification(TaskModel):
         self.dropout = _head_dropout(config)
         self.classifier = _linear(source, names.CLASSIFIER)
 
-    def _output(
-        self,
-        last_rh: np.ndarray,
-        batch: PackedBatch,
-        hidden_states: HiddenStates | None,
-        attentions: Attentions | None,
-    ) -> ModelOutput:
-        return TokenClassifierOutput(batch.unpack(self.classifier(last_rh)), hidden_states, attentions)
+    def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
+        return TokenClassifierOutput(batch.unpack(self.classifier(last_rh)), *of_layers)
 
 
 class RobertaForQuestionAnswering(TaskModel):
@@ -141,19 +128,13 @@ class RobertaForQuestionAnswering(TaskModel):
     def _add_head(self, config: RobertaConfig, source: WeightSource) -> None:
         self.qa_outputs = _linear(source, names.QUESTION_ANSWERING_HEAD)
 
-    def _output(
-        self,
-        last_rh: np.ndarray,
-        batch: PackedBatch,
-        hidden_states: HiddenStates | None,
-        attentions: Attentions | None,
-    ) -> ModelOutput:
+    def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         logits = batch.unpack(self.qa_outputs(last_rh), PADDING_LOGIT)
         start, end = (
             [rows[:, column] for rows in logits] if isinstance(logits, list) else logits[..., column]
             for column in (0, 1)
         )
-        return QuestionAnsweringModelOutput(start, end, hidden_states, attentions)
+        return QuestionAnsweringModelOutput(start, end, *of_layers)
 
 
 class RobertaForMaskedLM(TaskModel):
@@ -184,14 +165,8 @@ class RobertaForMaskedLM(TaskModel):
         last_rh, _ = self.roberta.encode(batch, False, np.concatenate([np.empty(0, np.int64), *rows_r]))
         return self.lm_head(last_rh)
 
-    def _output(
-        self,
-        last_rh: np.ndarray,
-        batch: PackedBatch,
-        hidden_states: HiddenStates | None,
-        attentions: Attentions | None,
-    ) -> ModelOutput:
-        return MaskedLMOutput(batch.unpack(self.lm_head(last_rh)), hidden_states, attentions)
+    def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
+        return MaskedLMOutput(batch.unpack(self.lm_head(last_rh)), *of_layers)
 
 
 class RobertaForMultipleChoice(TaskModel):
@@ -239,16 +214,10 @@ class RobertaForMultipleChoice(TaskModel):
     def _rows_wanted(self, batch: PackedBatch) -> np.ndarray:
         return batch.first_tokens_s
 
-    def _output(
-        self,
-        last_rh: np.ndarray,
-        batch: PackedBatch,
-        hidden_states: HiddenStates | None,
-        attentions: Attentions | None,
-    ) -> ModelOutput:
+    def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         assert self.roberta.pooler is not None  # _head_shapes has its tensors
         logits = self.classifier(self.roberta.pooler.pool(last_rh))
-        return MultipleChoiceModelOutput(logits, hidden_states, attentions)
+        return MultipleChoiceModelOutput(logits, *of_layers)
 
 
 CHOICES = "3 dimensions (batch, choices, length)"
