@@ -1,0 +1,60 @@
+"""Written safetensors files: read by the safetensors library and by this package, of every float type."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from roberta_c.checkpoint import open_checkpoint
+from roberta_c.checkpoint.safetensors_writer import write_safetensors
+from roberta_c.errors import ModelFileError
+
+TENSORS = {
+    "odd": torch.randn(3, generator=torch.Generator().manual_seed(0)).half(),
+    "double": torch.randn(2, 3, dtype=torch.float64),
+    "brain": torch.randn(5, 1).bfloat16(),
+    "empty": torch.zeros(0, 4),
+    "scalar": torch.tensor(2.5),
+    "ümlaut": torch.randn(4, 4).t(),  # not in C order
+    "special": torch.tensor([float("nan"), float("inf"), -0.0, 1e-45]),
+}
+
+
+def entries():
+    for name, tensor in TENSORS.items():
+        bits = tensor.view(torch.uint16) if tensor.dtype is torch.bfloat16 else tensor
+        yield name, str(tensor.dtype).removeprefix("torch."), bits.numpy()
+
+
+def test_both_readers_find_the_same_bits(tmp_path):
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, entries())
+    loaded, checkpoint = load_file(path), open_checkpoint(path)
+    assert set(loaded) == set(checkpoint.tensors) == set(TENSORS)
+    for name, _, array in entries():
+        bits = loaded[name].view(torch.uint16) if TENSORS[name].dtype is torch.bfloat16 else loaded[name]
+        assert bits.numpy().tobytes() == np.ascontiguousarray(array).tobytes(), name
+        assert checkpoint.read(name).tobytes() == np.ascontiguousarray(array).tobytes(), name
+        assert checkpoint.in_place(name) is None or checkpoint.in_place(name)[2] % array.itemsize == 0
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, entries())
+    before = path.read_bytes()
+
+    def fails():
+        yield next(entries())
+        raise ValueError("broken source")
+
+    with pytest.raises(ValueError, match="broken source"):
+        write_safetensors(path, fails())
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        write_safetensors(tmp_path / "missing" / "model.safetensors", entries())
