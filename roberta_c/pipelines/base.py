@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cas
 import numpy as np
 
 from ..errors import InputError, ModelFileError, mismatch, shown
+from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.text_input import as_listed
 from .options import PipelineOptions
 from .rows import BLOCK_BATCHES, TextRow, as_row, blocks
@@ -66,11 +67,17 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     options_class: ClassVar[type[PipelineOptions]]
     auto_class: ClassVar[type[AutoModelClass]]
     model_class: ClassVar[type[PreTrainedModel]]
+    # Whether it needs what only this package's tokenizers give: tokens' places in the text, and parts of pairs.
+    needs_own_tokenizer: ClassVar[bool] = False
     # The most batches that are read ahead: fewer where the outputs are large.
     block_batches: ClassVar[int] = BLOCK_BATCHES
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, options: OptionsT | None = None) -> None:
-        """Raises InputError for a `max_length` that the model does not take."""
+        """Raises InputError for a `max_length` that the model does not take, or another kind of tokenizer."""
+        if self.needs_own_tokenizer and not isinstance(tokenizer, PreTrainedTokenizerFast):
+            expected = "one of roberta_c's, which gives the places of tokens: roberta_c.AutoTokenizer"
+            found = f"{type(tokenizer).__module__}.{type(tokenizer).__name__}"
+            raise InputError(mismatch("tokenizer", found, expected))
         self.model = model
         self.tokenizer = tokenizer
         self.options: OptionsT = self.options_class() if options is None else options  # type: ignore[assignment]

@@ -90,6 +90,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
     options_class = AnswerOptions
     auto_class = AutoModelForQuestionAnswering
     model_class = RobertaForQuestionAnswering
+    needs_own_tokenizer = True
     model: RobertaForQuestionAnswering
 
     def __call__(

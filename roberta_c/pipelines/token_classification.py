@@ -125,6 +125,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
     options_class = TokenClassifyOptions
     auto_class = AutoModelForTokenClassification
     model_class = RobertaForTokenClassification
+    needs_own_tokenizer = True
     model: RobertaForTokenClassification
 
     def __init__(

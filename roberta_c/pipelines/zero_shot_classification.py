@@ -97,6 +97,7 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
     options_class = ZeroShotOptions
     auto_class = AutoModelForSequenceClassification
     model_class = RobertaForSequenceClassification
+    needs_own_tokenizer = True
     model: RobertaForSequenceClassification
 
     def __init__(

@@ -182,6 +182,13 @@ def test_a_bert_folder_says_so(tmp_path):
             load()
 
 
+@pytest.mark.parametrize("task", ["token-classification", "question-answering", "zero-shot-classification"])
+def test_a_tokenizer_without_places_is_refused(task, task_pipeline):
+    model = task_pipeline(task).model
+    with pytest.raises(InputError, match=r"tokenizer: found builtins.function, expected one of roberta_c's"):
+        pipeline(task, model, lambda texts, **options: {"input_ids": [[0, 2]] * len(texts)})
+
+
 def test_no_task_imports_torch(task_folder):
     assert "torch" in sys.modules  # the tests have it; a process of its own has not
     import subprocess
