@@ -67,7 +67,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     options_class: ClassVar[type[PipelineOptions]]
     auto_class: ClassVar[type[AutoModelClass]]
     model_class: ClassVar[type[PreTrainedModel]]
-    # Whether it needs what only this package's tokenizers give: tokens' places in the text, and parts of pairs.
+    # Whether it needs what only this package's tokenizers give: places of tokens in the text, parts of pairs.
     needs_own_tokenizer: ClassVar[bool] = False
     # The most batches that are read ahead: fewer where the outputs are large.
     block_batches: ClassVar[int] = BLOCK_BATCHES
