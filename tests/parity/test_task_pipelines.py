@@ -1,11 +1,14 @@
 """The pipelines against transformers' on real text, both families: same words, offsets, labels and order.
 
+Each test takes a part of the text by default, every so many pieces of it, and with `-m slow` all of it.
+
 Scores are softmax of float32 logits, whose bound is 1e-5 relative to their size; 1e-4 leaves room for that.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import warnings
 
 import numpy as np
@@ -20,6 +23,11 @@ from .both_tokenizers import ODD_TEXTS, give_mask_lstrip, load_both
 
 TOLERANCE = 1e-4
 FAMILIES = ["roberta", "xlm-roberta"]
+
+
+def every(step):
+    """Parametrizes a test by the step through its texts: `step`, and 1 where the test is slow."""
+    return pytest.mark.parametrize("step", [step, pytest.param(1, marks=pytest.mark.slow)])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,12 +79,12 @@ def taggers(both):
     return lambda family: both("token-classification", family, "ForTokenClassification", ENTITIES, 3.0)
 
 
+@every(8)
 @pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_entities_of_wnut17(family, strategy, taggers, sentences):
+def test_entities_of_wnut17(family, strategy, step, taggers, sentences):
     ours, theirs = taggers(family)
-    every = 1 if strategy == "average" else 6  # all of it once in each family
-    texts = [" ".join(sentence) for sentence in sentences[::every]] + ODD_TEXTS[1:]
+    texts = [" ".join(sentence) for sentence in sentences[::step]] + ODD_TEXTS[1:]
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore", UserWarning)  # "Tokenizer does not support real words"
         expected = theirs(texts, aggregation_strategy=strategy, batch_size=1)
@@ -125,13 +133,16 @@ def same_fillings(ours, theirs):
             same_results(one, other, TOLERANCE)
 
 
+@every(80)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_masks_in_tweets(family, both, tweets_of_four_languages):
+def test_masks_in_tweets(family, step, both, tweets_of_four_languages):
     ours, theirs = both("fill-mask", family, "ForMaskedLM")
     rng = np.random.default_rng(0)
     texts = []
-    for tweet in tweets_of_four_languages[::60]:
+    for tweet in tweets_of_four_languages[::step]:
         words = tweet.split()
+        if not words:
+            continue
         for place in rng.choice(len(words), size=min(len(words), int(rng.integers(1, 4))), replace=False):
             words[place] = "<mask>"
         texts.append(" ".join(words))
@@ -149,11 +160,12 @@ def test_masks_in_tweets(family, both, tweets_of_four_languages):
 # ---- zero-shot classification ----------------------------------------------------------------------------
 
 
+@every(60)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_news_by_topic(family, both, test_data):
+def test_news_by_topic(family, step, both, test_data):
     ours, theirs = both("zero-shot-classification", family, "ForSequenceClassification", NLI_LABELS, 2.0)
     with open(test_data("data/docs/ag_news_test.csv"), encoding="utf-8", newline="") as file:
-        texts = [row[-1] for row in csv.reader(file)][:160]
+        texts = [row[-1] for row in csv.reader(file)][::step]
     topics = ["politics", "sports", "science and technology", "business"]
     with torch.inference_mode():
         for options in (
@@ -176,19 +188,23 @@ def test_news_by_topic(family, both, test_data):
 # ---- feature extraction ----------------------------------------------------------------------------------
 
 
+@every(400)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_features_of_tweets(family, both, tweets_of_four_languages):
+def test_features_of_tweets_and_reviews(family, step, both, tweets_of_four_languages, test_data):
     ours, theirs = both("feature-extraction", family, "Model")
-    texts = tweets_of_four_languages[::400]
+    lines = test_data("data/docs/imdb_test_sample.jsonl").read_text("utf-8").split("\n")
+    reviews = [json.loads(line)["text"] for line in lines if line]
+    texts = [*tweets_of_four_languages[::step], *reviews[:: step // 2 or 1]]
     with torch.inference_mode():
-        expected = theirs(texts)
-        found = ours(texts)
-        assert isinstance(found[0][0][0][0], float)
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, atol=2e-5)
-        np.testing.assert_allclose(ours(texts[0]), theirs(texts[0]), atol=2e-5)
-        arrays = ours(texts, return_tensors=True)
-        tensors = theirs(texts, return_tensors=True)
+        tensors = theirs(texts, return_tensors=True, tokenize_kwargs={"truncation": True})
+        lists = theirs(texts[:3])
+        one = theirs(texts[0])
+    arrays = ours(texts, return_tensors=True)
     for array, tensor in zip(arrays, tensors, strict=True):
-        assert array.shape == tuple(tensor.shape)
+        np.testing.assert_allclose(array, tensor.numpy(), atol=2e-5)
         assert array.dtype == np.float32
+    found = ours(texts[:3])
+    assert isinstance(found[0][0][0][0], float)
+    for ours_of_one, theirs_of_one in zip(found, lists, strict=True):
+        np.testing.assert_allclose(ours_of_one, theirs_of_one, atol=2e-5)
+    np.testing.assert_allclose(ours(texts[0]), one, atol=2e-5)
