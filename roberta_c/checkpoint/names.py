@@ -50,7 +50,7 @@ CLASSIFICATION_HEAD = {
     "out_proj_weight": "classifier.out_proj.weight",
     "out_proj_bias": "classifier.out_proj.bias",
 }
-# Of token classification, (C, H), and of multiple choice, (1, H).
+# Token classification has this with shape (C, H), multiple choice with (1, H).
 CLASSIFIER = {"weight": "classifier.weight", "bias": "classifier.bias"}
 QUESTION_ANSWERING_HEAD = {"weight": "qa_outputs.weight", "bias": "qa_outputs.bias"}
 # The decoder's weight and bias are apart (`decoder_names`): files may omit tied ones.

@@ -26,6 +26,7 @@ __all__ = [
     "CONFIG_CLASSES",
     "RobertaConfig",
     "XLMRobertaConfig",
+    "check_config",
     "load_config",
     "position_limit",
 ]
@@ -316,6 +317,12 @@ def load_config(
     values = read_object(path)
     config_class = config_class or _class_for(path, values)
     return config_class._from_file(path, values).with_overrides(str(path_or_id), overrides or {})
+
+
+def check_config(config: Any) -> None:
+    """Raise InputError unless a caller's `config` is a RobertaConfig or None."""
+    if not isinstance(config, RobertaConfig | None):
+        raise InputError(mismatch("config", shown(config), "a RobertaConfig or None"))
 
 
 def position_limit(max_position_embeddings: int, pad_token_id: int) -> int:

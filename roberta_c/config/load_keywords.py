@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import InputError, mismatch, shown
+from ..machine.devices import is_cpu
 
 
 class Keyword(NamedTuple):
@@ -20,18 +21,6 @@ class Keyword(NamedTuple):
 
 def _one_of(*values: Any) -> Callable[[Any], bool]:
     return lambda value: any(value is one or (type(value) is type(one) and value == one) for one in values)
-
-
-def is_cpu(device: Any) -> bool:
-    """Whether `device` (a name, a number, a device of torch or of a model, or None) means the CPU."""
-    if isinstance(device, int) and not isinstance(device, bool):
-        return device == -1
-    return device is None or _device_name(device) in ("cpu", "cpu:0")
-
-
-def _device_name(device: Any) -> str:
-    known = isinstance(device, str) or type(device).__name__.lower() == "device"  # torch's or a model's
-    return str(device) if known else ""
 
 
 def _is_cpu_map(value: Any) -> bool:
@@ -87,7 +76,7 @@ TOKENIZER_KEYWORDS = {
     },
 }
 
-# Of `pipeline`, beside those of models.
+# Keywords of `pipeline` and of the pipelines' classes.
 PIPELINE_KEYWORDS = {
     "framework": Keyword(_one_of(None, "pt"), f"{_OUT}: there is one framework"),
     "use_fast": TOKENIZER_KEYWORDS["use_fast"],
@@ -96,7 +85,18 @@ PIPELINE_KEYWORDS = {
     "use_auth_token": MODEL_KEYWORDS["use_auth_token"],
     **{name: Keyword(_NONE, _OUT) for name in ("feature_extractor", "image_processor", "processor")},
     "modelcard": Keyword(_NONE, _OUT),
+    "task": Keyword(lambda value: value is None or isinstance(value, str), "a str"),
+    "device": Keyword(is_cpu, "'cpu', -1 or None"),
     "num_workers": Keyword(lambda value: value is None or isinstance(value, int), "an integer"),
+}
+
+# Keywords of `model.save_pretrained`.
+SAVE_KEYWORDS = {
+    "push_to_hub": Keyword(_OFF, "False: upload the folder with huggingface_hub"),
+    "safe_serialization": Keyword(_one_of(None, True), "True: safetensors is what is written"),
+    "is_main_process": Keyword(_one_of(None, True), "True"),
+    "state_dict": Keyword(_NONE, f"{_OUT}: a loaded model does not change"),
+    "max_shard_size": Keyword(lambda value: True, ""),  # one file holds any model of this family
 }
 
 

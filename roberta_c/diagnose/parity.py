@@ -102,7 +102,7 @@ def _outputs(model: PreTrainedModel, ids: list[list[int]]) -> tuple[str, np.ndar
     from ..model import RobertaForMaskedLM, RobertaForMultipleChoice
 
     if isinstance(model, RobertaForMaskedLM):
-        return "logits of <s>", model.logits_at(ids, [[0]] * len(ids))
+        return "logits of <s>", model.lm_head(model.states_at(ids, [[0]] * len(ids)))
     if isinstance(model, RobertaForMultipleChoice):
         return "logits", model([[row] for row in ids]).logits
     output = model(ids)

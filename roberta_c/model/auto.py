@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..checkpoint import names
-from ..config import RobertaConfig, load_config
+from ..config import RobertaConfig, check_config, load_config
 from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
 from ..files.hub import HubOptions
 from .pretrained import PreTrainedModel
@@ -79,6 +79,7 @@ class AutoModelClass:
         **options: Any,
     ) -> Any:
         """As `from_pretrained`, with the Hub's options in one object."""
+        check_config(config)
         if config is None:
             config = load_config(path_or_id, hub_options)
         return cls.classes[config.model_type].load(path_or_id, hub_options, config=config, **options)

@@ -30,6 +30,14 @@ class Module:
         """The class name that is printed."""
         return self.family + (self.kind or type(self).__name__)
 
+    def __copy__(self) -> Any:
+        """The module itself: it does not change."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """The module itself: its weights are shared."""
+        return self
+
     def __repr__(self) -> str:
         lines = [f"({name}): {_indented(repr(child))}" for name, child in self.children().items()]
         return _tree(self.display_name(), self.details(), lines)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from ..checkpoint import open_checkpoint
-from ..config import RobertaConfig, load_config
+from ..config import RobertaConfig, check_config, load_config
 from ..config.load_keywords import MODEL_KEYWORDS, without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
@@ -56,8 +56,8 @@ class PreTrainedModel(TorchNames, Module):
 
     config_class: type[RobertaConfig] = RobertaConfig
     part_prefix = "Roberta"
-    # What a pickle holds: path or name, the Hub's options, the config that was given, the other arguments.
-    _origin: tuple[Any, hub.HubOptions, RobertaConfig | None, dict[str, Any]]
+    # What a pickle holds beside the config: path or name, the Hub's options, the other arguments.
+    _origin: tuple[Any, hub.HubOptions, dict[str, Any]]
     # Keywords of `from_pretrained` that go to the constructor.
     constructor_keywords: ClassVar[tuple[str, ...]] = ()
 
@@ -123,8 +123,6 @@ class PreTrainedModel(TorchNames, Module):
         torch_dtype: transformers 4's name of dtype. use_safetensors: False and True leave out the other kind
         of weight file.
         """
-        given = {"dtype": dtype, "torch_dtype": torch_dtype, "use_safetensors": use_safetensors}
-        given |= {"num_threads": num_threads, "isa": isa, **overrides}
         dtype = dtype_name(dtype, torch_dtype)
         overrides = without_foreign(overrides, MODEL_KEYWORDS)
         parts = {name: overrides.pop(name) for name in cls.constructor_keywords if name in overrides}
@@ -135,9 +133,7 @@ class PreTrainedModel(TorchNames, Module):
                 logger.warning("num_threads: found %d, but this build has no OpenMP: using 1", threads)
             threads = 1
         kernels = Kernels(isa)
-        if not isinstance(config, RobertaConfig | None):
-            raise InputError(mismatch("config", shown(config), "a RobertaConfig or None"))
-        given_config = config
+        check_config(config)
         if config is None:
             config = load_config(path_or_id, hub_options, None, cls.config_class)
         config.validate()  # it may have been changed since it was read
@@ -158,20 +154,21 @@ class PreTrainedModel(TorchNames, Module):
         model.name_or_path = str(path_or_id)
         model.load_report = source.report()
         model.parameters_stored = source.parameters(has_head=model.base_model is not model)
-        model._origin = _origin(path_or_id), dataclasses.replace(hub_options, token=None), given_config, given
+        hub_of_pickle = dataclasses.replace(hub_options, token=None)
+        given = {"dtype": dtype, "use_safetensors": use_safetensors, "num_threads": num_threads, "isa": isa}
+        model._origin = _origin(path_or_id), hub_of_pickle, {**given, **parts}
+        base = model.base_model
+        if base is not model:  # the encoder below a head can be saved and pickled like a model
+            base.name_or_path, base.load_report = model.name_or_path, model.load_report
+            base.parameters_stored = source.parameters(has_head=False)
+            parts = {"add_pooling_layer": base.pooler is not None}
+            base._origin = *model._origin[:2], {**given, **parts}
         return model
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A model pickles as the arguments it was loaded with, without the Hub's token."""
-        return _load_again, (type(self), *self._origin)
-
-    def __copy__(self: Model) -> Model:
-        """The model itself, which does not change."""
-        return self
-
-    def __deepcopy__(self: Model, memo: Any) -> Model:
-        """The model itself: its weights are shared."""
-        return self
+        """A model pickles as its config and the arguments it was loaded with, without the Hub's token."""
+        path_or_id, hub_options, given = self._origin
+        return _load_again, (type(self), path_or_id, hub_options, self.config, given)
 
     def display_name(self) -> str:
         """The class's own name."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..checkpoint import names
 from ..config import RobertaConfig, XLMRobertaConfig
+from ..errors import InputError, mismatch, shown
 from .batch import PackedBatch
 from .encoder import CHUNK_TOKENS, Embeddings, Encoder, Layer, Pooler
 from .outputs import BaseModelOutputWithPooling, LayerOutputs, ModelOutput
@@ -23,6 +24,8 @@ class RobertaModel(PreTrainedModel):
 
     def __init__(self, config: RobertaConfig, source: WeightSource, add_pooling_layer: bool = True) -> None:
         super().__init__(config, source)
+        if not isinstance(add_pooling_layer, bool):
+            raise InputError(mismatch("add_pooling_layer", shown(add_pooling_layer), "True or False"))
         family, threads = self.family, source.num_threads
         source.require(names.encoder_shapes(config), "encoder")
         self.embeddings = Embeddings(family, config, source.embeddings(), source.kernels, threads)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..checkpoint import names
 from ..config import RobertaConfig, XLMRobertaConfig
-from ..errors import InputError, mismatch
+from ..errors import InputError, mismatch, shown
 from .arrays import as_array
 from .batch import PackedBatch
 from .heads import ClassificationHead, LMHead
@@ -154,16 +154,25 @@ class RobertaForMaskedLM(TaskModel):
             self.family, source.linear(dense), source.norm(norm), source.lm_decoder(), source.num_threads
         )
 
-    def logits_at(self, input_ids: Sequence[Sequence[int]], places: Sequence[Sequence[int]]) -> np.ndarray:
-        """The logits (R, V) of some tokens alone: of ragged `input_ids`, those at `places` of each sequence.
+    def states_at(self, input_ids: Sequence[Sequence[int]], places: Sequence[Sequence[int]]) -> np.ndarray:
+        """The last hidden states of some tokens alone, (R, H), for `lm_head`: less work, and the same bits.
 
-        The bits are those of a call, for less work. places: ascending in each sequence; R are they all.
+        input_ids: ragged lists. places: for each sequence the wanted tokens, ascending; R is their number in
+        all sequences. Raises InputError for a place outside its sequence.
         """
         batch = self._packed(input_ids, None, None, None, {})
-        starts = batch.first_tokens_s
-        rows_r = [start + np.asarray(chosen, np.int64) for start, chosen in zip(starts, places, strict=True)]
-        last_rh, _ = self.roberta.encode(batch, False, np.concatenate([np.empty(0, np.int64), *rows_r]))
-        return self.lm_head(last_rh)
+        if len(places) != len(batch):
+            raise InputError(mismatch("places", f"{len(places)} lists", f"{len(batch)}, as in input_ids"))
+        lengths = np.diff(batch.seq_starts_s)
+        rows_r = [np.empty(0, np.int64)]
+        for index, (start, length, chosen) in enumerate(
+            zip(batch.first_tokens_s, lengths, places, strict=True)
+        ):
+            if len(chosen) and not 0 <= min(chosen) <= max(chosen) < length:
+                raise InputError(mismatch(f"places[{index}]", shown(list(chosen)), f"0 to {length - 1}"))
+            rows_r.append(start + np.asarray(chosen, np.int64))
+        last_rh, _ = self.roberta.encode(batch, False, np.concatenate(rows_r))
+        return last_rh
 
     def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         return MaskedLMOutput(batch.unpack(self.lm_head(last_rh)), *of_layers)
@@ -186,15 +195,18 @@ class RobertaForMultipleChoice(TaskModel):
         self.dropout = Dropout(config.hidden_dropout_prob)
         self.classifier = _linear(source, names.CLASSIFIER)
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self,
         input_ids: Any = None,
-        attention_mask: Any = None,
         token_type_ids: Any = None,
+        attention_mask: Any = None,
+        labels: Any = None,
         position_ids: Any = None,
         **options: Any,
     ) -> Any:
         """As PreTrainedModel's, with a dimension of choices after the first one in every input.
+
+        The order of the arguments is that of this class in transformers, which differs from the others'.
 
         input_ids may be lists of S lists of choices, as many for each of them, of ragged lists of ids.
         """
@@ -207,7 +219,7 @@ class RobertaForMultipleChoice(TaskModel):
         }
         choices = _number_of_choices(input_ids)
         flat = {name: value if value is None else _flat_choices(value, name) for name, value in found.items()}
-        output = super().__call__(**flat, **options)
+        output = super().__call__(**flat, labels=labels, **options)
         output.logits = output.logits.reshape(-1, choices)
         return output.to_tuple() if is_tuple else output
 

@@ -5,43 +5,23 @@ A call that changes nothing here returns the model; any other is an error that s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
-from ..config.load_keywords import is_cpu
+from ..config.load_keywords import SAVE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
-from .dtypes import HALF, dtype_name
+from ..machine.devices import CPU, Device, is_cpu
+from .dtypes import DTYPES, HALF, dtype_name
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
     from .stored_parameters import StoredParameters
 
 Self = TypeVar("Self", bound="TorchNames")
-
-
-class Device:
-    """The CPU, with what code reads of a torch.device."""
-
-    type = "cpu"
-    index = None
-
-    def __str__(self) -> str:
-        return self.type
-
-    def __repr__(self) -> str:
-        return f"device(type={self.type!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return str(other) == self.type
-
-    def __hash__(self) -> int:
-        return hash(self.type)
-
-
-CPU = Device()
 
 
 class TorchNames:
@@ -63,7 +43,9 @@ class TorchNames:
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """The model itself, for the CPU and for the dtype it has; InputError for any other."""
         for name, value in [*(("to", value) for value in args), *kwargs.items()]:
-            if name in ("non_blocking", "copy"):
+            if name not in ("to", "device", "dtype", "non_blocking", "copy", "memory_format"):
+                raise InputError(mismatch(f"model.to({name}=…)", "an unknown keyword", "device or dtype"))
+            if name in ("non_blocking", "copy", "memory_format"):
                 continue
             if name == "dtype" or (name == "to" and _names_dtype(value)):
                 self._check_same_dtype("dtype", value)
@@ -125,9 +107,20 @@ class TorchNames:
 
     # ---- parameters ----------------------------------------------------------------------------------
 
-    def named_parameters(self) -> Iterator[tuple[str, np.ndarray]]:
-        """(transformers' name, read-only array) as in the file; bfloat16 as float32."""
-        yield from self.parameters_stored
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """(transformers' name, read-only array) as in the file; bfloat16 as float32.
+
+        prefix: what stands before each name, with a dot. recurse, remove_duplicate: True, as in torch by
+        default.
+        """
+        for name, value in (("recurse", recurse), ("remove_duplicate", remove_duplicate)):
+            if value is not True:
+                raise InputError(mismatch(name, shown(value), "True"))
+        before = f"{prefix}." if prefix else ""
+        for name, values in self.parameters_stored:
+            yield before + name, values
 
     def parameters(self) -> Iterator[np.ndarray]:
         """The arrays of `named_parameters`."""
@@ -142,12 +135,17 @@ class TorchNames:
         """How many numbers the parameters hold, tied ones once."""
         return self.parameters_stored.count(exclude_embeddings)
 
-    def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **keywords: Any) -> None:
         """Write config.json and model.safetensors, which this package and transformers load as this model.
 
         The weights are those of the file this model came from, bit for bit, under transformers' names.
-        Raises InputError if `save_directory` is a file, ModelFileError if it cannot be written.
+        Raises InputError if `save_directory` is no path or a file, ModelFileError if it cannot be written.
         """
+        for name in without_foreign(keywords, SAVE_KEYWORDS):
+            raise InputError(mismatch(name, "an unknown keyword", "save_directory"))
+        is_path = isinstance(save_directory, (str, os.PathLike))
+        if not is_path or "\0" in str(save_directory):
+            raise InputError(mismatch("save_directory", shown(save_directory), "the path of a folder"))
         config = self.config.__copy__()
         config.architectures = [type(self).__name__]
         config.save_pretrained(save_directory)
@@ -156,4 +154,5 @@ class TorchNames:
 
 def _names_dtype(value: Any) -> bool:
     """Whether a positional argument of `to` is a dtype and not a device."""
-    return type(value).__qualname__ == "dtype" or value in ("float32", "bfloat16", "float16")
+    is_name = isinstance(value, str) and value in (*DTYPES, *HALF)
+    return is_name or type(value).__qualname__ == "dtype"

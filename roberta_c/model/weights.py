@@ -130,7 +130,8 @@ class WeightSource:
         """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""
         tied = self.config.tie_word_embeddings
         weight, bias = names.decoder_names(tied, self.stored_names)
-        # What transformers ties, or has beside it unused, are no unexpected tensors.
+        # The copies of tied tensors, and lm_head.bias where the decoder has a bias of its own, are in
+        # published files: they are not reported as unexpected.
         unused = {*(names.TIED if tied else ()), names.TIED["lm_head.decoder.bias"]}
         self.taken |= unused & self.stored_names.keys()
         stack = ([self.float32(weight)], [self.float32(bias)], None)
@@ -232,13 +233,14 @@ class WeightSource:
         return LoadReport(tuple(self.missing), unexpected, tied)
 
     def parameters(self, has_head: bool) -> StoredParameters:
-        """The tensors that the model took, in the order in which transformers lists them."""
+        """The tensors that the model took, those of the encoder first; without a head, these alone."""
         used = [
             name
             for name in (*names.encoder_shapes(self.config), *names.pooler_shapes(self.config))
             if name in self.taken
         ]
-        used += sorted(self.taken.difference(used))
+        if has_head:
+            used += sorted(self.taken.difference(used))
         tied = self.config.tie_word_embeddings
         return StoredParameters(self.checkpoint, used, self.stored_names, has_head=has_head, tied=tied)
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from tokenizers import Encoding
 
-from ..config.load_keywords import is_cpu
 from ..errors import InputError, mismatch, shown
+from ..machine.devices import is_cpu
 
 _T = TypeVar("_T")
 

@@ -14,7 +14,7 @@ import torch
 from samples.models import make_model_of_shape, padded_batch
 
 import roberta_c
-from roberta_c.errors import ModelFileError
+from roberta_c.errors import InputError, ModelFileError
 from roberta_c.kernels import available_isas
 
 FLOOR = 1e-5
@@ -153,9 +153,12 @@ def test_logits_of_some_tokens_alone(model_folder):
     logits = ours(ids, mask).logits
     ragged = [row[kept > 0].tolist() for row, kept in zip(ids, mask, strict=True)]
     places = [[0, 5, 127], [], [69]]
-    found = ours.logits_at(ragged, places)
+    found = ours.lm_head(ours.states_at(ragged, places))
     expected = [logits[row, place] for row, chosen in enumerate(places) for place in chosen]
     assert np.array_equal(found, expected)
+    for wrong, message in (([[0], [], [-1]], r"places\[2\]: found \[-1\]"), ([[0]], "places: found 1 lists")):
+        with pytest.raises(InputError, match=message):
+            ours.states_at(ragged, wrong)
 
 
 @pytest.mark.parametrize("head", HEADS)
