@@ -14,10 +14,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..config import load_config
-from ..config.load_keywords import PIPELINE_KEYWORDS, is_cpu, without_foreign
+from ..config import check_config, load_config
+from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
+from ..machine.devices import is_cpu
 
 if TYPE_CHECKING:
     from .base import Pipeline
@@ -45,6 +46,7 @@ TASK_OF_ARCHITECTURE = {
     "ForMaskedLM": "fill-mask",
     "Model": "feature-extraction",
 }
+HUB_KEYWORDS = ("revision", "token", "cache_dir", "local_files_only")
 TOKENIZER_FORMS = "a folder, a Hub repository's name or a loaded tokenizer"
 
 PipelineT = TypeVar("PipelineT", bound="Pipeline[Any, Any, Any]")
@@ -94,8 +96,15 @@ def pipeline(
     if not is_cpu(device):
         raise InputError(mismatch("device", shown(device), "'cpu', -1 or None"))
     options = without_foreign(options, PIPELINE_KEYWORDS)
-    if not isinstance(model_kwargs, dict | None):
-        raise InputError(mismatch("model_kwargs", shown(model_kwargs), "a dict or None"))
+    keywords = {} if model_kwargs is None else model_kwargs
+    if not isinstance(keywords, dict) or not all(isinstance(key, str) for key in keywords):
+        raise InputError(mismatch("model_kwargs", shown(model_kwargs), "a dict of keywords or None"))
+    named = {"dtype": dtype, "torch_dtype": torch_dtype, "num_threads": num_threads, "config": config}
+    for name, value in keywords.items():
+        if name in HUB_KEYWORDS or named.get(name) is not None:
+            raise InputError(mismatch(f"model_kwargs: {name}", shown(value), "it as a keyword of pipeline"))
+    named |= keywords
+    check_config(named["config"])
 
     hub_options = HubOptions(revision, token, cache_dir, local_files_only)
     if task is None:
@@ -103,18 +112,7 @@ def pipeline(
     file, name = TASKS[TASK_ALIASES.get(task, task)]
     task_class: type[Pipeline[Any, Any, Any]] = getattr(importlib.import_module(f"{__name__}.{file}"), name)
     chosen = task_class.options_class().changed(options)  # before loading: a bad option fails at once
-    return load_pipeline(
-        task_class,
-        model,
-        tokenizer,
-        hub_options,
-        chosen,
-        dtype=dtype,
-        torch_dtype=torch_dtype,
-        num_threads=num_threads,
-        config=config,
-        **(model_kwargs or {}),
-    )
+    return load_pipeline(task_class, model, tokenizer, hub_options, chosen, **named)
 
 
 def load_pipeline(

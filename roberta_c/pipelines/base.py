@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cas
 
 import numpy as np
 
+from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.text_input import as_listed
@@ -67,20 +68,30 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     options_class: ClassVar[type[PipelineOptions]]
     auto_class: ClassVar[type[AutoModelClass]]
     model_class: ClassVar[type[PreTrainedModel]]
+    # What one text may be, in messages.
+    forms: ClassVar[str] = "a str, or a dict with text and text_pair"
     # Whether it needs what only this package's tokenizers give: places of tokens in the text, parts of pairs.
     needs_own_tokenizer: ClassVar[bool] = False
     # The most batches that are read ahead: fewer where the outputs are large.
     block_batches: ClassVar[int] = BLOCK_BATCHES
 
-    def __init__(self, model: PreTrainedModel, tokenizer: Any, options: OptionsT | None = None) -> None:
-        """Raises InputError for a `max_length` that the model does not take, or another kind of tokenizer."""
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: Any, options: OptionsT | None = None, **keywords: Any
+    ) -> None:
+        """keywords: single options, as `pipeline(…)` takes them. Raises InputError."""
+        if not hasattr(model, "config"):
+            raise InputError(mismatch("model", shown(model), "a loaded model"))
         if self.needs_own_tokenizer and not isinstance(tokenizer, PreTrainedTokenizerFast):
-            expected = "one of roberta_c's, which gives the places of tokens: roberta_c.AutoTokenizer"
             found = f"{type(tokenizer).__module__}.{type(tokenizer).__name__}"
+            expected = "one of roberta_c's, which gives the places of tokens: roberta_c.AutoTokenizer"
             raise InputError(mismatch("tokenizer", found, expected))
+        chosen = self.options_class() if options is None else options
+        if not isinstance(chosen, self.options_class):
+            raise InputError(mismatch("options", shown(options), f"a {self.options_class.__name__} or None"))
+        keywords = without_foreign(keywords, PIPELINE_KEYWORDS)
         self.model = model
         self.tokenizer = tokenizer
-        self.options: OptionsT = self.options_class() if options is None else options  # type: ignore[assignment]
+        self.options: OptionsT = chosen.changed(keywords) if keywords else chosen  # type: ignore[assignment]
         self._max_tokens(self.options)
 
     def __repr__(self) -> str:
@@ -111,7 +122,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
             return (self._result(prediction, chosen) for prediction in lazy_predictions)
         listed = as_listed(texts)
         if listed is None:
-            expected = "str, a dict with text and text_pair, or a list or iterator of these"
+            expected = f"{self.forms}, or a list or iterator of these"
             raise InputError(mismatch("texts", type(texts).__name__, expected))
         rows = [self._row(text, text_name(index), chosen) for index, text in enumerate(listed)]
         predictions = self._predictions(rows, chosen, max_tokens, across_blocks=True)

@@ -28,9 +28,10 @@ class FeatureOptions(PipelineOptions):
 
     def _check(self) -> None:
         super()._check()
-        if not isinstance(self.return_tensors, bool) and self.return_tensors not in ("np", None):
-            found = shown(self.return_tensors)
-            raise InputError(mismatch("return_tensors", found, "True, False or 'np': arrays are numpy's"))
+        given = self.return_tensors
+        if not isinstance(given, bool | None) and not (isinstance(given, str) and given == "np"):
+            expected = "True, False or 'np': arrays are numpy's"
+            raise InputError(mismatch("return_tensors", shown(given), expected))
 
 
 @dataclass(frozen=True)

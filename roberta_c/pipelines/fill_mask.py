@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,13 +74,14 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
     model: RobertaForMaskedLM
 
     def __init__(
-        self, model: RobertaForMaskedLM, tokenizer: Any, options: FillMaskOptions | None = None
+        self, model: RobertaForMaskedLM, tokenizer: Any, options: FillMaskOptions | None = None, **keywords: Any
     ) -> None:
         """Raises InputError for a tokenizer without a mask token, or a `max_length` the model cannot take."""
-        self.mask_id: int | None = getattr(tokenizer, "mask_token_id", None)
-        if self.mask_id is None:
+        mask_id = getattr(tokenizer, "mask_token_id", None)
+        if mask_id is None:
             raise InputError(mismatch("tokenizer", "no mask_token", "one that has it, such as <mask>"))
-        super().__init__(model, tokenizer, options)
+        self.mask_id = int(mask_id)
+        super().__init__(model, tokenizer, options, **keywords)
         self.options = self._with_targets(self.options)
 
     def __call__(self, texts: Any, **options: Any) -> Any:
@@ -128,38 +129,36 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
     ) -> list[list[Window]]:
         windows = super()._windows(rows, options, max_tokens, name_of)
         for index, (window,) in enumerate(windows):
+            mask = self.tokenizer.mask_token
+            if window.truncated and window.ids.count(self.mask_id) < rows[index].text.count(mask):
+                found = f"a mask after the first {max_tokens} tokens"
+                raise InputError(mismatch(name_of(index), found, f"every {mask} among those the model takes"))
             if self.mask_id not in window.ids:
-                found = "a text without a mask" if not window.truncated else "no mask before the cut"
-                raise InputError(mismatch(name_of(index), found, f"{self.tokenizer.mask_token} in it"))
+                raise InputError(mismatch(name_of(index), "a text without a mask", f"{mask} in it"))
         return windows
 
     def _outputs(
         self, windows: Sequence[Window], options: FillMaskOptions
     ) -> list[tuple[list[int], list[list[int]], list[list[float]]]]:
-        outputs = []
-        for group, places in self._groups(windows):
-            logits_rv = self.model.logits_at([window.ids for window in group], places)
+        places = [
+            [index for index, token in enumerate(window.ids) if token == self.mask_id] for window in windows
+        ]
+        states_rh = self.model.states_at([window.ids for window in windows], places)
+        tokens: list[list[int]] = []
+        scores: list[list[float]] = []
+        for first in range(0, len(states_rh), MASKS_AT_ONCE):
+            logits_rv = self.model.lm_head(states_rh[first : first + MASKS_AT_ONCE])
             self._check_finite(logits_rv)
-            tokens, scores = self._best(logits_rv, options)
-            first = 0
-            for chosen in places:
-                last = first + len(chosen)
-                outputs.append((chosen, tokens[first:last], scores[first:last]))
-                first = last
+            some_tokens, some_scores = self._best(logits_rv, options)
+            tokens += some_tokens
+            scores += some_scores
+        outputs = []
+        first = 0
+        for chosen in places:
+            last = first + len(chosen)
+            outputs.append((chosen, tokens[first:last], scores[first:last]))
+            first = last
         return outputs
-
-    def _groups(self, windows: Sequence[Window]) -> Iterator[tuple[list[Window], list[list[int]]]]:
-        """The windows, in groups of about MASKS_AT_ONCE masks, and the places of the masks of each window."""
-        group: list[Window] = []
-        places: list[list[int]] = []
-        for window in windows:
-            group.append(window)
-            places.append([index for index, token in enumerate(window.ids) if token == self.mask_id])
-            if sum(map(len, places)) >= MASKS_AT_ONCE:
-                yield group, places
-                group, places = [], []
-        if group:
-            yield group, places
 
     def _best(
         self, logits_rv: np.ndarray, options: FillMaskOptions

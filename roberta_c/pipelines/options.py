@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -74,7 +75,11 @@ def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
         raise InputError(mismatch(name, shown(value), f"one of {', '.join(map(str, choices))}"))
 
 
-def check_count(name: str, value: Any, expected: str) -> None:
-    """Raise InputError, whose message says what is `expected`, unless `value` is an integer of at least 1."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
+def check_count(name: str, value: Any, expected: str, least: int = 1) -> None:
+    """Raise InputError, whose message says what is `expected`, unless `value` is an integer from `least` on."""
+    try:
+        is_count = not isinstance(value, bool) and operator.index(value) >= least
+    except TypeError:
+        is_count = False
+    if not is_count:
         raise InputError(mismatch(name, shown(value), expected))

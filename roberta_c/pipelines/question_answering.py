@@ -2,6 +2,9 @@
 
 question and context → windows of tokens → scores of each start and end → the best spans, as parts of the
 context. A span's score is the product of the softmax probabilities of its start and its end in their window.
+
+Left out are the answers that 4.57 adds where a context has fewer spans than it wants: with score 0, or that
+begin or end at a literal `<s>`.
 """
 
 from __future__ import annotations
@@ -46,6 +49,11 @@ class AnswerOptions(PipelineOptions):
 
     def _check(self) -> None:
         super()._check()
+        if self.truncation is not True:
+            expected = "True: contexts are read in windows"
+            raise InputError(mismatch("truncation", shown(self.truncation), expected))
+        if self.max_length is not None:
+            raise InputError(mismatch("max_length", self.max_length, "max_seq_len in its place"))
         check_count("top_k", self.top_k, "an integer of at least 1")
         check_count("max_answer_len", self.max_answer_len, "an integer of at least 1")
         for name in ("handle_impossible_answer", "align_to_words"):
@@ -53,9 +61,8 @@ class AnswerOptions(PipelineOptions):
                 raise InputError(mismatch(name, shown(getattr(self, name)), "True or False"))
         if self.max_seq_len is not None:
             check_count("max_seq_len", self.max_seq_len, "an integer of at least 1, or None")
-        stride = self.doc_stride
-        if stride is not None and (isinstance(stride, bool) or not isinstance(stride, int) or stride < 0):
-            raise InputError(mismatch("doc_stride", shown(stride), "an integer of at least 0, or None"))
+        if self.doc_stride is not None:
+            check_count("doc_stride", self.doc_stride, "an integer of at least 0, or None", least=0)
 
 
 class QuestionRow(NamedTuple):
@@ -87,6 +94,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
     """
 
     task = "question-answering"
+    forms = 'a dict {"question": str, "context": str}'
     options_class = AnswerOptions
     auto_class = AutoModelForQuestionAnswering
     model_class = RobertaForQuestionAnswering
@@ -94,10 +102,10 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
     model: RobertaForQuestionAnswering
 
     def __call__(
-        self, texts: Any = None, *, question: Any = None, context: Any = None, **options: Any
+        self, texts: Any = None, context: Any = None, *, question: Any = None, **options: Any
     ) -> Any:
-        """The answers; see the class."""
-        if isinstance(texts, str) and question is None:  # answer(question_text, context=…)
+        """The answers; see the class. Two texts without names are a question and a context."""
+        if question is None and context is not None:
             texts, question = None, texts
         if texts is None:
             texts = _paired(question, context)
@@ -155,7 +163,12 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
         null_score = 1.0
         for window, (start_t, end_t) in zip(windows, outputs, strict=True):
             spans, null_of_window = best_spans(
-                start_t, end_t, _may_answer(window), count, options.max_answer_len
+                start_t,
+                end_t,
+                _may_answer(window),
+                np.array(window.ids) == self.tokenizer.cls_token_id,
+                count,
+                options.max_answer_len,
             )
             null_score = min(null_score, null_of_window)
             for first, last, score in spans:
@@ -182,7 +195,7 @@ def _paired(question: Any, context: Any) -> Any:
         if value is None:
             raise InputError(mismatch(name, "None", "a str or a list of str"))
     questions, contexts = (
-        value if isinstance(value, str) else list(value) if isinstance(value, tuple) else as_listed(value)
+        value if isinstance(value, str) else as_listed(value, takes_tuples=True)
         for value in (question, context)
     )
     if isinstance(questions, str) and isinstance(contexts, str):
@@ -205,16 +218,20 @@ def _may_answer(window: Window) -> np.ndarray:
 
 
 def best_spans(
-    start_t: np.ndarray, end_t: np.ndarray, allowed_t: np.ndarray, count: int, max_length: int
+    start_t: np.ndarray,
+    end_t: np.ndarray,
+    allowed_t: np.ndarray,
+    is_cls_t: np.ndarray,
+    count: int,
+    max_length: int,
 ) -> tuple[list[tuple[int, int, float]], float]:
     """The best spans of a window: (first token, last token, score), best first; and the score of no answer.
 
-    start_t, end_t: logits. allowed_t: bool, which tokens a span may have as first and last. The softmax is
-    over these and the first token, `<s>`, whose probabilities' product is the score of no answer. max_length:
-    of a span, in tokens.
+    start_t, end_t: logits. allowed_t: bool, which tokens a span may have as first and last. is_cls_t: bool,
+    which tokens are `<s>`. The softmax is over both. The score of no answer is the product of the first
+    token's probabilities. max_length: of a span, in tokens.
     """
-    is_scored_t = allowed_t.copy()
-    is_scored_t[0] = True
+    is_scored_t = allowed_t | is_cls_t
     probabilities = []
     for logits_t in (start_t, end_t):
         scores_t = np.zeros(len(logits_t))

@@ -102,13 +102,13 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction])
     model: RobertaForSequenceClassification
 
     def __init__(
-        self, model: RobertaForSequenceClassification, tokenizer: Any, options: ClassifyOptions | None = None
+        self, model: RobertaForSequenceClassification, tokenizer: Any, options: ClassifyOptions | None = None, **keywords: Any
     ) -> None:
         """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
         if not self.labels:
             raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
-        super().__init__(model, tokenizer, options)
+        super().__init__(model, tokenizer, options, **keywords)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._model_name()}, labels={self.labels})"

@@ -17,7 +17,7 @@ from ..model import RobertaForTokenClassification
 from ..model.auto import AutoModelForTokenClassification
 from ..tokenizer.text_input import as_listed
 from .base import Pipeline
-from .options import PipelineOptions, check_choice
+from .options import PipelineOptions, check_choice, check_count
 from .rows import plain_text
 from .text_classification import apply_function
 from .windows import Window, encode_with_places
@@ -49,17 +49,21 @@ class TokenClassifyOptions(PipelineOptions):
     def _check(self) -> None:
         super()._check()
         check_choice("aggregation_strategy", self.strategy, STRATEGIES)
-        if not isinstance(self.ignore_labels, (list, tuple, set, frozenset)):
-            raise InputError(mismatch("ignore_labels", shown(self.ignore_labels), "a list of labels"))
+        ignored = self.ignore_labels
+        is_list = isinstance(ignored, (list, tuple, set, frozenset))
+        if not is_list or not all(isinstance(label, str) for label in ignored):
+            raise InputError(mismatch("ignore_labels", shown(ignored), "a list of labels"))
         if not isinstance(self.is_split_into_words, bool):
             raise InputError(
                 mismatch("is_split_into_words", shown(self.is_split_into_words), "True or False")
             )
         if self.delimiter is not None:
             plain_text(self.delimiter, "delimiter")
+            if not self.is_split_into_words:
+                found = f"{shown(self.delimiter)} without is_split_into_words"
+                raise InputError(mismatch("delimiter", found, "is_split_into_words=True"))
         if self.stride is not None:
-            if isinstance(self.stride, bool) or not isinstance(self.stride, int) or self.stride < 0:
-                raise InputError(mismatch("stride", shown(self.stride), "an integer of at least 0, or None"))
+            check_count("stride", self.stride, "an integer of at least 0, or None", least=0)
             if self.strategy == NONE:
                 found = f"{self.stride} with aggregation_strategy='none'"
                 raise InputError(mismatch("stride", found, "another aggregation_strategy"))
@@ -122,6 +126,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
     """
 
     task = "token-classification"
+    forms = "a str, or with is_split_into_words a list of words"
     options_class = TokenClassifyOptions
     auto_class = AutoModelForTokenClassification
     model_class = RobertaForTokenClassification
@@ -132,13 +137,13 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         self,
         model: RobertaForTokenClassification,
         tokenizer: Any,
-        options: TokenClassifyOptions | None = None,
+        options: TokenClassifyOptions | None = None, **keywords: Any
     ) -> None:
         """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
         if not self.labels:
             raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
-        super().__init__(model, tokenizer, options)
+        super().__init__(model, tokenizer, options, **keywords)
 
     def _is_single(self, texts: Any, options: TokenClassifyOptions) -> bool:
         if not options.is_split_into_words:

@@ -47,8 +47,7 @@ def encode_rows(
 
     Single texts and pairs are tokenized in one call each.
     """
-    keeps_beginning = getattr(tokenizer, "truncation_side", "right") == "right"
-    shorter = [_beginning(tokenizer, row, max_tokens) if keeps_beginning else row for row in rows]
+    shorter = [_beginning(tokenizer, row, max_tokens) for row in rows]
     encoded: dict[int, Window] = {}
     for has_pair in (False, True):
         chosen = [index for index, row in enumerate(rows) if (row.text_pair is not None) == has_pair]
@@ -69,7 +68,12 @@ def encode_rows(
 
 
 def _beginning(tokenizer: Any, row: TextRow, max_tokens: int) -> TextRow:
-    """`row`, its very long texts shortened to beginnings; truncated to `max_tokens`, its ids are the same."""
+    """`row`, its very long texts shortened to beginnings; truncated to `max_tokens`, its ids are the same.
+
+    A tokenizer that truncates on the left needs the ends: for it the row is unchanged.
+    """
+    if getattr(tokenizer, "truncation_side", "right") != "right":
+        return row
     length = max(max_tokens * CHARACTERS_PER_TOKEN, LONG_TEXT)
     if all(len(text or "") <= length for text in row):
         return row
@@ -130,7 +134,7 @@ def encode_with_places(
         return []
     are_words = not isinstance(texts[0], str)
     shorter: list[Any] = list(texts)
-    if stride is None and not are_words and getattr(tokenizer, "truncation_side", "right") == "right":
+    if stride is None and not are_words:
         shorter = [_beginning(tokenizer, TextRow(text), max_tokens).text for text in shorter]
     encoded = tokenizer(
         shorter,
@@ -199,18 +203,18 @@ def encode_questions(
     """The windows of each question with its context: the complete question, and a part of the context.
 
     Windows have at most `max_tokens` tokens, and each repeats `stride` tokens of the context of the one
-    before it. Raises InputError for a question that leaves no room for more than these.
+    before it. Raises InputError for a question that leaves no room for more than these, unless its context
+    fits into one window.
     """
     specials = tokenizer.num_special_tokens_to_add(pair=True)
-    lengths = dict.fromkeys(questions, 0)
-    lengths.update(
-        {one: len(part) for one, part in zip(lengths, tokenizer.encode_parts(list(lengths)), strict=True)}
-    )
-    for index, question in enumerate(questions):
-        room = max_tokens - specials - lengths[question]
-        if room <= stride:
-            found = f"{lengths[question]} tokens, which leave {max(room, 0)} of {max_tokens} for the context"
-            expected = f"more than doc_stride ({stride}): a shorter question, or another max_seq_len"
+    distinct = list(dict.fromkeys(questions))
+    parts = tokenizer.encode_parts(distinct)
+    rooms = {one: max_tokens - specials - len(part) for one, part in zip(distinct, parts, strict=True)}
+    for index, (question, context) in enumerate(zip(questions, contexts, strict=True)):
+        room = rooms[question]
+        if room <= stride and len(tokenizer.encode_parts([context])[0]) > room:
+            found = f"{max_tokens - specials - room} tokens, which leave {max(room, 0)} of {max_tokens}"
+            expected = f"more than doc_stride ({stride}) for the context"
             raise InputError(mismatch(f"{name_of(index)}: question", found, expected))
     encoded = tokenizer(
         list(questions),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class ZeroShotOptions(PipelineOptions):
         if isinstance(given, str):
             labels = [label.strip() for label in given.split(",") if label.strip()]
         else:
-            listed = list(given) if isinstance(given, tuple) else as_listed(given)
+            listed = as_listed(given, takes_tuples=True)
             if listed is None:
                 expected = "a list of str, or a str with commas"
                 raise InputError(mismatch("candidate_labels", shown(given), expected))
@@ -69,8 +69,9 @@ class ZeroShotOptions(PipelineOptions):
         super()._check()
         if not isinstance(self.multi_label, bool):
             raise InputError(mismatch("multi_label", shown(self.multi_label), "True or False"))
-        if self.truncation_name == "only_second":
-            raise InputError(mismatch("truncation", "'only_second'", "'only_first': labels are not cut"))
+        if self.truncation in ("only_second", "longest_first"):
+            found = shown(self.truncation)
+            raise InputError(mismatch("truncation", found, "True or 'only_first': labels are not cut"))
         if self.candidate_labels is not None:
             self.hypotheses()
 
@@ -94,14 +95,16 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
     """
 
     task = "zero-shot-classification"
+    forms = "a str"
     options_class = ZeroShotOptions
     auto_class = AutoModelForSequenceClassification
     model_class = RobertaForSequenceClassification
     needs_own_tokenizer = True
+    block_batches: ClassVar[int] = 1  # each text has as many windows as there are labels
     model: RobertaForSequenceClassification
 
     def __init__(
-        self, model: RobertaForSequenceClassification, tokenizer: Any, options: ZeroShotOptions | None = None
+        self, model: RobertaForSequenceClassification, tokenizer: Any, options: ZeroShotOptions | None = None, **keywords: Any
     ) -> None:
         """Raises ModelFileError for a model without a label that begins with "entail"."""
         columns = [
@@ -117,7 +120,7 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
         self.entailment = columns[0]
         # transformers' choice: the first logit or, if that is entailment, the last.
         self.contradiction = model.config.num_labels - 1 if self.entailment == 0 else 0
-        super().__init__(model, tokenizer, options)
+        super().__init__(model, tokenizer, options, **keywords)
 
     def __call__(self, texts: Any, candidate_labels: Any = None, **options: Any) -> Any:
         """As Pipeline's; `candidate_labels` may follow the texts without its name."""

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError, mismatch, shown
 from .batch_encoding import BatchEncoding, Padding, field_array
 from .text_input import as_listed
 
 IDS, MASK = "input_ids", "attention_mask"
+# The fields with a value for each token, which are padded.
+TOKEN_FIELDS = {IDS, MASK, "token_type_ids", "special_tokens_mask", "offset_mapping"}
 FORMS = "a BatchEncoding, a dict of lists, or a list of these"
 
 
@@ -27,7 +31,7 @@ class EncodedRows:
     @classmethod
     def collect(cls, encoded: Any) -> EncodedRows:
         """The rows of `encoded`. Raises InputError naming the field that is missing or of another form."""
-        listed = None if isinstance(encoded, Mapping) else as_listed(encoded)
+        listed = None if isinstance(encoded, Mapping) else as_listed(encoded, takes_tuples=True)
         if listed is not None:
             if not listed or not all(isinstance(row, Mapping) for row in listed):
                 found = "an empty list" if not listed else "a list of other things"
@@ -43,11 +47,19 @@ class EncodedRows:
             raise InputError(mismatch("encoded_inputs", type(encoded).__name__, FORMS))
         if IDS not in encoded:
             raise InputError(mismatch("encoded_inputs", shown(list(encoded)), f"a field {IDS}"))
-        fields = {name: _as_list(value, name) for name, value in encoded.items()}
-        is_batch = not fields[IDS] or as_listed(fields[IDS][0]) is not None
-        if not is_batch:
-            fields = {name: [value] for name, value in fields.items()}
-        fields[IDS] = [_as_list(row, f"{IDS}[{index}]") for index, row in enumerate(fields[IDS])]
+        ids = _as_list(encoded[IDS], IDS)
+        is_batch = not ids or as_listed(ids[0], takes_tuples=True) is not None
+        fields: dict[str, list[Any]] = {
+            name: _as_list(value, name) if is_batch else [value] for name, value in encoded.items()
+        }
+        fields = {IDS: fields.pop(IDS), **fields}  # first, for the lengths of the others
+        for name in [name for name in fields if name in TOKEN_FIELDS]:
+            rows = [_as_list(row, f"{name}[{index}]") for index, row in enumerate(fields[name])]
+            lengths = [len(row) for row in rows]
+            if name != IDS and lengths != [len(row) for row in fields[IDS]]:
+                place = f"encoded_inputs: {name}"
+                raise InputError(mismatch(place, "rows of other lengths", f"the lengths of {IDS}'s rows"))
+            fields[name] = rows
         return cls(fields, is_batch)
 
     @property
@@ -69,20 +81,28 @@ class EncodedRows:
                 "offset_mapping": (0, 0),
             }
             for name in fills.keys() & fields.keys():
-                fields[name] = [
-                    _padded(_as_list(row, f"{name}[{index}]"), fills[name], padding)
-                    for index, row in enumerate(fields[name])
-                ]
+                fields[name] = [_padded(row, fills[name], padding) for row in fields[name]]
         if as_numpy:
-            return BatchEncoding({name: field_array(name, rows) for name, rows in fields.items()})
+            return BatchEncoding({name: _array(name, rows) for name, rows in fields.items()})
         return BatchEncoding(fields if self.is_batch else {name: rows[0] for name, rows in fields.items()})
 
 
 def _as_list(value: Any, name: str) -> list[Any]:
-    listed = list(value) if isinstance(value, tuple) else as_listed(value)
+    listed = as_listed(value, takes_tuples=True)
     if listed is None:
         raise InputError(mismatch(f"encoded_inputs: {name}", type(value).__name__, "a list"))
     return listed
+
+
+def _array(name: str, rows: list[Any]) -> np.ndarray:
+    """A field as an array: int64 for the fields of tokens, numpy's own choice for others."""
+    try:
+        array = field_array(name, rows) if name in TOKEN_FIELDS else np.asarray(rows)
+    except InputError:
+        raise
+    except (ValueError, TypeError, OverflowError):
+        raise InputError(mismatch(f"encoded_inputs: {name}", shown(rows), "numbers of one shape")) from None
+    return array
 
 
 def _padded(row: list[Any], fill: Any, padding: Padding) -> list[Any]:

@@ -58,14 +58,17 @@ def collect_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> TextI
     return TextInput(list(zip(text, text_pair, strict=True)), is_batch=True, is_pair=True)
 
 
-def as_listed(value: Any) -> list[Any] | None:
+def as_listed(value: Any, takes_tuples: bool = False) -> list[Any] | None:
     """The items of a list, or of what holds several as a list does; None for anything else.
 
     That is a numpy array, a Series of pandas or polars, a column of datasets, a torch Dataset: any object
-    with a length and items by number, but for texts, bytes, tables, mappings, and tuples, which can be pairs.
+    with a length and items by number, but for texts, bytes, tables, mappings, and tuples, which can be pairs
+    (`takes_tuples`: where they cannot).
     """
     if isinstance(value, list):
         return value
+    if isinstance(value, tuple) and takes_tuples:
+        return list(value)
     if isinstance(value, (str, bytes, bytearray, tuple, Mapping)) or hasattr(value, "columns"):
         return None
     if getattr(value, "shape", None) == ():  # an array of no dimension is one value

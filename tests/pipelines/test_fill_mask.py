@@ -59,7 +59,7 @@ def test_refusals(fill, tweets, task_folder):
         fill("no mask")
     with pytest.raises(InputError, match=r"texts\[1\]: found a text without a mask"):
         fill(["a <mask>", "none"])
-    with pytest.raises(InputError, match="texts: found no mask before the cut"):
+    with pytest.raises(InputError, match="texts: found a mask after the first 512 tokens"):
         fill(" ".join(tweets[:100]) + " <mask>")
     with pytest.raises(InputError, match="top_k: found 0"):
         fill("a <mask>", top_k=0)

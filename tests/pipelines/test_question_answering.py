@@ -50,7 +50,8 @@ def test_spans_against_all_of_them(seed):
     allowed = rng.random(length) < 0.7
     allowed[0] = False
     count, max_length = int(rng.integers(1, 30)), int(rng.integers(1, 20))
-    spans, null = best_spans(start, end, allowed, count, max_length)
+    is_first = np.arange(length) == 0
+    spans, null = best_spans(start, end, allowed, is_first, count, max_length)
     expected, expected_null = brute_force(start.astype(float), end.astype(float), allowed, count, max_length)
     assert [span[:2] for span in spans] == [span[:2] for span in expected]
     assert [span[2] for span in spans] == pytest.approx([span[2] for span in expected])
