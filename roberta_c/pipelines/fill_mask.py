@@ -74,7 +74,11 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
     model: RobertaForMaskedLM
 
     def __init__(
-        self, model: RobertaForMaskedLM, tokenizer: Any, options: FillMaskOptions | None = None, **keywords: Any
+        self,
+        model: RobertaForMaskedLM,
+        tokenizer: Any,
+        options: FillMaskOptions | None = None,
+        **keywords: Any,
     ) -> None:
         """Raises InputError for a tokenizer without a mask token, or a `max_length` the model cannot take."""
         mask_id = getattr(tokenizer, "mask_token_id", None)

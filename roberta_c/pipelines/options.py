@@ -76,7 +76,7 @@ def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
 
 
 def check_count(name: str, value: Any, expected: str, least: int = 1) -> None:
-    """Raise InputError, whose message says what is `expected`, unless `value` is an integer from `least` on."""
+    """Raise InputError, saying what is `expected`, unless `value` is an integer of at least `least`."""
     try:
         is_count = not isinstance(value, bool) and operator.index(value) >= least
     except TypeError:

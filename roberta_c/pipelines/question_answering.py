@@ -141,6 +141,10 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
             expected = f"at most {self.model.config.max_tokens}, the model's limit"
             raise InputError(mismatch("max_seq_len", length, expected))
         stride = min(length // 2, DOC_STRIDE) if options.doc_stride is None else options.doc_stride
+        room = length - self.tokenizer.num_special_tokens_to_add(pair=True)
+        if stride >= max(room, 1):
+            expected = f"less than {max(room, 1)}, the tokens of a window without the special ones"
+            raise InputError(mismatch("doc_stride", stride, expected))
         questions, contexts = zip(*rows, strict=True)
         return encode_questions(self.tokenizer, questions, contexts, length, stride, name_of)
 

@@ -102,7 +102,11 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction])
     model: RobertaForSequenceClassification
 
     def __init__(
-        self, model: RobertaForSequenceClassification, tokenizer: Any, options: ClassifyOptions | None = None, **keywords: Any
+        self,
+        model: RobertaForSequenceClassification,
+        tokenizer: Any,
+        options: ClassifyOptions | None = None,
+        **keywords: Any,
     ) -> None:
         """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]

@@ -137,7 +137,8 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         self,
         model: RobertaForTokenClassification,
         tokenizer: Any,
-        options: TokenClassifyOptions | None = None, **keywords: Any
+        options: TokenClassifyOptions | None = None,
+        **keywords: Any,
     ) -> None:
         """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]

@@ -104,7 +104,11 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
     model: RobertaForSequenceClassification
 
     def __init__(
-        self, model: RobertaForSequenceClassification, tokenizer: Any, options: ZeroShotOptions | None = None, **keywords: Any
+        self,
+        model: RobertaForSequenceClassification,
+        tokenizer: Any,
+        options: ZeroShotOptions | None = None,
+        **keywords: Any,
     ) -> None:
         """Raises ModelFileError for a model without a label that begins with "entail"."""
         columns = [

@@ -111,7 +111,13 @@ def test_keywords_of_pipelines(tweet_sentiment_small):
         ({"device": torch.device("meta")}, "device: found .*, expected 'cpu', -1 or None"),
         ({"framework": "tf"}, "framework: found 'tf'"),
         ({"torch_dtype": torch.float16}, "torch_dtype: found torch.float16, expected 'bfloat16'"),
-        ({"model_kwargs": 3}, "model_kwargs: found 3, expected a dict or None"),
+        (
+            {"model_kwargs": {"dtype": "int8"}, "dtype": "int8"},
+            "model_kwargs: dtype: found 'int8', expected it as",
+        ),
+        ({"model_kwargs": {"revision": "main"}}, "model_kwargs: revision: found 'main', expected it as"),
+        ({"config": 5}, "config: found 5, expected a RobertaConfig or None"),
+        ({"model_kwargs": 3}, "model_kwargs: found 3, expected a dict of keywords"),
     ):
         with pytest.raises(InputError, match=message):
             pipeline("text-classification", tweet_sentiment_small, **keywords)

@@ -53,6 +53,12 @@ def test_calls_that_would_change_something_say_what_to_do(model):
         (lambda: model.to("cuda"), "device: found 'cuda', expected 'cpu'"),
         (lambda: model.to(torch.device("meta")), "device: found .*, expected 'cpu'"),
         (lambda: model.requires_grad_(), "requires_grad: found True, expected False"),
+        (lambda: model.to(np.array([1, 2])), "device: found a ndarray of shape"),
+        (lambda: model.to(place="cpu"), r"model.to\(place=…\): found an unknown keyword"),
+        (lambda: model.save_pretrained("x", push_to_hub=True), "push_to_hub: found True, expected False"),
+        (lambda: model.save_pretrained("x", anything=1), "anything: found an unknown keyword"),
+        (lambda: model.save_pretrained(None), "save_directory: found None, expected the path of a folder"),
+        (lambda: dict(model.named_parameters(recurse=False)), "recurse: found False, expected True"),
         (lambda: model(IDS, labels=[1, 0]), "labels: .*there is no training, and so no loss"),
         (lambda: model(IDS, inputs_embeds=np.zeros((2, 4, 8))), "inputs_embeds: .*expected input_ids"),
         (lambda: model(IDS, encoder_hidden_states=np.zeros(2)), "encoder_hidden_states: .*without a decoder"),
@@ -151,6 +157,29 @@ def test_models_pickle_by_path_and_options(tweet_sentiment_small, monkeypatch):
     assert (type(again), again.dtype, again.num_threads) == (type(model), "bfloat16", 1)
     assert again.config.output_hidden_states
     assert np.array_equal(again(IDS).logits, model(IDS).logits)
+
+
+def test_the_encoder_below_a_head_is_a_model_too(model, tmp_path):
+    encoder = model.roberta
+    assert encoder is model.base_model
+    again = pickle.loads(pickle.dumps(encoder))
+    assert type(again) is type(encoder)
+    ids = np.array([IDS[0]])
+    assert np.array_equal(again(ids).last_hidden_state, encoder(ids).last_hidden_state)
+    assert not any(name.startswith(("roberta.", "classifier.")) for name in encoder.state_dict())
+    assert encoder.num_parameters() < model.num_parameters()
+    encoder.save_pretrained(tmp_path)
+    saved = roberta_c.AutoModel.from_pretrained(tmp_path)
+    assert np.array_equal(saved(ids).last_hidden_state, encoder(ids).last_hidden_state)
+    assert copy.deepcopy(model.classifier) is model.classifier
+
+
+def test_a_changed_config_is_pickled(tweet_sentiment_small):
+    model = roberta_c.RobertaModel.from_pretrained(tweet_sentiment_small, add_pooling_layer=False)
+    model.config.output_attentions = True
+    again = pickle.loads(pickle.dumps(model))
+    assert again.config.output_attentions
+    assert again.pooler is None
 
 
 def test_copies_of_a_model_share_it(model):

@@ -46,6 +46,7 @@ class SumPipeline(Pipeline[PipelineOptions, TextRow, Sum]):
     """A task that adds up token ids, and records the ids of each batch."""
 
     task = "sum"
+    options_class = PipelineOptions
 
     def __init__(self, max_tokens=8, options=PipelineOptions()):  # noqa: B008 - it is immutable
         model = SimpleNamespace(config=SimpleNamespace(max_tokens=max_tokens), name_or_path="some/model")
@@ -216,7 +217,7 @@ SURROGATE = "bad \ud800 text"
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (b"text", "texts: found bytes, expected str"),
+        (b"text", "texts: found bytes, expected a str"),
         (None, "texts: found NoneType"),
         (float("nan"), "texts: found float"),
         (("a", "b"), "texts: found tuple"),

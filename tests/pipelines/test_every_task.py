@@ -189,6 +189,25 @@ def test_a_tokenizer_without_places_is_refused(task, task_pipeline):
         pipeline(task, model, lambda texts, **options: {"input_ids": [[0, 2]] * len(texts)})
 
 
+def test_classes_of_pipelines_take_options(task_pipeline):
+    import roberta_c
+
+    loaded = task_pipeline("token-classification")
+    tag = roberta_c.TokenClassificationPipeline(
+        model=loaded.model, tokenizer=loaded.tokenizer, aggregation_strategy="simple", device=-1
+    )
+    assert tag("some words") == loaded("some words", aggregation_strategy="simple")
+    for arguments, message in (
+        (
+            (loaded.model, loaded.tokenizer, {"stride": 1}),
+            "options: found .*expected a Token",
+        ),
+        ((None, loaded.tokenizer), "model: found None, expected a loaded model"),
+    ):
+        with pytest.raises((InputError, AttributeError), match=message if arguments[0] else ""):
+            roberta_c.TokenClassificationPipeline(*arguments)
+
+
 def test_no_task_imports_torch(task_folder):
     assert "torch" in sys.modules  # the tests have it; a process of its own has not
     import subprocess

@@ -61,6 +61,8 @@ def test_refusals(fill, tweets, task_folder):
         fill(["a <mask>", "none"])
     with pytest.raises(InputError, match="texts: found a mask after the first 512 tokens"):
         fill(" ".join(tweets[:100]) + " <mask>")
+    with pytest.raises(InputError, match="texts: found a mask after the first 512 tokens"):
+        fill("a <mask> " + "mid " * 600 + "<mask>")
     with pytest.raises(InputError, match="top_k: found 0"):
         fill("a <mask>", top_k=0)
     without = AutoTokenizer.from_pretrained(task_folder("fill-mask"))

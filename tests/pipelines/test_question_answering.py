@@ -71,6 +71,16 @@ def test_equal_answers_add_their_scores(answer):
     assert len(texts) == len(set(texts))
 
 
+def test_a_question_that_leaves_little_room_for_a_context_that_fits(answer):
+    context = "Bob is here."
+    one = answer(question="who is it " * 110, context=context)
+    assert context[one["start"] : one["end"]] == one["answer"] != ""
+
+
+def test_two_texts_without_names(answer):
+    assert answer("Where do I live?", CONTEXT) == answer(question="Where do I live?", context=CONTEXT)
+
+
 def test_no_answer(answer):
     found = answer(question="Why?", context=CONTEXT, top_k=50, handle_impossible_answer=True)
     assert {"start": 0, "end": 0, "answer": ""}.items() <= next(
@@ -100,9 +110,14 @@ def test_no_answer(answer):
         ),
         (
             {"question": "a", "context": "b", "max_seq_len": 8, "doc_stride": 7},
-            "question: found 1 tokens",
+            "doc_stride: found 7, expected less than 4",
         ),
-        ({"question": "a " * 400, "context": "b"}, "question: found 4.. tokens, which leave 0 of 384"),
+        (
+            {"question": "a " * 400, "context": "b " * 9},
+            "question: found 4.. tokens, which leave 0 of 384, expected more than doc_stride",
+        ),
+        ({"question": "a", "context": "b", "truncation": False}, "truncation: found False, expected True"),
+        ({"question": "a", "context": "b", "max_length": 9}, "max_length: found 9, expected max_seq_len"),
         (
             {"question": "a", "context": "b", "max_question_len": 64},
             "max_question_len: found an unknown",

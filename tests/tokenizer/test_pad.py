@@ -75,6 +75,11 @@ def test_batch_encodings_arrays_and_other_fields(tokenizer):
     )
 
 
+def test_other_fields_keep_their_numbers(tokenizer):
+    rows = [{"input_ids": [0, 2], "label": 0.7}, {"input_ids": [0], "label": 0.25}]
+    assert tokenizer.pad(rows, return_tensors="np")["label"].tolist() == [0.7, 0.25]
+
+
 def test_refusals(tokenizer):
     for encoded, message in (
         ([], "encoded_inputs: found an empty list"),
@@ -85,6 +90,7 @@ def test_refusals(tokenizer):
             [{"input_ids": [0], "x": 1}, {"input_ids": [0]}],
             r"encoded_inputs\[1\]: found .*, expected 'x' in each",
         ),
+        ({"input_ids": [[0, 2]], "attention_mask": [[1]]}, "attention_mask: found rows of other lengths"),
         ({"input_ids": 3}, "encoded_inputs: input_ids: found int, expected a list"),
     ):
         with pytest.raises(InputError, match=message):
