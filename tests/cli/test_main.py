@@ -68,7 +68,7 @@ def test_shell_completion(environment):
         assert "roberta-c" in done.stdout
     for line, expected in (
         ("roberta-c cl", "classify"),
-        ("roberta-c q", "quantize-report"),
+        ("roberta-c qu", "quantize-report"),
         ("roberta-c classify --for", "--format"),
     ):
         words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
