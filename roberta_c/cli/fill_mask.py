@@ -121,11 +121,11 @@ class FillingForm:
         """The text, and below it a line for each token of each mask."""
         masks = self._masks(prediction)
         lines = [text_line(prediction)]
-        width = max(len(printable(one["token_str"])) for mask in masks for one in mask)
+        width = max(len(printable(one["token_str"].strip())) for mask in masks for one in mask)
         for number, mask in enumerate(masks, start=1):
             before = f"  mask {number}" if len(masks) > 1 else ""
             for one in mask:
-                line = f"{before}  {one['score']:7.4f}  {printable(one['token_str']):{width}}  "
+                line = f"{before}  {one['score']:7.4f}  {printable(one['token_str'].strip()):{width}}  "
                 lines.append(line + cut(printable(one["sequence"]), len(line), self.width))
         return "\n".join(map(str.rstrip, lines))
 

@@ -25,7 +25,7 @@ from .interrupt import unfinished_files
 from .outputs import Output, is_terminal, open_output
 from .parquet_writer import write_parquet
 from .resume import Written, written_rows
-from .table_readers import DELIMITERS
+from .table_readers import DELIMITERS, pyarrow_parquet
 
 HUMAN, AUTO = "human", "auto"
 FORMS = (AUTO, HUMAN, JSON, JSONL, CSV, TSV, PARQUET)
@@ -96,6 +96,8 @@ class OutputOptions:
         path = self.output
         if path is None:
             return
+        if self.kind() == PARQUET:
+            pyarrow_parquet()
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
             raise InputError(f"--output: {shown(path, 200)}: cannot be written: no such folder")
