@@ -48,7 +48,8 @@ _FILLING = {"score": "float64", "token": "int64", "token_str": "string", "sequen
     "targets",
     multiple=True,
     metavar="TOKEN",
-    help="Choose among these tokens only; may be repeated. In RoBERTa a word after a space begins with one.",
+    help="Choose among these tokens only; may be repeated. They are named as in the vocabulary: words after a "
+    "space begin with Ġ in RoBERTa's and with ▁ in XLM-RoBERTa's.",
 )
 @max_length_option
 @batch_size_option("Texts per batch. With 1, each result is written before the next text is read.")

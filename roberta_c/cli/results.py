@@ -260,7 +260,7 @@ class Results:
 
 def _opened(path: str, mode: str) -> Any:
     try:
-        return open(path, mode)
+        return open(path, mode, buffering=0)  # each row is written at once
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"--output: {shown(path, 200)}: cannot be written: {reason}") from error

@@ -31,7 +31,7 @@ _DISK_ERRORS = {"EACCES", "EDQUOT", "EEXIST", "EIO", "ENOENT", "ENOSPC", "ENOTDI
 
 # How long the Hub may take for its first answer, unless HF_HUB_ETAG_TIMEOUT says otherwise, and how long it
 # is not asked again if it gave none; in seconds.
-ANSWER_SECONDS, RETRY_SECONDS = 2.0, 30.0
+ANSWER_SECONDS, RETRY_SECONDS = 1.5, 30.0
 
 
 @dataclass(frozen=True)
