@@ -15,9 +15,9 @@ from .options import (
     dtype_option,
     hub_options,
     max_length_option,
-    model_option,
     offline_option,
     output_options,
+    task_model_option,
     text_options,
     threads_option,
 )
@@ -32,7 +32,7 @@ _FILLING = {"score": "float64", "token": "int64", "token_str": "string", "sequen
 
 
 @click.command("fill-mask", cls=HelpCommand)
-@model_option
+@task_model_option
 @text_options()
 @output_options
 @click.option(
@@ -48,8 +48,8 @@ _FILLING = {"score": "float64", "token": "int64", "token_str": "string", "sequen
     "targets",
     multiple=True,
     metavar="TOKEN",
-    help="Choose among these tokens only; may be repeated. They are named as in the vocabulary: words after a "
-    "space begin with Ġ in RoBERTa's and with ▁ in XLM-RoBERTa's.",
+    help="Choose among these tokens only; may be repeated. They are named as in the vocabulary: words that "
+    "follow a space begin with Ġ in RoBERTa's and with ▁ in XLM-RoBERTa's.",
 )
 @max_length_option
 @batch_size_option("Texts per batch. With 1, each result is written before the next text is read.")

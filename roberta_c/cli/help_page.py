@@ -11,7 +11,7 @@ import click
 
 from .terminal_text import has_colours
 
-# The headings, in the order of a page, and the options below each, in any order.
+# The headings that follow the command's own options, and the options below each.
 _HEADING_OF = {
     name: heading
     for heading, names in {
@@ -78,9 +78,10 @@ class HelpCommand(click.Command):
         """Writes the options, heading by heading."""
         sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in _HEADINGS}
         for option in self.get_params(ctx):
-            record = option.get_help_record(ctx)
+            record = None if isinstance(option, click.Argument) else option.get_help_record(ctx)
             if record is not None:
-                sections[_HEADING_OF.get(option.name or "", _TASK)].append(record)
+                name = "help" if "--help" in option.opts else option.name or ""
+                sections[_HEADING_OF.get(name, _TASK)].append(record)
         for heading, records in sections.items():
             if records:
                 with formatter.section(heading):

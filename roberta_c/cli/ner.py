@@ -15,9 +15,9 @@ from .options import (
     dtype_option,
     hub_options,
     max_length_option,
-    model_option,
     offline_option,
     output_options,
+    task_model_option,
     text_options,
     threads_option,
 )
@@ -33,7 +33,7 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
 
 
 @click.command(cls=HelpCommand)
-@model_option
+@task_model_option
 @text_options()
 @output_options
 @click.option(

@@ -38,14 +38,22 @@ def dtype_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[
 # ---- model and Hub -------------------------------------------------------------------------------------
 
 
-model_option = click.option(
-    "--model",
-    metavar="PATH_OR_ID",
-    envvar="ROBERTA_C_MODEL",
-    show_envvar=True,
-    shell_complete=folder_names,
-    help="Folder or Hub repository of the model. Default: a small bundled model for English tweets.",
+def _model_option(text: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--model",
+        metavar="PATH_OR_ID",
+        envvar="ROBERTA_C_MODEL",
+        show_envvar=True,
+        shell_complete=folder_names,
+        help=text,
+    )
+
+
+model_option = _model_option(
+    "Folder or Hub repository of the model. Default: a small bundled model for English tweets."
 )
+# For tasks that the bundled model does not do.
+task_model_option = _model_option("Folder or Hub repository of a model for this task.")
 
 
 def hub_options(command: Command) -> Command:

@@ -18,10 +18,10 @@ from .options import (
     dtype_option,
     file_names,
     hub_options,
-    model_option,
     offline_option,
     output_options,
     question_options,
+    task_model_option,
     threads_option,
 )
 from .run import InputOptions, run_pipeline
@@ -35,7 +35,7 @@ _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
 
 
 @click.command(cls=HelpCommand)
-@model_option
+@task_model_option
 @question_options
 @click.option("--context", metavar="TEXT", help="The text to find the answers in.", shell_complete=file_names)
 @click.option("--context-file", metavar="FILE", help="Read that text from FILE.", shell_complete=file_names)

@@ -16,9 +16,9 @@ from .options import (
     dtype_option,
     hub_options,
     max_length_option,
-    model_option,
     offline_option,
     output_options,
+    task_model_option,
     text_options,
     threads_option,
 )
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command("zero-shot", cls=HelpCommand)
-@model_option
+@task_model_option
 @text_options()
 @output_options
 @click.option("--labels", required=True, metavar="A,B,…", help="The candidate labels, with commas between.")
