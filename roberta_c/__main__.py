@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from .cli.interrupt import end_on_interrupt
+from .cli.interrupt import ended_by_interrupt
 
 
 def main() -> None:
     """Runs the command line of this process and exits."""
-    end_on_interrupt()
-    from .cli.main import main as run
+    with ended_by_interrupt():
+        from .cli.main import main as run
 
-    run()
+        run()
 
 
 if __name__ == "__main__":

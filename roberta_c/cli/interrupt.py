@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import Iterator
 
 INTERRUPTED = 130
 
@@ -16,13 +18,25 @@ INTERRUPTED = 130
 unfinished_files: set[str] = set()
 
 
-def end_on_interrupt() -> None:
-    """From now on SIGINT ends this process. Not where the caller has it ignored, as shells do with `&`."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+@contextlib.contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """Within this context SIGINT ends the process; afterwards, while Python exits, it is ignored.
+
+    Nothing changes where the caller has SIGINT ignored, as shells do with `&`.
+    """
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_ours:
         signal.signal(signal.SIGINT, lambda *_: _end())
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _end() -> None:
+    if "tqdm" in sys.modules and sys.stderr is not None and sys.stderr.isatty():
+        os.write(2, b"\n")  # a progress bar may stand on the line
     for path in list(unfinished_files):
         with contextlib.suppress(OSError):
             os.unlink(path)

@@ -211,7 +211,7 @@ def output_options(command: Command) -> Command:
             "-o",
             metavar="FILE",
             shell_complete=file_names,
-            help="Write results to FILE, row by row, in the format that the ending of its name tells.",
+            help="Write results to FILE (-: standard output), in the format that its name's ending tells.",
         ),
         format_option(
             FORMS,

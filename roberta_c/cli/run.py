@@ -6,7 +6,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -78,6 +78,8 @@ def run_pipeline(
     how results are shown. bundled: whether the bundled model does this task.
     """
     output = OutputOptions(*(options.pop(name) for name in OutputOptions.__dataclass_fields__))
+    if output.output == "-":  # standard output
+        output = replace(output, output=None)
     model, dtype, threads = options.pop("model"), options.pop("dtype"), options.pop("threads")
     check_revision(model, options)
     if model is None and not bundled:

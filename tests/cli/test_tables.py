@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 import sys
+import threading
 
 import pytest
 from samples.command_line import assert_one_line, rows_of
+from samples.pseudo_terminal import in_terminal
 
 TWEETS = [
     {"id": "1", "text": 'she said "I love it", twice', "note": ""},
@@ -282,6 +285,50 @@ def test_arguments_as_a_table(classify, library):
         f"text,label,score,truncated\nI love it,{best['label']},{best['score']!r},false\n"
     )
     assert classify("--format", "csv", input=b"").stdout == "text,label,score,truncated\n"
+    assert rows_of(classify("I love it", "-o", "-"))[0]["text"] == "I love it"
+
+
+def test_rows_come_while_more_is_read(command, environment):
+    """Standard input stays open, so that only a program that streams writes results."""
+    for kind, rows in (
+        ("csv", [b"id,text\n1,a\n", b'2,"b\n', b'c"\n']),
+        ("jsonl", [b'{"id": "1", "text": "a"}\n', b'{"id": "2", "te', b'xt": "b\\nc"}\n']),
+    ):
+        with subprocess.Popen(
+            [*command, "--batch-size", "1", "--input-format", kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        ) as process:
+            watchdog = threading.Timer(20, process.kill)
+            watchdog.start()
+            process.stdin.write(rows[0])
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == "a"
+            for part in rows[1:]:
+                process.stdin.write(part)
+                process.stdin.flush()
+            row = json.loads(process.stdout.readline())
+            assert (row["id"], row["text"]) == ("2", "b\nc")
+            process.stdin.close()
+            assert process.wait(20) == 0
+            watchdog.cancel()
+
+
+def test_progress_on_a_terminal(command, environment, tmp_path):
+    """The number of rows is known beforehand; a resumed run begins at those that are done."""
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_text('text\n"a\nb"\nc\n\nd\n')
+    words = [*command, "--file", str(path), "-o", str(out)]
+    _, shown = in_terminal(words, environment)
+    assert "0/3" in shown
+    assert "3/3" in shown
+    lines = out.read_text().splitlines(keepends=True)
+    out.write_text("".join(lines[:4]))
+    _, shown = in_terminal([*words, "--resume"], environment)
+    assert "0/3" not in shown
+    assert "2/3" in shown
+    assert out.read_text() == "".join(lines)
 
 
 # ---- Parquet -------------------------------------------------------------------------------------------
