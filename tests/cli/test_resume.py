@@ -57,6 +57,10 @@ def test_a_row_torn_at_any_byte(classify, tmp_path, ending):
         result = classify("--file", source, "-o", out, "--resume")
         assert (result.exit_code, result.stderr) == (0, ""), size
         assert out.read_bytes() == complete, size
+    # A torn row that is longer than all that follows.
+    out.write_bytes(complete[: complete.index(b"line") + 4] + b"x" * 1000)
+    assert classify("--file", source, "-o", out, "--resume").exit_code == 0
+    assert out.read_bytes() == complete
 
 
 def test_resume_without_a_file_begins_one(classify, tmp_path):

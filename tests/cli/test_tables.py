@@ -75,6 +75,24 @@ def test_csv_in_and_every_kind_out(classify, tweets_csv, tmp_path, expected):
     assert (tmp_path / "out.txt").read_bytes() == (tmp_path / "out.csv").read_bytes()
 
 
+def test_tweets_through_csv(classify, library, test_data, tmp_path):
+    """Real tweets, some with quotes, commas and line ends put in, come out as they went in."""
+    lines = test_data("data/tweeteval/sentiment/test_text.txt").read_text(encoding="utf-8").split("\n")[:200]
+    texts = [
+        line.replace(" ", (" ", "\n", '"', ", ", "\r\n")[number % 5], 2) for number, line in enumerate(lines)
+    ]
+    rows = [{"text": text, "number": str(number)} for number, text in enumerate(texts)]
+    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    path.write_bytes(csv_text(rows).encode())
+    assert classify("--file", path, "-o", out).exit_code == 0
+    results = read_csv(out.read_bytes().decode())
+    assert [{name: row[name] for name in ("text", "number")} for row in results] == rows
+    expected = library(texts)
+    assert [(row["label"], float(row["score"])) for row in results] == [
+        (one["label"], one["score"]) for one in expected
+    ]
+
+
 def test_every_kind_in(classify, tweets_csv, tmp_path, expected):
     texts = {
         "a.tsv": csv_text(TWEETS, "\t"),
