@@ -1,8 +1,17 @@
-"""`python -m roberta_c`: the same as `roberta-c`."""
+"""The program `roberta-c`, also as `python -m roberta_c`. Ctrl-C ends it quietly from here on."""
 
 from __future__ import annotations
 
-from .cli.main import main
+from .cli.interrupt import ended_by_interrupt
+
+
+def main() -> None:
+    """Runs the command line of this process and exits."""
+    with ended_by_interrupt():
+        from .cli.main import main as run
+
+        run()
+
 
 if __name__ == "__main__":
     main()

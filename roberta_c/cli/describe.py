@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from .options import debug_option, format_option, hub_options, offline_option
+from .help_page import HelpCommand
+from .options import debug_option, file_names, format_option, hub_options, offline_option
 from .outputs import open_output
 from .terminal_text import printable_lines, table
 
 
-@click.command()
-@click.argument("model", metavar="PATH_OR_ID")
+@click.command(cls=HelpCommand)
+@click.argument("model", metavar="PATH_OR_ID", shell_complete=file_names)
 @format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @hub_options
 @offline_option

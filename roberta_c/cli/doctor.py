@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 from .describe import load_report_rows, model_rows
+from .help_page import HelpCommand
 from .messages import FAILURE, report_error
 from .options import (
     check_revision,
     debug_option,
+    folder_names,
     format_option,
     hub_options,
     offline_option,
@@ -25,9 +27,12 @@ _SEE_PROBLEMS = "see Problems"
 _LOGITS_SHOWN = 6
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.option(
-    "--model", metavar="PATH_OR_ID", help="Folder or Hub repository of a model to load and check as well."
+    "--model",
+    metavar="PATH_OR_ID",
+    shell_complete=folder_names,
+    help="Folder or Hub repository of a model to load and check as well.",
 )
 @format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @threads_option

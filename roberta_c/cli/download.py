@@ -6,13 +6,19 @@ from typing import Any
 
 import click
 
-from .options import debug_option, hub_options
+from .help_page import HelpCommand
+from .options import debug_option, folder_names, hub_options
 from .outputs import open_output
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("repo_id", metavar="ID")
-@click.option("--local-dir", metavar="FOLDER", help="Put the files into FOLDER instead of the cache.")
+@click.option(
+    "--local-dir",
+    metavar="FOLDER",
+    shell_complete=folder_names,
+    help="Put the files into FOLDER instead of the cache.",
+)
 @hub_options
 @debug_option
 def download(repo_id: str, local_dir: str | None, **hub_arguments: Any) -> None:

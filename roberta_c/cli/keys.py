@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import debug_option, format_option, hub_options, offline_option
+from .help_page import HelpCommand
+from .options import debug_option, file_names, format_option, hub_options, offline_option
 from .outputs import open_output
 from .terminal_text import aligned, printable
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
 
 
-@click.command()
-@click.argument("path", metavar="PATH_OR_ID")
+@click.command(cls=HelpCommand)
+@click.argument("path", metavar="PATH_OR_ID", shell_complete=file_names)
 @format_option(
     ("auto", "human", "json", "jsonl"),
     "human: a table. jsonl: one object per line. json: an array. auto: human.",

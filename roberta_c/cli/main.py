@@ -20,23 +20,32 @@ import click
 
 from .. import __version__
 from ..errors import RobertaCError
+from .help_page import HelpContext
+from .interrupt import INTERRUPTED
 from .messages import FAILURE, NAME, report, report_error
 
-MISUSE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+MISUSE, BROKEN_PIPE = 2, 141
 
 # Each command and its line in `roberta-c --help`. Command `a-b` is the function `a_b` of the file a_b.py.
 COMMANDS = {
     "classify": "Label texts with a model.",
+    "completion": "Print the script that completes commands in a shell.",
     "describe": "Show a model, its tokenizer and its limits.",
     "doctor": "Check this machine, and a model on it.",
     "download": "Fetch a model from the Hub.",
+    "fill-mask": "Find the tokens that fit best at <mask>.",
     "keys": "List the tensors of a weight file.",
+    "ner": "Find entities in texts.",
+    "qa": "Answer questions by a part of a text.",
     "quantize-report": "Compare a lower precision with float32 on your texts.",
+    "zero-shot": "Score labels of your choice for texts.",
 }
 
 
 def main() -> None:
-    """The entry point of `roberta-c` and of `python -m roberta_c`."""
+    """Runs the command line of this process and exits. The entry point is roberta_c/__main__.py."""
+    # The Hub's client reports every attempt that fails; files/hub.py has one message for all.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "critical")
     program.main(prog_name=NAME)
 
 
@@ -59,6 +68,8 @@ class LazyCommands(Mapping[str, click.Command]):
 
 class Program(click.Group):
     """The group of all commands. However a command ends, the result is an exit code and at most one line."""
+
+    context_class = HelpContext
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -118,7 +129,7 @@ def _abandon_stdout() -> None:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name=NAME, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def program(ctx: click.Context, /, debug: bool) -> None:
@@ -127,7 +138,9 @@ def program(ctx: click.Context, /, debug: bool) -> None:
     \b
     Examples:
       roberta-c classify "I love it"
-      roberta-c classify --model org/name --file texts.txt --format jsonl > results.jsonl
+      roberta-c classify --model org/name --file tweets.csv --column text -o labels.csv
+      roberta-c ner --model org/name "I saw Ada Lovelace in London"
+      roberta-c qa --model org/name "Who wrote it?" --context-file notes.txt
       roberta-c describe org/name
       roberta-c doctor --model org/name
       roberta-c quantize-report --model org/name --file texts.txt --dtype int8
@@ -136,8 +149,8 @@ def program(ctx: click.Context, /, debug: bool) -> None:
     2 invalid command line.
 
     \b
-    To complete commands and options in bash (zsh and fish likewise):
-      eval "$(_ROBERTA_C_COMPLETE=bash_source roberta-c)"
+    To complete commands, options and paths in bash (zsh and fish likewise):
+      eval "$(roberta-c completion bash)"
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)

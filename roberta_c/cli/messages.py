@@ -45,4 +45,4 @@ def note_bundled_model() -> None:
     """Reports that no model was named and the bundled one is used."""
     from ..files.bundled import BUNDLED_MODEL
 
-    report("note", f"using {BUNDLED_MODEL}; --model selects another")
+    report("note", f"using {BUNDLED_MODEL}; see --model")

@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from ..errors import mismatch
+from ..errors import mismatch, shown
+from .file_kinds import INPUT_KINDS
+from .results import FORMS
 
 Command = Callable[..., Any]
+
+
+# ---- completion of values ------------------------------------------------------------------------------
+
+
+def file_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Leaves the completion of paths to the shell."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folder_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Leaves the completion of paths of folders to the shell."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def dtype_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """The names of --dtype."""
+    return [name for name in ("float32", "bfloat16", "int8") if name.startswith(incomplete)]
 
 
 # ---- model and Hub -------------------------------------------------------------------------------------
 
 
-model_option = click.option(
-    "--model",
-    metavar="PATH_OR_ID",
-    envvar="ROBERTA_C_MODEL",
-    show_envvar=True,
-    help="Folder or Hub repository of the model. Default: a small bundled model for English tweets.",
+def _model_option(text: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--model",
+        metavar="PATH_OR_ID",
+        envvar="ROBERTA_C_MODEL",
+        show_envvar=True,
+        shell_complete=folder_names,
+        help=text,
+    )
+
+
+model_option = _model_option(
+    "Folder or Hub repository of the model. Default: a small bundled model for English tweets."
 )
+# For tasks that the bundled model does not do.
+task_model_option = _model_option("Folder or Hub repository of a model for this task.")
 
 
 def hub_options(command: Command) -> Command:
     """--revision, --token and --cache-dir."""
     cache_dir = click.option(
-        "--cache-dir", metavar="FOLDER", help="Folder for files from the Hub. Default: set by HF_HOME."
+        "--cache-dir",
+        metavar="FOLDER",
+        shell_complete=folder_names,
+        help="Folder for files from the Hub. Default: set by HF_HOME.",
     )
     token = click.option("--token", metavar="TOKEN", help="Hub token. Default: HF_TOKEN, or the stored one.")
     revision = click.option("--revision", metavar="NAME", help="Branch, tag or commit of the Hub repository.")
@@ -49,24 +83,78 @@ def check_revision(model: str | None, hub_arguments: dict[str, Any]) -> None:
 # ---- texts ---------------------------------------------------------------------------------------------
 
 
-def texts_options(command: Command) -> Command:
-    """The texts as arguments, --file and --pairs."""
-    texts = click.argument("texts", nargs=-1, metavar="[TEXT]...")
-    path = click.option(
-        "--file",
-        "-f",
-        "path",
-        metavar="FILE",
-        help="Read texts from FILE, one per line (-: standard input).",
-    )
-    pairs = click.option("--pairs", is_flag=True, help="Each text is two texts with a tab between them.")
-    return texts(path(pairs(command)))
+def text_options(*, pairs: bool = False) -> Callable[[Command], Command]:
+    """The texts as arguments, --file, --column, --input-format, --encoding; --pairs and --pair-column."""
+    added = [
+        _texts_argument("TEXT"),
+        _file_option("Read texts from FILE (-: standard input): lines, or rows by the ending of its name."),
+        _column_option("--column", "Column of the texts. Default: text, or the only one."),
+        *([_column_option("--pair-column", "Column of second texts.")] if pairs else []),
+        *(
+            [click.option("--pairs", is_flag=True, help="Each line is two texts with a tab between them.")]
+            if pairs
+            else []
+        ),
+        *_READING,
+    ]
+    return lambda command: _with_all(command, added)
+
+
+def question_options(command: Command) -> Command:
+    """The questions as arguments, --file, the columns, --input-format and --encoding."""
+    added = [
+        _texts_argument("QUESTION"),
+        _file_option(
+            "Read questions from FILE (-: standard input): lines, or rows with contexts beside them."
+        ),
+        _column_option("--question-column", "Column of the questions. Default: question."),
+        _column_option("--context-column", "Column of the contexts. Default: context."),
+        *_READING,
+    ]
+    return _with_all(command, added)
+
+
+def _with_all(command: Command, added: Sequence[Callable[..., Any]]) -> Command:
+    """`command` with the parameters `added`, which its help shows in this order."""
+    for parameter in reversed(added):
+        command = parameter(command)
+    return command
+
+
+def _texts_argument(name: str) -> Callable[[Command], Command]:
+    return click.argument("texts", nargs=-1, metavar=f"[{name}]...", shell_complete=file_names)
+
+
+def _file_option(text: str) -> Callable[[Command], Command]:
+    return click.option("--file", "-f", "path", metavar="FILE", shell_complete=file_names, help=text)
+
+
+def _column_option(name: str, text: str) -> Callable[[Command], Command]:
+    return click.option(name, metavar="NAME", help=text)
+
+
+_READING: list[Callable[..., Any]] = [
+    click.option(
+        "--input-format",
+        type=click.Choice(INPUT_KINDS),
+        help="Format of --file or standard input. Default: by the ending of the file's name, else lines.",
+    ),
+    click.option(
+        "--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of the input."
+    ),
+]
 
 
 def check_texts(texts: tuple[str, ...], path: str | None) -> None:
-    """UsageError unless exactly one source of texts is given. Lines typed at a terminal are not a source."""
+    """UsageError unless exactly one source of texts is given. Lines typed at a terminal are not a source.
+
+    A single text that is the path of a file is most likely meant as one.
+    """
     if texts and path is not None:
         raise click.UsageError(mismatch("texts", "both arguments and --file", "one of them"))
+    if len(texts) == 1 and os.path.isfile(texts[0]):
+        name = shown(texts[0], 200)
+        raise click.UsageError(f"texts: {name} is a file; did you mean --file {name}?")
     if not texts and path is None and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError(mismatch("texts", "none", "arguments, --file or lines piped in"))
 
@@ -76,7 +164,14 @@ def check_texts(texts: tuple[str, ...], path: str | None) -> None:
 
 def dtype_option(default: str, text: str) -> Callable[[Command], Command]:
     """--dtype, with this default and help text."""
-    return click.option("--dtype", default=default, show_default=True, metavar="TYPE", help=text)
+    return click.option(
+        "--dtype",
+        default=default,
+        show_default=True,
+        metavar="TYPE",
+        shell_complete=dtype_names,
+        help=text,
+    )
 
 
 threads_option = click.option(
@@ -106,6 +201,35 @@ def format_option(formats: tuple[str, ...], text: str) -> Callable[[Command], Co
     """--format, one of `formats` (the first is the default), with this help text."""
     choice = click.Choice(formats)
     return click.option("--format", "form", type=choice, default=formats[0], show_default=True, help=text)
+
+
+def output_options(command: Command) -> Command:
+    """--output, --format, --prefix, --resume and --overwrite."""
+    added: list[Callable[..., Any]] = [
+        click.option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            shell_complete=file_names,
+            help="Write results to FILE (-: standard output), in the format that its name's ending tells.",
+        ),
+        format_option(
+            FORMS,
+            "human: for reading. jsonl: one object per line. json: an array. csv, tsv, parquet: a table. "
+            "auto: by the ending of --output; without it human on a terminal, else jsonl.",
+        ),
+        click.option(
+            "--prefix",
+            default="",
+            metavar="TEXT",
+            help="Put TEXT before the names of results, where the input has columns of these names.",
+        ),
+        click.option(
+            "--resume", is_flag=True, help="Go on after the last whole row of --output (csv, tsv, jsonl)."
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace --output if it exists."),
+    ]
+    return _with_all(command, added)
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, debug: bool) -> None:

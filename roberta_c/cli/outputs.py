@@ -1,10 +1,14 @@
-"""Standard output of the commands: text for people, or JSON for programs."""
+"""Standard output or a file: text for people, or JSON, CSV or TSV for programs."""
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
+import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, BinaryIO
 
@@ -54,15 +58,31 @@ class Output:
     def lines(self, rows: Iterable[Any]) -> None:
         """Writes each JSON value on a line of its own, as soon as `rows` yields it."""
         for row in rows:
-            self._write(f"{_json_text(row)}\n".encode())
+            self._write(json_line(row))
 
     def array(self, rows: Iterable[Any]) -> None:
         """Writes one JSON array, each value as soon as `rows` yields it."""
         before = "[\n"
         for row in rows:
-            self._write(f"{before}{_json_text(row)}".encode())
+            self._write(f"{before}{_json_text(row)}".encode("utf-8", "backslashreplace"))
             before = ",\n"
         self._write(b"[]\n" if before == "[\n" else b"\n]\n")
+
+    def table(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        columns: Sequence[str],
+        delimiter: str,
+        has_header: bool = True,
+    ) -> None:
+        """Writes the names of the columns, and each row as soon as `rows` yields it, as CSV.
+
+        A value that is no string is written as in JSON, and null and missing ones as nothing.
+        """
+        if has_header:
+            self._write(csv_line(columns, delimiter))
+        for row in rows:
+            self._write(csv_line([row.get(column) for column in columns], delimiter))
 
     def _write(self, data: bytes) -> None:
         with self._hide_progress():
@@ -71,5 +91,45 @@ class Output:
             self._stream.flush()
 
 
+def json_line(value: Any) -> bytes:
+    """One line of JSON. Half of a surrogate pair, which UTF-8 cannot encode, is escaped."""
+    return f"{_json_text(value)}\n".encode("utf-8", "backslashreplace")
+
+
+def csv_line(values: Sequence[Any], delimiter: str) -> bytes:
+    """One row of CSV. Fields with quotes, delimiters or line ends are in quotes; the row ends with \\n."""
+    line = io.StringIO(newline="")
+    # The writer puts fields with characters of its line end in quotes: \\r must be among them.
+    csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(map(csv_cell, values))
+    return f"{line.getvalue().removesuffix(chr(13) + chr(10))}\n".encode("utf-8", "backslashreplace")
+
+
+def csv_cell(value: Any) -> str:
+    """A value as the text of a field."""
+    if value is None:
+        return ""
+    value = value if isinstance(value, str) else _json_value(value)
+    return value if isinstance(value, str) else "" if value is None else _json_text(value)
+
+
 def _json_text(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).translate(_JSON_LINE_ENDS)
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):  # values that JSON has not, from a Parquet file
+        text = json.dumps(_json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.translate(_JSON_LINE_ENDS)
+
+
+def _json_value(value: Any) -> Any:
+    """`value` in JSON's types: no number as null, bytes in base64, dates in ISO 8601, others as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -10,37 +10,41 @@ from typing import Any
 import click
 
 from ..errors import InputError, mismatch
-from .inputs import open_source
+from .help_page import HelpCommand
+from .inputs import open_items, open_source
 from .messages import note_bundled_model
 from .options import (
     batch_size_option,
     check_revision,
-    check_texts,
     debug_option,
     dtype_option,
+    file_names,
     format_option,
     hub_options,
     max_length_option,
     model_option,
     offline_option,
-    texts_options,
+    text_options,
     threads_option,
 )
 from .outputs import is_terminal, open_output
+from .run import InputOptions
 from .terminal_text import aligned, byte_size, printable, shortened, table
+from .texts import one_text_or_pair
 
 _LABEL_COLUMNS, _MIN_TEXT_COLUMNS = 16, 20
 _LAYERS_PER_LINE = 6
 
 
-@click.command("quantize-report")
+@click.command("quantize-report", cls=HelpCommand)
 @model_option
-@texts_options
+@text_options(pairs=True)
 @dtype_option("int8", "Arithmetic to compare with float32: bfloat16 or int8.")
 @click.option(
     "--labels",
     "labels_path",
     metavar="FILE",
+    shell_complete=file_names,
     help="Read the correct labels from FILE, one per line, as names or ids (-: standard input). "
     "Adds accuracy and macro recall.",
 )
@@ -52,17 +56,14 @@ _LAYERS_PER_LINE = 6
 @offline_option
 @debug_option
 def quantize_report(
-    texts: tuple[str, ...],
     model: str | None,
-    path: str | None,
-    pairs: bool,
     dtype: str,
     labels_path: str | None,
     form: str,
     threads: int | None,
     max_length: int | None,
     batch_size: int,
-    **hub_arguments: Any,
+    **options: Any,
 ) -> None:
     """Compare a lower precision with float32 on your own texts, before you switch to it.
 
@@ -77,17 +78,18 @@ def quantize_report(
     and the ten texts whose scores differ most. Both models take turns on the same batches. Tokenization is
     not timed. If there are few texts, they are timed up to five times. Texts are read as by classify.
     """
-    check_texts(texts, path)
-    check_revision(model, hub_arguments)
-    if labels_path == "-" and not texts and path in (None, "-"):
+    inputs = InputOptions.of(options)
+    wanted = one_text_or_pair(inputs, options)
+    check_revision(model, options)
+    if labels_path == "-" and not inputs.texts and inputs.path in (None, "-"):
         raise click.UsageError(mismatch("standard input", "both texts and --labels", "one of them"))
 
     from ..diagnose.quantization import Comparison, check_label_count
     from ..files.hub import HubOptions
     from ..pipelines.rows import as_row
 
-    with open_source(texts, path, count_lines=False) as source:
-        rows = [as_row(text, source.name) for text in (source.pairs() if pairs else source.texts)]
+    with open_items(inputs.texts, inputs.path, inputs.kind, inputs.encoding, wanted) as source:
+        rows = [as_row(item.text, item.place) for item in source.items]
     if not rows:
         raise InputError(mismatch(source.name, "no texts", "at least one"))
     labels, correct_ids = None, None
@@ -99,7 +101,7 @@ def quantize_report(
     comparison = Comparison(
         model,
         dtype,
-        HubOptions(**hub_arguments),
+        HubOptions(**options),
         batch_size=batch_size,
         max_length=max_length,
         num_threads=threads,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .outputs import is_terminal
+from .terminal_text import has_colours
 
 # Eighths of a column, from none to all of it.
 _BLOCKS = ("", *"▏▎▍▌▋▊▉█")
@@ -16,10 +17,7 @@ _OTHER_COLOUR = 36  # cyan, for labels that are neither good nor bad
 
 
 def score_bars(stream: Any, environment: Mapping[str, str] = os.environ) -> ScoreBars | None:
-    """Bars in the form that `stream` can display; None if it is not a terminal.
-
-    The variable NO_COLOR (no-color.org) and the terminal type "dumb" disable colours.
-    """
+    """Bars in the form that `stream` can display; None if it is not a terminal. Colours: `has_colours`."""
     if not is_terminal(stream):
         return None
     try:
@@ -27,7 +25,7 @@ def score_bars(stream: Any, environment: Mapping[str, str] = os.environ) -> Scor
         blocks = True
     except UnicodeEncodeError:
         blocks = False
-    return ScoreBars(not environment.get("NO_COLOR") and environment.get("TERM", "dumb") != "dumb", blocks)
+    return ScoreBars(has_colours(stream, environment), blocks)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .outputs import is_terminal
+
 # Characters that change the direction in which the text after them is displayed.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def has_colours(stream: Any, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `stream` is a terminal that shows colours.
+
+    The variable NO_COLOR (no-color.org) and the terminal type "dumb" disable them.
+    """
+    if not is_terminal(stream):
+        return False
+    return not environment.get("NO_COLOR") and environment.get("TERM", "dumb") != "dumb"
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import ModelFileError, mismatch
 
 # The model's description in log lines and messages.
-BUNDLED_MODEL = "the bundled model (English tweets: negative, neutral, positive)"
+BUNDLED_MODEL = "the bundled model (English tweets)"
 
 
 def bundled_model_path() -> Path:

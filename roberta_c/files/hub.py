@@ -12,6 +12,9 @@ import errno
 import logging
 import os
 import re
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +27,11 @@ logger = logging.getLogger(__name__)
 
 # Names of the operating system's errors that mean a file cannot be written.
 _DISK_ERRORS = {"EACCES", "EDQUOT", "EEXIST", "EIO", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"}
+
+
+# How long the Hub may take for its first answer, unless HF_HUB_ETAG_TIMEOUT says otherwise, and how long it
+# is not asked again if it gave none; in seconds.
+ANSWER_SECONDS, RETRY_SECONDS = 1.5, 30.0
 
 
 @dataclass(frozen=True)
@@ -224,6 +232,7 @@ class _Repository:
         # A revision that is a full hash is the commit itself: no request to the Hub is needed.
         is_commit = self.revision and re.fullmatch(r"[0-9a-f]{40}", self.revision)
         self.commit = self.revision if is_commit else None
+        self.was_asked = False  # see _first_answer
         # Files that are not in the cache while the Hub cannot be reached, and the reason why it cannot.
         self.unknown: list[str] = []
         self.unknown_because = "local_files_only (--offline) allows no download"
@@ -263,10 +272,30 @@ class _Repository:
         import huggingface_hub
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+        answer = self._first_answer(name)
+        if isinstance(answer, Exception):
+            if self.local_dir is not None:
+                raise HubError(f"{self.repo_id}: {self._explain(answer, name)}") from answer
+            self.unknown_because = self._explain(answer, name)
+            self.local_files_only = True
+        elif isinstance(answer, Path):
+            self.commit = answer.parent.name
+            return answer
         if self.local_dir is not None and self.commit is None:
             self.commit = self._request_commit()
         cached: object = None
         try:
+            if self.local_files_only and self.local_dir is None:
+                # The client itself would ask the Hub for something else.
+                cached = huggingface_hub.try_to_load_from_cache(
+                    self.repo_id, name, cache_dir=self.cache_dir, revision=self.commit or self.revision
+                )
+                if not isinstance(cached, str):
+                    if cached is None:
+                        self.unknown.append(name)
+                    return None
+                self.commit = self.commit or Path(cached).parent.name
+                return Path(cached)
             if self.commit is not None:
                 cached = huggingface_hub.try_to_load_from_cache(
                     self.repo_id, name, cache_dir=self.cache_dir, revision=self.commit
@@ -306,6 +335,50 @@ class _Repository:
         if self.local_dir is None:
             self.commit = self.commit or path.parent.name  # snapshots/<commit>/<name>
         return path
+
+    def _first_answer(self, name: str) -> Exception | Path | None:
+        """Ask the Hub for the file `name`, before the client does, which tries again and again for a minute.
+
+        Returns an error if the Hub cannot be reached or answers that it cannot serve now; the file's path if
+        the cache has the Hub's current version of it; else None: the client is to fetch it. Only the first
+        call asks.
+        """
+        import huggingface_hub
+        from huggingface_hub import constants
+
+        if self.was_asked or self.local_files_only or constants.HF_HUB_OFFLINE:
+            return None
+        if self.commit is not None and self.local_dir is None:
+            cached = huggingface_hub.try_to_load_from_cache(
+                self.repo_id, name, cache_dir=self.cache_dir, revision=self.commit
+            )
+            if cached is not None:
+                return None
+        self.was_asked = True
+        if self.local_dir is not None:
+            answer = _answer_in_time(self._asked_commit)
+            self.commit = self.commit or (answer if isinstance(answer, str) else None)
+            return answer if isinstance(answer, Exception) else None
+        revision = self.commit or self.revision or constants.DEFAULT_REVISION
+        url = huggingface_hub.hf_hub_url(self.repo_id, name, revision=revision)
+        answer = _answer_in_time(
+            lambda seconds: (
+                huggingface_hub.get_hf_file_metadata(url, token=self.token, timeout=seconds).commit_hash
+            )
+        )
+        if isinstance(answer, Exception):
+            return answer
+        cached = huggingface_hub.try_to_load_from_cache(
+            self.repo_id, name, cache_dir=self.cache_dir, revision=revision
+        )
+        is_current = isinstance(cached, str) and Path(cached).parent.name == answer
+        return Path(cached) if isinstance(cached, str) and is_current else None
+
+    def _asked_commit(self, seconds: float) -> str | None:
+        import huggingface_hub
+
+        api = huggingface_hub.HfApi(token=self.token)
+        return api.model_info(self.repo_id, revision=self.revision, timeout=seconds).sha
 
     def _fetch_shards(self, index: Path) -> None:
         suffix = Path(index.name.removesuffix(INDEX_SUFFIX)).suffix
@@ -390,6 +463,45 @@ class _Repository:
         if token:  # some errors of HTTP libraries quote the request's headers
             detail = detail.replace(token, "…")
         return f"{name} could not be fetched from {endpoint} ({type(error).__name__}: {shown(detail, 200)})"
+
+
+# Endpoints that could not be reached: when, and the error.
+_unreachable: dict[str, tuple[float, Exception]] = {}
+
+
+def _answer_in_time(ask: Callable[[float], str | None]) -> Exception | str | None:
+    """What `ask`, called with a timeout in seconds, returns of the Hub: a commit.
+
+    Returns None if the Hub refuses, and an error if it does not answer in time or cannot serve now. The
+    request runs in a thread of its own, because a name server may take longer than any timeout.
+    """
+    from huggingface_hub import constants
+
+    before = _unreachable.get(constants.ENDPOINT)
+    if before is not None and time.monotonic() - before[0] < RETRY_SECONDS:
+        return before[1]
+    seconds = ANSWER_SECONDS
+    if os.environ.get("HF_HUB_ETAG_TIMEOUT"):
+        seconds = float(constants.HF_HUB_ETAG_TIMEOUT)
+    answers: list[Exception | str | None] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask(seconds))
+        except Exception as error:  # the exceptions of the transport depend on the client's version
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            # The client says of a refusal what it is, and marks absent files in its cache.
+            answers.append(error if status is None or status == 429 or status >= 500 else None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    answer = answers[0] if answers else TimeoutError(f"no answer within {seconds:g} s")
+    if isinstance(answer, Exception):
+        _unreachable[constants.ENDPOINT] = time.monotonic(), answer
+    else:
+        _unreachable.pop(constants.ENDPOINT, None)
+    return answer
 
 
 def _check_repo_id(repo_id: str) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pty
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from samples.command_line import assert_one_line
+from samples.command_line import COMMAND, assert_one_line
+from samples.pseudo_terminal import in_terminal
 
 import roberta_c
 from roberta_c.cli import main
@@ -27,7 +33,36 @@ def test_help_and_version(run):
         result = run(name, "--help")
         assert result.exit_code == 0
         assert f"roberta-c {name} " in result.stdout.split("xample")[1]
-    assert run("--version").stdout == f"roberta-c {roberta_c.__version__}\n"
+    for word in ("--version", "-V"):
+        assert run(word).stdout == f"roberta-c {roberta_c.__version__}\n"
+
+
+def test_help_has_headings_examples_and_colours(run, environment):
+    for name in ("classify", "ner", "qa", "fill-mask", "zero-shot", "quantize-report"):
+        shown = run(name, "--help").stdout
+        places = [
+            shown.index(f"\n{heading}:\n") for heading in ("Input", "Output", "Model", "Computing", "Other")
+        ]
+        assert places == sorted(places)
+        assert "--encoding" in shown[places[0] : places[1]]
+        assert "--format" in shown[places[1] : places[2]]
+        assert "--revision" in shown[places[2] : places[3]]
+        assert "--dtype" in shown[places[3] : places[4]]
+        assert "--debug" in shown[places[4] :]
+        assert "\x1b" not in shown
+    for words in (["--help"], ["classify", "--help"]):
+        _, shown = in_terminal([*COMMAND, *words], environment)
+        assert "\x1b[36m--help" in shown or "\x1b[36m-h, --help" in shown
+        assert "\x1b[1m" in shown
+        _, plain = in_terminal([*COMMAND, *words], {**environment, "NO_COLOR": "1"})
+        assert "\x1b" not in plain
+        assert re.sub(r"\x1b\[\d*m", "", shown) == plain
+
+
+def test_the_note_about_the_bundled_model_is_short(run):
+    result = run("classify", "a")
+    assert result.stderr == "roberta-c: note: using the bundled model (English tweets); see --model\n"
+    assert len(result.stderr) < 80
 
 
 def test_every_command_has_a_file_and_a_line(run):
@@ -68,13 +103,74 @@ def test_shell_completion(environment):
         assert "roberta-c" in done.stdout
     for line, expected in (
         ("roberta-c cl", "classify"),
-        ("roberta-c q", "quantize-report"),
+        ("roberta-c qu", "quantize-report"),
         ("roberta-c classify --for", "--format"),
     ):
         words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
         variables = {**environment, **words, "_ROBERTA_C_COMPLETE": "bash_complete"}
         done = subprocess.run(program, env=variables, capture_output=True, text=True, check=False)
         assert done.stdout == f"plain,{expected}\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("classify --file twe", "file,twe"),
+        ("classify -o out", "file,out"),
+        ("classify --model mod", "dir,mod"),
+        ("classify some", "file,some"),
+        ("classify a some", "file,some"),
+        ("ner some", "file,some"),
+        ("qa --context-file some", "file,some"),
+        ("keys some", "file,some"),
+        ("describe some", "file,some"),
+        ("doctor --model some", "dir,some"),
+        ("classify --dtype ", "plain,float32\nplain,bfloat16\nplain,int8"),
+        ("quantize-report --dtype b", "plain,bfloat16"),
+        ("classify --format j", "plain,json\nplain,jsonl"),
+        ("classify --input-format c", "plain,csv"),
+        ("ner --strategy a", "plain,average"),
+        ("completion z", "plain,zsh"),
+    ],
+)
+def test_values_and_paths_are_completed(environment, line, expected):
+    """A shell completes the paths itself where it is told "file" or "dir"."""
+    words = {"COMP_WORDS": f"roberta-c {line}", "COMP_CWORD": str(line.count(" ") + 1)}
+    variables = {**environment, **words, "_ROBERTA_C_COMPLETE": "bash_complete"}
+    program = [sys.executable, "-c", "from roberta_c.cli.main import main; main()"]
+    done = subprocess.run(program, env=variables, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{expected}\n", done.stderr
+
+
+def test_completion_in_bash(environment, tmp_path):
+    """With the script of `roberta-c completion bash`, an interactive bash completes commands and paths."""
+    if shutil.which("bash") is None:
+        return
+    (tmp_path / "tweets of today.csv").write_text("text\nI love it\n")
+    (tmp_path / "roberta-c").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m roberta_c "$@"\n')
+    (tmp_path / "roberta-c").chmod(0o755)
+    for shell in ("bash", "zsh", "fish"):
+        done = subprocess.run(
+            [*COMMAND, "completion", shell], env=environment, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"_ROBERTA_C_COMPLETE={shell}_complete" in done.stdout
+    variables = {**environment, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TERM": "dumb"}
+    (tmp_path / "rc").write_text('PS1="> "\neval "$(roberta-c completion bash)"\n')
+    leader, follower = pty.openpty()
+    words = ["bash", "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"]
+    with subprocess.Popen(
+        words, env=variables, cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower
+    ) as bash:
+        os.write(leader, b"roberta-c clas\t--file twe\t-o out.jsonl --format jso\tl\n")
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "out.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.write(leader, b"exit\n")
+        bash.wait(30)
+    shown = os.read(leader, 1 << 16).decode()
+    assert (tmp_path / "out.jsonl").exists(), shown
+    assert json.loads((tmp_path / "out.jsonl").read_text())["text"] == "I love it"
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,7 @@ def test_what_people_see(run, texts_file, tmp_path):
     words = ["--file", texts_file, "--dtype", LOWER[0], "--labels", labels]
     result = run(*words, COLUMNS="90")
     assert result.exit_code == 0
-    assert result.stderr == (
-        "roberta-c: note: using the bundled model (English tweets: negative, neutral, positive); "
-        "--model selects another\n"
-    )
+    assert result.stderr == ("roberta-c: note: using the bundled model (English tweets); see --model\n")
     sections = dict(block.split("\n", 1) for block in result.stdout.rstrip("\n").split("\n\n"))
     facts = json.loads(run(*words, "--format", "json").stdout)
     assert list(sections) == [

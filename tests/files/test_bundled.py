@@ -15,7 +15,7 @@ from roberta_c.cli.main import program
 from roberta_c.errors import InputError, ModelFileError
 from roberta_c.files import bundled
 
-NOTE = f"roberta-c: note: using {bundled.BUNDLED_MODEL}; --model selects another\n"
+NOTE = f"roberta-c: note: using {bundled.BUNDLED_MODEL}; see --model\n"
 
 PLAIN_SENTENCES = {
     "positive": [

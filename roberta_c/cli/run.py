@@ -1,0 +1,145 @@
+"""One run of a pipeline: items from a source, through the model, into results. The commands' common part."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import InputError, mismatch
+from .decoded_text import check_encoding
+from .file_kinds import LINES, kind_of
+from .inputs import Item, Wanted, open_items
+from .messages import note_bundled_model
+from .options import check_revision, check_texts
+from .outputs import is_terminal
+from .results import HUMAN, OutputOptions, PredictionForm, Results
+
+if TYPE_CHECKING:
+    from ..pipelines.base import Pipeline
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """The arguments, --file, --input-format and --encoding."""
+
+    texts: tuple[str, ...]
+    path: str | None
+    input_format: str | None
+    encoding: str
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> InputOptions:
+        """Takes its own options out of those of a command, and checks them. An argument "-" is --file -."""
+        texts, path = options.pop("texts"), options.pop("path")
+        if texts == ("-",) and path is None:
+            texts, path = (), "-"
+        check_texts(texts, path)
+        encoding = check_encoding(options.pop("encoding"))
+        return cls(texts, path, options.pop("input_format"), encoding)
+
+    @property
+    def kind(self) -> str:
+        """The kind of the input."""
+        if self.texts:
+            if self.input_format not in (None, LINES):
+                raise click.UsageError(mismatch("--input-format", "texts as arguments", "--file"))
+            return LINES
+        named = None if self.path in (None, "-") else kind_of(str(self.path))
+        return self.input_format or named or LINES
+
+    def check_columns(self, **columns: str | None) -> None:
+        """UsageError for options that name columns, where there are none."""
+        for name, column in columns.items():
+            if column is not None and self.kind == LINES:
+                option = f"--{name.replace('_', '-')}"
+                found = "texts as arguments" if self.texts else "lines of text"
+                raise click.UsageError(mismatch(option, found, "a file with columns (--input-format)"))
+
+
+def run_pipeline(
+    task: str,
+    inputs: InputOptions,
+    wanted: Wanted,
+    options: dict[str, Any],
+    call_options: dict[str, Any],
+    make_form: Callable[[Any, str, int | None], PredictionForm],
+    bundled: bool = False,
+) -> None:
+    """Runs the pipeline of `task` over the texts of `inputs`.
+
+    options: those of the model, the output, and of Hub repositories. call_options: the pipeline's own.
+    make_form: the pipeline, the form of the results and the columns of the terminal (None: no terminal) →
+    how results are shown. bundled: whether the bundled model does this task.
+    """
+    output = OutputOptions(*(options.pop(name) for name in OutputOptions.__dataclass_fields__))
+    if output.output == "-":  # standard output
+        output = replace(output, output=None)
+    model, dtype, threads = options.pop("model"), options.pop("dtype"), options.pop("threads")
+    check_revision(model, options)
+    if model is None and not bundled:
+        raise click.UsageError(mismatch("--model", "none", f"a model for {task}"))
+    kind = output.kind()
+    output.check_file(inputs.path)
+    has_progress = not inputs.texts and is_terminal(sys.stderr)
+
+    from ..pipelines import pipeline
+
+    with open_items(inputs.texts, inputs.path, inputs.kind, inputs.encoding, wanted, has_progress) as source:
+        task_pipeline = pipeline(task, model, dtype=dtype, num_threads=threads, **call_options, **options)
+        if model is None:
+            note_bundled_model()
+        form = make_form(task_pipeline, kind, terminal_columns() if kind == HUMAN else None)
+        results = Results(source, form, output, kind)
+        computed = computed_items(task_pipeline, results.items())
+        if not has_progress:
+            results.write(computed)
+            return
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        shares_terminal = output.output is None and is_terminal(sys.stdout)
+        bar = tqdm(
+            computed, total=source.total, initial=results.done, unit=" texts", leave=not shares_terminal
+        )
+        results.write(bar, *([tqdm.external_write_mode] if shares_terminal else []))
+
+
+def terminal_columns() -> int | None:
+    """The width of the terminal that standard output is; None if it is none."""
+    if not is_terminal(sys.stdout):
+        return None
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def computed_items(pipeline: Pipeline[Any, Any, Any], items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
+    """Each item with its prediction, in order, read and computed a block at a time.
+
+    An InputError about a text names the item's place. The items before it are computed first.
+    """
+    waiting: deque[Item] = deque()  # read, and not yet yielded
+
+    def texts() -> Iterator[Any]:
+        for item in items:
+            waiting.append(item)
+            yield item.text
+
+    done = 0
+    try:
+        for prediction in pipeline.predictions(texts()):
+            done += 1
+            yield waiting.popleft(), prediction
+    except InputError as error:
+        match = re.match(r"texts\[(\d+)\](?:\['(\w+)'\])?", str(error))
+        if match is None or not 0 <= int(match[1]) - done < len(waiting):
+            raise
+        before = [waiting.popleft() for _ in range(int(match[1]) - done)]
+        yield from computed_items(pipeline, before)
+        part = f": {match[2]}" if match[2] else ""
+        raise InputError(waiting[0].place + part + str(error)[match.end() :]) from error

@@ -1,0 +1,104 @@
+"""`roberta-c zero-shot`: texts and candidate labels → scores of the labels."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import mismatch, shown
+from .help_page import HelpCommand
+from .label_results import LabelForm
+from .options import (
+    batch_size_option,
+    debug_option,
+    dtype_option,
+    hub_options,
+    max_length_option,
+    offline_option,
+    output_options,
+    task_model_option,
+    text_options,
+    threads_option,
+)
+from .results import HUMAN
+from .run import InputOptions, run_pipeline
+from .score_bars import score_bars
+from .texts import one_text
+
+if TYPE_CHECKING:
+    from ..pipelines.zero_shot_classification import LabelScores
+
+
+@click.command("zero-shot", cls=HelpCommand)
+@task_model_option
+@text_options()
+@output_options
+@click.option("--labels", required=True, metavar="A,B,…", help="The candidate labels, with commas between.")
+@click.option(
+    "--template",
+    default="This example is {}.",
+    show_default=True,
+    metavar="TEXT",
+    help="The sentence that a label is put into, at {}.",
+)
+@click.option(
+    "--multi-label",
+    is_flag=True,
+    help="Score each label by itself. Otherwise the scores of all labels add up to 1.",
+)
+@max_length_option
+@batch_size_option("Texts per batch. With 1, each result is written before the next text is read.")
+@dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")
+@threads_option
+@hub_options
+@offline_option
+@debug_option
+def zero_shot(
+    labels: str,
+    template: str,
+    multi_label: bool,
+    max_length: int | None,
+    batch_size: int,
+    **options: Any,
+) -> None:
+    """Score labels of your choice for texts, by a model of natural language inference.
+
+    \b
+    Examples:
+      roberta-c zero-shot --model org/name --labels "sport,politics,music" "The match ended 2:1"
+      roberta-c zero-shot --model org/name --labels "spam,no spam" --file mails.csv -o scored.csv
+
+    Texts are read as by classify. A JSON object has text or the file's columns, label, score and scores, best
+    first. A table has a column score_LABEL for each label instead of scores.
+    """
+    inputs = InputOptions.of(options)
+    wanted = one_text(inputs, options)
+    candidates = [label.strip() for label in labels.split(",") if label.strip()]
+    for label in candidates:
+        if candidates.count(label) > 1:
+            raise click.UsageError(mismatch("--labels", f"{shown(label)} twice", "different labels"))
+    if not candidates:
+        raise click.UsageError(mismatch("--labels", "no label", "at least one"))
+
+    def make_form(_: Any, kind: str, width: int | None) -> ScoresForm:
+        every_score = kind != HUMAN or len(inputs.texts) == 1
+        bars = score_bars(sys.stdout) if kind == HUMAN else None
+        return ScoresForm(candidates, None if every_score else 1, every_score, bars, width)
+
+    call_options = {
+        "candidate_labels": candidates,
+        "hypothesis_template": template,
+        "multi_label": multi_label,
+        "max_length": max_length,
+        "batch_size": batch_size,
+    }
+    run_pipeline("zero-shot-classification", inputs, wanted, options, call_options, make_form)
+
+
+class ScoresForm(LabelForm):
+    """How the scores of candidate labels are shown."""
+
+    def _best(self, prediction: LabelScores) -> list[tuple[str, float]]:
+        return list(zip(prediction.labels, prediction.scores, strict=True))[: self.top_k]
