@@ -132,5 +132,4 @@ class FillingForm:
 
     def _masks(self, prediction: Filling) -> list[list[dict[str, Any]]]:
         """The tokens of each mask, best first."""
-        result = self.pipeline._result(prediction, self.pipeline.options)
-        return [result] if len(prediction.places) == 1 else result
+        return self.pipeline.fillings(prediction)

@@ -115,10 +115,11 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
                     logger.warning("targets: %s is no token, and has none: ignored", shown(target))
                     continue
                 token_id = ids[0]
-                token = self.tokenizer.convert_ids_to_tokens(token_id)
-                logger.warning(
-                    "targets: %s is no token: its first one, %s, is used", shown(target), shown(token)
-                )
+                if len(ids) > 1:  # " the" is one token, but the vocabulary has it under another name
+                    token = shown(self.tokenizer.convert_ids_to_tokens(token_id))
+                    logger.warning(
+                        "targets: %s is no token: its first one, %s, is used", shown(target), token
+                    )
             found.add(token_id)
         if not found:
             raise InputError(mismatch("targets", shown(targets), "at least one token"))
@@ -190,8 +191,14 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
         return Filling(row, window.ids, places, tokens, scores, window.truncated)
 
     def _result(self, prediction: Filling, options: FillMaskOptions) -> Any:
+        found = self.fillings(prediction)
+        return found[0] if len(found) == 1 else found
+
+    def fillings(self, prediction: Filling) -> list[list[dict[str, Any]]]:
+        """The tokens of each mask of a text, best first, as a call returns them."""
         is_single = len(prediction.places) == 1
-        results = [
+        of_masks = zip(prediction.places, prediction.tokens, prediction.scores, strict=True)
+        return [
             [
                 {
                     "score": score,
@@ -201,11 +208,8 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
                 }
                 for token, score in zip(tokens, scores, strict=True)
             ]
-            for place, tokens, scores in zip(
-                prediction.places, prediction.tokens, prediction.scores, strict=True
-            )
+            for place, tokens, scores in of_masks
         ]
-        return results[0] if is_single else results
 
     def _sequence(self, prediction: Filling, place: int, token: int, is_single: bool) -> str:
         """The text with the mask at `place` filled; special tokens stay where other masks must be seen."""
