@@ -108,7 +108,7 @@ if TYPE_CHECKING:
 
 # Names that transformers' classes have; one that is not here is reported with what there is.
 _TRANSFORMERS_CLASS = re.compile(
-    r"(?!_)\w*([A-Z]\w*(Model|Config|Tokenizer|TokenizerFast|Processor|Pipeline|FeatureExtractor)|For[A-Z]\w*)"
+    r"(?!_)\w*([A-Z]\w*(Model|Config|Tokenizer|TokenizerFast|Processor|Pipeline|FeatureExtractor)|For[A-Z]\w*|DataCollator\w*)"
 )
 
 

@@ -165,7 +165,9 @@ class RobertaConfig:
                         f"an option of this call or a key of {origin}'s {FILE_NAME}",
                     )
                 )
-            if "id2label" in overrides or "label2id" in overrides:
+            renames = "id2label" in overrides or "label2id" in overrides
+            # As in transformers, another number of labels gives them the names LABEL_0, LABEL_1, …
+            if renames or overrides.get("num_labels", config.num_labels) != config.num_labels:
                 del values["id2label"], values["label2id"]
             config = type(self)(**{**values, **overrides})
         config.name_or_path = origin

@@ -78,7 +78,7 @@ TOKENIZER_KEYWORDS = {
 
 # Keywords of `pipeline` and of the pipelines' classes.
 PIPELINE_KEYWORDS = {
-    "framework": Keyword(_one_of(None, "pt"), f"{_OUT}: there is one framework"),
+    "framework": Keyword(_one_of(None, "pt", "np"), f"{_OUT}: there is one framework"),
     "use_fast": TOKENIZER_KEYWORDS["use_fast"],
     "trust_remote_code": MODEL_KEYWORDS["trust_remote_code"],
     "device_map": MODEL_KEYWORDS["device_map"],
@@ -90,6 +90,13 @@ PIPELINE_KEYWORDS = {
     "num_workers": Keyword(lambda value: value is None or isinstance(value, int), "an integer"),
 }
 
+# Keywords of a pipeline's calls.
+CALL_KEYWORDS = {
+    "num_workers": PIPELINE_KEYWORDS["num_workers"],
+    "add_special_tokens": Keyword(_one_of(None, True), "True: models are made for special tokens"),
+    "return_token_type_ids": Keyword(_OFF, "False"),
+    "return_attention_mask": Keyword(_BOOL, "True or False"),
+}
 # Keywords of `model.save_pretrained`.
 SAVE_KEYWORDS = {
     "push_to_hub": Keyword(_OFF, "False: upload the folder with huggingface_hub"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from ..checkpoint import names
 from ..config import RobertaConfig, check_config, load_config
 from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
+from ..errors import InputError, mismatch
 from ..files.hub import HubOptions
 from .pretrained import PreTrainedModel
 from .roberta import RobertaModel, XLMRobertaModel
@@ -67,6 +68,11 @@ class AutoModelClass:
         """Loads the model; options as RobertaModel.from_pretrained's, errors likewise."""
         hub_options = HubOptions(revision, token, cache_dir, local_files_only)
         return cls.load(path_or_id, hub_options, **options)
+
+    @classmethod
+    def from_config(cls, config: Any, **options: Any) -> NoReturn:
+        """InputError: models are made from files, not with random weights."""
+        raise InputError(mismatch(f"{cls.__name__}.from_config", "a call", "from_pretrained(folder)"))
 
     @classmethod
     def load(

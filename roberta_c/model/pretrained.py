@@ -70,6 +70,13 @@ class PreTrainedModel(TorchNames, Module):
         self.name_or_path = config.name_or_path
         self.load_report = LoadReport()
 
+    def __new__(cls, config: Any = None, source: Any = None, **parts: Any) -> Any:
+        """InputError without a source of weights: there are no random ones."""
+        if not isinstance(source, WeightSource):
+            expected = f"{cls.__name__}.from_pretrained(folder): models are made from files"
+            raise InputError(mismatch(f"{cls.__name__}(…)", "a call", expected))
+        return super().__new__(cls)
+
     @classmethod
     def from_pretrained(
         cls: type[Model],

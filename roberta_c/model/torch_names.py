@@ -131,6 +131,11 @@ class TorchNames:
         """`named_parameters` as a dict, with the names of tied copies too."""
         return self.parameters_stored.state_dict()
 
+    @property
+    def num_labels(self) -> int:
+        """The config's."""
+        return self.config.num_labels
+
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """How many numbers the parameters hold, tied ones once."""
         return self.parameters_stored.count(exclude_embeddings)

@@ -10,6 +10,7 @@ reordered by length, and equal rows are computed once; results follow the order 
 from __future__ import annotations
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
@@ -97,7 +98,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._model_name()})"
 
-    def __call__(self, texts: Any, **options: Any) -> Any:
+    def __call__(self, texts: Any = None, **options: Any) -> Any:
         """The results of texts, with `options` changed for this call.
 
         texts: a str; a dict {"text": str, "text_pair": str} for a pair; a list of these, or what holds them
@@ -110,6 +111,9 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         Texts with more tokens than the model takes are truncated, and one logged warning counts them.
         Raises InputError; ModelFileError if the model's outputs are not numbers.
         """
+        for name in ("inputs", "sequences"):  # transformers' names of the texts
+            if texts is None and name in options:
+                texts = options.pop(name)
         chosen = self._prepared(self.options.changed(options), options)
         max_tokens = self._max_tokens(chosen)
         if self._is_single(texts, chosen):
@@ -147,6 +151,11 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     def device(self) -> Any:
         """The CPU, as `model.device`."""
         return self.model.device
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **keywords: Any) -> None:
+        """Write the model and the tokenizer into a folder; see the model's `save_pretrained`."""
+        self.model.save_pretrained(save_directory, **keywords)
+        self.tokenizer.save_pretrained(save_directory)
 
     # What a task implements
 

@@ -88,8 +88,9 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
         super().__init__(model, tokenizer, options, **keywords)
         self.options = self._with_targets(self.options)
 
-    def __call__(self, texts: Any, **options: Any) -> Any:
+    def __call__(self, texts: Any = None, **options: Any) -> Any:
         """As Pipeline's, but for a list of one text."""
+        texts = options.pop("inputs", None) if texts is None else texts
         results = super().__call__(texts, **options)
         return results[0] if isinstance(texts, list) and len(texts) == 1 else results
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+from ..config.load_keywords import CALL_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
 from ..tokenizer.encode_options import DO_NOT_TRUNCATE, LONGEST_FIRST, PADDINGS, TRUNCATIONS
 
@@ -39,10 +40,12 @@ class PipelineOptions:
 
     def changed(self: _Options, given: Mapping[str, Any]) -> _Options:
         """A copy with the `given` options changed. Raises InputError for an unknown name or a bad value."""
+        given = _without_foreign_calls(given)
         names = [field.name for field in dataclasses.fields(self) if not field.metadata.get("derived")]
         for name in given:
             if name not in (*names, *self.keywords_without_field):
-                raise InputError(mismatch(name, "an unknown keyword", f"one of {', '.join(names)}"))
+                expected = OLD_NAMES.get(name, f"one of {', '.join(names)}")
+                raise InputError(mismatch(name, "an unknown keyword", expected))
         options = dataclasses.replace(self, **self._field_values(given))
         options._check()
         return options
@@ -67,6 +70,32 @@ class PipelineOptions:
             check_count("max_length", self.max_length, "an integer of at least 1, or None for the model's")
             if self.truncation_name == DO_NOT_TRUNCATE:
                 raise InputError(mismatch("max_length", f"{self.max_length} with truncation=False", None))
+
+
+# Keywords of older calls → what to write in their place.
+OLD_NAMES = {
+    "topk": "top_k",
+    "multi_class": "multi_label",
+    "grouped_entities": 'aggregation_strategy="simple"',
+    "ignore_subwords": 'aggregation_strategy="first"',
+    "max_question_len": "it to be left out: questions are not truncated",
+}
+
+
+def _without_foreign_calls(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` without what transformers' calls take and needs nothing done here; the options inside
+    `tokenizer_kwargs` and `tokenize_kwargs` stand beside the others. Raises InputError."""
+    options = without_foreign(dict(given), CALL_KEYWORDS)
+    for name in ("tokenizer_kwargs", "tokenize_kwargs"):
+        inner = options.pop(name, None)
+        if inner is None:
+            continue
+        if not isinstance(inner, dict) or not all(isinstance(key, str) for key in inner):
+            raise InputError(mismatch(name, shown(inner), "a dict of options"))
+        for key in inner.keys() & options.keys():
+            raise InputError(mismatch(key, f"it in {name} too", "it once"))
+        options |= without_foreign(inner, CALL_KEYWORDS)
+    return options
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

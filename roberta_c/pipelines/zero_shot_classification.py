@@ -126,7 +126,7 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
         self.contradiction = model.config.num_labels - 1 if self.entailment == 0 else 0
         super().__init__(model, tokenizer, options, **keywords)
 
-    def __call__(self, texts: Any, candidate_labels: Any = None, **options: Any) -> Any:
+    def __call__(self, texts: Any = None, candidate_labels: Any = None, **options: Any) -> Any:
         """As Pipeline's; `candidate_labels` may follow the texts without its name."""
         if candidate_labels is not None:
             options["candidate_labels"] = candidate_labels

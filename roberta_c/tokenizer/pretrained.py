@@ -67,13 +67,18 @@ class PreTrainedTokenizerFast(TokenVocabulary):
 
     def __init__(
         self,
-        backend: Tokenizer,
-        settings: TokenizerSettings,
+        backend: Tokenizer | None = None,
+        settings: TokenizerSettings | None = None,
         *,
         name_or_path: str = "",
         facts: ModelFacts | None = None,
+        **foreign: Any,
     ) -> None:
         """Takes `backend` without a copy; its vocabulary must have the special tokens of `settings`."""
+        if not isinstance(backend, Tokenizer) or not isinstance(settings, TokenizerSettings) or foreign:
+            found = f"a call with {shown([*foreign] or backend)}"
+            expected = f"{type(self).__name__}.from_pretrained(folder), which reads the folder's files"
+            raise InputError(mismatch(f"{type(self).__name__}(…)", found, expected))
         roles = {role: None if token is None else str(token) for role, token in settings.roles.items()}
         super().__init__(backend, roles, [str(token) for token in settings.extra])
         options = settings.options
@@ -324,6 +329,29 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         if max_length is not None:
             backend = self._truncating_backend(max_length, 0, "only_first")
         return backend.post_process(first, second, add_special_tokens=True)
+
+    def get_special_tokens_mask(
+        self,
+        token_ids_0: list[int],
+        token_ids_1: list[int] | None = None,
+        already_has_special_tokens: bool = False,
+    ) -> list[int]:
+        """1 for each special token and 0 for each other token of a row that has its special tokens."""
+        if token_ids_1 is not None or already_has_special_tokens is not True:
+            expected = "one row of ids, and already_has_special_tokens=True"
+            raise InputError(mismatch("get_special_tokens_mask", "other arguments", expected))
+        special = set(self.all_special_ids)
+        return [int(token in special) for token in token_ids_0]
+
+    @property
+    def max_len_single_sentence(self) -> int:
+        """`model_max_length` without the special tokens of a text."""
+        return self.model_max_length - self.num_special_tokens_to_add()
+
+    @property
+    def max_len_sentences_pair(self) -> int:
+        """`model_max_length` without the special tokens of a pair."""
+        return self.model_max_length - self.num_special_tokens_to_add(pair=True)
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
         """How many special tokens are added to a text (or pair)."""
