@@ -220,8 +220,8 @@ def test_overrides_replace_keys_of_the_file(tweet_sentiment_small):
         config.hidden_size == json.loads((tweet_sentiment_small / "config.json").read_bytes())["hidden_size"]
     )
     assert config.name_or_path == str(tweet_sentiment_small)
-    with pytest.raises(InputError, match="num_labels: found 5, expected 3, the length of id2label"):
-        load(tweet_sentiment_small, num_labels=5)
+    assert load(tweet_sentiment_small, num_labels=3).id2label[0] != "LABEL_0"
+    assert load(tweet_sentiment_small, num_labels=2).label2id == {"LABEL_0": 0, "LABEL_1": 1}
     with pytest.raises(
         InputError,
         match="force_download: found an unknown option, expected an option of this call or a key of ",

@@ -207,10 +207,36 @@ if __name__ == "__main__":
     assert done.stdout == "True\n", done.stderr
 
 
+def test_models_and_tokenizers_are_made_from_files_alone():
+    for call, message in (
+        (
+            lambda: roberta_c.RobertaModel(roberta_c.RobertaConfig()),
+            r"RobertaModel\(…\): found",
+        ),
+        (
+            lambda: roberta_c.AutoModel.from_config(roberta_c.RobertaConfig()),
+            r"AutoModel\.from_config: found",
+        ),
+        (
+            lambda: roberta_c.RobertaTokenizer("vocab.json", "merges.txt"),
+            r"RobertaTokenizer(Fast)?\(…\): found",
+        ),
+        (
+            lambda: roberta_c.RobertaTokenizer(vocab_file="v", merges_file="m"),
+            "expected RobertaTokenizer",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
 # ---- names that are not there ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["GPT2Model", "RobertaForCausalLM", "CamembertForMaskedLM", "BertTokenizer"])
+@pytest.mark.parametrize(
+    "name",
+    ["GPT2Model", "DataCollatorWithPadding", "RobertaForCausalLM", "CamembertForMaskedLM", "BertTokenizer"],
+)
 def test_a_class_of_transformers_that_is_not_here(name):
     assert hasattr(transformers, name)
     with pytest.raises(

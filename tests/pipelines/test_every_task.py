@@ -189,6 +189,36 @@ def test_a_tokenizer_without_places_is_refused(task, task_pipeline):
         pipeline(task, model, lambda texts, **options: {"input_ids": [[0, 2]] * len(texts)})
 
 
+def test_keywords_of_transformers_calls(classify, task_pipeline):
+    expected = classify("I love it so much", max_length=4)
+    for options in (
+        {"max_length": 4, "num_workers": 0},
+        {"tokenizer_kwargs": {"truncation": True, "max_length": 4, "add_special_tokens": True}},
+    ):
+        assert classify("I love it so much", **options) == expected
+    assert classify(inputs="I love it so much", max_length=4) == expected
+    zero_shot = task_pipeline("zero-shot-classification")
+    assert zero_shot(sequences="a", candidate_labels="b,c") == zero_shot("a", "b,c")
+    fill = task_pipeline("fill-mask")
+    assert fill(inputs="a <mask>") == fill("a <mask>")
+    for options, message in (
+        ({"num_workers": "two"}, "num_workers: found 'two', expected an integer"),
+        ({"add_special_tokens": False}, "add_special_tokens: found False, expected True"),
+        ({"tokenizer_kwargs": 3}, "tokenizer_kwargs: found 3, expected a dict of options"),
+        (
+            {"tokenizer_kwargs": {"max_length": 4}, "max_length": 5},
+            "max_length: found it in tokenizer_kwargs too",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            classify("a", **options)
+
+
+def test_a_saved_pipeline_loads_again(classify, tmp_path):
+    classify.save_pretrained(tmp_path)
+    assert pipeline(model=tmp_path)("I love it") == classify("I love it")
+
+
 def test_classes_of_pipelines_take_options(task_pipeline):
     import roberta_c
 

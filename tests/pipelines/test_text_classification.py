@@ -169,7 +169,8 @@ def test_outputs_that_are_not_numbers(classify):
         ({"max_length": 10, "truncation": False}, "max_length: found 10 with truncation=False"),
         ({"padding": "widest"}, "padding: found 'widest'"),
         ({"return_all_scores": 1}, "return_all_scores: found 1"),
-        ({"topk": 1}, "topk: found an unknown keyword, expected one of batch_size, "),
+        ({"topk": 1}, "topk: found an unknown keyword, expected top_k"),
+        ({"top": 1}, "top: found an unknown keyword, expected one of batch_size, "),
         ({"as_list": True}, "as_list: found an unknown keyword"),
     ],
 )
