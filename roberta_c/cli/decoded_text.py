@@ -67,6 +67,9 @@ def _decoded(file: BinaryIO, encoding: str, name: str) -> Iterator[str | _BadByt
             bad = _BadByte(error.object[error.start], position - waiting + error.start)
             decoder.setstate(state)
             text = decoder.decode(data[: max(0, error.start - waiting)])
+        except UnicodeError as error:  # without a position: UTF-16 without a byte order mark
+            found = f"bytes that cannot be decoded ({error})"
+            raise InputError(mismatch(name, found, f"{encoding} (--encoding names another)")) from None
         if is_start and text:
             text, is_start = text.removeprefix("\ufeff"), False
         if text:

@@ -206,7 +206,7 @@ def verdict_lines(facts: dict[str, Any]) -> str:
 def _check_rows(check: dict[str, Any]) -> dict[str, str]:
     if check["oracle_finite"]:
         largest = check["largest_difference"]
-        difference = "no number" if largest is None else f"{largest:.1e}"
+        difference = "NaN" if largest is None else f"{largest:.1e}"
         verdict = "agrees" if check["agrees"] else "DISAGREES"
         comparison = f"{difference}, expected at most {check['bound']:.1e}: {verdict}"
     else:
@@ -226,7 +226,7 @@ def _logit_lines(check: dict[str, Any]) -> str:
     lines = []
     for text, row in zip(check["texts"], check["logits"] or (), strict=False):
         values = " ".join(
-            "   no number" if value is None else f"{value:12.6f}" for value in row[:_LOGITS_SHOWN]
+            f"{'NaN':>12}" if value is None else f"{value:12.6f}" for value in row[:_LOGITS_SHOWN]
         )
         more = f" and {len(row) - _LOGITS_SHOWN} more" if len(row) > _LOGITS_SHOWN else ""
         lines.append(f"  {values}{more}  {printable(text) or '(an empty text)'}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..errors import mismatch
 from .terminal_text import has_colours
 
 # The headings that follow the command's own options, and the options below each.
@@ -70,9 +71,20 @@ class HelpContext(click.Context):
 
 
 class HelpCommand(click.Command):
-    """A command whose help has its options below headings."""
+    """A command whose help has its options below headings, and which takes each value once."""
 
     context_class = HelpContext
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses the command line. Raises UsageError for an option with a value that is given twice."""
+        if not ctx.resilient_parsing:  # not for completion
+            _, _, given = self.make_parser(ctx).parse_args(list(args))
+            for option in given:
+                takes_value = isinstance(option, click.Option) and not (option.is_flag or option.multiple)
+                if takes_value and given.count(option) > 1:
+                    found = f"{given.count(option)} times"
+                    raise click.UsageError(mismatch(option.opts[0], found, "once"), ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options, heading by heading."""

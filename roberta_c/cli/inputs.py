@@ -69,13 +69,16 @@ def open_source(
         return
     with _opened(path, option) as (file, name):
         total = _line_count(file) if count_lines and _is_regular(file) else None
-        yield TextSource(name, "line", _lines(file, name, encoding), total)
+        hint = " (--encoding names another)" if option == "--file" else ""
+        yield TextSource(name, "line", _lines(file, name, encoding, hint), total)
 
 
 @contextmanager
 def _opened(path: str | None, option: str) -> Iterator[tuple[BinaryIO, str]]:
     """The file, or standard input for "-" or None, and its name. Raises InputError, which names `option`."""
     if path is None or path == "-":
+        if sys.stdin is None:
+            raise InputError(mismatch(STANDARD_INPUT, "a closed stream", "an open one"))
         yield sys.stdin.buffer, STANDARD_INPUT
         return
     try:
@@ -105,11 +108,11 @@ def _decodable(arguments: tuple[str, ...]) -> Iterator[str]:
         yield text
 
 
-def _lines(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+def _lines(file: BinaryIO, name: str, encoding: str, hint: str) -> Iterator[str]:
     r"""The lines of `file`, without their ends.
 
     A line ends at \n or \r\n, and at no other character. A byte order mark at the start of the file is
-    removed. Nothing else is changed.
+    removed. Nothing else is changed. hint: what the message about a byte that is not UTF-8 ends with.
     """
     if encoding != UTF_8:
         for text in decoded_lines(file, encoding, name):
@@ -133,18 +136,22 @@ def _lines(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             byte = f"the byte 0x{line[error.start]:02x} at position {error.start}"
-            raise InputError(mismatch(place, byte, "UTF-8")) from None
+            raise InputError(mismatch(place, byte, f"UTF-8{hint}")) from None
         yield text
 
 
-def _line_count(file: BinaryIO) -> int:
-    """The number of lines from here to the end; moves back to the start of the file."""
+def _line_count(file: BinaryIO) -> int | None:
+    """The number of lines; None if they cannot be read. Moves back to the start of the file."""
     lines, last = 0, b"\n"
-    while chunk := file.read(1 << 20):
-        lines += chunk.count(b"\n")
-        last = chunk[-1:]
-    file.seek(0)
-    return lines + (last != b"\n")
+    try:
+        while chunk := file.read(1 << 20):
+            lines += chunk.count(b"\n")
+            last = chunk[-1:]
+        return lines + (last != b"\n")
+    except OSError:
+        return None
+    finally:
+        file.seek(0)
 
 
 # ---- items: texts with the columns they came with ------------------------------------------------------
@@ -163,7 +170,7 @@ class ItemSource:
     """Items that are read while `items` is iterated over, once.
 
     columns: None where each row has its own. schema: pyarrow's, of a Parquet file. total: the number of
-    items; None: unknown. adds: whether results are added to columns of the caller's.
+    items; None: unknown. adds: whether results are added to the columns of the input file.
     """
 
     name: str
@@ -219,7 +226,10 @@ def open_items(
     with _opened(path, "--file") as (file, name):
         is_regular = _is_regular(file)
         if kind == PARQUET and not is_regular:  # its columns are described at the end
-            file = io.BytesIO(file.read())
+            try:
+                file = io.BytesIO(file.read())
+            except OSError as error:
+                raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
         table = read_table(file, name, kind, encoding, count_items and is_regular)
         items = _items_of_table(table, wanted.parts, name, wanted.as_text)
         if table.columns is not None:

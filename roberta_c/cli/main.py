@@ -9,7 +9,6 @@ runs: `roberta-c --help` must stay quick.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from .. import __version__
 from ..errors import RobertaCError
 from .help_page import HelpContext
 from .interrupt import INTERRUPTED
-from .messages import FAILURE, NAME, report, report_error
+from .messages import FAILURE, NAME, abandon, report, report_error
 
 MISUSE, BROKEN_PIPE = 2, 141
 
@@ -95,6 +94,13 @@ class Program(click.Group):
             sys.exit(status)
         return status
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parses the program's own options; --help and --version write to standard output here."""
+        try:
+            return super().make_context(*arguments, **options)
+        except OSError as error:
+            raise click.exceptions.Exit(_status_of(error, debug=False)) from None
+
     def invoke(self, ctx: click.Context) -> None:
         """Runs a command. Raises click's exceptions only."""
         try:
@@ -106,22 +112,20 @@ class Program(click.Group):
             raise
         except KeyboardInterrupt:
             status = INTERRUPTED
-        except BrokenPipeError:
-            _abandon_stdout()
-            status = BROKEN_PIPE
         except Exception as error:
-            # An OSError that is not ours comes from writing to standard output, such as a full disk.
-            if isinstance(error, OSError) and not isinstance(error, RobertaCError):
-                _abandon_stdout()
-            report_error(error, ctx.params["debug"])
-            status = FAILURE
+            status = _status_of(error, ctx.params["debug"])
         raise click.exceptions.Exit(status)
 
 
-def _abandon_stdout() -> None:
-    """Redirects standard output to the null device: flushing it at exit must not fail a second time."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _status_of(error: Exception, debug: bool) -> int:
+    """The exit code after an error, which is reported unless the reader of the output has gone."""
+    # An OSError that is not ours comes from writing to standard output, such as a full disk.
+    if isinstance(error, OSError) and not isinstance(error, RobertaCError):
+        abandon(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    report_error(error, debug)
+    return FAILURE
 
 
 @click.group(

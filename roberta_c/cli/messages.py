@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+from typing import TextIO
 
 import click
 
-from ..errors import RobertaCError
+from ..errors import InputError, RobertaCError
 from .terminal_text import printable
 
 NAME = "roberta-c"
 FAILURE = 1  # the exit code after an error
 
+# The options of commands by the library's names for them, which its messages begin with.
+OPTION_OF = {
+    "aggregation_strategy": "--strategy",
+    "candidate_labels": "--labels",
+    "doc_stride": "--doc-stride",
+    "hypothesis_template": "--template",
+    "local_dir": "--local-dir",
+    "max_answer_len": "--max-answer-len",
+    "max_length": "--max-length",
+    "max_seq_len": "--max-seq-len",
+    "num_threads": "--threads",
+    "stride": "--stride",
+    "targets": "--targets",
+    "top_k": "--top-k",
+}
+
 
 def report(kind: str, message: str) -> None:
-    """Writes one line. If a progress bar is on the terminal, the line appears above it."""
+    """Writes one line. If a progress bar is on the terminal, the line appears above it.
+
+    A line that cannot be written is lost: it must not end the run, nor change its exit code.
+    """
     progress = sys.modules.get("tqdm")
-    with progress.tqdm.external_write_mode(file=sys.stderr) if progress else contextlib.nullcontext():
-        click.echo(f"{NAME}: {kind}: {printable(' '.join(message.split()))}", err=True)
+    try:
+        with progress.tqdm.external_write_mode(file=sys.stderr) if progress else contextlib.nullcontext():
+            click.echo(f"{NAME}: {kind}: {printable(' '.join(message.split()))}", err=True)
+    except OSError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: TextIO) -> None:
+    """Redirects standard output or error to the null device: flushing it at exit must not fail again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def report_error(error: Exception, debug: bool) -> None:
@@ -32,7 +62,8 @@ def report_error(error: Exception, debug: bool) -> None:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, RobertaCError):
-        return str(error)
+        name, colon, rest = str(error).partition(":")
+        return f"{OPTION_OF.get(name, name) if isinstance(error, InputError) else name}{colon}{rest}"
     # An OSError that is not ours comes from writing to standard output, such as a full disk.
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"

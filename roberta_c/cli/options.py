@@ -30,11 +30,6 @@ def folder_names(_: click.Context, __: click.Parameter, incomplete: str) -> list
     return [CompletionItem(incomplete, type="dir")]
 
 
-def dtype_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    """The names of --dtype."""
-    return [name for name in ("float32", "bfloat16", "int8") if name.startswith(incomplete)]
-
-
 # ---- model and Hub -------------------------------------------------------------------------------------
 
 
@@ -148,15 +143,25 @@ _READING: list[Callable[..., Any]] = [
 def check_texts(texts: tuple[str, ...], path: str | None) -> None:
     """UsageError unless exactly one source of texts is given. Lines typed at a terminal are not a source.
 
-    A single text that is the path of a file is most likely meant as one.
+    Texts that are all paths of files are most likely meant as files, as a shell's *.csv is.
     """
     if texts and path is not None:
         raise click.UsageError(mismatch("texts", "both arguments and --file", "one of them"))
-    if len(texts) == 1 and os.path.isfile(texts[0]):
+    if texts and all(map(_is_file, texts)):
         name = shown(texts[0], 200)
-        raise click.UsageError(f"texts: {name} is a file; did you mean --file {name}?")
+        if len(texts) == 1:
+            raise click.UsageError(f"texts: {name} is a file; did you mean --file {name}?")
+        found = f"the names of {len(texts)} files"
+        raise click.UsageError(f"{mismatch('texts', found, 'texts')}; did you mean --file {name}?")
     if not texts and path is None and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError(mismatch("texts", "none", "arguments, --file or lines piped in"))
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return os.path.isfile(text)
+    except ValueError:  # a NUL
+        return False
 
 
 # ---- how to compute ------------------------------------------------------------------------------------
@@ -164,14 +169,8 @@ def check_texts(texts: tuple[str, ...], path: str | None) -> None:
 
 def dtype_option(default: str, text: str) -> Callable[[Command], Command]:
     """--dtype, with this default and help text."""
-    return click.option(
-        "--dtype",
-        default=default,
-        show_default=True,
-        metavar="TYPE",
-        shell_complete=dtype_names,
-        help=text,
-    )
+    kind = click.Choice(("float32", "bfloat16", "int8"))
+    return click.option("--dtype", type=kind, default=default, show_default=True, metavar="TYPE", help=text)
 
 
 threads_option = click.option(
@@ -225,7 +224,7 @@ def output_options(command: Command) -> Command:
             help="Put TEXT before the names of results, where the input has columns of these names.",
         ),
         click.option(
-            "--resume", is_flag=True, help="Go on after the last whole row of --output (csv, tsv, jsonl)."
+            "--resume", is_flag=True, help="Go on after the last complete row of --output (csv, tsv, jsonl)."
         ),
         click.option("--overwrite", is_flag=True, help="Replace --output if it exists."),
     ]

@@ -101,11 +101,14 @@ def qa(
     inputs = InputOptions.of(options)
     question_column, context_column = options.pop("question_column"), options.pop("context_column")
     inputs.check_columns(question_column=question_column, context_column=context_column)
-    given = [name for name, value in (("--context", context), ("--context-file", context_file)) if value]
-    if context_column is not None:
-        given.append("--context-column")
+    contexts = {"--context": context, "--context-file": context_file, "--context-column": context_column}
+    given = [name for name, value in contexts.items() if value is not None]
     if len(given) > 1:
-        raise click.UsageError(mismatch(", ".join(given), "all of these", "one of them"))
+        found = "both" if len(given) == 2 else "all of these"
+        raise click.UsageError(mismatch(", ".join(given), found, "one of them"))
+    if context_file == "-" and not inputs.texts and inputs.path in (None, "-"):
+        found = "both questions and --context-file"
+        raise click.UsageError(mismatch("standard input", found, "one of them"))
     if context_file is not None:
         context = text_of_file(context_file, "--context-file", inputs.encoding)
     if context is None and inputs.kind == LINES:

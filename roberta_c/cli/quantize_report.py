@@ -160,9 +160,10 @@ def report_lines(facts: dict[str, Any], columns: int) -> str:
 
 def _model_rows(facts: dict[str, Any]) -> dict[str, str]:
     truncated = f", {facts['truncated']:,} truncated" if facts["truncated"] else ""
+    threads = "1 thread" if facts["num_threads"] == 1 else f"{facts['num_threads']} threads"
     return {
         "model": facts["model"],
-        "arithmetic": f"float32 and {facts['dtype']}, {facts['isa']}, {facts['num_threads']} threads",
+        "arithmetic": f"float32 and {facts['dtype']}, {facts['isa']}, {threads}",
         "texts": f"{facts['texts']:,}, {facts['tokens']:,} tokens{truncated}",
     }
 
@@ -254,4 +255,4 @@ def _percent(share: float) -> str:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "no number" if value is None else format(value, form)
+    return "NaN" if value is None else format(value, form)

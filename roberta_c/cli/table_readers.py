@@ -78,7 +78,8 @@ def _delimited(lines: Iterator[str], name: str, delimiter: str, total: int | Non
         for number, (line, row) in enumerate(rows, start=1):
             place = f"{name}: row {number} (line {line})"
             if len(row) != len(columns):
-                found, expected = f"{len(row)} fields", f"{len(columns)}, as in the first row"
+                fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+                found, expected = fields, f"{len(columns)}, as in the first row"
                 raise InputError(mismatch(place, found, expected))
             yield Record(place, dict(zip(columns, row, strict=True)))
 
@@ -155,7 +156,7 @@ def _json_array(lines: Iterator[str], name: str) -> Table:
 
 
 class _BadValue(ValueError):
-    """What JSON's grammar does not tell: its message says what was found."""
+    """A repeated key, or a number that JSON does not have. Its message is what was found."""
 
 
 def _parsed(text: str, place: str) -> Any:
@@ -199,11 +200,14 @@ def _json_type(value: Any) -> str:
     return "null" if value is None else shown(value, 40)
 
 
-def _line_count(file: BinaryIO) -> int:
-    """The number of lines that are not blank; moves back to the file's start."""
-    count = sum(1 for line in file if line.strip())
-    file.seek(0)
-    return count
+def _line_count(file: BinaryIO) -> int | None:
+    """The number of lines that are not blank; None if they cannot be read. Moves back to the file's start."""
+    try:
+        return sum(1 for line in file if line.strip())
+    except OSError:
+        return None
+    finally:
+        file.seek(0)
 
 
 # ---- Parquet -------------------------------------------------------------------------------------------
@@ -233,13 +237,22 @@ def _parquet(file: BinaryIO, name: str) -> Table:
         number = 0
         try:
             for batch in opened.iter_batches(batch_size=1024):
-                for fields in batch.to_pylist():
+                for fields in _rows_of_batch(batch):
                     number += 1
                     yield Record(f"{name}: row {number}", fields)
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
             raise InputError(f"{name}: row {number + 1}: cannot be read: {error}") from None
 
     return Table(list(schema.names), records(), opened.metadata.num_rows, schema)
+
+
+def _rows_of_batch(batch: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a record batch; if Python has no value for one of them, the rows before it first."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):  # such as a date after the year 9999
+        rows = (row for start in range(batch.num_rows) for row in batch.slice(start, 1).to_pylist())
+    yield from rows
 
 
 def check_text_column(table: Table, column: str, name: str) -> None:

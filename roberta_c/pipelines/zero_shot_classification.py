@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,16 +55,20 @@ class ZeroShotOptions(PipelineOptions):
         return labels
 
     def hypotheses(self) -> list[str]:
-        """The template with each label in it. Raises InputError for a template without a place for it."""
-        template, labels = self.hypothesis_template, self.labels()
-        found = shown(template)
+        """The template with each label in it. Raises InputError unless it has one place, "{}", for a label.
+
+        As in str.format, "{{" and "}}" are braces. Its other forms, such as "{:>9}", are refused.
+        """
+        template = self.hypothesis_template
         try:
-            hypotheses = [template.format(label) for label in labels]
-        except (AttributeError, IndexError, KeyError, ValueError, TypeError):
-            raise InputError(mismatch("hypothesis_template", found, "a str with {} for the label")) from None
-        if hypotheses[0] == template:
-            raise InputError(mismatch("hypothesis_template", found, "a str with {} for the label"))
-        return hypotheses
+            parts = list(Formatter().parse(template))
+        except (TypeError, ValueError):  # not a str, or a single brace
+            parts = []
+        places = [tuple(place) for _, *place in parts if place[0] is not None]
+        if places != [("", "", None)]:
+            found = shown(template)
+            raise InputError(mismatch("hypothesis_template", found, "a str with one {} for the label"))
+        return [template.format(label) for label in self.labels()]
 
     def _check(self) -> None:
         super()._check()

@@ -194,7 +194,7 @@ def test_a_column_with_the_name_of_a_result(classify, tmp_path):
     ("name", "data", "rows", "part"),
     [
         ("a.csv", b"id,words\n1,x\n", 0, "found the columns 'id', 'words', expected 'text'"),
-        ("a.csv", b"id,text\n1,x\n2\n", 1, "row 2 (line 3): found 1 fields, expected 2"),
+        ("a.csv", b"id,text\n1,x\n2\n", 1, "row 2 (line 3): found 1 field, expected 2"),
         ("a.csv", b'id,text\n1,"x\ny"\n2,z,w\n', 1, "row 2 (line 4): found 3 fields, expected 2"),
         ("a.csv", b"text,text\nx,y\n", 0, "columns: found 'text' twice"),
         ("a.csv", b"", 0, "found no rows, expected a row with the names of the columns"),

@@ -184,11 +184,11 @@ def test_questions_without_a_context(task, tmp_path):
     (tmp_path / "in.csv").write_text("question,context\na,b\n")
     for words, part in (
         (["Who?"], "--context: found none"),
-        (["Who?", "--context", "a", "--context-file", "b"], "--context, --context-file: found all of these"),
+        (["Who?", "--context", "a", "--context-file", "b"], "--context, --context-file: found both"),
         (["Who?", "--context", "a", "--context-column", "b"], "--context-column: found texts as arguments"),
         (
             ["--file", tmp_path / "in.csv", "--context", "a", "--context-column", "b"],
-            "--context, --context-column: found all",
+            "--context, --context-column: found both",
         ),
     ):
         assert_one_line(task("qa", *words), 2, part)
@@ -261,7 +261,7 @@ def test_bad_labels(task):
     assert_one_line(task("zero-shot", "a", "--labels", "x,y,x"), 2, "--labels: found 'x' twice")
     assert_one_line(task("zero-shot", "a", "--labels", " , "), 2, "--labels: found no label")
     result = task("zero-shot", "a", "--labels", "x", "--template", "none")
-    assert_one_line(result, 1, "hypothesis_template: found 'none'")
+    assert_one_line(result, 1, "--template: found 'none'")
 
 
 # ---- all -----------------------------------------------------------------------------------------------

@@ -409,5 +409,5 @@ def test_figures_that_are_not_numbers_are_none(tmp_path):
     assert facts["layers"]["relative_error"] == [None] * 4
     assert facts["score_difference"]["max"] == 0
     shown = report_lines(facts, 100)
-    assert "mean no number, p1 no number, min no number" in shown
-    assert "embeddings     no number" in shown
+    assert "mean NaN, p1 NaN, min NaN" in shown
+    assert "embeddings     NaN" in shown

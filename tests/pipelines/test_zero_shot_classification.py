@@ -66,6 +66,10 @@ def test_pairs_have_the_ids_of_a_call_on_both_texts(classify_as, tweets):
         ),
         ({"candidate_labels": "a", "hypothesis_template": "{x}"}, "hypothesis_template: found '{x}'"),
         ({"candidate_labels": "a", "hypothesis_template": 3}, "hypothesis_template: found 3"),
+        ({"candidate_labels": "a", "hypothesis_template": "{0.__class__}"}, "hypothesis_template: found"),
+        ({"candidate_labels": "a", "hypothesis_template": "{:>99999999}"}, "hypothesis_template: found"),
+        ({"candidate_labels": "a", "hypothesis_template": "{!r}"}, "hypothesis_template: found"),
+        ({"candidate_labels": "a", "hypothesis_template": "{} {}"}, "expected a str with one {}"),
         ({"candidate_labels": "a", "multi_label": 1}, "multi_label: found 1, expected True or False"),
         ({"candidate_labels": "a", "truncation": "only_second"}, "truncation: found 'only_second'"),
         ({"candidate_labels": "word " * 600}, "candidate_labels: found a hypothesis of"),
@@ -75,6 +79,11 @@ def test_pairs_have_the_ids_of_a_call_on_both_texts(classify_as, tweets):
 def test_refusals(options, message, classify_as):
     with pytest.raises(InputError, match=message):
         classify_as("a text", **options)
+
+
+def test_a_label_is_put_into_the_template_unchanged(classify_as):
+    given = {"candidate_labels": ["{x}", "a"], "hypothesis_template": "{{It}} is {}."}
+    assert classify_as.options.changed(given).hypotheses() == ["{It} is {x}.", "{It} is a."]
 
 
 def test_a_text_that_is_too_long(classify_as, tweets, caplog):
