@@ -1,4 +1,4 @@
-"""Ctrl-C ends the program at once, with exit code 130 and without a traceback.
+"""Ctrl-C ends the program at once, with exit code 130 and without a traceback. SIGTERM removes files first.
 
 It does not raise KeyboardInterrupt: an import that is interrupted by an exception may report another error.
 This file imports almost nothing, so that it can be in effect before all other imports.
@@ -22,22 +22,38 @@ unfinished_files: set[str] = set()
 def ended_by_interrupt() -> Iterator[None]:
     """Within this context SIGINT ends the process; afterwards, while Python exits, it is ignored.
 
-    Nothing changes where the caller has SIGINT ignored, as shells do with `&`.
+    SIGTERM ends the process as it does without a handler, but unfinished files are removed before. Nothing
+    changes for a signal that the caller has ignored, as shells do with SIGINT for `&`.
     """
+    is_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if is_default:
+        signal.signal(signal.SIGTERM, lambda *_: _terminate())
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
         signal.signal(signal.SIGINT, lambda *_: _end())
     try:
         yield
     finally:
+        if is_default:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if is_ours:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _terminate() -> None:
+    _remove_unfinished_files()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end() -> None:
     if "tqdm" in sys.modules and sys.stderr is not None and sys.stderr.isatty():
         os.write(2, b"\n")  # a progress bar may stand on the line
+    _remove_unfinished_files()
+    os._exit(INTERRUPTED)
+
+
+def _remove_unfinished_files() -> None:
     for path in list(unfinished_files):
         with contextlib.suppress(OSError):
             os.unlink(path)
-    os._exit(INTERRUPTED)

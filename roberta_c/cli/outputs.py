@@ -108,20 +108,23 @@ def csv_cell(value: Any) -> str:
     """A value as the text of a field."""
     if value is None:
         return ""
-    value = value if isinstance(value, str) else _json_value(value)
+    if not isinstance(value, (str, Mapping, list, tuple)):
+        value = _json_value(value)
     return value if isinstance(value, str) else "" if value is None else _json_text(value)
 
 
 def _json_text(value: Any, indent: int | None = None) -> str:
     try:
         text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError):  # values that JSON has not, from a Parquet file
+    except (TypeError, ValueError):  # values that JSON does not have, from a Parquet file
         text = json.dumps(_json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise InputError(mismatch("results", "too deep nesting", "values that JSON can hold")) from None
     return text.translate(_JSON_LINE_ENDS)
 
 
 def _json_value(value: Any) -> Any:
-    """`value` in JSON's types: no number as null, bytes in base64, dates in ISO 8601, others as text."""
+    """`value` in JSON's types: NaN and infinity as null, bytes in base64, dates in ISO 8601, else text."""
     if isinstance(value, Mapping):
         return {str(key): _json_value(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from .table_readers import pyarrow_parquet
 
 _ROWS_AT_ONCE = 1024
@@ -33,8 +33,9 @@ def write_parquet(
             schema = pyarrow.schema([(column, pyarrow.string()) for column in columns])
         if schema is None:
             rows = list(rows)
-            kept = {column: pyarrow.array([row.get(column) for row in rows]) for column in columns}
-            schema = pyarrow.schema([(column, values.type) for column, values in kept.items()])
+            schema = pyarrow.schema(
+                [(column, _column_type(pyarrow, column, rows, name)) for column in columns]
+            )
         for field in fields:
             schema = schema.append(field)
         with parquet.ParquetWriter(path, schema) as writer:
@@ -42,11 +43,32 @@ def write_parquet(
             for row in rows:
                 group.append(row)
                 if len(group) == _ROWS_AT_ONCE:
-                    writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+                    writer.write_table(_table(pyarrow, group, schema, name))
                     group = []
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+            writer.write_table(_table(pyarrow, group, schema, name))
     except pyarrow.ArrowException as error:
-        raise InputError(f"{name}: cannot be written: {' '.join(str(error).split())}") from error
+        raise _not_writable(name, error) from error
+
+
+def _column_type(pyarrow: Any, column: str, rows: Iterable[dict[str, Any]], name: str) -> Any:
+    """The type of the values of a column. Raises InputError if there is none that holds all of them."""
+    try:
+        return pyarrow.array([row.get(column) for row in rows]).type
+    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
+        raise _not_writable(f"{name}: column {shown(column)}", error) from error
+
+
+def _table(pyarrow: Any, rows: list[dict[str, Any]], schema: Any, name: str) -> Any:
+    """A pyarrow table. Raises InputError for a value that Parquet cannot hold."""
+    try:
+        return pyarrow.Table.from_pylist(rows, schema=schema)
+    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
+        raise _not_writable(name, error) from error
+
+
+def _not_writable(place: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).encode("ascii", "backslashreplace").decode().split())
+    return InputError(f"{place}: cannot be written: {reason}")
 
 
 def arrow_type(pyarrow: Any, kind: Any) -> Any:

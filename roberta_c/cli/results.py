@@ -1,6 +1,6 @@
 """Where the results of a run go: standard output or a file, in the form that people or programs read.
 
-A file of rows is written row by row, so that an interrupted run leaves whole rows, which --resume keeps. A
+A file of rows is written row by row, so that an interrupted run leaves complete rows, which --resume keeps. A
 JSON array and a Parquet file are written beside their place and moved there when they are complete.
 """
 
@@ -22,7 +22,7 @@ from ..errors import InputError, ResourceError, mismatch, shown
 from .file_kinds import CSV, ENDINGS, JSON, JSONL, PARQUET, TABLE_KINDS, TSV, kind_of
 from .inputs import Item, ItemSource, listed
 from .interrupt import unfinished_files
-from .outputs import Output, is_terminal, open_output
+from .outputs import Output, csv_line, is_terminal, json_line, open_output
 from .parquet_writer import write_parquet
 from .resume import Written, written_rows
 from .table_readers import DELIMITERS, pyarrow_parquet
@@ -40,11 +40,11 @@ class PredictionForm(Protocol):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """See above."""
+        """The names and types of the columns of results."""
 
     @property
     def names(self) -> list[str]:
-        """See above."""
+        """The names of the members of results."""
 
     def members(self, prediction: Any) -> dict[str, Any]:
         """The members of an object in JSON."""
@@ -91,8 +91,11 @@ class OutputOptions:
             raise click.UsageError(mismatch("--resume", f"the format {form}", expected))
         return form
 
-    def check_file(self, input_path: str | None) -> None:
-        """Raise UsageError if the file exists and was not to be changed, or InputError if it cannot be."""
+    def check_file(self, read: Iterable[str]) -> None:
+        """Raise UsageError if the file exists and was not to be changed, or InputError if it cannot be.
+
+        read: the files that the run reads, which are not to be changed; "-": standard input.
+        """
         path = self.output
         if path is None:
             return
@@ -104,12 +107,21 @@ class OutputOptions:
         if os.path.isdir(path):
             raise InputError(f"--output: {shown(path, 200)}: cannot be written: it is a folder")
         if not self._is_file():
+            if self.kind() == PARQUET and os.path.exists(path):
+                found = f"{shown(path, 200)}, a device or a pipe"
+                raise InputError(mismatch("--output", found, "a regular file for Parquet"))
             return
-        if input_path is not None and os.path.exists(input_path) and os.path.samefile(path, input_path):
+        if any(_is_same(path, input_path) for input_path in read):
             raise click.UsageError(mismatch("--output", f"the input file {shown(path, 200)}", "another file"))
         if not (self.resume or self.overwrite):
-            found = f"{shown(path, 200)}, which exists already"
-            raise click.UsageError(mismatch("--output", found, "a new file, --resume or --overwrite"))
+            raise click.UsageError(_exists_already(path))
+
+    def place(self) -> str | None:
+        """The path that a file is created at or replaced at; None: a device or a pipe is written to."""
+        assert self.output is not None
+        if os.path.exists(self.output) and not self._is_file():
+            return None
+        return os.path.realpath(self.output)  # of a symbolic link, the file that it leads to
 
     def _is_file(self) -> bool:
         """Whether there is such a file; not for a device or a pipe, which holds nothing to be lost."""
@@ -127,7 +139,7 @@ class OutputOptions:
 class Results:
     """The results of the items of a source, in one form.
 
-    done: how many items at its beginning have been done by an earlier run.
+    done: how many items at its beginning have been done by an earlier run, and are not computed again.
     """
 
     source: ItemSource
@@ -137,7 +149,7 @@ class Results:
     done: int = 0
 
     def __post_init__(self) -> None:
-        """Raises InputError if what is there already does not fit."""
+        """Raises InputError if the file of an earlier run does not fit the input."""
         self._items = iter(self.source.items)
         # The columns of a table are needed before its rows; where each row has its own, the first decides.
         self._columns = list(self.source.columns or [])
@@ -161,7 +173,7 @@ class Results:
         if written.header is not None and written.header != columns:
             found = f"the columns {listed(written.header)}"
             raise InputError(mismatch(path, found, f"{listed(columns)}, as this run writes"))
-        skipped, last = 0, None
+        skipped, last = 0, None  # the last one is computed again, to compare the results
         for item in islice(self._items, written.rows):
             skipped, last = skipped + 1, item
         if skipped < written.rows:
@@ -169,7 +181,8 @@ class Results:
             raise InputError(mismatch(path, found, f"at most {skipped}, as in {self.source.name}"))
         if last is not None:
             written.check(last.fields, self._names, last.place, path)
-        self.done = skipped
+            self._items = chain([last], self._items)
+        self.done = max(0, skipped - 1)
 
     def items(self) -> Iterator[Item]:
         """The items to do. Raises InputError for one that has a column of the name of a result."""
@@ -214,31 +227,64 @@ class Results:
             self._append(self.options.output, computed)
 
     def _append(self, path: str, computed: Iterable[tuple[Item, Any]]) -> None:
-        """Writes rows to the file `path`, after those of an earlier run."""
-        with _opened(path, "wb" if self._written is None else "r+b") as file:
-            if self._written is not None:
-                file.truncate(self._written.size)
-                file.seek(self._written.size)
-            with _disk_errors(path):
-                self._write(Output(file, "utf-8"), _errors_kept(computed))
+        """Writes rows to the file `path`, after those of an earlier run.
+
+        The file is opened when the first result is there: a run that fails before does not change it.
+        """
+        results, written = iter(computed), self._written
+        if written is not None and written.rows:
+            for item, prediction in islice(results, 1):
+                written.check_line(self._line(item, prediction), item.place, path)
+        first = list(islice(results, 1))
+        place = self.options.place()
+        if written is not None:
+            mode = "r+b"
+        else:
+            mode = "wb" if place is None or self.options.overwrite else "xb"
+        with _opened(place or path, mode, path) as file, _disk_errors(path):
+            if written is not None:
+                following = b"".join(self._line(*result) for result in first)
+                written.move_to_end(file, self._header() + following, path)
+            self._write(Output(file, "utf-8"), chain(first, _errors_kept(results)))
+
+    def _has_header(self) -> bool:
+        """Whether this run writes the names of the columns."""
+        return self.kind in DELIMITERS and (self._written is None or self._written.header is None)
+
+    def _header(self) -> bytes:
+        if not self._has_header():
+            return b""
+        return csv_line([*self._columns, *self._names], DELIMITERS[self.kind])
+
+    def _line(self, item: Item, prediction: Any) -> bytes:
+        """The bytes of a row of CSV, TSV or JSON lines."""
+        row = self.row(item, prediction)
+        if self.kind == JSONL:
+            return json_line(row)
+        return csv_line([row.get(name) for name in [*self._columns, *self._names]], DELIMITERS[self.kind])
 
     def _write_complete(self, path: str, computed: Iterable[tuple[Item, Any]]) -> None:
-        """Writes the file beside `path` and moves it there when it is complete."""
-        beside = f"{path}.part"
+        """Writes the file beside its place and moves it there when it is complete."""
+        place = self.options.place()
+        if place is None:
+            with _opened(path, "wb", path) as file, _disk_errors(path):
+                self._write(Output(file, "utf-8"), _errors_kept(computed))
+            return
+        beside = os.path.join(os.path.dirname(place), f".roberta-c-{os.urandom(8).hex()}.part")
+        file = _opened(beside, "xb", path)
         unfinished_files.add(beside)
         try:
-            if self.kind == PARQUET:
-                _opened(beside, "wb").close()
-                rows = _errors_kept(self.row(item, prediction) for item, prediction in computed)
-                results = {self.options.prefix + name: kind for name, kind in self.form.columns.items()}
-                are_strings = self.source.columns is not None
-                schema = self.source.schema
-                with _disk_errors(path):
+            with file, _disk_errors(path):
+                if self.kind == PARQUET:
+                    rows = _errors_kept(self.row(item, prediction) for item, prediction in computed)
+                    results = {self.options.prefix + name: kind for name, kind in self.form.columns.items()}
+                    are_strings = self.source.columns is not None
+                    schema = self.source.schema
                     write_parquet(beside, rows, self._columns, schema, are_strings, results, path)
-            else:
-                with _opened(beside, "wb") as file, _disk_errors(path):
+                else:
                     self._write(Output(file, "utf-8"), _errors_kept(computed))
-            os.replace(beside, path)
+            with _disk_errors(path):
+                _move(beside, place, self.options.overwrite, path)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
@@ -251,19 +297,52 @@ class Results:
             return
         rows = (self.row(item, prediction) for item, prediction in computed)
         if self.kind in (CSV, TSV):
-            has_header = self._written is None or self._written.header is None
-            output.table(rows, [*self._columns, *self._names], DELIMITERS[self.kind], has_header)
+            columns = [*self._columns, *self._names]
+            output.table(rows, columns, DELIMITERS[self.kind], self._has_header())
         else:
             write = output.array if self.kind == JSON else output.lines
             write(rows)
 
 
-def _opened(path: str, mode: str) -> Any:
+def _opened(path: str, mode: str, name: str) -> Any:
+    """The file `path`, unbuffered: each row is written at once. Raises InputError, which calls it `name`."""
     try:
-        return open(path, mode, buffering=0)  # each row is written at once
+        return open(path, mode, buffering=0)
+    except FileExistsError:
+        raise InputError(_exists_already(name)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--output: {shown(path, 200)}: cannot be written: {reason}") from error
+        raise InputError(f"--output: {shown(name, 200)}: cannot be written: {reason}") from error
+
+
+def _exists_already(path: str) -> str:
+    found = f"{shown(path, 200)}, which exists already"
+    return mismatch("--output", found, "a new file, --resume or --overwrite")
+
+
+def _is_same(path: str, read: str) -> bool:
+    """Whether the file `path` is the one that is read ("-": standard input)."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(0) if read == "-" else os.stat(read))
+    except (OSError, ValueError):  # there is no such file, or standard input is closed
+        return False
+
+
+def _move(beside: str, place: str, overwrite: bool, name: str) -> None:
+    """Move the file `beside` to `place`. Raises InputError, which calls it `name`, if a file is there."""
+    if overwrite:
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(beside, stat.S_IMODE(os.stat(place).st_mode))
+        os.replace(beside, place)
+        return
+    try:
+        os.link(beside, place)  # unlike a replacement, fails if there is a file
+    except FileExistsError:
+        raise InputError(_exists_already(name)) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(place):
+            raise InputError(_exists_already(name)) from None
+        os.replace(beside, place)
 
 
 class _KeptError(Exception):

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InputOptions:
-    """The arguments, --file, --input-format and --encoding."""
+    """The arguments, --file, --input-format and --encoding.
+
+    context_path: --context-file, of the command that has it.
+    """
 
     texts: tuple[str, ...]
     path: str | None
     input_format: str | None
     encoding: str
+    context_path: str | None = None
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> InputOptions:
@@ -41,7 +45,19 @@ class InputOptions:
             texts, path = (), "-"
         check_texts(texts, path)
         encoding = check_encoding(options.pop("encoding"))
-        return cls(texts, path, options.pop("input_format"), encoding)
+        context = click.get_current_context(silent=True)
+        context_path = context.params.get("context_file") if context is not None else None
+        inputs = cls(texts, path, options.pop("input_format"), encoding, context_path)
+        if inputs.paths == ["-", "-"]:
+            expected = "standard input for one of them"
+            raise click.UsageError(mismatch("--file, --context-file", "- for both", expected))
+        return inputs
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that are read; "-": standard input."""
+        texts = [] if self.texts else [self.path or "-"]
+        return texts + ([] if self.context_path is None else [self.context_path])
 
     @property
     def kind(self) -> str:
@@ -85,7 +101,7 @@ def run_pipeline(
     if model is None and not bundled:
         raise click.UsageError(mismatch("--model", "none", f"a model for {task}"))
     kind = output.kind()
-    output.check_file(inputs.path)
+    output.check_file(inputs.paths)
     has_progress = not inputs.texts and is_terminal(sys.stderr)
 
     from ..pipelines import pipeline
