@@ -8,12 +8,17 @@ from contextlib import contextmanager
 
 from .messages import report
 
+# The Hub's client reports every attempt that fails; files/hub.py has one message for all of them.
+CLIENT_LOGGERS = ("huggingface_hub.utils._http", "huggingface_hub.file_download")
+
 
 @contextmanager
 def warnings_on_stderr() -> Iterator[None]:
     """Within this context, roberta_c's warnings and errors are reported; a repeated message only once."""
     handler, logger = _LineHandler(logging.WARNING), logging.getLogger("roberta_c")
     logger.addHandler(handler)
+    for name in CLIENT_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:

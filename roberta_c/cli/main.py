@@ -9,7 +9,6 @@ runs: `roberta-c --help` must stay quick.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -43,8 +42,6 @@ COMMANDS = {
 
 def main() -> None:
     """Runs the command line of this process and exits. The entry point is roberta_c/__main__.py."""
-    # The Hub's client reports every attempt that fails; files/hub.py has one message for all.
-    os.environ.setdefault("HF_HUB_VERBOSITY", "critical")
     program.main(prog_name=NAME)
 
 
