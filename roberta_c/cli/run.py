@@ -47,11 +47,7 @@ class InputOptions:
         encoding = check_encoding(options.pop("encoding"))
         context = click.get_current_context(silent=True)
         context_path = context.params.get("context_file") if context is not None else None
-        inputs = cls(texts, path, options.pop("input_format"), encoding, context_path)
-        if inputs.paths == ["-", "-"]:
-            expected = "standard input for one of them"
-            raise click.UsageError(mismatch("--file, --context-file", "- for both", expected))
-        return inputs
+        return cls(texts, path, options.pop("input_format"), encoding, context_path)
 
     @property
     def paths(self) -> list[str]:
