@@ -134,7 +134,7 @@ def test_variables_that_are_wrong(run, tweet_sentiment_small):
     assert (facts["threads"]["number"], facts["threads"]["ROBERTA_C_NUM_THREADS"]) == (None, "few")
     # Loading the model fails with the same error, which is listed once.
     assert_wrong(run, "found 'sse9'", "--model", tweet_sentiment_small, ROBERTA_C_ISA="sse9")
-    assert_wrong(run, "num_threads: found 5000", "--model", tweet_sentiment_small, "--threads", "5000")
+    assert_wrong(run, "--threads: found 5000", "--model", tweet_sentiment_small, "--threads", "5000")
     both = run(ROBERTA_C_ISA="sse9", ROBERTA_C_NUM_THREADS="few")
     assert (both.exit_code, both.stderr.count("\n")) == (1, 2)
 
