@@ -7,13 +7,12 @@ the mapped file to the new one without a copy in memory.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelFileError
+from ..files.new_file import new_file
 from .safetensors_reader import DTYPE_CODES
 from .tensor_view import NUMPY_DTYPES
 
@@ -24,8 +23,7 @@ ALIGNMENT = 8
 def write_safetensors(path: Path, tensors: Iterable[tuple[str, str, np.ndarray]]) -> None:
     """Writes (name, dtype, array) triples; a bfloat16 tensor's array holds its bits as uint16.
 
-    The file is written under another name and then renamed, so that no reader sees an incomplete file.
-    Raises ModelFileError if it cannot be written.
+    No reader sees an incomplete file. Raises ModelFileError if it cannot be written.
     """
     entries = sorted(tensors, key=lambda entry: -NUMPY_DTYPES[entry[1]].itemsize)  # keeps all aligned
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}  # transformers demands the key
@@ -36,17 +34,7 @@ def write_safetensors(path: Path, tensors: Iterable[tuple[str, str, np.ndarray]]
         header[name] = codes
     text = json.dumps(header, ensure_ascii=False).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    unfinished = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    try:
-        try:
-            with open(unfinished, "xb") as file:
-                file.write(len(text).to_bytes(8, "little") + text)
-                for _, _, array in entries:
-                    file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with new_file(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, _, array in entries:
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

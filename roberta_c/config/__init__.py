@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar, overload
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import read_object
+from ..files.new_file import new_file
 from .fields import ACTIVATIONS, FAMILY_DEFAULTS, GENERIC_DEFAULTS, BadField, check_fields
 from .labels import agreed_labels
 
@@ -215,7 +216,7 @@ class RobertaConfig:
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` into `folder`, which is created if it is missing.
 
-        The file is written under another name and then renamed, so that no reader sees an incomplete file.
+        No reader sees an incomplete file.
         Raises InputError if `folder` is a file, ModelFileError if the file cannot be written.
         """
         folder = Path(folder)
@@ -223,19 +224,12 @@ class RobertaConfig:
             raise InputError(mismatch(folder, "a file", f"a folder to write {FILE_NAME} into"))
         text = self.to_json_string()
         path = folder / FILE_NAME
-        unfinished = folder / f".{FILE_NAME}.{os.urandom(8).hex()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with open(unfinished, "x", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(unfinished, path)
-            finally:
-                unfinished.unlink(missing_ok=True)
         except OSError as error:
             raise ModelFileError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with new_file(path) as file:
+            file.write(text.encode("utf-8"))
 
     def _printed(self) -> dict[str, Any]:
         return {

@@ -141,10 +141,10 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         **keywords: Any,
     ) -> None:
         """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
+        super().__init__(model, tokenizer, options, **keywords)
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
         if not self.labels:
             raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
-        super().__init__(model, tokenizer, options, **keywords)
 
     def _is_single(self, texts: Any, options: TokenClassifyOptions) -> bool:
         if not options.is_split_into_words:
