@@ -11,16 +11,11 @@ from ..errors import mismatch
 from .help_page import HelpCommand
 from .label_results import ResultForm
 from .options import (
-    batch_size_option,
-    debug_option,
-    dtype_option,
-    hub_options,
     max_length_option,
     model_option,
-    offline_option,
     output_options,
+    task_options,
     text_options,
-    threads_option,
 )
 from .results import HUMAN
 from .run import InputOptions, run_pipeline
@@ -50,12 +45,7 @@ __all__ = ["ResultForm", "classify"]
     help="How to turn logits into scores. default: as the model's config says.",
 )
 @max_length_option
-@batch_size_option("Texts per batch. With 1, each result is written before the next text is read.")
-@dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")
-@threads_option
-@hub_options
-@offline_option
-@debug_option
+@task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def classify(
     all_labels: bool,
     top_k: int | None,

@@ -10,16 +10,11 @@ import click
 from .help_page import HelpCommand
 from .label_results import cut, text_line
 from .options import (
-    batch_size_option,
-    debug_option,
-    dtype_option,
-    hub_options,
     max_length_option,
-    offline_option,
     output_options,
     task_model_option,
+    task_options,
     text_options,
-    threads_option,
 )
 from .run import InputOptions, run_pipeline
 from .terminal_text import printable
@@ -52,12 +47,7 @@ _FILLING = {"score": "float64", "token": "int64", "token_str": "string", "sequen
     "follow a space begin with Ġ in RoBERTa's and with ▁ in XLM-RoBERTa's.",
 )
 @max_length_option
-@batch_size_option("Texts per batch. With 1, each result is written before the next text is read.")
-@dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")
-@threads_option
-@hub_options
-@offline_option
-@debug_option
+@task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def fill_mask(
     top_k: int, targets: tuple[str, ...], max_length: int | None, batch_size: int, **options: Any
 ) -> None:

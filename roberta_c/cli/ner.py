@@ -10,16 +10,11 @@ import click
 
 from .help_page import HelpCommand
 from .options import (
-    batch_size_option,
-    debug_option,
-    dtype_option,
-    hub_options,
     max_length_option,
-    offline_option,
     output_options,
     task_model_option,
+    task_options,
     text_options,
-    threads_option,
 )
 from .run import InputOptions, run_pipeline
 from .terminal_text import has_colours, printable
@@ -58,12 +53,7 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
     help="Leave out this label; may be repeated. Default: O.",
 )
 @max_length_option
-@batch_size_option("Texts per batch. With 1, each result is written before the next text is read.")
-@dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")
-@threads_option
-@hub_options
-@offline_option
-@debug_option
+@task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def ner(
     strategy: str,
     stride: int | None,

@@ -240,3 +240,15 @@ def _set_debug(ctx: click.Context, _: click.Parameter, debug: bool) -> None:
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the traceback of an error."
 )
+
+
+def task_options(batches: str) -> Callable[[Command], Command]:
+    """How to compute, the Hub's options and --debug, for every task. batches: the help of --batch-size."""
+
+    def with_options(command: Command) -> Command:
+        for option in (debug_option, offline_option, hub_options, threads_option):
+            command = option(command)
+        command = dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")(command)
+        return batch_size_option(batches)(command)
+
+    return with_options

@@ -13,16 +13,11 @@ from .help_page import HelpCommand
 from .inputs import Part, Wanted, text_of_file
 from .label_results import cut
 from .options import (
-    batch_size_option,
-    debug_option,
-    dtype_option,
     file_names,
-    hub_options,
-    offline_option,
     output_options,
     question_options,
     task_model_option,
-    threads_option,
+    task_options,
 )
 from .run import InputOptions, run_pipeline
 from .terminal_text import printable
@@ -69,12 +64,7 @@ _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
     help="These parts overlap by N tokens. Default: 128, or half of --max-seq-len.",
 )
 @click.option("--impossible", is_flag=True, help='The answer may be "": the context has none.')
-@batch_size_option("Questions per batch. With 1, each result is written before the next one is read.")
-@dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")
-@threads_option
-@hub_options
-@offline_option
-@debug_option
+@task_options("Questions per batch. With 1, each result is written before the next one is read.")
 def qa(
     context: str | None,
     context_file: str | None,

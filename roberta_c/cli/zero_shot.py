@@ -11,16 +11,11 @@ from ..errors import mismatch, shown
 from .help_page import HelpCommand
 from .label_results import LabelForm
 from .options import (
-    batch_size_option,
-    debug_option,
-    dtype_option,
-    hub_options,
     max_length_option,
-    offline_option,
     output_options,
     task_model_option,
+    task_options,
     text_options,
-    threads_option,
 )
 from .results import HUMAN
 from .run import InputOptions, run_pipeline
@@ -49,12 +44,7 @@ if TYPE_CHECKING:
     help="Score each label by itself. Otherwise the scores of all labels add up to 1.",
 )
 @max_length_option
-@batch_size_option("Texts per batch. With 1, each result is written before the next text is read.")
-@dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")
-@threads_option
-@hub_options
-@offline_option
-@debug_option
+@task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def zero_shot(
     labels: str,
     template: str,
