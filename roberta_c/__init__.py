@@ -62,9 +62,10 @@ _MODULE_OF = {
     "pipeline": "pipelines",
     "quantize_report": "diagnose.quantization",
 }
-__all__ = [*_MODULE_OF, "errors"]
+__all__ = [*_MODULE_OF, "errors", "logging"]
 
 if TYPE_CHECKING:
+    from . import logging
     from .config import RobertaConfig, XLMRobertaConfig
     from .diagnose.quantization import quantize_report
     from .files.bundled import bundled_model_path
@@ -113,6 +114,10 @@ _TRANSFORMERS_CLASS = re.compile(
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "logging":
+        return import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
         if _TRANSFORMERS_CLASS.fullmatch(name):
             # An ImportError: `from roberta_c import …` would replace the message of an AttributeError.
@@ -120,12 +125,10 @@ def __getattr__(name: str) -> Any:
             expected = f"Roberta…, XLMRoberta… or Auto…, of Model, Config, Tokenizer, {', '.join(heads)}"
             raise ImportError(errors.mismatch("roberta_c", f"no {name}", expected), name=name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+    return sorted({*globals(), *__all__})

@@ -31,6 +31,10 @@ class InputError(RobertaCError, ValueError):
     """An argument has the wrong type, shape, value or name."""
 
 
+class MissingNameError(InputError, AttributeError):
+    """An attribute or method that transformers has and this package has not; the message says what to do."""
+
+
 class ResourceError(RobertaCError, RuntimeError):
     """The machine lacks what a request needs, such as memory or an instruction set."""
 

@@ -20,6 +20,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", "
 RANKS = [
     "errors",
     "files",
+    "logging",
     "machine",
     "config",
     "checkpoint",

@@ -11,6 +11,7 @@ from ..errors import mismatch
 from .help_page import HelpCommand
 from .label_results import ResultForm
 from .options import (
+    AtLeast,
     max_length_option,
     model_option,
     output_options,
@@ -35,9 +36,7 @@ __all__ = ["ResultForm", "classify"]
     is_flag=True,
     help="Show the scores of all labels. The human format does so anyway for a single text.",
 )
-@click.option(
-    "--top-k", type=click.IntRange(min=1), metavar="N", help="Show the scores of the N best labels."
-)
+@click.option("--top-k", type=AtLeast(1), metavar="N", help="Show the scores of the N best labels.")
 @click.option(
     "--function-to-apply",
     type=click.Choice(("default", "sigmoid", "softmax", "none")),

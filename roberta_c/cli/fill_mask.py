@@ -10,6 +10,7 @@ import click
 from .help_page import HelpCommand
 from .label_results import cut, text_line
 from .options import (
+    AtLeast,
     max_length_option,
     output_options,
     task_model_option,
@@ -32,7 +33,7 @@ _FILLING = {"score": "float64", "token": "int64", "token_str": "string", "sequen
 @output_options
 @click.option(
     "--top-k",
-    type=click.IntRange(min=1),
+    type=AtLeast(1),
     default=5,
     show_default=True,
     metavar="N",

@@ -267,6 +267,10 @@ def _items_of_table(
         yield Item(place, fields, as_text(texts))
 
 
+# A single column with one of these in its name is most likely several, in a file of another delimiter.
+OTHER_DELIMITERS = frozenset(",;\t|")
+
+
 def chosen_columns(parts: tuple[Part, ...], columns: list[str], name: str) -> dict[str, str]:
     """The column of each part: the one that its option names; else its default; else the only one there is.
 
@@ -282,7 +286,7 @@ def chosen_columns(parts: tuple[Part, ...], columns: list[str], name: str) -> di
                 raise InputError(mismatch(name, found, f"{shown(column)}, which {option} names"))
         elif default in columns:
             column = default
-        elif len(columns) == 1 and is_alone:
+        elif len(columns) == 1 and is_alone and not OTHER_DELIMITERS & set(columns[0]):
             column = columns[0]
         else:
             found = f"the columns {listed(columns)}"

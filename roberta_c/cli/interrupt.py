@@ -1,6 +1,9 @@
-"""Ctrl-C ends the program at once, with exit code 130 and without a traceback. SIGTERM removes files first.
+"""Ctrl-C ends the program at once, with exit code 130 and without a traceback.
 
-It does not raise KeyboardInterrupt: an import that is interrupted by an exception may report another error.
+SIGTERM and SIGHUP end it as they do any program, after unfinished files have been removed.
+
+Ctrl-C does not raise KeyboardInterrupt: an import that is interrupted by an exception may report another
+error.
 This file imports almost nothing, so that it can be in effect before all other imports.
 """
 
@@ -13,6 +16,7 @@ import sys
 from collections.abc import Iterator
 
 INTERRUPTED = 130
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 # Files that are written beside their final place, and are removed if the program ends early.
 unfinished_files: set[str] = set()
@@ -22,28 +26,29 @@ unfinished_files: set[str] = set()
 def ended_by_interrupt() -> Iterator[None]:
     """Within this context SIGINT ends the process; afterwards, while Python exits, it is ignored.
 
-    SIGTERM ends the process as it does without a handler, but unfinished files are removed before. Nothing
-    changes for a signal that the caller has ignored, as shells do with SIGINT for `&`.
+    SIGTERM and SIGHUP end the process as they do without a handler, but unfinished files are removed before.
+    Nothing changes for a signal that the caller has ignored, as shells do with SIGINT for `&` and nohup with
+    SIGHUP.
     """
-    is_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if is_default:
-        signal.signal(signal.SIGTERM, lambda *_: _terminate())
+    ending = [number for number in ENDING_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ending:
+        signal.signal(number, lambda number, _: _terminate(number))
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
         signal.signal(signal.SIGINT, lambda *_: _end())
     try:
         yield
     finally:
-        if is_default:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)
         if is_ours:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _terminate() -> None:
+def _terminate(number: int) -> None:
     _remove_unfinished_files()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _end() -> None:

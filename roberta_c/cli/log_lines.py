@@ -1,8 +1,9 @@
-"""The library's log messages of level WARNING and above, as lines on standard error."""
+"""The library's log messages from level WARNING on, and Python's warnings, as lines on standard error."""
 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +21,9 @@ def warnings_on_stderr() -> Iterator[None]:
     for name in CLIENT_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: report("warning", str(message))
+            yield
     finally:
         logger.removeHandler(handler)
 

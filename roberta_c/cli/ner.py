@@ -10,6 +10,7 @@ import click
 
 from .help_page import HelpCommand
 from .options import (
+    AtLeast,
     max_length_option,
     output_options,
     task_model_option,
@@ -41,7 +42,7 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
 )
 @click.option(
     "--stride",
-    type=click.IntRange(min=0),
+    type=AtLeast(0),
     metavar="N",
     help="Read a text that is too long in parts that overlap by N tokens. Default: truncate it.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,23 @@ from .file_kinds import INPUT_KINDS
 from .results import FORMS
 
 Command = Callable[..., Any]
+
+
+class AtLeast(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
+    """An integer of at least `least`. click's own type would print `[x>=1]` in the help."""
+
+    name = "integer"
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The value of an option. Raises UsageError."""
+        with contextlib.suppress(ValueError):
+            number = int(value)
+            if number >= self.least:
+                return number
+        self.fail(f"found {shown(value)}, expected an integer of at least {self.least}", param, ctx)
 
 
 # ---- completion of values ------------------------------------------------------------------------------
@@ -175,13 +193,13 @@ def dtype_option(default: str, text: str) -> Callable[[Command], Command]:
 
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=AtLeast(1),
     metavar="N",
     help="Number of threads. Default: as many as this process may use.",
 )
 max_length_option = click.option(
     "--max-length",
-    type=click.IntRange(min=1),
+    type=AtLeast(1),
     metavar="N",
     help="Truncate texts to N tokens. Default: the model's limit.",
 )
@@ -189,7 +207,7 @@ max_length_option = click.option(
 
 def batch_size_option(text: str) -> Callable[[Command], Command]:
     """--batch-size, with this help text."""
-    kind = click.IntRange(min=1)
+    kind = AtLeast(1)
     return click.option("--batch-size", type=kind, default=32, show_default=True, metavar="N", help=text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from ..errors import InputError, shown
@@ -39,13 +40,10 @@ def write_parquet(
         for field in fields:
             schema = schema.append(field)
         with parquet.ParquetWriter(path, schema) as writer:
-            group: list[dict[str, Any]] = []
-            for row in rows:
-                group.append(row)
-                if len(group) == _ROWS_AT_ONCE:
-                    writer.write_table(_table(pyarrow, group, schema, name))
-                    group = []
-            writer.write_table(_table(pyarrow, group, schema, name))
+            remaining, first = iter(rows), 1
+            while group := list(islice(remaining, _ROWS_AT_ONCE)):
+                writer.write_table(_table(pyarrow, group, schema, name, first))
+                first += len(group)
     except pyarrow.ArrowException as error:
         raise _not_writable(name, error) from error
 
@@ -58,12 +56,15 @@ def _column_type(pyarrow: Any, column: str, rows: Iterable[dict[str, Any]], name
         raise _not_writable(f"{name}: column {shown(column)}", error) from error
 
 
-def _table(pyarrow: Any, rows: list[dict[str, Any]], schema: Any, name: str) -> Any:
-    """A pyarrow table. Raises InputError for a value that Parquet cannot hold."""
+def _table(pyarrow: Any, rows: list[dict[str, Any]], schema: Any, name: str, first: int) -> Any:
+    """The rows, `first` on, for pyarrow. Raises InputError for a value that Parquet cannot hold."""
     try:
         return pyarrow.Table.from_pylist(rows, schema=schema)
     except (pyarrow.ArrowException, ValueError, OverflowError) as error:
-        raise _not_writable(name, error) from error
+        if len(rows) > 1:  # find the row
+            for number, row in enumerate(rows, start=first):
+                _table(pyarrow, [row], schema, name, number)
+        raise _not_writable(f"{name}: row {first}", error) from error
 
 
 def _not_writable(place: str, error: Exception) -> InputError:

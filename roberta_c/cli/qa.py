@@ -13,6 +13,7 @@ from .help_page import HelpCommand
 from .inputs import Part, Wanted, text_of_file
 from .label_results import cut
 from .options import (
+    AtLeast,
     file_names,
     output_options,
     question_options,
@@ -37,7 +38,7 @@ _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
 @output_options
 @click.option(
     "--top-k",
-    type=click.IntRange(min=1),
+    type=AtLeast(1),
     default=1,
     show_default=True,
     metavar="N",
@@ -45,7 +46,7 @@ _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
 )
 @click.option(
     "--max-answer-len",
-    type=click.IntRange(min=1),
+    type=AtLeast(1),
     default=15,
     show_default=True,
     metavar="N",
@@ -53,13 +54,13 @@ _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
 )
 @click.option(
     "--max-seq-len",
-    type=click.IntRange(min=1),
+    type=AtLeast(1),
     metavar="N",
     help="Read contexts in parts of N tokens, question included. Default: 384, or the model's limit.",
 )
 @click.option(
     "--doc-stride",
-    type=click.IntRange(min=0),
+    type=AtLeast(0),
     metavar="N",
     help="These parts overlap by N tokens. Default: 128, or half of --max-seq-len.",
 )

@@ -165,7 +165,7 @@ def _parsed(text: str, place: str) -> Any:
         if len(found) < len(members):
             names = [name for name, _ in members]
             repeated = next(name for name in names if names.count(name) > 1)
-            raise _BadValue(f"the key {shown(repeated)} twice")
+            raise _BadValue(f"the key {shown(repeated)} twice in an object with {shown(members, 160)}")
         return found
 
     def constant(text: str) -> Any:
@@ -181,7 +181,7 @@ def _parsed(text: str, place: str) -> Any:
         raise InputError(mismatch(place, error, "JSON")) from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}" if "\n" in text[:-1] else f"column {error.colno}"
-        raise InputError(f"{place}: not JSON: {error.msg} at {where}") from None
+        raise InputError(f"{place}: not JSON: {error.msg.removesuffix(' at')} at {where}") from None
     except (RecursionError, ValueError):  # ValueError: an integer of thousands of digits
         raise InputError(mismatch(place, "too deep nesting or too long a number", "JSON")) from None
 
@@ -237,13 +237,21 @@ def _parquet(file: BinaryIO, name: str) -> Table:
         number = 0
         try:
             for batch in opened.iter_batches(batch_size=1024):
-                for fields in _rows_of_batch(batch):
+                for fields in _rows_of_batch(_with_python_times(pyarrow, batch)):
                     number += 1
                     yield Record(f"{name}: row {number}", fields)
         except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
             raise InputError(f"{name}: row {number + 1}: cannot be read: {error}") from None
 
     return Table(list(schema.names), records(), opened.metadata.num_rows, schema)
+
+
+def _with_python_times(pyarrow: Any, batch: Any) -> Any:
+    """The batch with times of day in microseconds, as Python's are. ArrowInvalid if digits would be lost."""
+    for index, field in enumerate(batch.schema):
+        if field.type == pyarrow.time64("ns"):
+            batch = batch.set_column(index, field.name, batch.column(index).cast(pyarrow.time64("us")))
+    return batch
 
 
 def _rows_of_batch(batch: Any) -> Iterator[dict[str, Any]]:

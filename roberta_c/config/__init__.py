@@ -247,6 +247,11 @@ class RobertaConfig:
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "name_or_path" or isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)
+        elif name == "id2label":
+            try:  # whoever renames the labels means both maps
+                self._values["id2label"], self._values["label2id"] = agreed_labels(None, value, None)
+            except BadField as bad:
+                raise InputError(str(bad)) from None
         else:
             self._values[name] = value
 

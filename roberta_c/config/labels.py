@@ -54,9 +54,8 @@ def agreed_labels(num_labels: Any, id2label: Any, label2id: Any) -> tuple[dict[i
             return label_by_id, id_by_label
         if not _has_default_names(id_by_label):
             label = contradicted[0]
-            expected = (
-                f"the label that id2label has for this id ({shown(label_by_id.get(id_by_label[label]))})"
-            )
+            of_id2label = shown(label_by_id.get(id_by_label[label]))
+            expected = f"the label that id2label has for this id ({of_id2label}); set id2label to change both"
             raise BadField("label2id", {label: id_by_label[label]}, expected)
         logger.warning("label2id: ignored, because its default names differ from the labels of id2label")
     return label_by_id, {label: index for index, label in label_by_id.items()}

@@ -515,3 +515,13 @@ def _check_repo_id(repo_id: str) -> None:
         validate_repo_id(repo_id)
     except HFValidationError:
         raise HubError(problem) from None
+
+
+def show_progress_bars(shown: bool) -> None:
+    """Whether the client shows progress bars from now on."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # not in its __all__
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    (enable_progress_bars if shown else disable_progress_bars)()

@@ -80,9 +80,9 @@ class SelfAttention(Module):
         self.value = Linear(qkv.section(2), num_threads)
         self.dropout = Dropout(config.attention_probs_dropout_prob)
 
-    def children(self) -> dict[str, Module]:
+    def named_children(self) -> Iterator[tuple[str, Module]]:
         """Query, key and value; not the product of all three, which is the same weights."""
-        return {name: child for name, child in super().children().items() if name != "qkv"}
+        return ((name, child) for name, child in super().named_children() if name != "qkv")
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
         x_th, packing = pack_hidden(hidden_states, attention_mask)

@@ -57,3 +57,8 @@ class LMHead(Module):
 
     def __call__(self, hidden_states: Any) -> np.ndarray:
         return self.decoder(self.layer_norm(self.dense(hidden_states, activation="gelu")))
+
+    @property
+    def bias(self) -> np.ndarray:
+        """The decoder's bias as in the model's file: read-only; bfloat16 as float32."""
+        return self._parameter("bias")

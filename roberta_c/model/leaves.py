@@ -15,7 +15,25 @@ from .arrays import as_array, as_float32, as_rows
 from .module import Module
 
 
-class Linear(Module):
+class Weighted(Module):
+    """A leaf with parameters."""
+
+    @property
+    def weight(self) -> np.ndarray:
+        """The weight as in the model's file, in torch's layout: read-only; bfloat16 as float32."""
+        return self._parameter("weight")
+
+
+class WeightedAndBiased(Weighted):
+    """A leaf with a weight and a bias."""
+
+    @property
+    def bias(self) -> np.ndarray:
+        """The bias as in the model's file: read-only; bfloat16 as float32."""
+        return self._parameter("bias")
+
+
+class Linear(WeightedAndBiased):
     """y = x W^T + b (…, in_features) → (…, out_features)."""
 
     def __init__(self, packed: PackedLinear, num_threads: int = 1) -> None:
@@ -40,7 +58,7 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={bias}"
 
 
-class LayerNorm(Module):
+class LayerNorm(WeightedAndBiased):
     """(x - mean) / sqrt(var + eps) * weight + bias over the last dimension."""
 
     def __init__(self, norm: Norm, kernels: Kernels, num_threads: int = 1) -> None:
@@ -56,7 +74,7 @@ class LayerNorm(Module):
         return f"({len(self.norm.weight)},), eps={self.norm.eps}, elementwise_affine=True"
 
 
-class Embedding(Module):
+class Embedding(Weighted):
     """Rows of a table by id: int (…) → float32 (…, embedding_dim)."""
 
     def __init__(self, table: np.ndarray, dtype: str = "float32", padding_idx: int | None = None) -> None:

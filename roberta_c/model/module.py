@@ -1,9 +1,14 @@
-"""The nodes of a model's tree, and how the tree prints: as torch's does."""
+"""The nodes of a model's tree: their names, their parameters, and how the tree prints, as torch's does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .stored_parameters import StoredParameters
 
 
 class Module:
@@ -14,13 +19,45 @@ class Module:
     """
 
     kind: str | None = None
+    # The parameters of the model that this node is part of, and the node's name in it.
+    _place: tuple[StoredParameters, str] | None = None
 
     def __init__(self, family: str = "") -> None:
         self.family = family
 
-    def children(self) -> dict[str, Module]:
-        """Name → child, in order."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, child), in order."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The children, in order."""
+        for _, child in self.named_children():
+            yield child
+
+    def named_modules(self, *, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(name, node) of this node and all below it; `prefix` is this node's name."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(prefix=f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        """This node and all below it."""
+        for _, module in self.named_modules():
+            yield module
+
+    def set_places(self, parameters: StoredParameters) -> None:
+        """Tell this node, the root, and all below it where their parameters are."""
+        for name, module in self.named_modules():
+            module._place = parameters, name
+
+    def _parameter(self, name: str) -> np.ndarray:
+        """The parameter of this name, read again from the model's file."""
+        if self._place is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        parameters, place = self._place
+        return parameters[f"{place}.{name}"]
 
     def details(self) -> str:
         """The text in the parentheses of a leaf."""
@@ -39,7 +76,7 @@ class Module:
         return self
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {_indented(repr(child))}" for name, child in self.children().items()]
+        lines = [f"({name}): {_indented(repr(child))}" for name, child in self.named_children()]
         return _tree(self.display_name(), self.details(), lines)
 
 
@@ -48,20 +85,25 @@ class ModuleList(Module):
 
     def __init__(self, modules: list[Any]) -> None:
         super().__init__()
-        self.modules = modules
+        self._listed = modules
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """("0", first), ("1", second), …"""
+        for index, module in enumerate(self._listed):
+            yield str(index), module
 
     def __len__(self) -> int:
-        return len(self.modules)
+        return len(self._listed)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.modules)
+        return iter(self._listed)
 
     def __getitem__(self, index: int) -> Any:
-        return self.modules[index]
+        return self._listed[index]
 
     def __repr__(self) -> str:
         runs: list[tuple[int, int, str]] = []
-        for index, module in enumerate(self.modules):
+        for index, module in enumerate(self._listed):
             text = repr(module)
             if runs and runs[-1][2] == text:
                 runs[-1] = (runs[-1][0], index, text)

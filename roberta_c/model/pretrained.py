@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from .module import Module
 from .outputs import LayerOutputs, ModelOutput
 from .torch_names import TorchNames
 from .weights import LoadReport, WeightSource
-
-if TYPE_CHECKING:
-    from .roberta import RobertaModel
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +160,7 @@ class PreTrainedModel(TorchNames, Module):
         model.parameters_stored = source.parameters(has_head=model.base_model is not model)
         hub_of_pickle = dataclasses.replace(hub_options, token=None)
         given = {"dtype": dtype, "use_safetensors": use_safetensors, "num_threads": num_threads, "isa": isa}
+        model.set_places(model.parameters_stored)
         model._origin = _origin(path_or_id), hub_of_pickle, {**given, **parts}
         base = model.base_model
         if base is not model:  # the encoder below a head can be saved and pickled like a model
@@ -180,11 +178,6 @@ class PreTrainedModel(TorchNames, Module):
     def display_name(self) -> str:
         """The class's own name."""
         return type(self).__name__
-
-    @property
-    def base_model(self) -> RobertaModel:
-        """The encoder below the head, or the model itself."""
-        raise NotImplementedError
 
     def _rows_wanted(self, batch: PackedBatch) -> np.ndarray | None:
         """The packed tokens whose last-layer rows `_output` reads: int64 (R), ascending; None: all."""

@@ -58,6 +58,12 @@ class StoredParameters:
             for copy, original in self._tied.items()
         }
 
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The values of the parameter of this name, or of a tied copy's."""
+        if name not in self._names and name in self._tied:
+            name = names.transformers_name(self._tied[name], self._has_head)
+        return self._values(self._names[name])
+
     def count(self, exclude_embeddings: bool = False) -> int:
         """How many numbers; `exclude_embeddings` leaves out those of the embedding tables."""
         return sum(

@@ -154,6 +154,10 @@ class RobertaForMaskedLM(TaskModel):
             self.family, source.linear(dense), source.norm(norm), source.lm_decoder(), source.num_threads
         )
 
+    def get_output_embeddings(self) -> Linear:
+        """The decoder."""
+        return self.lm_head.decoder
+
     def states_at(self, input_ids: Sequence[Sequence[int]], places: Sequence[Sequence[int]]) -> np.ndarray:
         """The last hidden states of some tokens alone, (R, H), for `lm_head`: less work, and the same bits.
 

@@ -13,15 +13,56 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 
 from ..config.load_keywords import SAVE_KEYWORDS, without_foreign
-from ..errors import InputError, mismatch, shown
+from ..errors import InputError, MissingNameError, mismatch, shown
 from ..machine.devices import CPU, Device, is_cpu
 from .dtypes import DTYPES, HALF, dtype_name
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
+    from .leaves import Embedding, Linear
+    from .roberta import RobertaModel
     from .stored_parameters import StoredParameters
 
 Self = TypeVar("Self", bound="TorchNames")
+
+_UNCHANGED = "no call: change the model with transformers, and load what it saves"
+_NO_HOOKS = "output_hidden_states=True or a call of the part: the kernels compute all layers in one call"
+# Methods that are not here → what to do instead.
+MISSING_NAMES = {
+    **dict.fromkeys(
+        (
+            "resize_token_embeddings",
+            "set_input_embeddings",
+            "set_output_embeddings",
+            "load_state_dict",
+            "prune_heads",
+            "init_weights",
+            "post_init",
+            "add_module",
+            "register_buffer",
+            "register_parameter",
+            "apply",
+        ),
+        _UNCHANGED,
+    ),
+    **dict.fromkeys(
+        (
+            "zero_grad",
+            "gradient_checkpointing_enable",
+            "gradient_checkpointing_disable",
+            "enable_input_require_grads",
+            "add_adapter",
+            "load_adapter",
+        ),
+        "no call: train with transformers, and load what it saves",
+    ),
+    **dict.fromkeys(("register_forward_hook", "register_forward_pre_hook"), _NO_HOOKS),
+    **dict.fromkeys(("double", "type"), "dtype= of from_pretrained: 'float32', 'bfloat16' or 'int8'"),
+    "generate": "an encoder's heads: there are no decoders",
+    "push_to_hub": "save_pretrained(folder), which huggingface_hub uploads",
+    "compile": "no call: there is nothing to compile",
+    "to_bettertransformer": "no call: this package has its own attention",
+}
 
 
 class TorchNames:
@@ -104,6 +145,26 @@ class TorchNames:
 
     def tie_weights(self) -> None:
         """Does nothing: tied weights are one array."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in MISSING_NAMES:
+            raise MissingNameError(mismatch(f"model.{name}", "a use of it", MISSING_NAMES[name]))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # ---- parts ---------------------------------------------------------------------------------------
+
+    @property
+    def base_model(self) -> RobertaModel:
+        """The encoder below the head, or the model itself."""
+        raise NotImplementedError
+
+    def get_input_embeddings(self) -> Embedding:
+        """The table of the tokens' embeddings."""
+        return self.base_model.embeddings.word_embeddings
+
+    def get_output_embeddings(self) -> Linear | None:
+        """The decoder of a masked language model; None for other heads."""
+        return None
 
     # ---- parameters ----------------------------------------------------------------------------------
 

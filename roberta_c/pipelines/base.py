@@ -132,6 +132,14 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         predictions = self._predictions(rows, chosen, max_tokens, across_blocks=True)
         return [self._result(prediction, chosen) for prediction in predictions]
 
+    def predict(self, texts: Any) -> Any:
+        """The results of texts, under scikit-learn's name, as transformers has it."""
+        return self(texts)
+
+    def transform(self, texts: Any) -> Any:
+        """The results of texts, under scikit-learn's name, as transformers has it."""
+        return self(texts)
+
     def predictions(self, texts: Iterable[Any], **options: Any) -> Iterator[PredictionT]:
         """The prediction of each text, in order, read and computed a block at a time, in bounded memory.
 

@@ -5,7 +5,8 @@ windows of tokens → a label's score for each token → by the strategy: tokens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -145,6 +146,15 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
         if not self.labels:
             raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
+
+    def _prepared(self, options: TokenClassifyOptions, given: Mapping[str, Any]) -> TokenClassifyOptions:
+        """The options themselves, with transformers' warning where words are what spaces divide."""
+        if options.strategy not in (NONE, SIMPLE):
+            found = f"'{options.strategy}' for a tokenizer that does not mark which tokens continue a word"
+            advice = "a token after a space begins a word"
+            # The line that is warned of is that of the call.
+            warnings.warn(f"aggregation_strategy: found {found}: {advice}", UserWarning, stacklevel=3)
+        return options
 
     def _is_single(self, texts: Any, options: TokenClassifyOptions) -> bool:
         if not options.is_split_into_words:

@@ -132,6 +132,48 @@ def test_one_field_is_singular(classify, tmp_path):
     assert_one_line(classify("--file", path), 1, "found 1 field, expected 2")
 
 
+def test_one_column_of_another_delimiter(classify, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text;id\nfine;1\n")
+    result = classify("--file", path)
+    assert_one_line(result, 1, "found the columns 'text;id', expected 'text' among them, or --column")
+    assert classify("--file", path, "--column", "text;id").exit_code == 0
+
+
+def test_errors_in_json_have_a_place(classify, tmp_path):
+    path = tmp_path / "t.json"
+    path.write_text('[{"text": "a"}, {"id": 7, "text": "b", "text": "c"}]')
+    assert_one_line(classify("--file", path), 1, "found the key 'text' twice in an object with [('id', 7)")
+    path.write_text('[{"text": "a\n"}]')
+    assert_one_line(classify("--file", path), 1, "Invalid control character at line 1 column 13")
+
+
+def test_times_of_day_keep_their_digits():
+    """Python's times have microseconds: a column of nanoseconds is read if no digit is lost."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for nanoseconds, message in ((3_000, None), (1, "f: row 1: cannot be read: .*lose data")):
+        file = io.BytesIO()
+        times = pyarrow.array([nanoseconds], pyarrow.time64("ns"))
+        parquet.write_table(pyarrow.table({"text": ["a"], "time": times}), file)
+        file.seek(0)
+        records = table_readers.read_table(file, "f", PARQUET, "utf-8").records
+        if message is None:
+            assert next(records).fields["time"].microsecond == 3
+            continue
+        with pytest.raises(InputError, match=message):
+            next(records)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--top-k", "0"), ("--batch-size", "x"), ("--max-length", "-1")]
+)
+def test_counts(classify, option, value):
+    result = classify("fine", option, value)
+    assert_one_line(result, 2, f"found '{value}', expected an integer of at least 1")
+    assert "x>=" not in classify("--help").stdout
+
+
 def test_a_value_of_parquet_that_python_lacks_names_its_row():
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

@@ -10,6 +10,9 @@ import time
 import pytest
 from samples.command_line import assert_one_line
 
+from roberta_c.cli.parquet_writer import write_parquet
+from roberta_c.errors import InputError
+
 
 @pytest.fixture
 def source(tmp_path):
@@ -130,7 +133,8 @@ def test_resume_after_half_a_surrogate_pair(classify, tmp_path):
     assert out.read_text().count("\n") == 2
 
 
-def test_termination_removes_the_unfinished_file(command, environment, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_removes_the_unfinished_file(number, command, environment, tmp_path):
     source, out = tmp_path / "in.txt", tmp_path / "out.json"
     source.write_text("".join(f"text {number}\n" for number in range(100_000)))
     words = [*command, "--file", str(source), "-o", str(out)]
@@ -138,8 +142,8 @@ def test_termination_removes_the_unfinished_file(command, environment, tmp_path)
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".*.part")) and time.monotonic() < deadline:
             time.sleep(0.005)
-        process.send_signal(signal.SIGTERM)
-    assert process.returncode == -signal.SIGTERM
+        process.send_signal(number)
+    assert process.returncode == -number
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
@@ -150,6 +154,14 @@ def test_values_that_parquet_cannot_hold(classify, tmp_path, value):
     source.write_text(f'{{"text": "a", "n": {value}}}\n')
     result = classify("--file", source, "-o", tmp_path / "out.parquet")
     assert_one_line(result, 1, "out.parquet: column 'n': cannot be written")
+
+
+def test_a_value_that_does_not_fit_the_columns_type_names_its_row(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    schema = pyarrow.schema([("n", pyarrow.int8())])
+    rows = ({"n": number, "label": "a"} for number in range(2000))
+    with pytest.raises(InputError, match="out: row 129: cannot be written: "):
+        write_parquet(tmp_path / "out", rows, ["n"], schema, False, {"label": "string"}, "out")
 
 
 def test_deep_nesting_in_csv(classify, tmp_path):

@@ -205,6 +205,18 @@ def test_missing_labels_are_completed_from_those_given(values, id2label, label2i
     assert config.num_labels == len(id2label)
 
 
+def test_assigned_labels_replace_both_maps():
+    config = RobertaConfig(num_labels=2)
+    config.id2label = {"1": "b", "0": "a"}
+    assert (config.id2label, config.label2id) == ({0: "a", 1: "b"}, {"a": 0, "b": 1})
+    config.validate()
+    with pytest.raises(InputError, match="id2label: found .*, expected the ids 0 to 1, each once"):
+        config.id2label = {0: "a", 2: "b"}
+    config.id2label[0] = "c"
+    with pytest.raises(InputError, match="label2id: found {'a': 0}, .* set id2label to change both"):
+        config.validate()
+
+
 def test_numpy_integers_are_integers():
     config = RobertaConfig(hidden_size=np.int64(36), num_attention_heads=np.int32(3), num_labels=np.int64(4))
     assert type(config.hidden_size) is int

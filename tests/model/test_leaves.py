@@ -106,12 +106,27 @@ def test_nested_lists_print_as_torchs():
 
 def test_children_are_the_modules_in_order():
     tree = Sandwich([1, 2])
-    assert list(tree.children()) == ["inner", "layer", "dropout"]
+    assert [name for name, _ in tree.named_children()] == ["inner", "layer", "dropout"]
+    assert list(tree.children()) == [tree.inner, tree.layer, tree.dropout]
     assert tree.display_name() == "RobertaSandwich"
     assert Part("XLMRoberta").display_name() == "XLMRobertaSelfPart"
     assert len(tree.layer) == 2
     assert [part.out_features for part in tree.layer] == [1, 2]
     assert tree.layer[-1].out_features == 2
+
+
+@pytest.mark.parametrize("widths", [[], [1], [1, 1, 2]])
+def test_names_of_modules_are_torchs(widths):
+    ours, theirs = Sandwich(widths), RobertaSandwich(widths)
+    assert [name for name, _ in ours.named_modules()] == [name for name, _ in theirs.named_modules()]
+    assert [name for name, _ in ours.named_modules(prefix="x")] == [
+        name for name, _ in theirs.named_modules(prefix="x")
+    ]
+    assert len(list(ours.modules())) == len(list(theirs.modules()))
+
+
+def test_a_part_outside_a_model_has_no_parameters_of_a_file():
+    assert not hasattr(linear(1, 1), "weight")
 
 
 # ---- calling -------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from samples.models import make_model_of_shape
 
 import roberta_c
-from roberta_c.errors import InputError, ModelFileError
+from roberta_c.errors import InputError, MissingNameError, ModelFileError
+from roberta_c.model.torch_names import MISSING_NAMES
 
 SHAPE = (36, 3, 2, 50, 64)
 HEADS = ["ForMaskedLM", "ForMultipleChoice", "ForQuestionAnswering", "ForTokenClassification", "Model"]
@@ -103,6 +104,41 @@ def test_parameters_are_transformers(head, family, tmp_path):
         without = made.model.num_parameters(exclude_embeddings=True)
         assert ours.num_parameters(exclude_embeddings=True) == without
     assert sum(values.size for values in ours.parameters()) == ours.num_parameters()
+
+
+@pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
+@pytest.mark.parametrize("head", [*HEADS, "ForSequenceClassification"])
+def test_parts_have_transformers_names_and_parameters(head, family, tmp_path):
+    made = make_model_of_shape(tmp_path, SHAPE, family, head)
+    auto = getattr(roberta_c, f"Auto{head}" if head == "Model" else f"AutoModel{head}")
+    ours = auto.from_pretrained(tmp_path, dtype="int8")
+    theirs = dict(made.model.named_modules())
+    assert {name for name, _ in ours.named_modules()} == set(theirs)
+    compared = 0
+    for name, part in ours.named_modules():
+        for parameter in ("weight", "bias"):
+            wanted = getattr(theirs[name], parameter, None)
+            assert hasattr(part, parameter) == (wanted is not None), (name, parameter)
+            if wanted is not None:
+                assert np.array_equal(getattr(part, parameter), wanted.detach().numpy()), (name, parameter)
+                compared += 1
+    _, _, layers, *_ = SHAPE
+    assert compared >= 5 + 16 * layers
+    embeddings = made.model.get_input_embeddings().weight.detach().numpy()
+    assert np.array_equal(ours.get_input_embeddings().weight, embeddings)
+    assert (ours.get_output_embeddings() is None) == (made.model.get_output_embeddings() is None)
+
+
+def test_methods_that_are_not_here_say_what_to_do(model):
+    for name in MISSING_NAMES:
+        # Models of transformers 5 no longer have three of them.
+        is_theirs = hasattr(transformers.RobertaForSequenceClassification, name)
+        assert is_theirs or name in ("generate", "prune_heads", "to_bettertransformer")
+        assert not hasattr(model, name)
+        with pytest.raises(MissingNameError, match=rf"^model\.{name}: found a use of it, expected "):
+            getattr(model, name)
+    with pytest.raises(AttributeError, match="object has no attribute 'anything'"):
+        _ = model.anything
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])

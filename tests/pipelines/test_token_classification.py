@@ -80,6 +80,16 @@ def test_long_texts_are_truncated_with_a_warning_or_read_in_windows(tag, tweets,
         tag(text, truncation=False)
 
 
+def test_words_by_spaces_are_warned_of(tag, recwarn):
+    """As in transformers: such tokenizers do not mark which tokens continue a word."""
+    for strategy in ("none", "simple"):
+        tag("two words", aggregation_strategy=strategy)
+    assert not recwarn
+    with pytest.warns(UserWarning, match="aggregation_strategy: found 'first' for a tokenizer") as caught:
+        tag("two words", aggregation_strategy="first")
+    assert caught[0].filename == __file__
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,0 +1,64 @@
+"""transformers' `logging`."""
+
+from __future__ import annotations
+
+import logging
+
+import huggingface_hub.utils
+import pytest
+import transformers
+
+import roberta_c
+from roberta_c.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _unchanged_afterwards():
+    logger = logging.getLogger("roberta_c")
+    before = logger.level
+    yield
+    logger.setLevel(before)
+    roberta_c.logging.enable_progress_bar()
+
+
+def test_the_names_are_transformers():
+    for name in roberta_c.logging.__all__:
+        assert hasattr(transformers.logging, name), name
+        if name.isupper():
+            assert getattr(roberta_c.logging, name) == getattr(transformers.logging, name)
+
+
+@pytest.mark.parametrize("name", ["debug", "info", "warning", "error"])
+def test_verbosity_is_the_level_of_the_packages_logger(name):
+    getattr(roberta_c.logging, f"set_verbosity_{name}")()
+    level = getattr(logging, name.upper())
+    assert roberta_c.logging.get_verbosity() == level == logging.getLogger("roberta_c").level
+    assert logging.getLogger("roberta_c.model.pretrained").getEffectiveLevel() == level
+
+
+def test_errors_alone(caplog):
+    config = roberta_c.RobertaConfig
+    config(pad_token_id=None)
+    assert len(caplog.records) == 1
+    roberta_c.logging.set_verbosity_error()
+    config(pad_token_id=None)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("level", [-1, True, "info", None, 1.5])
+def test_what_is_no_level(level):
+    with pytest.raises(InputError, match="verbosity: found .*, expected a level"):
+        roberta_c.logging.set_verbosity(level)
+
+
+def test_loggers():
+    assert roberta_c.logging.get_logger() is logging.getLogger("roberta_c")
+    assert roberta_c.logging.get_logger("a.b") is logging.getLogger("a.b")
+
+
+def test_progress_bars_are_the_clients():
+    assert not huggingface_hub.utils.are_progress_bars_disabled()
+    roberta_c.logging.disable_progress_bar()
+    assert huggingface_hub.utils.are_progress_bars_disabled()
+    roberta_c.logging.enable_progress_bar()
+    assert not huggingface_hub.utils.are_progress_bars_disabled()
