@@ -47,7 +47,7 @@ def test_errors_alone(caplog):
 
 @pytest.mark.parametrize("level", [-1, True, "info", None, 1.5])
 def test_what_is_no_level(level):
-    with pytest.raises(InputError, match="verbosity: found .*, expected a level"):
+    with pytest.raises(InputError, match=r"verbosity: found .*, expected a level"):
         roberta_c.logging.set_verbosity(level)
 
 

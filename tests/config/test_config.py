@@ -210,10 +210,10 @@ def test_assigned_labels_replace_both_maps():
     config.id2label = {"1": "b", "0": "a"}
     assert (config.id2label, config.label2id) == ({0: "a", 1: "b"}, {"a": 0, "b": 1})
     config.validate()
-    with pytest.raises(InputError, match="id2label: found .*, expected the ids 0 to 1, each once"):
+    with pytest.raises(InputError, match=r"id2label: found .*, expected the ids 0 to 1, each once"):
         config.id2label = {0: "a", 2: "b"}
     config.id2label[0] = "c"
-    with pytest.raises(InputError, match="label2id: found {'a': 0}, .* set id2label to change both"):
+    with pytest.raises(InputError, match=r"label2id: found {'a': 0}, .* set id2label to change both"):
         config.validate()
 
 
