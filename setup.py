@@ -20,16 +20,17 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 # The only place where instruction sets meet the compiler. Flags attach to files, so that wide instructions
 # land nowhere else. Never -march=native (wheels must run elsewhere) nor -ffast-math or -Ofast (before GCC 13
 # they change how the host process treats subnormal numbers).
+# The file that takes longest to compile comes first, so that no processor waits for it at the end.
 ISA_FLAGS = {
+    # prefetchw, with which tile.inc prefetches the output, is older than AVX-512, and every CPU with AVX-512
+    # has it. Some CPUs with AVX2 alone lack it; there the output is prefetched for reading.
+    "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_generic.c": [],
     "csrc/isa_neon.c": [],  # part of AArch64's baseline; elsewhere the file is a stub
     "csrc/isa_avx2.c": ["-mavx2", "-mfma"] if X86 else [],
-    # prefetchw, with which tile.inc prefetches the output, is older than AVX-512, and every CPU with AVX-512
-    # has it. Some CPUs with AVX2 alone lack it; there the output is prefetched for reading.
     "csrc/isa_avx512_bf16.c": ["-mavx512f", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx_vnni.c": ["-mavx2", "-mfma", "-mavxvnni"] if X86 else [],
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
-    "csrc/isa_avx512.c": ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
 }
 # Flags that only GCC has. Without this one, GCC 12 copies accumulators in int8's tile of 9 x 48, where a step
 # then has 57 instructions instead of 45.

@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 from samples.requirements import DataFiles
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Teams of several processes on the same cores wait for one another: one thread each, unless a test asks
+    # for more.
+    os.environ.setdefault("ROBERTA_C_NUM_THREADS", "1")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")  # torch's
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 TEST_DATA_ROOT = Path(os.environ.get("ROBERTA_C_TEST_DATA", PROJECT_ROOT / ".." / "shared")).resolve()
 SMALL_CHECKPOINT = "models/tweet-sentiment-small"

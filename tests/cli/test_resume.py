@@ -11,6 +11,8 @@ import time
 import pytest
 from samples.command_line import assert_one_line
 
+from roberta_c import pipelines
+
 ROWS = 3000
 
 
@@ -47,7 +49,8 @@ def test_kill_and_resume_give_the_same_bytes(command, environment, many, tmp_pat
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_a_row_torn_at_any_byte(classify, tmp_path, ending):
+def test_a_row_torn_at_any_byte(classify, library, monkeypatch, tmp_path, ending):
+    monkeypatch.setattr(pipelines, "pipeline", lambda *_, **__: library)  # or each run would load the model
     source, out = tmp_path / "in.csv", tmp_path / f"out.{ending}"
     source.write_text('text\n"a ""quoted""\né, line"\n"\n"\nlast\n', encoding="utf-8")
     classify("--file", source, "-o", out)

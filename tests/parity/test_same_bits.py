@@ -58,11 +58,21 @@ def check_same_bits(folder, rows, isa, sizes=(2, 3, 5, 8, 13, 32, 64), dtype="fl
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("isa", available_isas())
 def test_trained_model(isa, dtype, tweet_sentiment_small, tweets):
-    check_same_bits(tweet_sentiment_small, tweets, isa, dtype=dtype)
+    # The portable kernels take five times as long as the others.
+    chosen = tweets[:60] if isa == "generic" else tweets
+    check_same_bits(tweet_sentiment_small, chosen, isa, dtype=dtype)
 
 
 def test_base_size(base_model, tweets):
-    check_same_bits(base_model("roberta").folder, tweets, None, sizes=(3, 13, 64))
+    check_same_bits(base_model("roberta").folder, tweets[:40], None, sizes=(3, 13, 64))
+
+
+def number_of_cases(isa):
+    """A tenth of 10^5 for the portable kernels, which take five times as long; the others share the rest."""
+    others = len(available_isas()) - 1
+    if not others:
+        return 100_000
+    return 10_000 if isa == "generic" else 90_000 // others
 
 
 @pytest.mark.parametrize("isa", available_isas())
@@ -71,7 +81,11 @@ def test_a_hundred_thousand_random_batches(isa, model_folder, monkeypatch):
     padding and number of threads, compared with the same text alone."""
     monkeypatch.setattr(threads, "SERIAL_WORK", 0)  # small batches run on several threads too
     made = make_random_model(
-        model_folder / "random batches", hidden_size=32, num_attention_heads=2, intermediate_size=400
+        model_folder / "random batches",
+        hidden_size=32,
+        num_attention_heads=2,
+        num_hidden_layers=3,
+        intermediate_size=400,
     )
     rng = np.random.default_rng(2)
     texts = [
@@ -84,10 +98,11 @@ def test_a_hundred_thousand_random_batches(isa, model_folder, monkeypatch):
     ]
     alone = np.concatenate([models[0]([text]).logits for text in texts])
     cases = 0
-    while cases < 100_000 // len(available_isas()):
+    while cases < number_of_cases(isa):
         batch = rng.integers(0, len(texts), int(rng.integers(1, 200)))
         chosen = [texts[i] for i in batch]
-        model = models[0 if rng.random() < 0.4 else 1 if rng.random() < 0.8 else 2]
+        # A team of threads is slow where other processes compute, so most batches have none.
+        model = models[rng.choice(3, p=[0.8, 0.1, 0.1])]
         found = model(*padded(chosen, rng)) if rng.random() < 0.5 else model(chosen)
         assert np.array_equal(found.logits, alone[batch]), (isa, cases)
         cases += len(batch)
