@@ -1,7 +1,8 @@
 """transformers' `logging`: how much this package logs, and whether downloads show progress bars.
 
 >>> from roberta_c import logging
->>> logging.set_verbosity_error()
+>>> logging.get_verbosity()  # logging.WARNING; set_verbosity_error() leaves out warnings
+30
 
 The messages go to the loggers below "roberta_c", and from there where the program sends its log lines.
 """

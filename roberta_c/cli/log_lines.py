@@ -1,4 +1,4 @@
-"""The library's log messages from level WARNING on, and Python's warnings, as lines on standard error."""
+"""The library's log messages of level WARNING and above, as lines on standard error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def warnings_on_stderr() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: report("warning", str(message))
+            # The library's only one tells what the help of `ner --strategy` says.
+            warnings.simplefilter("ignore", UserWarning)
             yield
     finally:
         logger.removeHandler(handler)

@@ -38,7 +38,8 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
     default="simple",
     show_default=True,
     help="What is an entity. none: each token. simple: neighbours of one label. first, average, max: the "
-    "same for words, labelled by their first token, by the average of their scores or by the highest one.",
+    "same for words (what spaces divide), labelled by their first token, the average of their scores or "
+    "the highest one.",
 )
 @click.option(
     "--stride",
