@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .cli.interrupt import ended_by_interrupt
+from .cli.signals import ended_by_signals
 
 
 def main() -> None:
     """Runs the command line of this process and exits."""
-    with ended_by_interrupt():
+    with ended_by_signals():
         from .cli.main import main as run
 
         run()

@@ -10,7 +10,7 @@ from samples.requirements import DataFiles
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Teams of several processes on the same cores wait for one another: one thread each, unless a test asks
-    # for more.
+    # for more. The bits are the same (parity/test_same_bits.py).
     os.environ.setdefault("ROBERTA_C_NUM_THREADS", "1")
     os.environ.setdefault("MKL_NUM_THREADS", "1")  # torch's
 

@@ -20,6 +20,8 @@ from .table_readers import Table, check_text_column, read_table
 
 STANDARD_INPUT = "standard input"
 UTF_8 = "utf-8"
+# The only column of a CSV file with one of these in its name is most likely several, in another form of CSV.
+_DELIMITERS = frozenset(",;\t|")
 
 
 # ---- lines ---------------------------------------------------------------------------------------------
@@ -233,7 +235,7 @@ def open_items(
         table = read_table(file, name, kind, encoding, count_items and is_regular)
         items = _items_of_table(table, wanted.parts, name, wanted.as_text)
         if table.columns is not None:
-            for column in chosen_columns(wanted.parts, table.columns, name).values():
+            for column in chosen_columns(wanted.parts, table.columns, name, table.schema is None).values():
                 check_text_column(table, column, name)
         yield ItemSource(name, items, table.total, table.columns, table.schema, adds=True)
 
@@ -254,7 +256,10 @@ def _items_of_table(
     for place, fields in table.records:
         if chosen is None:  # the first row decides where each row has its own columns
             names = table.columns
-            chosen = chosen_columns(parts, list(fields) if names is None else names, name if names else place)
+            if names is None:
+                chosen = chosen_columns(parts, list(fields), place)
+            else:
+                chosen = chosen_columns(parts, names, name, table.schema is None)
         texts = {}
         for key, column in chosen.items():
             if column not in fields:
@@ -267,13 +272,12 @@ def _items_of_table(
         yield Item(place, fields, as_text(texts))
 
 
-# A single column with one of these in its name is most likely several, in a file of another delimiter.
-OTHER_DELIMITERS = frozenset(",;\t|")
-
-
-def chosen_columns(parts: tuple[Part, ...], columns: list[str], name: str) -> dict[str, str]:
+def chosen_columns(
+    parts: tuple[Part, ...], columns: list[str], name: str, is_delimited: bool = False
+) -> dict[str, str]:
     """The column of each part: the one that its option names; else its default; else the only one there is.
 
+    is_delimited: whether the file is CSV or TSV.
     Raises InputError, which lists the columns, if there is no such column.
     """
     chosen = {}
@@ -286,7 +290,7 @@ def chosen_columns(parts: tuple[Part, ...], columns: list[str], name: str) -> di
                 raise InputError(mismatch(name, found, f"{shown(column)}, which {option} names"))
         elif default in columns:
             column = default
-        elif len(columns) == 1 and is_alone and not OTHER_DELIMITERS & set(columns[0]):
+        elif len(columns) == 1 and is_alone and not (is_delimited and _DELIMITERS & set(columns[0])):
             column = columns[0]
         else:
             found = f"the columns {listed(columns)}"

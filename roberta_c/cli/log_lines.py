@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .messages import report
+from .messages import report, with_option
 
 # The Hub's client reports every attempt that fails; files/hub.py has one message for all of them.
 CLIENT_LOGGERS = ("huggingface_hub.utils._http", "huggingface_hub.file_download")
@@ -22,8 +22,8 @@ def warnings_on_stderr() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
-            # The library's only one tells what the help of `ner --strategy` says.
-            warnings.simplefilter("ignore", UserWarning)
+            # The help of `ner --strategy` says the same.
+            warnings.filterwarnings("ignore", "aggregation_strategy: ")
             yield
     finally:
         logger.removeHandler(handler)
@@ -40,4 +40,4 @@ class _LineHandler(logging.Handler):
         message = record.getMessage()
         if message not in self._seen:
             self._seen.add(message)
-            report("warning" if record.levelno < logging.ERROR else "error", message)
+            report("warning" if record.levelno < logging.ERROR else "error", with_option(message))

@@ -19,8 +19,8 @@ import click
 from .. import __version__
 from ..errors import RobertaCError
 from .help_page import HelpContext
-from .interrupt import INTERRUPTED
 from .messages import FAILURE, NAME, abandon, report, report_error
+from .signals import INTERRUPTED
 
 MISUSE, BROKEN_PIPE = 2, 141
 

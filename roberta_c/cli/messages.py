@@ -18,6 +18,7 @@ FAILURE = 1  # the exit code after an error
 # The options of commands by the library's names for them, which its messages begin with.
 OPTION_OF = {
     "aggregation_strategy": "--strategy",
+    "cache_dir": "--cache-dir",
     "candidate_labels": "--labels",
     "doc_stride": "--doc-stride",
     "hypothesis_template": "--template",
@@ -26,8 +27,10 @@ OPTION_OF = {
     "max_length": "--max-length",
     "max_seq_len": "--max-seq-len",
     "num_threads": "--threads",
+    "revision": "--revision",
     "stride": "--stride",
-    "targets": "--targets",
+    "targets": "--target",
+    "token": "--token",
     "top_k": "--top-k",
 }
 
@@ -62,14 +65,19 @@ def report_error(error: Exception, debug: bool) -> None:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, RobertaCError):
-        name, colon, rest = str(error).partition(":")
-        return f"{OPTION_OF.get(name, name) if isinstance(error, InputError) else name}{colon}{rest}"
+        return with_option(str(error)) if isinstance(error, InputError) else str(error)
     # An OSError that is not ours comes from writing to standard output, such as a full disk.
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     if isinstance(error, MemoryError):
         return "out of memory"
     return f"unexpected {type(error).__name__}: {error} (--debug shows the traceback)"
+
+
+def with_option(message: str) -> str:
+    """A message of the library with the command's option in place of the argument that it begins with."""
+    name, colon, rest = message.partition(":")
+    return f"{OPTION_OF.get(name, name)}{colon}{rest}"
 
 
 def note_bundled_model() -> None:

@@ -64,6 +64,7 @@ def _table(pyarrow: Any, rows: list[dict[str, Any]], schema: Any, name: str, fir
         if len(rows) > 1:  # find the row
             for number, row in enumerate(rows, start=first):
                 _table(pyarrow, [row], schema, name, number)
+            raise _not_writable(name, error) from error
         raise _not_writable(f"{name}: row {first}", error) from error
 
 

@@ -21,10 +21,10 @@ import click
 from ..errors import InputError, ResourceError, mismatch, shown
 from .file_kinds import CSV, ENDINGS, JSON, JSONL, PARQUET, TABLE_KINDS, TSV, kind_of
 from .inputs import Item, ItemSource, listed
-from .interrupt import unfinished_files
 from .outputs import Output, csv_line, is_terminal, json_line, open_output
 from .parquet_writer import write_parquet
 from .resume import Written, written_rows
+from .signals import unfinished_files
 from .table_readers import DELIMITERS, pyarrow_parquet
 
 HUMAN, AUTO = "human", "auto"

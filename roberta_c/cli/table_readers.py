@@ -165,7 +165,8 @@ def _parsed(text: str, place: str) -> Any:
         if len(found) < len(members):
             names = [name for name, _ in members]
             repeated = next(name for name in names if names.count(name) > 1)
-            raise _BadValue(f"the key {shown(repeated)} twice in an object with {shown(members, 160)}")
+            beginning = ", ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in members[:4])
+            raise _BadValue(f"the key {shown(repeated)} twice in {{{beginning[:160]}…")
         return found
 
     def constant(text: str) -> Any:
@@ -237,7 +238,7 @@ def _parquet(file: BinaryIO, name: str) -> Table:
         number = 0
         try:
             for batch in opened.iter_batches(batch_size=1024):
-                for fields in _rows_of_batch(_with_python_times(pyarrow, batch)):
+                for fields in _rows_of_batch(pyarrow, batch):
                     number += 1
                     yield Record(f"{name}: row {number}", fields)
         except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -254,13 +255,20 @@ def _with_python_times(pyarrow: Any, batch: Any) -> Any:
     return batch
 
 
-def _rows_of_batch(batch: Any) -> Iterator[dict[str, Any]]:
+def _rows_of_batch(pyarrow: Any, batch: Any) -> Iterator[dict[str, Any]]:
     """The rows of a record batch; if Python has no value for one of them, the rows before it first."""
+
+    def rows(part: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = _with_python_times(pyarrow, part).to_pylist()
+        return found
+
     try:
-        rows = batch.to_pylist()
-    except (ValueError, OverflowError):  # such as a date after the year 9999
-        rows = (row for start in range(batch.num_rows) for row in batch.slice(start, 1).to_pylist())
-    yield from rows
+        of_batch = rows(batch)
+    except (pyarrow.ArrowException, ValueError, OverflowError):  # such as a date after the year 9999
+        for start in range(batch.num_rows):
+            yield from rows(batch.slice(start, 1))
+        return
+    yield from of_batch
 
 
 def check_text_column(table: Table, column: str, name: str) -> None:

@@ -248,7 +248,9 @@ class RobertaConfig:
         if name == "name_or_path" or isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)
         elif name == "id2label":
-            try:  # whoever renames the labels means both maps
+            if not isinstance(value, dict):
+                raise InputError(mismatch("id2label", shown(value), "a map from ids to labels"))
+            try:  # label2id is replaced as well: it would contradict
                 self._values["id2label"], self._values["label2id"] = agreed_labels(None, value, None)
             except BadField as bad:
                 raise InputError(str(bad)) from None

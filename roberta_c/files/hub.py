@@ -517,11 +517,11 @@ def _check_repo_id(repo_id: str) -> None:
         raise HubError(problem) from None
 
 
-def show_progress_bars(shown: bool) -> None:
-    """Whether the client shows progress bars from now on."""
+def show_progress_bars(enabled: bool) -> None:
+    """Turn the client's progress bars on or off."""
     from huggingface_hub.utils import (  # type: ignore[attr-defined]  # not in its __all__
         disable_progress_bars,
         enable_progress_bars,
     )
 
-    (enable_progress_bars if shown else disable_progress_bars)()
+    (enable_progress_bars if enabled else disable_progress_bars)()

@@ -60,5 +60,8 @@ class LMHead(Module):
 
     @property
     def bias(self) -> np.ndarray:
-        """The decoder's bias as in the model's file: read-only; bfloat16 as float32."""
+        """The decoder's bias (V) as in the model's file: read-only, of the file's dtype, bfloat16 as float32.
+
+        Raises ModelFileError if the file has been changed.
+        """
         return self._parameter("bias")

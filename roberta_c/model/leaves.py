@@ -20,7 +20,11 @@ class Weighted(Module):
 
     @property
     def weight(self) -> np.ndarray:
-        """The weight as in the model's file, in torch's layout: read-only; bfloat16 as float32."""
+        """The weight as in the model's file: read-only, of the file's dtype, bfloat16 as float32.
+
+        Linear: (out_features, in_features). Embedding: (num_embeddings, embedding_dim). LayerNorm: (H).
+        Raises ModelFileError if the file has been changed.
+        """
         return self._parameter("weight")
 
 
@@ -29,7 +33,7 @@ class WeightedAndBiased(Weighted):
 
     @property
     def bias(self) -> np.ndarray:
-        """The bias as in the model's file: read-only; bfloat16 as float32."""
+        """The bias as in the model's file, (out_features) or (H): as `weight`."""
         return self._parameter("bias")
 
 

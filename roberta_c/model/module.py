@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+
+from ..errors import InputError, MissingNameError, mismatch, shown
+from .missing_names import MISSING_NAMES
 
 if TYPE_CHECKING:
     from .stored_parameters import StoredParameters
@@ -36,8 +39,13 @@ class Module:
         for _, child in self.named_children():
             yield child
 
-    def named_modules(self, *, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """(name, node) of this node and all below it; `prefix` is this node's name."""
+    def named_modules(
+        self, memo: Any = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """(name, node) of this node and all below it; `prefix` is this node's name.
+
+        memo, remove_duplicate: torch's; no node is in a tree twice.
+        """
         yield prefix, self
         for name, child in self.named_children():
             yield from child.named_modules(prefix=f"{prefix}.{name}" if prefix else name)
@@ -52,12 +60,48 @@ class Module:
         for name, module in self.named_modules():
             module._place = parameters, name
 
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """(name below this node, read-only array) as in the model's file; bfloat16 as float32.
+
+        prefix: what stands before each name, with a dot. recurse: False leaves out those of nodes below.
+        remove_duplicate: True, as in torch by default: tied tensors once. Raises ModelFileError if the file
+        has been changed, InputError.
+        """
+        if remove_duplicate is not True:
+            raise InputError(mismatch("remove_duplicate", shown(remove_duplicate), "True"))
+        parameters, place = self._parameters()
+        above = f"{place}." if place else ""
+        for name in parameters.names:
+            below = name.removeprefix(above)
+            if name.startswith(above) and (recurse or "." not in below):
+                yield (f"{prefix}.{below}" if prefix else below), parameters[name]
+
+    def parameters(self, recurse: bool = True) -> Iterator[np.ndarray]:
+        """The arrays of `named_parameters`."""
+        for _, values in self.named_parameters(recurse=recurse):
+            yield values
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """`named_parameters` as a dict."""
+        return dict(self.named_parameters())
+
     def _parameter(self, name: str) -> np.ndarray:
-        """The parameter of this name, read again from the model's file."""
-        if self._place is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        parameters, place = self._place
+        """This node's parameter of this name, read again from the model's file."""
+        parameters, place = self._parameters()
         return parameters[f"{place}.{name}"]
+
+    def _parameters(self) -> tuple[StoredParameters, str]:
+        if self._place is None:
+            raise AttributeError(f"{type(self).__name__}: found a part without a model, which has no weights")
+        return self._place
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in MISSING_NAMES:
+            place = f"{type(self).__name__}.{name}"
+            raise MissingNameError(mismatch(place, "no such method", MISSING_NAMES[name]))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def details(self) -> str:
         """The text in the parentheses of a leaf."""

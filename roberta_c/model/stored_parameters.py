@@ -45,6 +45,11 @@ class StoredParameters:
         self._tied = names.TIED if has_decoder else {}
         self._has_head = has_head
 
+    @property
+    def names(self) -> list[str]:
+        """transformers' names, in the model's order."""
+        return list(self._names)
+
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         """(name, values): read-only, in the file's own type, bfloat16 as float32."""
         for name, stored in self._names.items():

@@ -6,14 +6,13 @@ A call that changes nothing here returns the model; any other is an error that s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
 from ..config.load_keywords import SAVE_KEYWORDS, without_foreign
-from ..errors import InputError, MissingNameError, mismatch, shown
+from ..errors import InputError, mismatch, shown
 from ..machine.devices import CPU, Device, is_cpu
 from .dtypes import DTYPES, HALF, dtype_name
 
@@ -24,45 +23,6 @@ if TYPE_CHECKING:
     from .stored_parameters import StoredParameters
 
 Self = TypeVar("Self", bound="TorchNames")
-
-_UNCHANGED = "no call: change the model with transformers, and load what it saves"
-_NO_HOOKS = "output_hidden_states=True or a call of the part: the kernels compute all layers in one call"
-# Methods that are not here → what to do instead.
-MISSING_NAMES = {
-    **dict.fromkeys(
-        (
-            "resize_token_embeddings",
-            "set_input_embeddings",
-            "set_output_embeddings",
-            "load_state_dict",
-            "prune_heads",
-            "init_weights",
-            "post_init",
-            "add_module",
-            "register_buffer",
-            "register_parameter",
-            "apply",
-        ),
-        _UNCHANGED,
-    ),
-    **dict.fromkeys(
-        (
-            "zero_grad",
-            "gradient_checkpointing_enable",
-            "gradient_checkpointing_disable",
-            "enable_input_require_grads",
-            "add_adapter",
-            "load_adapter",
-        ),
-        "no call: train with transformers, and load what it saves",
-    ),
-    **dict.fromkeys(("register_forward_hook", "register_forward_pre_hook"), _NO_HOOKS),
-    **dict.fromkeys(("double", "type"), "dtype= of from_pretrained: 'float32', 'bfloat16' or 'int8'"),
-    "generate": "an encoder's heads: there are no decoders",
-    "push_to_hub": "save_pretrained(folder), which huggingface_hub uploads",
-    "compile": "no call: there is nothing to compile",
-    "to_bettertransformer": "no call: this package has its own attention",
-}
 
 
 class TorchNames:
@@ -146,11 +106,6 @@ class TorchNames:
     def tie_weights(self) -> None:
         """Does nothing: tied weights are one array."""
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in MISSING_NAMES:
-            raise MissingNameError(mismatch(f"model.{name}", "a use of it", MISSING_NAMES[name]))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     # ---- parts ---------------------------------------------------------------------------------------
 
     @property
@@ -167,26 +122,6 @@ class TorchNames:
         return None
 
     # ---- parameters ----------------------------------------------------------------------------------
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        """(transformers' name, read-only array) as in the file; bfloat16 as float32.
-
-        prefix: what stands before each name, with a dot. recurse, remove_duplicate: True, as in torch by
-        default.
-        """
-        for name, value in (("recurse", recurse), ("remove_duplicate", remove_duplicate)):
-            if value is not True:
-                raise InputError(mismatch(name, shown(value), "True"))
-        before = f"{prefix}." if prefix else ""
-        for name, values in self.parameters_stored:
-            yield before + name, values
-
-    def parameters(self) -> Iterator[np.ndarray]:
-        """The arrays of `named_parameters`."""
-        for _, values in self.parameters_stored:
-            yield values
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """`named_parameters` as a dict, with the names of tied copies too."""

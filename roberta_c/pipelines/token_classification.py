@@ -5,6 +5,7 @@ windows of tokens → a label's score for each token → by the strategy: tokens
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,8 +153,8 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         if options.strategy not in (NONE, SIMPLE):
             found = f"'{options.strategy}' for a tokenizer that does not mark which tokens continue a word"
             advice = "a token after a space begins a word"
-            # The line that is warned of is that of the call.
-            warnings.warn(f"aggregation_strategy: found {found}: {advice}", UserWarning, stacklevel=3)
+            message = f"aggregation_strategy: found {found}: {advice}"
+            warnings.warn(message, UserWarning, stacklevel=_callers_level())
         return options
 
     def _is_single(self, texts: Any, options: TokenClassifyOptions) -> bool:
@@ -281,6 +282,14 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
             "start": group[0].start,
             "end": group[-1].end,
         }
+
+
+def _callers_level() -> int:
+    """The `stacklevel` with which a caller of this function warns of the line that called this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("roberta_c."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _word_starts(row: WordsRow, text: str) -> list[int] | None:

@@ -16,7 +16,7 @@ from samples.models import make_model_of_shape
 
 import roberta_c
 from roberta_c.errors import InputError, MissingNameError, ModelFileError
-from roberta_c.model.torch_names import MISSING_NAMES
+from roberta_c.model.missing_names import MISSING_NAMES
 
 SHAPE = (36, 3, 2, 50, 64)
 HEADS = ["ForMaskedLM", "ForMultipleChoice", "ForQuestionAnswering", "ForTokenClassification", "Model"]
@@ -59,7 +59,10 @@ def test_calls_that_would_change_something_say_what_to_do(model):
         (lambda: model.save_pretrained("x", push_to_hub=True), "push_to_hub: found True, expected False"),
         (lambda: model.save_pretrained("x", anything=1), "anything: found an unknown keyword"),
         (lambda: model.save_pretrained(None), "save_directory: found None, expected the path of a folder"),
-        (lambda: dict(model.named_parameters(recurse=False)), "recurse: found False, expected True"),
+        (
+            lambda: dict(model.named_parameters(remove_duplicate=False)),
+            "remove_duplicate: found False, expected",
+        ),
         (lambda: model(IDS, labels=[1, 0]), "labels: .*there is no training, and so no loss"),
         (lambda: model(IDS, inputs_embeds=np.zeros((2, 4, 8))), "inputs_embeds: .*expected input_ids"),
         (lambda: model(IDS, encoder_hidden_states=np.zeros(2)), "encoder_hidden_states: .*without a decoder"),
@@ -124,6 +127,15 @@ def test_parts_have_transformers_names_and_parameters(head, family, tmp_path):
                 compared += 1
     _, _, layers, *_ = SHAPE
     assert compared >= 5 + 16 * layers
+    for name in ("encoder.layer.1", "embeddings"):
+        name = name if head == "Model" else f"roberta.{name}"
+        part, their_part = dict(ours.named_modules())[name], theirs[name]
+        wanted_names = {parameter for parameter, _ in their_part.named_parameters()}
+        assert (
+            {parameter for parameter, _ in part.named_parameters()} == wanted_names == set(part.state_dict())
+        )
+        assert len(list(part.parameters())) == len(wanted_names)
+        assert list(part.parameters(recurse=False)) == []
     embeddings = made.model.get_input_embeddings().weight.detach().numpy()
     assert np.array_equal(ours.get_input_embeddings().weight, embeddings)
     assert (ours.get_output_embeddings() is None) == (made.model.get_output_embeddings() is None)
@@ -135,7 +147,9 @@ def test_methods_that_are_not_here_say_what_to_do(model):
         is_theirs = hasattr(transformers.RobertaForSequenceClassification, name)
         assert is_theirs or name in ("generate", "prune_heads", "to_bettertransformer")
         assert not hasattr(model, name)
-        with pytest.raises(MissingNameError, match=rf"^model\.{name}: found a use of it, expected "):
+        with pytest.raises(
+            MissingNameError, match=rf"Classification\.{name}: found no such method, expected "
+        ):
             getattr(model, name)
     with pytest.raises(AttributeError, match="object has no attribute 'anything'"):
         _ = model.anything

@@ -8,6 +8,7 @@ from roberta_c.errors import InputError
 from roberta_c.pipelines.token_classification import (
     Labelled,
     Token,
+    TokenClassificationPipeline,
     _groups,
     _words,
     without_overlaps,
@@ -88,6 +89,11 @@ def test_words_by_spaces_are_warned_of(tag, recwarn):
     with pytest.warns(UserWarning, match="aggregation_strategy: found 'first' for a tokenizer") as caught:
         tag("two words", aggregation_strategy="first")
     assert caught[0].filename == __file__
+    words = TokenClassificationPipeline(tag.model, tag.tokenizer, aggregation_strategy="max")
+    for call in (words.predict, words.transform):
+        with pytest.warns(UserWarning, match="'max'") as caught:
+            assert call(["two words"]) == words(["two words"])
+        assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,8 @@ def test_while_it_writes_a_file(command, environment, tmp_path, ending):
 def test_a_process_that_ignores_it_goes_on(environment):
     """As with `roberta-c … &` in a script."""
     script = (
-        "import signal; from roberta_c.cli.interrupt import ended_by_interrupt\n"
-        "with ended_by_interrupt(): print(signal.getsignal(2))\n"
+        "import signal; from roberta_c.cli.signals import ended_by_signals\n"
+        "with ended_by_signals(): print(signal.getsignal(2))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -2,8 +2,7 @@
 
 SIGTERM and SIGHUP end it as they do any program, after unfinished files have been removed.
 
-Ctrl-C does not raise KeyboardInterrupt: an import that is interrupted by an exception may report another
-error.
+Ctrl-C does not raise KeyboardInterrupt: an import that an exception interrupts may report another error.
 This file imports almost nothing, so that it can be in effect before all other imports.
 """
 
@@ -14,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 INTERRUPTED = 130
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -23,7 +23,7 @@ unfinished_files: set[str] = set()
 
 
 @contextlib.contextmanager
-def ended_by_interrupt() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Within this context SIGINT ends the process; afterwards, while Python exits, it is ignored.
 
     SIGTERM and SIGHUP end the process as they do without a handler, but unfinished files are removed before.
@@ -32,7 +32,7 @@ def ended_by_interrupt() -> Iterator[None]:
     """
     ending = [number for number in ENDING_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     for number in ending:
-        signal.signal(number, lambda number, _: _terminate(number))
+        signal.signal(number, _terminate)
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
         signal.signal(signal.SIGINT, lambda *_: _end())
@@ -45,7 +45,7 @@ def ended_by_interrupt() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _terminate(number: int) -> None:
+def _terminate(number: int, _: Any) -> None:
     _remove_unfinished_files()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
