@@ -104,8 +104,8 @@ def _outputs(model: PreTrainedModel, ids: list[list[int]]) -> tuple[str, np.ndar
     if isinstance(model, RobertaForMaskedLM):
         return "logits of <s>", model.lm_head(model.states_at(ids, [[0]] * len(ids)))
     if isinstance(model, RobertaForMultipleChoice):
-        return "logits", model([[row] for row in ids]).logits
-    output = model(ids)
+        return "logits", model([[row] for row in ids], return_dict=True).logits
+    output = model(ids, return_dict=True)
     if "start_logits" in output:
         pairs = zip(output.start_logits, output.end_logits, strict=True)
         return "logits of <s>", np.array([[start[0], end[0]] for start, end in pairs])

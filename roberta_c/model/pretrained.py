@@ -218,7 +218,7 @@ class PreTrainedModel(TorchNames, Module):
         if states is not None and with_attentions:
             attentions = base.encoder.attentions(states, batch)
         output = self._output(last_rh, batch, LayerOutputs(hidden_states, attentions))
-        return output.to_tuple() if return_dict is False else output
+        return output if self._wants("return_dict", return_dict) else output.to_tuple()
 
     def _packed(
         self,

@@ -214,7 +214,7 @@ class RobertaForMultipleChoice(TaskModel):
 
         input_ids may be lists of S lists of choices, as many for each of them, of ragged lists of ids.
         """
-        is_tuple = options.pop("return_dict", None) is False
+        as_dict = self._wants("return_dict", options.pop("return_dict", None))
         found = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -223,9 +223,9 @@ class RobertaForMultipleChoice(TaskModel):
         }
         choices = _number_of_choices(input_ids)
         flat = {name: value if value is None else _flat_choices(value, name) for name, value in found.items()}
-        output = super().__call__(**flat, labels=labels, **options)
+        output = super().__call__(**flat, labels=labels, return_dict=True, **options)
         output.logits = output.logits.reshape(-1, choices)
-        return output.to_tuple() if is_tuple else output
+        return output if as_dict else output.to_tuple()
 
     def _rows_wanted(self, batch: PackedBatch) -> np.ndarray:
         return batch.first_tokens_s

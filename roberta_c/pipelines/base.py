@@ -217,6 +217,15 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                 mismatch(self.model.name_or_path, found, "finite numbers: the weights are damaged")
             )
 
+    def _label(self, index: int) -> str:
+        """The name of the model's output `index`, as its config has it now: callers rename labels."""
+        labels = self.model.config.id2label
+        if index not in labels:
+            place = f"{self.model.name_or_path}: config.id2label"
+            expected = f"a label for each output of the model, also for {index}"
+            raise ModelFileError(mismatch(place, f"{len(labels)} labels", expected))
+        return labels[index]
+
     def _model_name(self) -> str:
         """The model as `__repr__` shows it."""
         return f"{type(self.model).__name__} {shown(self.model.name_or_path)}"

@@ -151,7 +151,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
     def _outputs(
         self, windows: Sequence[Window], options: AnswerOptions
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        output = self.model([window.ids for window in windows])
+        output = self.model([window.ids for window in windows], return_dict=True)
         pairs = list(zip(output.start_logits, output.end_logits, strict=True))
         for start_t, end_t in pairs:
             self._check_finite(start_t)

@@ -43,6 +43,11 @@ class ClassifyOptions(PipelineOptions):
 
     def _field_values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = {**given, "as_list": True} if "top_k" in given else {**given}
+        function = values.get("function_to_apply")
+        if isinstance(function, str):
+            values["function_to_apply"] = function.lower()
+        elif function is None:  # as in transformers, a call with None leaves the pipeline's own
+            values.pop("function_to_apply", None)
         return_all_scores = values.pop("return_all_scores", None)
         if return_all_scores is not None:
             values.update(_from_return_all_scores(return_all_scores, given))
@@ -109,8 +114,7 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction])
         **keywords: Any,
     ) -> None:
         """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
-        self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        if not self.labels:
+        if not model.config.id2label:
             raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
         super().__init__(model, tokenizer, options, **keywords)
 
@@ -118,12 +122,19 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction])
         return f"{type(self).__name__}({self._model_name()}, labels={self.labels})"
 
     @property
+    def labels(self) -> list[str]:
+        """The names of the model's outputs, in their order."""
+        return [self._label(index) for index in range(self.model.config.num_labels)]
+
+    @property
     def score_function(self) -> str:
         """The function from logits to scores of calls that do not choose one: a name of SCORE_FUNCTIONS."""
         return self._function(self.options)
 
     def _outputs(self, windows: Sequence[Window], options: ClassifyOptions) -> np.ndarray:
-        logits_sc = self.model([window.ids for window in windows], output_hidden_states=False).logits
+        logits_sc = self.model(
+            [window.ids for window in windows], output_hidden_states=False, return_dict=True
+        ).logits
         self._check_finite(logits_sc)
         return apply_function(self._function(options), logits_sc)
 
@@ -135,7 +146,7 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction])
     def _result(self, prediction: Prediction, options: ClassifyOptions) -> Any:
         order = prediction.best_first()[: options.top_k]
         listed = [
-            {"label": self.labels[index], "score": float(prediction.scores_c[index])} for index in order
+            {"label": self._label(index), "score": float(prediction.scores_c[index])} for index in order
         ]
         return listed if options.as_list else listed[0]
 

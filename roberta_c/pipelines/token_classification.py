@@ -144,8 +144,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
     ) -> None:
         """Raises ModelFileError for a model without labels, InputError for a `max_length` it cannot take."""
         super().__init__(model, tokenizer, options, **keywords)
-        self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        if not self.labels:
+        if not model.config.id2label:
             raise ModelFileError(mismatch(f"{model.name_or_path}: config.json", "no labels", "at least one"))
 
     def _prepared(self, options: TokenClassifyOptions, given: Mapping[str, Any]) -> TokenClassifyOptions:
@@ -199,7 +198,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         )
 
     def _outputs(self, windows: Sequence[Window], options: TokenClassifyOptions) -> list[np.ndarray]:
-        logits = self.model([window.ids for window in windows]).logits
+        logits = self.model([window.ids for window in windows], return_dict=True).logits
         for logits_tc in logits:
             self._check_finite(logits_tc)
         return [apply_function("softmax", logits_tc) for logits_tc in logits]
@@ -259,7 +258,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
     def _labelled(self, token: Token) -> Labelled:
         best = int(token.scores_c.argmax())
         return Labelled(
-            token.word, self.labels[best], float(token.scores_c[best]), token.start, token.end, token.index
+            token.word, self._label(best), float(token.scores_c[best]), token.start, token.end, token.index
         )
 
     def _word(self, tokens: list[Token], strategy: str) -> Labelled:
@@ -272,7 +271,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
             scores_c = np.mean([token.scores_c for token in tokens], axis=0)
         best = int(scores_c.argmax())
         word = self.tokenizer.convert_tokens_to_string([token.word for token in tokens])
-        return Labelled(word, self.labels[best], float(scores_c[best]), tokens[0].start, tokens[-1].end, -1)
+        return Labelled(word, self._label(best), float(scores_c[best]), tokens[0].start, tokens[-1].end, -1)
 
     def _group_result(self, group: list[Labelled]) -> dict[str, Any]:
         return {

@@ -116,20 +116,24 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
         **keywords: Any,
     ) -> None:
         """Raises ModelFileError for a model without a label that begins with "entail"."""
-        columns = [
-            column
-            for label, column in model.config.label2id.items()
-            if str(label).lower().startswith("entail")
-        ]
-        if not columns or model.config.num_labels < 2:
-            labels = ", ".join(map(str, model.config.label2id))
-            place = f"{model.name_or_path}: config.json: label2id"
-            expected = "a label that begins with 'entail' and another: a model of natural language inference"
-            raise ModelFileError(mismatch(place, shown(labels), expected))
-        self.entailment = columns[0]
-        # transformers' choice: the first logit or, if that is entailment, the last.
-        self.contradiction = model.config.num_labels - 1 if self.entailment == 0 else 0
         super().__init__(model, tokenizer, options, **keywords)
+        _ = self.entailment
+
+    @property
+    def entailment(self) -> int:
+        """The column of the logits for entailment. Raises ModelFileError if no label begins with "entail"."""
+        config = self.model.config
+        for label, column in config.label2id.items():
+            if str(label).lower().startswith("entail") and config.num_labels > 1:
+                return column
+        place = f"{self.model.name_or_path}: config.json: label2id"
+        expected = "a label that begins with 'entail' and another: a model of natural language inference"
+        raise ModelFileError(mismatch(place, shown(", ".join(map(str, config.label2id))), expected))
+
+    @property
+    def contradiction(self) -> int:
+        """transformers' choice: the first column of the logits or, if that is for entailment, the last."""
+        return self.model.config.num_labels - 1 if self.entailment == 0 else 0
 
     def __call__(self, texts: Any = None, candidate_labels: Any = None, **options: Any) -> Any:
         """As Pipeline's; `candidate_labels` may follow the texts without its name."""
@@ -156,7 +160,7 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
         return encode_premises(self.tokenizer, premises, options.hypotheses(), max_tokens, cuts, name_of)
 
     def _outputs(self, windows: Sequence[Window], options: ZeroShotOptions) -> np.ndarray:
-        logits_sc: np.ndarray = self.model([window.ids for window in windows]).logits
+        logits_sc: np.ndarray = self.model([window.ids for window in windows], return_dict=True).logits
         self._check_finite(logits_sc)
         return logits_sc
 

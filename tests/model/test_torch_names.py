@@ -71,6 +71,19 @@ def test_calls_that_would_change_something_say_what_to_do(model):
             call()
 
 
+@pytest.mark.parametrize("head", [*HEADS, "ForSequenceClassification"])
+def test_the_config_says_whether_outputs_are_tuples(head, tmp_path):
+    make_model_of_shape(tmp_path, SHAPE, "roberta", head)
+    auto = getattr(roberta_c, f"Auto{head}" if head == "Model" else f"AutoModel{head}")
+    ids = [IDS] if head == "ForMultipleChoice" else IDS
+    for model in (auto.from_pretrained(tmp_path, return_dict=False), auto.from_pretrained(tmp_path)):
+        model.config.return_dict = False
+        named, values = model(ids, return_dict=True), model(ids)
+        assert type(values) is tuple
+        for one, other in zip(values, named.to_tuple(), strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
 def test_device_is_a_name_with_torchs_attributes(model):
     assert (str(model.device), model.device.type, model.device.index) == ("cpu", "cpu", None)
     assert model.device == "cpu"

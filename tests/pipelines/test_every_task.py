@@ -55,6 +55,38 @@ def test_a_text_has_the_same_result_in_any_company(task, task_pipeline, tweets):
 
 
 @pytest.mark.parametrize("task", HEAD_OF)
+def test_a_config_without_return_dict_changes_no_result(task, task_folder, task_pipeline, tweets):
+    run = pipeline(task, task_folder(task), num_threads=1, **OPTIONS[task])
+    run.model.config.return_dict = False
+    inputs = inputs_of(task, tweets, 3)
+    assert run(inputs) == task_pipeline(task, **OPTIONS[task])(inputs)
+
+
+@pytest.mark.parametrize("task", ["token-classification", "zero-shot-classification"])
+def test_labels_are_those_of_the_config_now(task, task_folder, tweets):
+    run = pipeline(task, task_folder(task), num_threads=1, **OPTIONS[task])
+    before = run(tweets[:5])
+    labels = list(run.model.config.id2label.values())
+    if task == "token-classification":
+        run.model.config.id2label = {index: f"X{index}" for index in range(len(labels))}
+        found = {one["entity_group"] for entities in run(tweets[:5], ignore_labels=[]) for one in entities}
+        assert found
+        assert all(label.startswith("X") for label in found)
+        run.model.config.id2label = {0: "few"}
+        with pytest.raises(ModelFileError, match="id2label: found 1 labels, expected a label for"):
+            run(tweets[:5])
+    else:
+        column = run.entailment
+        labels[column], labels[column - 1] = labels[column - 1], labels[column]
+        run.model.config.id2label = dict(enumerate(labels))
+        assert run.entailment == (column - 1) % len(labels)
+        assert run(tweets[:5]) != before
+        run.model.config.id2label = dict.fromkeys(range(len(labels)), "other")
+        with pytest.raises(ModelFileError, match="expected a label that begins with 'entail'"):
+            run(tweets[:5])
+
+
+@pytest.mark.parametrize("task", HEAD_OF)
 def test_iterators_are_read_a_block_at_a_time(task, task_pipeline, tweets):
     run = task_pipeline(task, **OPTIONS[task])
     taken = itertools.count()

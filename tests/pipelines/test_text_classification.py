@@ -182,3 +182,19 @@ def test_bad_options(classify, options, message):
             pipeline("text-classification", classify.model, classify.tokenizer, **options)
         with pytest.raises(InputError, match=message):  # at once, not with the first result
             classify(iter(["a b c"]), **options)
+
+
+def test_renamed_labels_are_those_of_the_next_results(tweet_sentiment_small):
+    run = pipeline("text-classification", tweet_sentiment_small, num_threads=1)
+    (before,) = run("I love it")
+    run.model.config.id2label = {0: "NEG", 1: "NEU", 2: "POS"}
+    assert run("I love it") == [{**before, "label": "POS"}]
+    assert run.labels == ["NEG", "NEU", "POS"]
+
+
+def test_no_function_in_a_call_leaves_the_pipelines_own(tweet_sentiment_small):
+    run = pipeline("text-classification", tweet_sentiment_small, function_to_apply="SIGMOID", num_threads=1)
+    assert run("so so", function_to_apply=None) == run("so so")
+    assert (
+        run("so so") == run("so so", function_to_apply="sigmoid") != run("so so", function_to_apply="softmax")
+    )
