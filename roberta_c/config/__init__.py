@@ -198,6 +198,16 @@ class RobertaConfig:
         """The kernel for `hidden_act`: "gelu" (exact erf), "gelu_new" (tanh), "relu" or "tanh"."""
         return ACTIVATIONS[self.hidden_act]
 
+    @property
+    def use_return_dict(self) -> bool:
+        """`return_dict`, under the name of transformers 4."""
+        return self.return_dict
+
+    def update(self, values: dict[str, Any]) -> None:
+        """Assign each of `values` to its key."""
+        for name, value in values.items():
+            setattr(self, name, value)
+
     def validate(self) -> None:
         """Check the values again after assignments. Raises InputError naming the bad key."""
         object.__setattr__(self, "_values", type(self)(**self.to_dict())._values)
@@ -212,6 +222,10 @@ class RobertaConfig:
             return json.dumps(self._printed(), indent=2, sort_keys=True, allow_nan=False) + "\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(f"config: a key has a value that JSON cannot hold: {error}") from None
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """The keys that `to_json_string` writes: not the generic ones that have their default value."""
+        return self._printed()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` into `folder`, which is created if it is missing.

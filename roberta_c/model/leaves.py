@@ -69,6 +69,11 @@ class LayerNorm(WeightedAndBiased):
         super().__init__()
         self.norm, self.kernels, self.num_threads = norm, kernels, num_threads
 
+    @property
+    def eps(self) -> float:
+        """What is added to the variance."""
+        return self.norm.eps
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         rows, shape = as_rows(x, len(self.norm.weight), "x")
         y = self.kernels.layer_norm(rows, self.norm, self.num_threads)

@@ -55,6 +55,29 @@ class Module:
         for _, module in self.named_modules():
             yield module
 
+    def get_submodule(self, target: str) -> Module:
+        """The node below this one of that name, such as "encoder.layer.0". Raises InputError."""
+        found = dict(self.named_modules()).get(target)
+        if found is None:
+            raise InputError(mismatch("target", shown(target), "a name of named_modules()"))
+        return found
+
+    def get_parameter(self, target: str) -> np.ndarray:
+        """The array that `named_parameters` has under that name. Raises InputError, ModelFileError."""
+        parameters, place = self._parameters()
+        name = f"{place}.{target}" if place else target
+        if name not in parameters.names:
+            raise InputError(mismatch("target", shown(target), "a name of named_parameters()"))
+        return parameters[name]
+
+    def named_buffers(self, *_: Any, **__: Any) -> Iterator[tuple[str, np.ndarray]]:
+        """None: position ids are computed, not kept."""
+        yield from ()
+
+    def buffers(self, *_: Any, **__: Any) -> Iterator[np.ndarray]:
+        """None, as `named_buffers`."""
+        yield from ()
+
     def set_places(self, parameters: StoredParameters) -> None:
         """Tell this node, the root, and all below it where their parameters are."""
         for name, module in self.named_modules():

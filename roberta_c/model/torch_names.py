@@ -33,6 +33,8 @@ class TorchNames:
     parameters_stored: StoredParameters
     training = False
     is_loaded_in_8bit = False
+    base_model_prefix = "roberta"
+    main_input_name = "input_ids"
 
     # ---- where and in which type ---------------------------------------------------------------------
 

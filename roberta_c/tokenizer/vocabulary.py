@@ -221,10 +221,9 @@ class TokenVocabulary:
         """
         if isinstance(token_ids, Mapping):
             token_ids = token_ids["input_ids"]
-        if isinstance(token_ids, np.ndarray):
-            token_ids = token_ids.tolist()
+        token_ids = _as_list(token_ids)
         is_list = isinstance(token_ids, list | tuple)
-        if is_list and token_ids and isinstance(token_ids[0], list | tuple | np.ndarray):
+        if is_list and token_ids and isinstance(_as_list(token_ids[0]), list | tuple):
             return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in token_ids]
         ids = [_as_id(token_ids)] if _is_int(token_ids) else _as_ids(token_ids)
         text = self._backend.decode(ids, skip_special_tokens=skip_special_tokens)
@@ -272,9 +271,13 @@ def _as_id(value: Any) -> int:
     return index
 
 
+def _as_list(values: Any) -> Any:
+    """An array, of NumPy or of torch, as a list, or as a number if it has no dimensions; others unchanged."""
+    return values.tolist() if hasattr(values, "tolist") else values
+
+
 def _as_ids(values: Any) -> list[int]:
-    if isinstance(values, np.ndarray):
-        values = values.tolist()
+    values = _as_list(values)
     if not isinstance(values, list | tuple):
         raise InputError(mismatch("token ids", shown(values), "an int, or ints in a list or array"))
     return [_as_id(value) for value in values]

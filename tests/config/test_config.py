@@ -217,6 +217,18 @@ def test_assigned_labels_replace_both_maps():
         config.validate()
 
 
+def test_small_methods_are_transformers():
+    config = RobertaConfig(num_labels=3, return_dict=False)
+    assert config.use_return_dict is False
+    config.update({"hidden_size": 36, "return_dict": True})
+    assert (config.hidden_size, config.use_return_dict) == (36, True)
+    assert config.to_diff_dict() == json.loads(config.to_json_string(), object_hook=_with_integers)
+
+
+def _with_integers(found):
+    return {int(key) if key.isdigit() else key: value for key, value in found.items()}
+
+
 def test_numpy_integers_are_integers():
     config = RobertaConfig(hidden_size=np.int64(36), num_attention_heads=np.int32(3), num_labels=np.int64(4))
     assert type(config.hidden_size) is int

@@ -149,6 +149,21 @@ def test_parts_have_transformers_names_and_parameters(head, family, tmp_path):
         )
         assert len(list(part.parameters())) == len(wanted_names)
         assert list(part.parameters(recurse=False)) == []
+        for parameter in wanted_names:
+            wanted = their_part.get_parameter(parameter).detach().numpy()
+            assert np.array_equal(part.get_parameter(parameter), wanted)
+        assert ours.get_submodule(name) is part
+        with pytest.raises(InputError, match=r"target: found 'x', expected a name of named_parameters\(\)"):
+            part.get_parameter("x")
+        with pytest.raises(InputError, match=r"target: found 'x', expected a name of named_modules\(\)"):
+            part.get_submodule("x")
+        assert list(part.buffers()) == list(part.named_buffers()) == []
+        epsilons = [norm.eps for norm in their_part.modules() if isinstance(norm, torch.nn.LayerNorm)]
+        assert [norm.eps for norm in part.modules() if hasattr(norm, "eps")] == epsilons
+    assert (ours.base_model_prefix, ours.main_input_name) == (
+        made.model.base_model_prefix,
+        made.model.main_input_name,
+    )
     embeddings = made.model.get_input_embeddings().weight.detach().numpy()
     assert np.array_equal(ours.get_input_embeddings().weight, embeddings)
     assert (ours.get_output_embeddings() is None) == (made.model.get_output_embeddings() is None)

@@ -206,3 +206,12 @@ def test_symlinked_files(roberta, tweet_sentiment_small, tmp_path):
     with pytest.raises(TokenizerFileError, match="no tokenizer file"):
         AutoTokenizer.from_pretrained(tmp_path)
     shutil.copy(tweet_sentiment_small / "merges.txt", tmp_path / "copied")
+
+
+def test_ids_may_be_torchs_tensors(tweet_sentiment_small):
+    torch = pytest.importorskip("torch")
+    tokenizer = AutoTokenizer.from_pretrained(tweet_sentiment_small)
+    ids = tokenizer("so good")["input_ids"]
+    assert tokenizer.decode(torch.tensor(ids)) == tokenizer.decode(ids)
+    assert tokenizer.convert_ids_to_tokens(torch.tensor(ids)) == tokenizer.convert_ids_to_tokens(ids)
+    assert tokenizer.batch_decode(torch.tensor([ids])) == [tokenizer.decode(ids)]
