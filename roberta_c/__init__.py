@@ -25,6 +25,7 @@ __version__ = "0.2.0.dev0"
 
 # The module below this package that defines each public name.
 _MODULE_OF = {
+    "AddedToken": "tokenizer",
     "AutoConfig": "model",
     "AutoModel": "model",
     "AutoModelForMaskedLM": "model",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from .pipelines.token_classification import TokenClassificationPipeline
     from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline
     from .tokenizer import (
+        AddedToken,
         AutoTokenizer,
         BatchEncoding,
         RobertaTokenizer,
@@ -107,10 +109,8 @@ if TYPE_CHECKING:
     )
 
 
-# Names that transformers' classes have; one that is not here is reported with what there is.
-_TRANSFORMERS_CLASS = re.compile(
-    r"(?!_)\w*([A-Z]\w*(Model|Config|Tokenizer|TokenizerFast|Processor|Pipeline|FeatureExtractor)|For[A-Z]\w*|DataCollator\w*)"
-)
+# How names of classes look: one that is not here is reported with those that are.
+_CLASS_NAME = re.compile(r"[A-Z]\w*[a-z]\w*")
 
 
 def __getattr__(name: str) -> Any:
@@ -119,7 +119,7 @@ def __getattr__(name: str) -> Any:
     if name == "logging":
         return import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
-        if _TRANSFORMERS_CLASS.fullmatch(name):
+        if _CLASS_NAME.fullmatch(name):
             # An ImportError: `from roberta_c import …` would replace the message of an AttributeError.
             heads = [other.removeprefix("AutoModel") for other in _MODULE_OF if "AutoModelFor" in other]
             expected = f"Roberta…, XLMRoberta… or Auto…, of Model, Config, Tokenizer, {', '.join(heads)}"

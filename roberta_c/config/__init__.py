@@ -100,7 +100,7 @@ class RobertaConfig:
     @classmethod
     def from_pretrained(
         cls: type[_Config],
-        path_or_id: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -114,7 +114,7 @@ class RobertaConfig:
         InputError for a bad argument.
         """
         options = hub.HubOptions(revision, token, cache_dir, local_files_only)
-        return load_config(path_or_id, options, overrides, cls)
+        return load_config(pretrained_model_name_or_path, options, overrides, cls)
 
     @classmethod
     def _from_file(cls: type[_Config], path: Path, values: dict[str, Any]) -> _Config:

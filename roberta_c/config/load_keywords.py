@@ -61,7 +61,7 @@ MODEL_KEYWORDS = {
     "tp_plan": Keyword(_NONE, _OUT),
     "adapter_kwargs": Keyword(_NONE, f"{_OUT}: merge the adapter into the weights first"),
 }
-TOKENIZER_KEYWORDS = {
+CONFIG_KEYWORDS = {
     "use_fast": Keyword(_BOOL, "True or False"),
     **{
         name: MODEL_KEYWORDS[name]
@@ -76,10 +76,20 @@ TOKENIZER_KEYWORDS = {
     },
 }
 
+TOKENIZER_KEYWORDS = {
+    **CONFIG_KEYWORDS,
+    "config": Keyword(lambda value: True, ""),  # the tokenizer's class and limit are read from the folder
+    "do_lower_case": Keyword(_OFF, "False: the models of this family keep capitals"),
+    **{
+        name: Keyword(_NONE, f"it in the call: tokenizer(texts, {name}=…)")
+        for name in ("max_length", "truncation", "padding", "return_tensors")
+    },
+}
+
 # Keywords of `pipeline` and of the pipelines' classes.
 PIPELINE_KEYWORDS = {
     "framework": Keyword(_one_of(None, "pt", "np"), f"{_OUT}: there is one framework"),
-    "use_fast": TOKENIZER_KEYWORDS["use_fast"],
+    "use_fast": CONFIG_KEYWORDS["use_fast"],
     "trust_remote_code": MODEL_KEYWORDS["trust_remote_code"],
     "device_map": MODEL_KEYWORDS["device_map"],
     "use_auth_token": MODEL_KEYWORDS["use_auth_token"],

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn
 
 from ..checkpoint import names
 from ..config import RobertaConfig, check_config, load_config
-from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
+from ..config.load_keywords import CONFIG_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch
 from ..files.hub import HubOptions
 from .pretrained import PreTrainedModel
@@ -33,7 +33,7 @@ class AutoConfig:
     @classmethod
     def from_pretrained(
         cls,
-        path_or_id: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -45,8 +45,10 @@ class AutoConfig:
 
         Raises ModelFileError, HubError, InputError.
         """
-        overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
-        return load_config(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), overrides)
+        overrides = without_foreign(overrides, CONFIG_KEYWORDS)
+        return load_config(
+            pretrained_model_name_or_path, HubOptions(revision, token, cache_dir, local_files_only), overrides
+        )
 
 
 class AutoModelClass:
@@ -57,7 +59,7 @@ class AutoModelClass:
     @classmethod
     def from_pretrained(
         cls,
-        path_or_id: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -67,7 +69,7 @@ class AutoModelClass:
     ) -> Any:
         """Loads the model; options as RobertaModel.from_pretrained's, errors likewise."""
         hub_options = HubOptions(revision, token, cache_dir, local_files_only)
-        return cls.load(path_or_id, hub_options, **options)
+        return cls.load(pretrained_model_name_or_path, hub_options, **options)
 
     @classmethod
     def from_config(cls, config: Any, **options: Any) -> NoReturn:

@@ -77,7 +77,7 @@ class PreTrainedModel(TorchNames, Module):
     @classmethod
     def from_pretrained(
         cls: type[Model],
-        path_or_id: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: RobertaConfig | None = None,
         dtype: Any = None,
@@ -98,7 +98,7 @@ class PreTrainedModel(TorchNames, Module):
         (config/load_keywords.py). Raises ModelFileError, UnsafeFileError, HubError, InputError.
         """
         return cls.load(
-            path_or_id,
+            pretrained_model_name_or_path,
             hub.HubOptions(revision, token, cache_dir, local_files_only),
             config=config,
             dtype=dtype,

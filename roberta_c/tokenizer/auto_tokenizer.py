@@ -38,12 +38,12 @@ class AutoTokenizer:
     """Loads the right tokenizer for a checkpoint; see `from_pretrained`."""
 
     def __init__(self) -> None:
-        raise InputError("AutoTokenizer is not instantiated: use AutoTokenizer.from_pretrained(path_or_id)")
+        raise InputError("AutoTokenizer is not instantiated: use AutoTokenizer.from_pretrained(folder)")
 
     @classmethod
     def from_pretrained(
         cls,
-        path_or_id: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -65,7 +65,11 @@ class AutoTokenizer:
         `tokenizer_class` in config.json, `model_type` in config.json, the kind of the vocabulary files.
         """
         overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
-        return cls.load(path_or_id, HubOptions(revision, token, cache_dir, local_files_only), **overrides)
+        return cls.load(
+            pretrained_model_name_or_path,
+            HubOptions(revision, token, cache_dir, local_files_only),
+            **overrides,
+        )
 
     @classmethod
     def load(

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
-from ..errors import InputError, TokenizerFileError, mismatch, shown
+from ..errors import InputError, MissingNameError, TokenizerFileError, mismatch, shown
 from ..files.hub import HubOptions
 from .batch_encoding import BatchEncoding, Fields, Padding, build_batch_encoding
 from .encode_options import (
@@ -47,6 +47,16 @@ UNLIMITED = int(1e30)
 _LARGEST_LIMIT = 10**20
 # How many truncating backends a tokenizer keeps.
 _MAX_TRUNCATING = 8
+
+# Methods that transformers' tokenizers have or had, and these have not → what to do instead.
+MISSING_NAMES = {
+    "encode_plus": "tokenizer(text, …)",
+    "batch_encode_plus": "tokenizer(texts, …)",
+    "prepare_for_model": "tokenizer(text, …)",
+    "save_vocabulary": "save_pretrained(folder)",
+    "push_to_hub": "save_pretrained(folder), which huggingface_hub uploads",
+    "train_new_from_iterator": "transformers or tokenizers, and from_pretrained of what they save",
+}
 
 _Tokenizer = TypeVar("_Tokenizer", bound="PreTrainedTokenizerFast")
 
@@ -101,7 +111,7 @@ class PreTrainedTokenizerFast(TokenVocabulary):
     @classmethod
     def from_pretrained(
         cls: type[_Tokenizer],
-        path_or_id: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -119,8 +129,10 @@ class PreTrainedTokenizerFast(TokenVocabulary):
         """
         hub_options = HubOptions(revision, token, cache_dir, local_files_only)
         overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
-        folder, facts = locate_tokenizer(path_or_id, hub_options)
-        return cls.from_folder(folder, name_or_path=str(path_or_id), facts=facts, **overrides)
+        folder, facts = locate_tokenizer(pretrained_model_name_or_path, hub_options)
+        return cls.from_folder(
+            folder, name_or_path=str(pretrained_model_name_or_path), facts=facts, **overrides
+        )
 
     @classmethod
     def from_folder(
@@ -207,6 +219,11 @@ class PreTrainedTokenizerFast(TokenVocabulary):
             f" clean_up_tokenization_spaces={self.clean_up_tokenization_spaces},"
             f" added_tokens_decoder={{\n{tokens}}}\n)"
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in MISSING_NAMES:
+            raise MissingNameError(mismatch(f"tokenizer.{name}", "no such method", MISSING_NAMES[name]))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_truncating": {}}

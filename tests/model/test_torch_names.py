@@ -313,7 +313,14 @@ def test_models_and_tokenizers_are_made_from_files_alone():
 
 @pytest.mark.parametrize(
     "name",
-    ["GPT2Model", "DataCollatorWithPadding", "RobertaForCausalLM", "CamembertForMaskedLM", "BertTokenizer"],
+    [
+        "GPT2Model",
+        "DataCollatorWithPadding",
+        "RobertaForCausalLM",
+        "CamembertForMaskedLM",
+        "BertTokenizer",
+        "Trainer",
+    ],
 )
 def test_a_class_of_transformers_that_is_not_here(name):
     assert hasattr(transformers, name)

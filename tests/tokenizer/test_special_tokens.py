@@ -71,8 +71,8 @@ def test_added_tokens_json(bpe_folder):
     ("overrides", "fragment"),
     [
         (
-            {"do_lower_case": True},
-            "tokenizer options: found 'do_lower_case', expected one of model_max_length",
+            {"strip_accents": True},
+            "tokenizer options: found 'strip_accents', expected one of model_max_length",
         ),
         ({"padding_side": "up"}, "padding_side: found 'up', expected 'right' or 'left'"),
         ({"model_max_length": True}, "model_max_length: found True, expected a positive number"),

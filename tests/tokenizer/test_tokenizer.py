@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from samples.tokenizers import write
 
-from roberta_c.errors import InputError, RobertaCError, TokenizerFileError
+from roberta_c import AutoConfig
+from roberta_c.errors import InputError, MissingNameError, RobertaCError, TokenizerFileError
 from roberta_c.tokenizer import AutoTokenizer, XLMRobertaTokenizer
+from roberta_c.tokenizer.pretrained import MISSING_NAMES
 
 ISLAND = "I really want to go to an island. Do you want to go?"
 ISLAND_IDS = [0, 100, 269, 236, 7, 213, 7, 41, 2946, 4, 1832, 47, 236, 7, 213, 116, 2]
@@ -215,3 +217,27 @@ def test_ids_may_be_torchs_tensors(tweet_sentiment_small):
     assert tokenizer.decode(torch.tensor(ids)) == tokenizer.decode(ids)
     assert tokenizer.convert_ids_to_tokens(torch.tensor(ids)) == tokenizer.convert_ids_to_tokens(ids)
     assert tokenizer.batch_decode(torch.tensor([ids])) == [tokenizer.decode(ids)]
+
+
+def test_methods_that_are_not_here_say_what_to_do(tweet_sentiment_small):
+    tokenizer = AutoTokenizer.from_pretrained(tweet_sentiment_small)
+    for name in MISSING_NAMES:
+        assert not hasattr(tokenizer, name)
+        with pytest.raises(MissingNameError, match=f"^tokenizer.{name}: found no such method, expected "):
+            getattr(tokenizer, name)
+
+
+def test_keywords_that_change_nothing_are_accepted(tweet_sentiment_small):
+    load = AutoTokenizer.from_pretrained
+    config = AutoConfig.from_pretrained(tweet_sentiment_small)
+    ids = load(tweet_sentiment_small, do_lower_case=False, config=config, use_fast=True)("So")["input_ids"]
+    assert ids == load(tweet_sentiment_small)("So")["input_ids"]
+    for keywords, message in (
+        ({"do_lower_case": True}, "do_lower_case: found True, expected False"),
+        (
+            {"max_length": 128},
+            r"max_length: found 128, expected it in the call: tokenizer\(texts, max_length=…\)",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            load(tweet_sentiment_small, **keywords)
