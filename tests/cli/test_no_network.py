@@ -65,12 +65,14 @@ def test_a_server_that_is_out_of_order(process):
 
 
 def test_the_cache_is_used_at_once(process, silent_endpoint):
-    done, _ = process(None, "classify", "--model", "org/name", "I love it")
+    words = ["classify", "--model", "org/name", "I love it"]
+    done, _ = process(None, *words)
     assert done.returncode == 0
+    _, without_network = process(None, *words, "--offline")
     for endpoint in ("http://127.0.0.1:9", silent_endpoint):
-        again, seconds = process(endpoint, "classify", "--model", "org/name", "I love it")
+        again, seconds = process(endpoint, *words)
         assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, "")
-        assert seconds < SECONDS
+        assert seconds - without_network < SECONDS  # what remains is the wait, also on a busy machine
 
 
 def test_a_slow_hub_may_be_waited_for(process, silent_endpoint):
