@@ -45,10 +45,10 @@ class KernelError(RobertaCError, ArithmeticError):
 
 def shown(value: object, limit: int = 80) -> str:
     """`value` as text for a message: one line of ASCII, cut to `limit` characters. Never raises."""
-    shape = getattr(value, "shape", None)
-    if shape is not None and not isinstance(value, type):  # an array's repr has many lines
-        return f"a {type(value).__name__} of shape {shape!r:.40}"
     try:
+        shape = getattr(value, "shape", None)
+        if isinstance(shape, tuple) and shape:  # an array's repr has many lines
+            return f"a {type(value).__name__} of shape {shape!r:.40}"
         text = ascii(value).replace("\n", " ")
     except Exception:  # a foreign __repr__ may raise anything, and so does an integer of thousands of digits
         return f"a {type(value).__name__} that cannot be shown"

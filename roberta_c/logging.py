@@ -10,9 +10,11 @@ The messages go to the loggers below "roberta_c", and from there where the progr
 from __future__ import annotations
 
 import logging as _logging
+import numbers
 from logging import CRITICAL, DEBUG, ERROR, FATAL, INFO, NOTSET, WARN, WARNING
+from typing import NoReturn
 
-from .errors import InputError, mismatch, shown
+from .errors import InputError, MissingNameError, mismatch, shown
 from .files import hub
 
 __all__ = [
@@ -24,10 +26,14 @@ __all__ = [
     "NOTSET",
     "WARN",
     "WARNING",
+    "add_handler",
     "disable_progress_bar",
+    "disable_propagation",
     "enable_progress_bar",
+    "enable_propagation",
     "get_logger",
     "get_verbosity",
+    "remove_handler",
     "set_verbosity",
     "set_verbosity_debug",
     "set_verbosity_error",
@@ -36,10 +42,21 @@ __all__ = [
 ]
 
 _NAME = "roberta_c"
+_OF_PYTHON = "Python's own: logging.basicConfig(format=…), or add_handler(a handler with its formatter)"
+MISSING_NAMES = {
+    **dict.fromkeys(
+        ("enable_default_handler", "disable_default_handler", "enable_explicit_format", "reset_format"),
+        _OF_PYTHON,
+    ),
+    "captureWarnings": "Python's own: logging.captureWarnings",
+    "is_progress_bar_enabled": "huggingface_hub's: utils.are_progress_bars_disabled()",
+}
 
 
 def get_logger(name: str | None = None) -> _logging.Logger:
-    """The logger of this name; None: this package's."""
+    """The logger of this name; None: this package's. Raises InputError."""
+    if not isinstance(name, str | None):
+        raise InputError(mismatch("name", shown(name), "a str or None"))
     return _logging.getLogger(_NAME if name is None else name)
 
 
@@ -50,9 +67,10 @@ def get_verbosity() -> int:
 
 def set_verbosity(verbosity: int) -> None:
     """Log messages from this level on. Raises InputError for what is no level."""
-    if isinstance(verbosity, bool) or not isinstance(verbosity, int) or verbosity < 0:
+    is_level = isinstance(verbosity, numbers.Integral) and not isinstance(verbosity, bool)
+    if not is_level or verbosity < 0:
         raise InputError(mismatch("verbosity", shown(verbosity), "a level of Python's logging, such as 30"))
-    get_logger().setLevel(verbosity)
+    get_logger().setLevel(int(verbosity))
 
 
 def set_verbosity_debug() -> None:
@@ -75,6 +93,26 @@ def set_verbosity_error() -> None:
     set_verbosity(ERROR)
 
 
+def add_handler(handler: _logging.Handler) -> None:
+    """Send the messages to this handler too."""
+    get_logger().addHandler(handler)
+
+
+def remove_handler(handler: _logging.Handler) -> None:
+    """Send the messages to this handler no more."""
+    get_logger().removeHandler(handler)
+
+
+def enable_propagation() -> None:
+    """Send the messages to the program's own handlers too, as without a setting."""
+    get_logger().propagate = True
+
+
+def disable_propagation() -> None:
+    """Send the messages to the handlers of `add_handler` alone."""
+    get_logger().propagate = False
+
+
 def disable_progress_bar() -> None:
     """Show no bars while files are fetched from the Hub."""
     hub.show_progress_bars(False)
@@ -83,3 +121,9 @@ def disable_progress_bar() -> None:
 def enable_progress_bar() -> None:
     """Show bars while files are fetched from the Hub."""
     hub.show_progress_bars(True)
+
+
+def __getattr__(name: str) -> NoReturn:
+    if name in MISSING_NAMES:
+        raise MissingNameError(mismatch(f"logging.{name}", "no such function", MISSING_NAMES[name]))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 
 import huggingface_hub.utils
+import numpy as np
 import pytest
 import transformers
 
 import roberta_c
-from roberta_c.errors import InputError
+from roberta_c.errors import InputError, MissingNameError
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +63,33 @@ def test_progress_bars_are_the_clients():
     assert huggingface_hub.utils.are_progress_bars_disabled()
     roberta_c.logging.enable_progress_bar()
     assert not huggingface_hub.utils.are_progress_bars_disabled()
+
+
+def test_handlers_and_propagation(caplog):
+    seen = logging.Handler()
+    seen.emit = lambda record: records.append(record.getMessage())
+    records: list[str] = []
+    logger = roberta_c.logging.get_logger()
+    roberta_c.logging.add_handler(seen)
+    roberta_c.logging.disable_propagation()
+    try:
+        logger.warning("here alone")
+        assert (records, caplog.messages) == (["here alone"], [])
+    finally:
+        roberta_c.logging.remove_handler(seen)
+        roberta_c.logging.enable_propagation()
+    logger.warning("there")
+    assert (records, caplog.messages) == (["here alone"], ["there"])
+
+
+def test_what_is_not_here_says_what_to_do():
+    for name in roberta_c.logging.MISSING_NAMES:
+        assert hasattr(transformers.logging, name)
+        with pytest.raises(MissingNameError, match=rf"^logging\.{name}: found no such function, expected "):
+            getattr(roberta_c.logging, name)
+    with pytest.raises(AttributeError, match="has no attribute 'other'"):
+        _ = roberta_c.logging.other
+    with pytest.raises(InputError, match=r"^name: found 5, expected a str or None"):
+        roberta_c.logging.get_logger(5)
+    roberta_c.logging.set_verbosity(np.int64(logging.ERROR))
+    assert roberta_c.logging.get_verbosity() == logging.ERROR

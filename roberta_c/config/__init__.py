@@ -15,12 +15,13 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, overload
 
-from ..errors import InputError, ModelFileError, mismatch, shown
+from ..errors import InputError, MissingNameError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import read_object
-from ..files.new_file import new_file
+from ..files.new_file import make_folder, new_file
 from .fields import ACTIVATIONS, FAMILY_DEFAULTS, GENERIC_DEFAULTS, BadField, check_fields
 from .labels import agreed_labels
+from .load_keywords import CONFIG_KEYWORDS, SAVE_KEYWORDS, without_foreign
 
 __all__ = [
     "ACTIVATIONS",
@@ -35,6 +36,11 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "config.json"
+MISSING_NAMES = {
+    "push_to_hub": "save_pretrained(folder), which huggingface_hub uploads",
+    "register_for_auto_class": "no call: code from a repository is never run",
+    "update_from_string": "update(a dict of keys and values)",
+}
 
 _Config = TypeVar("_Config", bound="RobertaConfig")
 
@@ -114,7 +120,20 @@ class RobertaConfig:
         InputError for a bad argument.
         """
         options = hub.HubOptions(revision, token, cache_dir, local_files_only)
+        overrides = without_foreign(overrides, CONFIG_KEYWORDS)
         return load_config(pretrained_model_name_or_path, options, overrides, cls)
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **keywords: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The keys of the file as it is, and the keywords that are not the Hub's.
+
+        Raises as `from_pretrained` does.
+        """
+        given = {name: keywords.pop(name) for name in hub.KEYWORDS if name in keywords}
+        folder = hub.resolve(pretrained_model_name_or_path, hub.CONFIG, hub.HubOptions(**given))
+        return read_object(folder / FILE_NAME), keywords
 
     @classmethod
     def _from_file(cls: type[_Config], path: Path, values: dict[str, Any]) -> _Config:
@@ -204,7 +223,9 @@ class RobertaConfig:
         return self.return_dict
 
     def update(self, values: dict[str, Any]) -> None:
-        """Assign each of `values` to its key."""
+        """Assign each of `values` to its key. Raises InputError."""
+        if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+            raise InputError(mismatch("values", shown(values), f"a dict with the keys of {FILE_NAME}"))
         for name, value in values.items():
             setattr(self, name, value)
 
@@ -227,23 +248,28 @@ class RobertaConfig:
         """The keys that `to_json_string` writes: not the generic ones that have their default value."""
         return self._printed()
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write `config.json` into `folder`, which is created if it is missing.
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **keywords: Any) -> None:
+        """Write `config.json` into the folder, which is made if it is missing.
 
-        No reader sees an incomplete file.
-        Raises InputError if `folder` is a file, ModelFileError if the file cannot be written.
+        No reader sees an incomplete file. Raises InputError for a config with a bad value or what is no
+        folder, ModelFileError if the file cannot be written.
         """
-        folder = Path(folder)
-        if folder.is_file():
-            raise InputError(mismatch(folder, "a file", f"a folder to write {FILE_NAME} into"))
+        for name in without_foreign(keywords, SAVE_KEYWORDS):
+            raise InputError(mismatch(name, "an unknown keyword", "save_directory"))
+        self.validate()
         text = self.to_json_string()
-        path = folder / FILE_NAME
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ModelFileError(f"{path}: cannot be written: {error.strerror or error}") from error
-        with new_file(path) as file:
+        with new_file(make_folder(save_directory) / FILE_NAME) as file:
             file.write(text.encode("utf-8"))
+
+    def to_json_file(self, json_file_path: str | os.PathLike[str], use_diff: bool = True) -> None:
+        """Write `to_json_string` into a file. `use_diff`: True alone. Raises as `save_pretrained`."""
+        if use_diff is not True:
+            raise InputError(mismatch("use_diff", shown(use_diff), "True: default values are left out"))
+        if not isinstance(json_file_path, (str, os.PathLike)):
+            raise InputError(mismatch("json_file_path", shown(json_file_path), "the path of a file"))
+        self.validate()
+        with new_file(Path(json_file_path)) as file:
+            file.write(self.to_json_string().encode("utf-8"))
 
     def _printed(self) -> dict[str, Any]:
         return {
@@ -256,6 +282,10 @@ class RobertaConfig:
         values = self.__dict__.get("_values", {})
         if name in values:
             return values[name]
+        if name == "torch_dtype":  # transformers 4's name
+            return values.get("dtype")
+        if name in MISSING_NAMES:
+            raise MissingNameError(mismatch(f"config.{name}", "no such method", MISSING_NAMES[name]))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -75,6 +75,17 @@ _ROWS = (
     "type_vocab_size",
 )
 
+# The keys that the parts of a model are made from: those of another value describe another model.
+BUILT_FROM = (
+    *_ROWS,
+    "num_hidden_layers",
+    "num_attention_heads",
+    "hidden_act",
+    "layer_norm_eps",
+    "pad_token_id",
+    "tie_word_embeddings",
+)
+
 
 class BadField(Exception):
     """A key has an impossible value. The caller knows where the key came from, and raises the final error."""

@@ -63,6 +63,7 @@ MODEL_KEYWORDS = {
 }
 CONFIG_KEYWORDS = {
     "use_fast": Keyword(_BOOL, "True or False"),
+    "return_unused_kwargs": Keyword(_OFF, "False: a keyword that is no key of the config is an error"),
     **{
         name: MODEL_KEYWORDS[name]
         for name in (

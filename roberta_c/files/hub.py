@@ -15,7 +15,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +72,7 @@ class HubOptions:
 
 
 DEFAULT_OPTIONS = HubOptions()
+KEYWORDS = tuple(option.name for option in fields(HubOptions))
 
 
 class FileSet(NamedTuple):

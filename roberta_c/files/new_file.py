@@ -1,4 +1,4 @@
-"""Writing a file so that no reader sees an incomplete one."""
+"""Writing a file so that no reader sees an incomplete one, and making the folder that it is written into."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import ModelFileError
+from ..errors import InputError, ModelFileError, mismatch, shown
+
+
+def make_folder(save_directory: str | os.PathLike[str]) -> Path:
+    """The folder, made if it is missing. Raises InputError for what cannot be one, ModelFileError."""
+    is_path = isinstance(save_directory, (str, os.PathLike))
+    if not is_path or "\0" in str(save_directory):
+        raise InputError(mismatch("save_directory", shown(save_directory), "the path of a folder"))
+    folder = Path(save_directory)
+    if folder.is_file():
+        raise InputError(mismatch(folder, "a file", "a folder to write into"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelFileError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    return folder
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from ..checkpoint import names
-from ..config import RobertaConfig, check_config, load_config
+from ..config import CONFIG_CLASSES, RobertaConfig, check_config, load_config
 from ..config.load_keywords import CONFIG_KEYWORDS, without_foreign
-from ..errors import InputError, mismatch
+from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
 from .pretrained import PreTrainedModel
 from .roberta import RobertaModel, XLMRobertaModel
@@ -49,6 +49,13 @@ class AutoConfig:
         return load_config(
             pretrained_model_name_or_path, HubOptions(revision, token, cache_dir, local_files_only), overrides
         )
+
+    @classmethod
+    def for_model(cls, model_type: str, **values: Any) -> RobertaConfig:
+        """A new config of this model_type, with these values of its keys. Raises InputError."""
+        if not isinstance(model_type, str) or model_type not in CONFIG_CLASSES:
+            raise InputError(mismatch("model_type", shown(model_type), " or ".join(CONFIG_CLASSES)))
+        return CONFIG_CLASSES[model_type](**values)
 
 
 class AutoModelClass:

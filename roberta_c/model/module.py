@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .stored_parameters import StoredParameters
 
 
+_UNCHANGED = "no change of a loaded model: change its config or its files, and load it again"
+
+
 class Module:
     """A node of the model tree: children are the attributes that are Modules, in order of assignment.
 
@@ -22,8 +25,12 @@ class Module:
     """
 
     kind: str | None = None
+    # What may be assigned to although the model is loaded.
+    assignable: ClassVar[tuple[str, ...]] = ()
     # The parameters of the model that this node is part of, and the node's name in it.
     _place: tuple[StoredParameters, str] | None = None
+    # The attributes that the node has when it is loaded; a caller's own come later.
+    _parts: frozenset[str] = frozenset()
 
     def __init__(self, family: str = "") -> None:
         self.family = family
@@ -57,7 +64,7 @@ class Module:
 
     def get_submodule(self, target: str) -> Module:
         """The node below this one of that name, such as "encoder.layer.0". Raises InputError."""
-        found = dict(self.named_modules()).get(target)
+        found = dict(self.named_modules()).get(target) if isinstance(target, str) else None
         if found is None:
             raise InputError(mismatch("target", shown(target), "a name of named_modules()"))
         return found
@@ -79,9 +86,9 @@ class Module:
         yield from ()
 
     def set_places(self, parameters: StoredParameters) -> None:
-        """Tell this node, the root, and all below it where their parameters are."""
+        """Tell this node, the root, and all below it where their parameters are. Nothing changes after it."""
         for name, module in self.named_modules():
-            module._place = parameters, name
+            vars(module).update(_place=(parameters, name), _parts=frozenset(vars(module)))
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -106,9 +113,9 @@ class Module:
         for _, values in self.named_parameters(recurse=recurse):
             yield values
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """`named_parameters` as a dict."""
-        return dict(self.named_parameters())
+    def state_dict(self, *, prefix: str = "") -> dict[str, np.ndarray]:
+        """`named_parameters` as a dict; `prefix` stands before each name, as in torch without a dot."""
+        return {prefix + name: values for name, values in self.named_parameters()}
 
     def _parameter(self, name: str) -> np.ndarray:
         """This node's parameter of this name, read again from the model's file."""
@@ -119,6 +126,18 @@ class Module:
         if self._place is None:
             raise AttributeError(f"{type(self).__name__}: found a part without a model, which has no weights")
         return self._place
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """InputError for what a loaded model has: the kernels keep their own copies, so it would be lost."""
+        if self._place is not None and name not in self.assignable and _is_part(self, name, value):
+            place = f"{type(self).__name__}.{name}"
+            raise InputError(mismatch(place, f"an assignment of {shown(value, 40)}", _UNCHANGED))
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if self._place is not None and _is_part(self, name, None):
+            raise InputError(mismatch(f"del {type(self).__name__}.{name}", "a deletion", _UNCHANGED))
+        super().__delattr__(name)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in MISSING_NAMES:
@@ -181,6 +200,11 @@ class ModuleList(Module):
             label = f"({first}): " if first == last else f"({first}-{last}): {last - first + 1} x "
             lines.append(label + _indented(text))
         return _tree("ModuleList", "", lines)
+
+
+def _is_part(module: Module, name: str, value: Any) -> bool:
+    """Whether the name, or the value that it is to have, is one of the model's and not a caller's own."""
+    return isinstance(value, Module) or name in module._parts or hasattr(type(module), name)
 
 
 def _indented(text: str) -> str:

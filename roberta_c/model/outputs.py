@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
@@ -47,9 +48,14 @@ class ModelOutput(Mapping[str, Any]):
             if key not in self._names():
                 raise KeyError(key)
             return getattr(self, key)
-        if isinstance(key, (int, slice)):
+        if isinstance(key, slice):
             return self.to_tuple()[key]
+        if isinstance(key, numbers.Integral) and not isinstance(key, bool):
+            return self.to_tuple()[int(key)]
         raise InputError(mismatch("output[…]", shown(key), "a field name, an index or a slice"))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names())

@@ -5,6 +5,7 @@ from_pretrained: files → config, checkpoint → packed parts.  Calling: ids �
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import os
@@ -57,10 +58,12 @@ class PreTrainedModel(TorchNames, Module):
     _origin: tuple[Any, hub.HubOptions, dict[str, Any]]
     # Keywords of `from_pretrained` that go to the constructor.
     constructor_keywords: ClassVar[tuple[str, ...]] = ()
+    assignable = ("config", "name_or_path")
 
     def __init__(self, config: RobertaConfig, source: WeightSource) -> None:
         super().__init__(self.part_prefix)
         self.config = config
+        self._built_from = config.__copy__()
         self.kernels = source.kernels
         self.num_threads = source.num_threads
         self.dtype = source.dtype
@@ -157,23 +160,36 @@ class PreTrainedModel(TorchNames, Module):
         model = cls(config, source, **parts)
         model.name_or_path = str(path_or_id)
         model.load_report = source.report()
-        model.parameters_stored = source.parameters(has_head=model.base_model is not model)
         hub_of_pickle = dataclasses.replace(hub_options, token=None)
         given = {"dtype": dtype, "use_safetensors": use_safetensors, "num_threads": num_threads, "isa": isa}
-        model.set_places(model.parameters_stored)
         model._origin = _origin(path_or_id), hub_of_pickle, {**given, **parts}
         base = model.base_model
         if base is not model:  # the encoder below a head can be saved and pickled like a model
             base.name_or_path, base.load_report = model.name_or_path, model.load_report
-            base.parameters_stored = source.parameters(has_head=False)
             parts = {"add_pooling_layer": base.pooler is not None}
             base._origin = *model._origin[:2], {**given, **parts}
+            model.set_places(source.parameters(has_head=True))
+        base.set_places(source.parameters(has_head=False))
         return model
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A model pickles as its config and the arguments it was loaded with, without the Hub's token."""
         path_or_id, hub_options, given = self._origin
         return _load_again, (type(self), path_or_id, hub_options, self.config, given)
+
+    def __deepcopy__(self: Model, memo: Any) -> Model:
+        """A model with a config of its own; the parts, which do not change, are shared."""
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self), config=copy.deepcopy(self.config, memo))
+        if self.base_model is not self:
+            base = vars(copied)[self.base_model_prefix] = object.__new__(type(self.base_model))
+            vars(base).update(vars(self.base_model), config=copied.config)
+        return copied
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "config" and not isinstance(value, RobertaConfig):
+            raise InputError(mismatch("config", shown(value), "a RobertaConfig"))
+        super().__setattr__(name, value)
 
     def display_name(self) -> str:
         """The class's own name."""

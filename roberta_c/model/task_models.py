@@ -80,6 +80,7 @@ class RobertaForSequenceClassification(TaskModel):
     """A label, several labels or a number for each text, from `<s>`: logits (S, C)."""
 
     head = "sequence classification head"
+    counts_labels = True
 
     @staticmethod
     def _head_shapes(config: RobertaConfig, source: WeightSource) -> dict[str, names.Shape]:
@@ -103,6 +104,7 @@ class RobertaForTokenClassification(TaskModel):
     """A label for each token, such as a named entity's: logits (S, width, C)."""
 
     head = "token classification head"
+    counts_labels = True
 
     @staticmethod
     def _head_shapes(config: RobertaConfig, source: WeightSource) -> dict[str, names.Shape]:
@@ -120,6 +122,7 @@ class RobertaForQuestionAnswering(TaskModel):
     """How well the answer starts, and ends, at each token: start_logits and end_logits (S, width)."""
 
     head = "question answering head"
+    counts_labels = True
 
     @staticmethod
     def _head_shapes(config: RobertaConfig, source: WeightSource) -> dict[str, names.Shape]:

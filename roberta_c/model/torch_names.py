@@ -6,13 +6,14 @@ A call that changes nothing here returns the model; any other is an error that s
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 
-from ..config.load_keywords import SAVE_KEYWORDS, without_foreign
+from ..config.fields import BUILT_FROM
+from ..config.load_keywords import MODEL_KEYWORDS, SAVE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
+from ..files.new_file import make_folder
 from ..machine.devices import CPU, Device, is_cpu
 from .dtypes import DTYPES, HALF, dtype_name
 
@@ -30,9 +31,13 @@ class TorchNames:
 
     config: RobertaConfig
     dtype: str
-    parameters_stored: StoredParameters
+    # The config that the model was made from; `config` may be changed after that.
+    _built_from: RobertaConfig
+    # Whether the model's outputs are as many as the config has labels.
+    counts_labels: ClassVar[bool] = False
     training = False
     is_loaded_in_8bit = False
+    is_gradient_checkpointing = False
     base_model_prefix = "roberta"
     main_input_name = "input_ids"
 
@@ -79,6 +84,10 @@ class TorchNames:
         self._check_same_dtype("model.half()", "float16")
         return self
 
+    def _stored(self) -> StoredParameters:
+        parameters: StoredParameters = self._parameters()[0]  # type: ignore[attr-defined]
+        return parameters
+
     def _check_same_dtype(self, what: str, dtype: Any) -> None:
         wanted = "bfloat16" if isinstance(dtype, str) and dtype in HALF else dtype_name(dtype)
         if wanted != self.dtype or (isinstance(dtype, str) and dtype in HALF):
@@ -105,6 +114,14 @@ class TorchNames:
             raise InputError(mismatch("requires_grad", shown(requires_grad), "False: there are no gradients"))
         return self
 
+    def can_generate(self) -> bool:
+        """False: there are no decoders."""
+        return False
+
+    def set_attn_implementation(self, attn_implementation: Any) -> None:
+        """Does nothing, for "eager" and "sdpa"; InputError for any other: there is one attention."""
+        without_foreign({"attn_implementation": attn_implementation}, MODEL_KEYWORDS)
+
     def tie_weights(self) -> None:
         """Does nothing: tied weights are one array."""
 
@@ -125,9 +142,9 @@ class TorchNames:
 
     # ---- parameters ----------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """`named_parameters` as a dict, with the names of tied copies too."""
-        return self.parameters_stored.state_dict()
+    def state_dict(self, *, prefix: str = "") -> dict[str, np.ndarray]:
+        """`named_parameters` as a dict, with the names of tied copies too, and `prefix` before each name."""
+        return {prefix + name: values for name, values in self._stored().state_dict().items()}
 
     @property
     def num_labels(self) -> int:
@@ -136,7 +153,7 @@ class TorchNames:
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """How many numbers the parameters hold, tied ones once."""
-        return self.parameters_stored.count(exclude_embeddings)
+        return self._stored().count(exclude_embeddings)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **keywords: Any) -> None:
         """Write config.json and model.safetensors, which this package and transformers load as this model.
@@ -146,13 +163,21 @@ class TorchNames:
         """
         for name in without_foreign(keywords, SAVE_KEYWORDS):
             raise InputError(mismatch(name, "an unknown keyword", "save_directory"))
-        is_path = isinstance(save_directory, (str, os.PathLike))
-        if not is_path or "\0" in str(save_directory):
-            raise InputError(mismatch("save_directory", shown(save_directory), "the path of a folder"))
         config = self.config.__copy__()
         config.architectures = [type(self).__name__]
-        config.save_pretrained(save_directory)
-        self.parameters_stored.write(Path(save_directory))
+        config.validate()
+        self._check_same_parts(config)
+        folder = make_folder(save_directory)
+        self._stored().write(folder)  # before the config: it takes longer, and a full disk stops it here
+        config.save_pretrained(folder)
+
+    def _check_same_parts(self, config: RobertaConfig) -> None:
+        """Raise InputError unless the config describes this model's parts, as it did when it was loaded."""
+        for name in (*BUILT_FROM, *(["num_labels"] if self.counts_labels else [])):
+            found, loaded = getattr(config, name), getattr(self._built_from, name)
+            if found != loaded:
+                expected = f"{shown(loaded)}, as when the model was loaded"
+                raise InputError(mismatch(f"config.{name}", shown(found), expected))
 
 
 def _names_dtype(value: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..config import check_config, load_config
 from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub import KEYWORDS, HubOptions
 from ..machine.devices import is_cpu
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ TASK_OF_ARCHITECTURE = {
     "ForMaskedLM": "fill-mask",
     "Model": "feature-extraction",
 }
-HUB_KEYWORDS = ("revision", "token", "cache_dir", "local_files_only")
 TOKENIZER_FORMS = "a folder, a Hub repository's name or a loaded tokenizer"
 
 PipelineT = TypeVar("PipelineT", bound="Pipeline[Any, Any, Any]")
@@ -55,9 +54,9 @@ PipelineT = TypeVar("PipelineT", bound="Pipeline[Any, Any, Any]")
 def pipeline(
     task: str | None = None,
     model: Any = None,
+    config: Any = None,
     tokenizer: Any = None,
     *,
-    config: Any = None,
     dtype: Any = None,
     torch_dtype: Any = None,
     num_threads: int | None = None,
@@ -75,14 +74,15 @@ def pipeline(
         None: the task of the model's architecture.
     model: a folder, a Hub repository's name, or a loaded model; None for the bundled one, which classifies
         texts.
+    config: the RobertaConfig of a model that is loaded here, or the folder or Hub repository that has it;
+        None for the model's own.
     tokenizer: a folder, a Hub repository's name or a loaded tokenizer. None loads it from the model's files,
         so that the model must be given by path or name.
-    config: the RobertaConfig of a model that is loaded here; None for its own.
     dtype, torch_dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is
         loaded here. With a loaded model: None, or the values it has.
     revision, token, cache_dir, local_files_only: where a Hub repository's files come from.
     device: None, -1, "cpu" or torch's device of that name, which all mean the CPU.
-    model_kwargs: more keywords for the model's `from_pretrained`.
+    model_kwargs: more keywords for the model's `from_pretrained`; those of the Hub are the tokenizer's too.
     options: the task's own options (see its class), as defaults for every call; and keywords of transformers
         that need nothing done here.
 
@@ -100,13 +100,18 @@ def pipeline(
     if not isinstance(keywords, dict) or not all(isinstance(key, str) for key in keywords):
         raise InputError(mismatch("model_kwargs", shown(model_kwargs), "a dict of keywords or None"))
     named = {"dtype": dtype, "torch_dtype": torch_dtype, "num_threads": num_threads, "config": config}
+    from_hub: dict[str, Any] = dict(
+        zip(KEYWORDS, (revision, token, cache_dir, local_files_only), strict=True)
+    )
     for name, value in keywords.items():
-        if name in HUB_KEYWORDS or named.get(name) is not None:
-            raise InputError(mismatch(f"model_kwargs: {name}", shown(value), "it as a keyword of pipeline"))
-    named |= keywords
-    check_config(named["config"])
+        if (named | from_hub).get(name) not in (None, False):
+            raise InputError(mismatch(f"model_kwargs: {name}", "it as a keyword of pipeline too", "it once"))
+        (from_hub if name in from_hub else named)[name] = value
 
-    hub_options = HubOptions(revision, token, cache_dir, local_files_only)
+    hub_options = HubOptions(**from_hub)
+    if isinstance(named["config"], (str, os.PathLike)):
+        named["config"] = load_config(named["config"], hub_options)
+    check_config(named["config"])
     if task is None:
         task = _task_of(model, hub_options, names)
     file, name = TASKS[TASK_ALIASES.get(task, task)]
@@ -152,7 +157,7 @@ def load_pipeline(
     else:
         _check_loaded(task_class, model, dtype, torch_dtype, num_threads)
         for name, value in {"config": config, **model_keywords}.items():
-            if value is not None:
+            if value is not None and not (name == "config" and value == model.config):
                 raise InputError(mismatch(name, shown(value), "None, because the model is a loaded one"))
         if tokenizer is None:
             raise InputError(

@@ -13,12 +13,12 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast
 
 import numpy as np
 
 from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
-from ..errors import InputError, ModelFileError, mismatch, shown
+from ..errors import InputError, MissingNameError, ModelFileError, mismatch, shown
 from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.text_input import as_listed
 from .options import PipelineOptions
@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from ..model.pretrained import PreTrainedModel
 
 logger = logging.getLogger(__name__)
+
+
+# Methods of transformers' pipelines that are not here → what to do instead.
+MISSING_NAMES = {
+    **dict.fromkeys(
+        ("preprocess", "forward", "postprocess", "run_single", "get_iterator"),
+        "a call of the pipeline, or pipeline.tokenizer and pipeline.model for its steps",
+    ),
+    **dict.fromkeys(
+        ("device_placement", "ensure_tensor_on_device", "get_inference_context", "check_model_type"),
+        "no call: there is the CPU alone, and a model is checked when the pipeline is made",
+    ),
+    "push_to_hub": "save_pretrained(folder), which huggingface_hub uploads",
+}
 
 
 class RowPrediction(Protocol):
@@ -71,6 +85,8 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     model_class: ClassVar[type[PreTrainedModel]]
     # What one text may be, in messages.
     forms: ClassVar[str] = "a str, or a dict with text and text_pair"
+    # transformers' keywords for the texts.
+    names_of_texts: ClassVar[tuple[str, ...]] = ("inputs", "sequences")
     # Whether it needs what only this package's tokenizers give: places of tokens in the text, parts of pairs.
     needs_own_tokenizer: ClassVar[bool] = False
     # The most batches that are read ahead: fewer where the outputs are large.
@@ -111,7 +127,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         Texts with more tokens than the model takes are truncated, and one logged warning counts them.
         Raises InputError; ModelFileError if the model's outputs are not numbers.
         """
-        for name in ("inputs", "sequences"):  # transformers' names of the texts
+        for name in self.names_of_texts:
             if texts is None and name in options:
                 texts = options.pop(name)
         chosen = self._prepared(self.options.changed(options), options)
@@ -160,10 +176,26 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         """The CPU, as `model.device`."""
         return self.model.device
 
+    @property
+    def dtype(self) -> str:
+        """The arithmetic of the model's layers, as `model.dtype`."""
+        return self.model.dtype
+
+    @property
+    def torch_dtype(self) -> str:
+        """`dtype`, under the name of transformers 4."""
+        return self.model.dtype
+
     def save_pretrained(self, save_directory: str | os.PathLike[str], **keywords: Any) -> None:
         """Write the model and the tokenizer into a folder; see the model's `save_pretrained`."""
         self.model.save_pretrained(save_directory, **keywords)
         self.tokenizer.save_pretrained(save_directory)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in MISSING_NAMES:
+            place = f"{type(self).__name__}.{name}"
+            raise MissingNameError(mismatch(place, "no such method", MISSING_NAMES[name]))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # What a task implements
 

@@ -78,7 +78,6 @@ OLD_NAMES = {
     "multi_class": "multi_label",
     "grouped_entities": 'aggregation_strategy="simple"',
     "ignore_subwords": 'aggregation_strategy="first"',
-    "max_question_len": "it to be left out: questions are not truncated",
 }
 
 

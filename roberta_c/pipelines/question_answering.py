@@ -36,6 +36,7 @@ class AnswerOptions(PipelineOptions):
     max_answer_len: how many tokens an answer may have.
     max_seq_len: how many tokens a window may have; None for 384, or what the model takes if that is less.
     doc_stride: how many tokens a window repeats of the one before it; None for 128, or half of max_seq_len.
+    max_question_len: accepted as transformers does; it has no effect, as questions are never truncated.
     handle_impossible_answer: whether "" may be the answer; its score is the least of all windows'.
     align_to_words: whether answers are extended to complete words.
     """
@@ -44,6 +45,7 @@ class AnswerOptions(PipelineOptions):
     max_answer_len: int = 15
     max_seq_len: int | None = None
     doc_stride: int | None = None
+    max_question_len: int = 64
     handle_impossible_answer: bool = False
     align_to_words: bool = True
 
@@ -56,6 +58,7 @@ class AnswerOptions(PipelineOptions):
             raise InputError(mismatch("max_length", self.max_length, "max_seq_len in its place"))
         check_count("top_k", self.top_k, "an integer of at least 1")
         check_count("max_answer_len", self.max_answer_len, "an integer of at least 1")
+        check_count("max_question_len", self.max_question_len, "an integer of at least 1")
         for name in ("handle_impossible_answer", "align_to_words"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(mismatch(name, shown(getattr(self, name)), "True or False"))
@@ -85,7 +88,8 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
     """`answer(question=…, context=…)` → answers; `pipeline("question-answering", …)` makes it.
 
     question, context: two str, or lists of them of one length, or a list of questions about one context.
-    Instead of both: a dict {"question": str, "context": str}, a list of such dicts, or an iterator over them.
+    Instead of both: a dict {"question": str, "context": str}, whose values may be such lists; a list of dicts
+    of two str; or an iterator over these.
     The options are those of AnswerOptions, the attributes those of Pipeline.
 
     A result is {"score": float, "start": int, "end": int, "answer": str}, start and end being characters of
@@ -95,6 +99,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
 
     task = "question-answering"
     forms = 'a dict {"question": str, "context": str}'
+    names_of_texts = ("data", "X")
     options_class = AnswerOptions
     auto_class = AutoModelForQuestionAnswering
     model_class = RobertaForQuestionAnswering
@@ -107,6 +112,10 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
         """The answers; see the class. Two texts without names are a question and a context."""
         if question is None and context is not None:
             texts, question = None, texts
+        if isinstance(texts, Mapping) and any(as_listed(text) is not None for text in texts.values()):
+            texts, question, context = None, texts.get("question"), texts.get("context")
+        if question is None and context is None:
+            texts = next((options.pop(name) for name in self.names_of_texts if name in options), texts)
         if texts is None:
             texts = _paired(question, context)
         elif question is not None or context is not None:
@@ -142,6 +151,9 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
             raise InputError(mismatch("max_seq_len", length, expected))
         stride = min(length // 2, DOC_STRIDE) if options.doc_stride is None else options.doc_stride
         room = length - self.tokenizer.num_special_tokens_to_add(pair=True)
+        if stride >= max(room, 1) and options.doc_stride is None:
+            expected = f"more than {length - room + stride}: special tokens, and the stride of half of it"
+            raise InputError(mismatch("max_seq_len", length, expected))
         if stride >= max(room, 1):
             expected = f"less than {max(room, 1)}, the tokens of a window without the special ones"
             raise InputError(mismatch("doc_stride", stride, expected))

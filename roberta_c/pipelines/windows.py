@@ -173,8 +173,8 @@ def encode_premises(
     seconds = tokenizer.encode_parts(list(hypotheses))
     longest = max(len(second) for second in seconds)
     if longest + specials >= max_tokens:
-        found = f"a hypothesis of {longest} tokens"
-        raise InputError(mismatch("candidate_labels", found, f"fewer than {max_tokens - specials}"))
+        expected = f"fewer than {max_tokens - specials}, as max_length is {max_tokens}"
+        raise InputError(mismatch("candidate_labels", f"a hypothesis of {longest} tokens", expected))
     shorter = [_beginning(tokenizer, TextRow(text), max_tokens).text for text in premises]
     firsts = tokenizer.encode_parts(shorter)
     windows = []

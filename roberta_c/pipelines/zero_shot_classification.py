@@ -95,8 +95,8 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
     """`classify(texts, candidate_labels)` → labels and scores; `pipeline("zero-shot-classification", …)`.
 
     `texts` and the attributes are those of Pipeline, and the options those of ZeroShotOptions. A text's
-    result is {"sequence": str, "labels": list of str, "scores": list of float}, best first. `entailment` and
-    `contradiction` are the columns of the model's logits that are read.
+    result is {"sequence": str, "labels": list of str, "scores": list of float}, best first. `entailment_id`
+    is the column of the model's logits that says how surely a text entails a label.
     """
 
     task = "zero-shot-classification"
@@ -117,10 +117,10 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
     ) -> None:
         """Raises ModelFileError for a model without a label that begins with "entail"."""
         super().__init__(model, tokenizer, options, **keywords)
-        _ = self.entailment
+        _ = self.entailment_id
 
     @property
-    def entailment(self) -> int:
+    def entailment_id(self) -> int:
         """The column of the logits for entailment. Raises ModelFileError if no label begins with "entail"."""
         config = self.model.config
         for label, column in config.label2id.items():
@@ -129,11 +129,6 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
         place = f"{self.model.name_or_path}: config.json: label2id"
         expected = "a label that begins with 'entail' and another: a model of natural language inference"
         raise ModelFileError(mismatch(place, shown(", ".join(map(str, config.label2id))), expected))
-
-    @property
-    def contradiction(self) -> int:
-        """transformers' choice: the first column of the logits or, if that is for entailment, the last."""
-        return self.model.config.num_labels - 1 if self.entailment == 0 else 0
 
     def __call__(self, texts: Any = None, candidate_labels: Any = None, **options: Any) -> Any:
         """As Pipeline's; `candidate_labels` may follow the texts without its name."""
@@ -168,12 +163,12 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: ZeroShotOptions
     ) -> LabelScores:
         logits_lc = np.stack(outputs)
-        labels = options.labels()
+        labels, entailment = options.labels(), self.entailment_id
         if options.multi_label or len(labels) == 1:
-            pairs_l2 = logits_lc[:, [self.contradiction, self.entailment]]
-            scores_l = apply_function("softmax", pairs_l2)[:, 1]
+            contradiction = -1 if entailment == 0 else 0  # transformers' choice
+            scores_l = apply_function("softmax", logits_lc[:, [contradiction, entailment]])[:, 1]
         else:
-            scores_l = apply_function("softmax", logits_lc[None, :, self.entailment])[0]
+            scores_l = apply_function("softmax", logits_lc[None, :, entailment])[0]
         order = np.argsort(-scores_l, kind="stable").tolist()
         truncated = any(window.truncated for window in windows)
         return LabelScores(

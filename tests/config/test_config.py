@@ -15,6 +15,7 @@ import pytest
 import transformers
 from samples.configs import GOOD, one_line_message, write
 
+from roberta_c import AutoConfig
 from roberta_c import config as config_module
 from roberta_c.config import ACTIVATIONS, CONFIG_CLASSES, RobertaConfig, XLMRobertaConfig, load_config
 from roberta_c.errors import InputError, ModelFileError
@@ -229,6 +230,34 @@ def _with_integers(found):
     return {int(key) if key.isdigit() else key: value for key, value in found.items()}
 
 
+def test_methods_of_files(tweet_sentiment_small, tmp_path):
+    config = RobertaConfig.from_pretrained(tweet_sentiment_small, trust_remote_code=False)
+    config.to_json_file(tmp_path / "here.json")
+    assert RobertaConfig.from_json_file(tmp_path / "here.json") == config
+    values, unused = RobertaConfig.get_config_dict(tweet_sentiment_small, other=5)
+    assert values == json.loads((tweet_sentiment_small / "config.json").read_text())
+    assert unused == {"other": 5}
+    made = AutoConfig.for_model("xlm-roberta", hidden_size=48)
+    assert (type(made).__name__, made.hidden_size) == ("XLMRobertaConfig", 48)
+    assert RobertaConfig(dtype="float16").torch_dtype == "float16"
+    config.hidden_size = "x"
+    for call, message in (
+        (lambda: config.to_json_file(tmp_path / "other.json"), "hidden_size: found 'x'"),
+        (lambda: config.save_pretrained(tmp_path), "hidden_size: found 'x'"),
+        (lambda: made.to_json_file(5), "json_file_path: found 5"),
+        (lambda: made.to_json_file(tmp_path / "x", use_diff=False), "use_diff: found False"),
+        (lambda: made.save_pretrained(5), "save_directory: found 5"),
+        (lambda: made.save_pretrained(tmp_path, push_to_hub=True), "push_to_hub: found True"),
+        (lambda: made.save_pretrained(tmp_path, other=True), "other: found an unknown keyword"),
+        (lambda: made.update(5), "values: found 5, expected a dict"),
+        (lambda: made.push_to_hub, "config.push_to_hub: found no such method"),
+        (lambda: AutoConfig.for_model("bert"), "model_type: found 'bert', expected roberta or xlm-roberta"),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+    assert [path.name for path in tmp_path.iterdir()] == ["here.json"]
+
+
 def test_numpy_integers_are_integers():
     config = RobertaConfig(hidden_size=np.int64(36), num_attention_heads=np.int32(3), num_labels=np.int64(4))
     assert type(config.hidden_size) is int
@@ -248,9 +277,9 @@ def test_overrides_replace_keys_of_the_file(tweet_sentiment_small):
     assert load(tweet_sentiment_small, num_labels=2).label2id == {"LABEL_0": 0, "LABEL_1": 1}
     with pytest.raises(
         InputError,
-        match="force_download: found an unknown option, expected an option of this call or a key of ",
+        match="force_downloads: found an unknown option, expected an option of this call or a key of ",
     ):
-        load(tweet_sentiment_small, force_download=True)
+        load(tweet_sentiment_small, force_downloads=True)
 
 
 @pytest.mark.parametrize(

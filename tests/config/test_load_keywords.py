@@ -113,9 +113,9 @@ def test_keywords_of_pipelines(tweet_sentiment_small):
         ({"torch_dtype": torch.float16}, "torch_dtype: found torch.float16, expected 'bfloat16'"),
         (
             {"model_kwargs": {"dtype": "int8"}, "dtype": "int8"},
-            "model_kwargs: dtype: found 'int8', expected it as",
+            "model_kwargs: dtype: found it as a keyword of pipeline too, expected it once",
         ),
-        ({"model_kwargs": {"revision": "main"}}, "model_kwargs: revision: found 'main', expected it as"),
+        ({"model_kwargs": {"revision": "main"}, "revision": "v1"}, "model_kwargs: revision: found it as"),
         ({"config": 5}, "config: found 5, expected a RobertaConfig or None"),
         ({"model_kwargs": 3}, "model_kwargs: found 3, expected a dict of keywords"),
     ):

@@ -44,6 +44,9 @@ IDS = [[0, 100, 657, 2], [0, 713, 2]]
 
 def test_outputs_by_name_key_and_place(model):
     output = model(IDS, output_hidden_states=True)
+    assert output[np.int64(0)] is output.logits
+    assert "logits" in output
+    assert not any(key in output for key in (0, None, "other", []))
     assert output.logits is output["logits"] is output[0] is output.to_tuple()[0]
     assert list(output) == ["logits", "hidden_states"]
     assert "hidden_states" in output

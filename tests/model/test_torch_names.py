@@ -38,6 +38,10 @@ def test_calls_that_change_nothing_return_the_model(model):
         assert model.to(target) is model
     assert model.to(device="cpu", dtype=torch.float32, non_blocking=True) is model
     assert model.training is False
+    assert model.can_generate() is model.is_gradient_checkpointing is False
+    assert model.set_attn_implementation("sdpa") is None
+    prefixed = model.state_dict(prefix="module.")
+    assert list(prefixed) == [f"module.{name}" for name in model.state_dict()]
     assert np.array_equal(model.forward(IDS).logits, model(IDS).logits)
 
 
@@ -208,7 +212,43 @@ def test_saved_models_load_again_bit_for_bit(head, dtype, tmp_path):
     assert again.config.architectures == [type(made.model).__name__]
 
 
+def test_a_config_that_does_not_fit_the_weights_is_not_saved(tweet_sentiment_small, tmp_path):
+    """Its file would make a folder that nothing loads."""
+    for change, message in (
+        ({"hidden_size": 512}, r"config\.hidden_size: found 512, expected 256, as when the model was loaded"),
+        ({"num_attention_heads": 8}, r"config\.num_attention_heads: found 8, expected 4"),
+        ({"hidden_act": "relu"}, r"config\.hidden_act: found 'relu'"),
+        ({"num_labels": 5}, r"config\.num_labels: found 5, expected 3"),
+        ({"layer_norm_eps": "x"}, "layer_norm_eps: found 'x', expected a number"),
+    ):
+        model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small)
+        model.config.update(change)
+        with pytest.raises(InputError, match=message):
+            model.save_pretrained(tmp_path / "to")
+    model = roberta_c.AutoModelForSequenceClassification.from_pretrained(tweet_sentiment_small)
+    model.config.id2label[7] = "more"
+    with pytest.raises(InputError, match="id2label: found"):
+        model.save_pretrained(tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+    base = roberta_c.RobertaModel.from_pretrained(tweet_sentiment_small)
+    base.config.num_labels = 5  # not of its weights
+    base.save_pretrained(tmp_path / "to")
+    assert roberta_c.AutoConfig.from_pretrained(tmp_path / "to").num_labels == 5
+
+
+def test_saving_writes_the_weights_before_the_config(model, tmp_path):
+    """Where the disk is full, a folder that was a model is still that model."""
+    (tmp_path / "model.safetensors").mkdir()
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelFileError):
+        model.save_pretrained(tmp_path)
+    assert (tmp_path / "config.json").read_text() == "{}"
+
+
 def test_saving_where_it_cannot_be_saved(model, tmp_path):
+    for path in (5, None, "a\0b"):
+        with pytest.raises(InputError, match=r"save_directory: found .*, expected the path of a folder"):
+            model.save_pretrained(path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="found a file, expected a folder"):
         model.save_pretrained(tmp_path / "file")
@@ -260,9 +300,20 @@ def test_a_changed_config_is_pickled(tweet_sentiment_small):
     assert again.pooler is None
 
 
-def test_copies_of_a_model_share_it(model):
+@pytest.mark.parametrize("head", ["SequenceClassification", None])
+def test_copies_share_the_weights_and_have_a_config_of_their_own(head, tweet_sentiment_small):
+    kind = f"RobertaFor{head}" if head else "RobertaModel"
+    model = getattr(roberta_c, kind).from_pretrained(tweet_sentiment_small)
     assert copy.copy(model) is model
-    assert copy.deepcopy({"model": model})["model"] is model
+    copied = copy.deepcopy({"model": model})["model"]
+    assert copied.base_model.encoder is model.base_model.encoder
+    copied.config.output_hidden_states = True
+    assert copied.base_model.config is copied.config
+    assert (len(copied(IDS)), len(model(IDS))) == ((2, 1) if head else (3, 2))
+    assert [name for name, _ in copied.named_parameters()] == [name for name, _ in model.named_parameters()]
+    again = pickle.loads(pickle.dumps(copied))
+    assert again.config.output_hidden_states is True
+    assert model.config.output_hidden_states is False
 
 
 def test_pipelines_and_tokenizers_pickle_and_copy(tweet_sentiment_small):
@@ -270,7 +321,7 @@ def test_pipelines_and_tokenizers_pickle_and_copy(tweet_sentiment_small):
     expected = classify("I love it")
     for again in (pickle.loads(pickle.dumps(classify)), copy.deepcopy(classify)):
         assert again("I love it") == expected
-    assert copy.deepcopy(classify).model is classify.model
+    assert copy.deepcopy(classify).model.roberta.encoder is classify.model.roberta.encoder
 
 
 def test_a_spawned_process_gets_the_pipeline(tweet_sentiment_small):

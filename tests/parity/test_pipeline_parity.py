@@ -120,7 +120,7 @@ def test_every_combination(both_models, problem_type):
     their_model, our_models, their_tokenizer, folder = both_models
     their_model.config.problem_type = problem_type
     theirs = TheirPipeline(model=their_model, tokenizer=their_tokenizer)
-    ours = roberta_c.pipeline("text-classification", our_models[problem_type], folder)
+    ours = roberta_c.pipeline("text-classification", our_models[problem_type], tokenizer=folder)
     for function, top_k, texts in itertools.product(GIVEN_FUNCTIONS, TOP_KS, ("I love it", ["", PAIR])):
         assert_same(ours(texts, **function, **top_k), theirs(texts, **function, **top_k), 1e-5)
 
@@ -142,7 +142,7 @@ def test_truncation(both_models, tweets):
     their_model, our_models, their_tokenizer, folder = both_models
     their_model.config.problem_type = None
     theirs = TheirPipeline(model=their_model, tokenizer=their_tokenizer)
-    ours = roberta_c.pipeline("text-classification", our_models[None], folder)
+    ours = roberta_c.pipeline("text-classification", our_models[None], tokenizer=folder)
     long_text = " ".join(tweets[:40])
     texts = [
         long_text,
@@ -163,7 +163,7 @@ def test_truncation(both_models, tweets):
 def test_a_bare_list_pair_is_an_error_for_both(both_models):
     their_model, our_models, their_tokenizer, folder = both_models
     theirs = TheirPipeline(model=their_model, tokenizer=their_tokenizer)
-    ours = roberta_c.pipeline("text-classification", our_models[None], folder)
+    ours = roberta_c.pipeline("text-classification", our_models[None], tokenizer=folder)
     for classify in (theirs, ours):
         with pytest.raises(ValueError, match="text_pair"):
             classify([["A man is eating.", "Somebody eats food."]])

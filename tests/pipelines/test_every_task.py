@@ -76,10 +76,10 @@ def test_labels_are_those_of_the_config_now(task, task_folder, tweets):
         with pytest.raises(ModelFileError, match="id2label: found 1 labels, expected a label for"):
             run(tweets[:5])
     else:
-        column = run.entailment
+        column = run.entailment_id
         labels[column], labels[column - 1] = labels[column - 1], labels[column]
         run.model.config.id2label = dict(enumerate(labels))
-        assert run.entailment == (column - 1) % len(labels)
+        assert run.entailment_id == (column - 1) % len(labels)
         assert run(tweets[:5]) != before
         run.model.config.id2label = dict.fromkeys(range(len(labels)), "other")
         with pytest.raises(ModelFileError, match="expected a label that begins with 'entail'"):
@@ -218,7 +218,7 @@ def test_a_bert_folder_says_so(tmp_path):
 def test_a_tokenizer_without_places_is_refused(task, task_pipeline):
     model = task_pipeline(task).model
     with pytest.raises(InputError, match=r"tokenizer: found builtins.function, expected one of roberta_c's"):
-        pipeline(task, model, lambda texts, **options: {"input_ids": [[0, 2]] * len(texts)})
+        pipeline(task, model, tokenizer=lambda texts, **options: {"input_ids": [[0, 2]] * len(texts)})
 
 
 def test_keywords_of_transformers_calls(classify, task_pipeline):

@@ -68,7 +68,7 @@ def test_refusals(fill, tweets, task_folder):
     without = AutoTokenizer.from_pretrained(task_folder("fill-mask"))
     without.mask_token = None
     with pytest.raises(InputError, match="tokenizer: found no mask_token"):
-        pipeline("fill-mask", task_folder("fill-mask"), without)
+        pipeline("fill-mask", task_folder("fill-mask"), tokenizer=without)
 
 
 def test_equal_scores_are_in_the_order_of_their_tokens(fill):

@@ -10,11 +10,11 @@ import pytest
 
 import roberta_c
 from roberta_c import pipeline
-from roberta_c.errors import HubError, InputError, ModelFileError, TokenizerFileError
+from roberta_c.errors import HubError, InputError, MissingNameError, ModelFileError, TokenizerFileError
 from roberta_c.model.auto import AutoModelClass
 from roberta_c.model.pretrained import PreTrainedModel
 from roberta_c.pipelines import TASK_ALIASES, TASKS
-from roberta_c.pipelines.base import Pipeline
+from roberta_c.pipelines.base import MISSING_NAMES, Pipeline
 from roberta_c.pipelines.options import PipelineOptions
 
 
@@ -65,26 +65,50 @@ def test_another_task_needs_only_a_row_of_the_table(classify, monkeypatch):
     monkeypatch.setitem(TASKS, "other", ("text_classification", "OtherPipeline"))
     loaded = pipeline("other", classify.model.name_or_path, batch_size=3)
     assert (type(loaded), type(loaded.model), loaded.options.batch_size) == (OtherPipeline, RobertaModel, 3)
-    assert pipeline("other", loaded.model, loaded.tokenizer).model is loaded.model
+    assert pipeline("other", loaded.model, tokenizer=loaded.tokenizer).model is loaded.model
     with pytest.raises(InputError, match="top_k: found an unknown keyword"):
-        pipeline("other", loaded.model, loaded.tokenizer, top_k=1)
+        pipeline("other", loaded.model, tokenizer=loaded.tokenizer, top_k=1)
     with pytest.raises(InputError, match=r"model: found RobertaFor.*, expected .* or a RobertaModel \("):
-        pipeline("other", classify.model, loaded.tokenizer)
+        pipeline("other", classify.model, tokenizer=loaded.tokenizer)
 
 
 def test_ways_to_name_model_and_tokenizer(classify, tweet_sentiment_small):
     expected = classify("I love it")
     for arguments in (
         ("sentiment-analysis", str(tweet_sentiment_small)),
-        ("text-classification", tweet_sentiment_small, str(tweet_sentiment_small)),
-        ("text-classification", classify.model, tweet_sentiment_small),
-        ("text-classification", classify.model, classify.tokenizer),
+        ("text-classification", tweet_sentiment_small, None, str(tweet_sentiment_small)),
+        ("text-classification", tweet_sentiment_small, tweet_sentiment_small),
+        ("text-classification", classify.model, None, tweet_sentiment_small),
+        ("text-classification", classify.model, classify.model.config, classify.tokenizer),
     ):
         assert pipeline(*arguments, device="cpu")("I love it") == expected
-    assert (
-        roberta_c.pipeline("sentiment-analysis", classify.model, classify.tokenizer, device=-1).task
-        == "text-classification"
+    aliased = roberta_c.pipeline(
+        "sentiment-analysis", classify.model, tokenizer=classify.tokenizer, device=-1
     )
+    assert aliased.task == "text-classification"
+
+
+def test_a_cache_folder_inside_model_kwargs(classify, tweet_sentiment_small, tmp_path):
+    """transformers' pipeline takes `cache_dir` there alone."""
+    commit, repository = "0" * 40, tmp_path / "models--org--name"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text(commit)
+    (repository / "snapshots").mkdir()
+    (repository / "snapshots" / commit).symlink_to(tweet_sentiment_small)
+    keywords = {"cache_dir": tmp_path, "local_files_only": True}
+    cached = pipeline("text-classification", "org/name", model_kwargs=keywords)
+    assert cached("I love it") == classify("I love it")
+
+
+def test_methods_that_are_not_here_say_what_to_do(classify):
+    import transformers
+
+    for name in MISSING_NAMES:
+        assert hasattr(transformers.TextClassificationPipeline, name)
+        with pytest.raises(MissingNameError, match=rf"^TextClassificationPipeline\.{name}: found no such"):
+            getattr(classify, name)
+    assert not hasattr(classify, "other")
+    assert classify.dtype == classify.torch_dtype == "float32"
 
 
 def test_bad_arguments_of_pipeline(classify, tmp_path):
@@ -97,9 +121,10 @@ def test_bad_arguments_of_pipeline(classify, tmp_path):
         ((None, None), "task: found None"),
         ((["text-classification"], model), "task: found"),
         (("text-classification", 3), "model: found int"),
-        (("text-classification", model.roberta, tokenizer), "model: found RobertaModel"),
+        (("text-classification", model.roberta, None, tokenizer), "model: found RobertaModel"),
         (("text-classification", model), "tokenizer: found None"),
-        (("text-classification", model, 3), "tokenizer: found 3"),
+        (("text-classification", model, None, 3), "tokenizer: found 3"),
+        (("text-classification", model, tokenizer), "config: found RobertaTokenizerFast"),
     ):
         with pytest.raises(InputError, match=message):
             pipeline(*arguments)
@@ -111,13 +136,13 @@ def test_bad_arguments_of_pipeline(classify, tmp_path):
         ({"device": [0]}, "device: found"),
     ):
         with pytest.raises(InputError, match=message):
-            pipeline("text-classification", model, tokenizer, **options)
+            pipeline("text-classification", model, tokenizer=tokenizer, **options)
     with pytest.raises(InputError, match="dtype: found 'float8'"):
         pipeline("text-classification", model.name_or_path, dtype="float8")
     half = type(model).from_pretrained(model.name_or_path, dtype="bfloat16")
     with pytest.raises(InputError, match="dtype: found 'float32', expected None or 'bfloat16'"):
-        pipeline("text-classification", half, tokenizer, dtype="float32")
-    assert pipeline("text-classification", half, tokenizer, dtype="bfloat16").model is half
+        pipeline("text-classification", half, tokenizer=tokenizer, dtype="float32")
+    assert pipeline("text-classification", half, tokenizer=tokenizer, dtype="bfloat16").model is half
     with pytest.raises((HubError, ModelFileError, TokenizerFileError), match=str(tmp_path)):
         pipeline("text-classification", tmp_path)
     with pytest.raises(HubError, match="no such folder"):

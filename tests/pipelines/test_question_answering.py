@@ -26,6 +26,10 @@ def test_forms_of_a_call(answer):
     assert answer(question=["Where do I live?", "Who?"], context=CONTEXT)[0] == one
     assert answer([row, row]) == list(answer(iter([row, row]))) == [one, one]
     assert len(answer(row, top_k=3)) == 3
+    assert answer(data=[row, row]) == answer(X=[row, row]) == [one, one]
+    assert answer({"question": ["Where do I live?"] * 2, "context": [CONTEXT] * 2}) == [one, one]
+    assert answer({"question": ["Where do I live?"] * 2, "context": CONTEXT}) == [one, one]
+    assert answer(row, max_question_len=8) == one  # as with transformers' fast tokenizers: not truncated
 
 
 def brute_force(start, end, allowed, count, max_length):
@@ -118,10 +122,10 @@ def test_no_answer(answer):
         ),
         ({"question": "a", "context": "b", "truncation": False}, "truncation: found False, expected True"),
         ({"question": "a", "context": "b", "max_length": 9}, "max_length: found 9, expected max_seq_len"),
-        (
-            {"question": "a", "context": "b", "max_question_len": 64},
-            "max_question_len: found an unknown",
-        ),
+        ({"question": "a", "context": "b", "max_question_len": 0}, "max_question_len: found 0"),
+        ({"question": "a", "context": "b", "max_seq_len": 3}, "max_seq_len: found 3, expected more than"),
+        ({"texts": {"question": ["a", "b"], "context": ["c"]}}, "found 2 questions and 1 contexts"),
+        ({"texts": {"question": ["a", "b"]}}, "context: found None"),
     ],
     ids=lambda value: str(value)[:50],
 )

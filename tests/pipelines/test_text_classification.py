@@ -91,7 +91,9 @@ def test_return_all_scores(classify):
     with pytest.warns(DeprecationWarning, match="no top_k"):
         assert classify(["I love it"], return_all_scores=False) == classify(["I love it"])
     with pytest.warns(DeprecationWarning, match="top_k=None") as caught:
-        listing = pipeline("text-classification", classify.model, classify.tokenizer, return_all_scores=True)
+        listing = pipeline(
+            "text-classification", classify.model, tokenizer=classify.tokenizer, return_all_scores=True
+        )
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert listing(["I love it"]) == classify(["I love it"], top_k=None)
@@ -179,7 +181,7 @@ def test_bad_options(classify, options, message):
         classify(["a b c"], **options)
     if options != {"max_length": 1}:  # which only a text shows to be too little
         with pytest.raises(InputError, match=message):
-            pipeline("text-classification", classify.model, classify.tokenizer, **options)
+            pipeline("text-classification", classify.model, tokenizer=classify.tokenizer, **options)
         with pytest.raises(InputError, match=message):  # at once, not with the first result
             classify(iter(["a b c"]), **options)
 

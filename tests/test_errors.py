@@ -1,0 +1,40 @@
+"""The form of messages: one short line for any value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from roberta_c.errors import mismatch, shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a\nb", r"'a\nb'"),
+        (np.float32(1.5), "np.float32(1.5)"),
+        (np.array(7), "array(7)"),
+        (np.zeros((2, 3)), "a ndarray of shape (2, 3)"),
+        (torch.zeros(2), "a Tensor of shape torch.Size([2])"),
+        (10**5000, "a int that cannot be shown"),
+        ("x" * 100, "'" + "x" * 78 + "…"),
+        (np.ndarray, "<class 'numpy.ndarray'>"),
+    ],
+    ids=lambda value: str(type(value)),
+)
+def test_shown(value, text):
+    assert shown(value) == text
+
+
+def test_objects_whose_repr_or_shape_raises():
+    class Broken:
+        def __repr__(self):
+            raise RuntimeError
+
+        @property
+        def shape(self):
+            raise RuntimeError
+
+    assert shown(Broken()) == "a Broken that cannot be shown"
+    assert mismatch("x", shown(np.int64(3)), "a str") == "x: found np.int64(3), expected a str"
