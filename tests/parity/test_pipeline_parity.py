@@ -130,7 +130,7 @@ def test_options_given_to_the_pipeline(both_models, options):
     their_model, our_models, their_tokenizer, folder = both_models
     their_model.config.problem_type = None
     theirs = TheirPipeline(model=their_model, tokenizer=their_tokenizer, **options)
-    ours = roberta_c.pipeline("text-classification", our_models[None], folder, **options)
+    ours = roberta_c.pipeline("text-classification", our_models[None], tokenizer=folder, **options)
     for texts, given in itertools.product(INPUTS, ({}, {"top_k": 2})):
         assert_same(ours(texts, **given), theirs(texts, **given), 1e-5)
     generated = theirs(text for text in INPUTS[1])

@@ -56,7 +56,7 @@ def both(tweet_sentiment_small, small_xlmr_folder, tmp_path_factory):
             give_mask_lstrip(their_tokenizer)
             their_tokenizer.model_max_length = 512
             made[key] = (
-                roberta_c.pipeline(task, folder, our_tokenizer, num_threads=1),
+                roberta_c.pipeline(task, folder, tokenizer=our_tokenizer, num_threads=1),
                 transformers.pipeline(task, model=model.model, tokenizer=their_tokenizer),
             )
         return made[key]
