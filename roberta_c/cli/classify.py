@@ -18,7 +18,7 @@ from .options import (
     task_options,
     text_options,
 )
-from .results import HUMAN
+from .output_options import HUMAN
 from .run import InputOptions, run_pipeline
 from .score_bars import score_bars
 from .texts import one_text_or_pair
@@ -82,7 +82,7 @@ def classify(
         has_bars = kind == HUMAN and classifier.score_function != "none"
         bars = score_bars(sys.stdout) if has_bars else None
         form = ResultForm(classifier.labels, top_k if top_k or every_score else 1, every_score, bars, width)
-        form.check_labels()
+        form.check_labels(classifier.model.name_or_path)
         return form
 
     call_options = {

@@ -11,7 +11,7 @@ from .describe import load_report_rows, model_rows
 from .help_page import HelpCommand
 from .messages import FAILURE, report_error
 from .options import (
-    check_revision,
+    check_hub_options,
     debug_option,
     folder_names,
     format_option,
@@ -59,7 +59,8 @@ def doctor(
     depend on the number of threads. If there are problems, the exit code is 1 and standard error has one line
     for each.
     """
-    check_revision(model, hub_arguments)
+    # The others show in the report without a model, too.
+    check_hub_options(model, hub_arguments, ("revision",))
 
     from ..diagnose.doctor import Diagnosis
     from ..files.hub import HubOptions

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import mismatch
+from .outputs import open_output
 from .terminal_text import has_colours
 
 # The headings that follow the command's own options, and the options below each.
@@ -70,10 +71,27 @@ class HelpContext(click.Context):
     formatter_class = HelpFormatter
 
 
+def with_help(option: click.Option | None) -> click.Option | None:
+    """The option --help, which fails if standard output is closed; click's own would not."""
+    if option is not None:
+        option.callback = _show_help
+    return option
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+    if is_given and not ctx.resilient_parsing:  # not for completion
+        open_output().text(ctx.get_help())
+        ctx.exit()
+
+
 class HelpCommand(click.Command):
     """A command whose help has its options below headings, and which takes each value once."""
 
     context_class = HelpContext
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option --help."""
+        return with_help(super().get_help_option(ctx))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parses the command line. Raises UsageError for an option with a value that is given twice."""

@@ -7,7 +7,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ..errors import InputError, mismatch, shown
 from .decoded_text import MAX_LINE_BYTES, decoded_lines
 from .file_kinds import LINES, PARQUET
+from .names import listed
 from .table_readers import Table, check_text_column, read_table
 
 STANDARD_INPUT = "standard input"
@@ -298,11 +299,6 @@ def chosen_columns(
         assert column is not None
         chosen[key] = column
     return chosen
-
-
-def listed(columns: Iterable[str]) -> str:
-    """The names of columns, for a message."""
-    return ", ".join(shown(column) for column in columns) or "(none)"
 
 
 def text_of_file(path: str, option: str, encoding: str) -> str:

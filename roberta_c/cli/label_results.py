@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError, mismatch, shown
+from .names import repeated
 from .score_bars import ScoreBars
 from .terminal_text import printable, shortened
 
@@ -43,12 +44,14 @@ class LabelForm:
         """The members of an object in JSON."""
         return ["label", "score", "truncated", *(["scores"] if self.every_score else [])]
 
-    def check_labels(self) -> None:
-        """ModelFileError if `scores` would need the same label twice as a key."""
-        repeated = [label for label in self.labels if self.labels.count(label) > 1]
-        if self.every_score and repeated:
-            found = f"{shown(repeated[0])} twice"
-            raise ModelFileError(mismatch("config.json: id2label", found, "different labels to list"))
+    def check_labels(self, model: str) -> None:
+        """ModelFileError, which names the model, if `scores` would need the same label twice as a key."""
+        label = repeated(self.labels)
+        if self.every_score and label is not None:
+            expected = "different labels, as each is to have a score"
+            raise ModelFileError(
+                mismatch(f"{model}: config.json: id2label", f"{shown(label)} twice", expected)
+            )
 
     def json_row(self, prediction: Any) -> dict[str, Any]:
         """The text and its result as an object for JSON."""

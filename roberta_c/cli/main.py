@@ -18,8 +18,9 @@ import click
 
 from .. import __version__
 from ..errors import RobertaCError
-from .help_page import HelpContext
+from .help_page import HelpContext, with_help
 from .messages import FAILURE, NAME, abandon, report, report_error
+from .outputs import open_output
 from .signals import INTERRUPTED
 
 MISUSE, BROKEN_PIPE = 2, 141
@@ -71,6 +72,10 @@ class Program(click.Group):
         super().__init__(*arguments, **options)
         self.commands = LazyCommands()  # type: ignore[assignment]  # read-only
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option --help."""
+        return with_help(super().get_help_option(ctx))
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands in the help, without importing them."""
         with formatter.section("Commands"):
@@ -95,7 +100,7 @@ class Program(click.Group):
         """Parses the program's own options; --help and --version write to standard output here."""
         try:
             return super().make_context(*arguments, **options)
-        except OSError as error:
+        except (OSError, RobertaCError) as error:
             raise click.exceptions.Exit(_status_of(error, debug=False)) from None
 
     def invoke(self, ctx: click.Context) -> None:
@@ -125,12 +130,26 @@ def _status_of(error: Exception, debug: bool) -> int:
     return FAILURE
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+    if is_given and not ctx.resilient_parsing:  # not for completion
+        open_output().text(f"{NAME} {__version__}")
+        ctx.exit()
+
+
 @click.group(
     cls=Program,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, "-V", "--version", prog_name=NAME, message="%(prog)s %(version)s")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def program(ctx: click.Context, /, debug: bool) -> None:

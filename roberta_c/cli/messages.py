@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from typing import TextIO
 
@@ -15,17 +16,23 @@ from .terminal_text import printable
 NAME = "roberta-c"
 FAILURE = 1  # the exit code after an error
 
-# The options of commands by the library's names for them, which its messages begin with.
+# The options of commands by the library's names for them.
 OPTION_OF = {
     "aggregation_strategy": "--strategy",
+    "batch_size": "--batch-size",
     "cache_dir": "--cache-dir",
     "candidate_labels": "--labels",
     "doc_stride": "--doc-stride",
+    "dtype": "--dtype",
+    "function_to_apply": "--function-to-apply",
+    "handle_impossible_answer": "--impossible",
     "hypothesis_template": "--template",
+    "ignore_labels": "--ignore-label",
     "local_dir": "--local-dir",
     "max_answer_len": "--max-answer-len",
     "max_length": "--max-length",
     "max_seq_len": "--max-seq-len",
+    "multi_label": "--multi-label",
     "num_threads": "--threads",
     "revision": "--revision",
     "stride": "--stride",
@@ -33,6 +40,11 @@ OPTION_OF = {
     "token": "--token",
     "top_k": "--top-k",
 }
+# The argument that a message begins with, such as `targets` or `targets[0]`.
+_FIRST = re.compile(r"(\w+)((?:\[\d+\])?:)")
+# Further on, only names that are no words of a sentence, and not in quotes or in the name of a file.
+_NAMES = "|".join(name for name in OPTION_OF if "_" in name)
+_QUOTED_OR_NAME = re.compile(rf"""(?<!\w)'[^']*'|"[^"]*"|(?<![\w./'"-])(?:{_NAMES})(?![\w./'"-])""")
 
 
 def report(kind: str, message: str) -> None:
@@ -75,9 +87,11 @@ def _one_line(error: Exception) -> str:
 
 
 def with_option(message: str) -> str:
-    """A message of the library with the command's option in place of the argument that it begins with."""
-    name, colon, rest = message.partition(":")
-    return f"{OPTION_OF.get(name, name)}{colon}{rest}"
+    """A message of the library with the command's options in place of the arguments that it names."""
+    first = _FIRST.match(message)
+    begin = "" if first is None else OPTION_OF.get(first[1], first[1]) + first[2]
+    rest = message if first is None else message[first.end() :]
+    return begin + _QUOTED_OR_NAME.sub(lambda found: OPTION_OF.get(found[0], found[0]), rest)
 
 
 def note_bundled_model() -> None:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import InputError, mismatch, shown
 from .help_page import HelpCommand
+from .names import listed
 from .options import (
     AtLeast,
+    Utf8,
     max_length_option,
     output_options,
     task_model_option,
@@ -22,9 +25,11 @@ from .terminal_text import has_colours, printable
 from .texts import one_text
 
 if TYPE_CHECKING:
-    from ..pipelines.token_classification import Entities
+    from ..pipelines.token_classification import Entities, TokenClassificationPipeline
 
-_STRATEGIES = ("none", "simple", "first", "average", "max")
+_NONE = "none"
+_STRATEGIES = (_NONE, "simple", "first", "average", "max")
+_OUTSIDE = "O"  # the label of tokens that belong to no entity
 _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
 
 
@@ -45,14 +50,16 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
     "--stride",
     type=AtLeast(0),
     metavar="N",
-    help="Read a text that is too long in parts that overlap by N tokens. Default: truncate it.",
+    help="Read a text that is too long in parts that overlap by N tokens; not with --strategy none. "
+    "Default: truncate it.",
 )
 @click.option(
     "--ignore-label",
     "ignore_labels",
+    type=Utf8(),
     multiple=True,
     metavar="LABEL",
-    help="Leave out this label; may be repeated. Default: O.",
+    help='Leave out this label, as the results name it; may be repeated. Default: O. "": none.',
 )
 @max_length_option
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
@@ -77,21 +84,41 @@ def ner(
     """
     inputs = InputOptions.of(options)
     wanted = one_text(inputs, options)
+    if stride is not None and strategy == _NONE:
+        raise click.UsageError(mismatch("--stride", "--strategy none", "another --strategy"))
+
+    def make_form(pipeline: TokenClassificationPipeline, _: str, width: int | None) -> EntityForm:
+        _check_ignored(ignore_labels, pipeline, strategy)
+        if stride is not None:
+            _check_room(max_length, pipeline)
+        return EntityForm(strategy == _NONE, width is not None and has_colours(sys.stdout))
+
     call_options = {
         "aggregation_strategy": strategy,
         "stride": stride,
-        "ignore_labels": list(ignore_labels or ("O",)),
+        "ignore_labels": list(ignore_labels or (_OUTSIDE,)),
         "max_length": max_length,
         "batch_size": batch_size,
     }
-    run_pipeline(
-        "token-classification",
-        inputs,
-        wanted,
-        options,
-        call_options,
-        lambda _, __, width: EntityForm(strategy == "none", width is not None and has_colours(sys.stdout)),
-    )
+    run_pipeline("token-classification", inputs, wanted, options, call_options, make_form)
+
+
+def _check_ignored(ignored: tuple[str, ...], pipeline: TokenClassificationPipeline, strategy: str) -> None:
+    """Raise InputError for a label that no result can have, as it would have no effect; "" means none."""
+    labels = list(pipeline.model.config.id2label.values())
+    if strategy != _NONE:  # groups are named without B- and I-
+        labels = [label.split("-", 1)[-1] for label in labels]
+    for label in ignored:
+        if label not in {*labels, _OUTSIDE, ""}:
+            expected = f"a label of the results: {listed(dict.fromkeys(labels))}"
+            raise InputError(mismatch("--ignore-label", shown(label), expected))
+
+
+def _check_room(max_length: int | None, pipeline: TokenClassificationPipeline) -> None:
+    """Raise InputError if --max-length leaves no token of a text; the pipeline would blame --stride."""
+    least = pipeline.tokenizer.num_special_tokens_to_add() + 1
+    if max_length is not None and max_length < least:
+        raise InputError(mismatch("--max-length", max_length, f"at least {least} with --stride"))
 
 
 @dataclass(frozen=True)

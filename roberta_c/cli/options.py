@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from ..errors import mismatch, shown
 from .file_kinds import INPUT_KINDS
-from .results import FORMS
+from .output_options import FORMS
 
 Command = Callable[..., Any]
 
@@ -33,6 +33,21 @@ class AtLeast(click.ParamType):  # type: ignore[type-arg]  # generic in new vers
             if number >= self.least:
                 return number
         self.fail(f"found {shown(value)}, expected an integer of at least {self.least}", param, ctx)
+
+
+class Utf8(click.ParamType):  # type: ignore[type-arg]
+    """Text that was UTF-8 on the command line: Python has other bytes as halves of surrogate pairs."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The value of an option. Raises UsageError."""
+        text = str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"found {shown(text)}, expected UTF-8", param, ctx)
+        return text
 
 
 # ---- completion of values ------------------------------------------------------------------------------
@@ -87,10 +102,16 @@ offline_option = click.option(
 )
 
 
-def check_revision(model: str | None, hub_arguments: dict[str, Any]) -> None:
-    """UsageError if a revision is given without a model. hub_arguments: those of HubOptions."""
-    if model is None and hub_arguments["revision"] is not None:
-        raise click.UsageError(mismatch("--revision", "no --model", "a Hub repository for it"))
+def check_hub_options(
+    model: str | None,
+    hub_arguments: dict[str, Any],
+    names: Sequence[str] = ("revision", "token", "cache_dir"),
+) -> None:
+    """UsageError for options that have no effect without a model. hub_arguments: those of HubOptions."""
+    for name in names:
+        if model is None and hub_arguments[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(mismatch(option, "no --model", "a Hub repository for it"))
 
 
 # ---- texts ---------------------------------------------------------------------------------------------
@@ -152,9 +173,7 @@ _READING: list[Callable[..., Any]] = [
         type=click.Choice(INPUT_KINDS),
         help="Format of --file or standard input. Default: by the ending of the file's name, else lines.",
     ),
-    click.option(
-        "--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of the input."
-    ),
+    click.option("--encoding", metavar="NAME", help="Encoding of the input. Default: utf-8."),
 ]
 
 
@@ -237,6 +256,7 @@ def output_options(command: Command) -> Command:
         ),
         click.option(
             "--prefix",
+            type=Utf8(),
             default="",
             metavar="TEXT",
             help="Put TEXT before the names of results, where the input has columns of these names.",

@@ -57,8 +57,12 @@ class Output:
 
     def lines(self, rows: Iterable[Any]) -> None:
         """Writes each JSON value on a line of its own, as soon as `rows` yields it."""
-        for row in rows:
-            self._write(json_line(row))
+        self.encoded(map(json_line, rows))
+
+    def encoded(self, lines: Iterable[bytes]) -> None:
+        """Writes lines of `json_line` or `csv_line`, each as soon as `lines` yields it."""
+        for line in lines:
+            self._write(line)
 
     def array(self, rows: Iterable[Any]) -> None:
         """Writes one JSON array, each value as soon as `rows` yields it."""
@@ -67,22 +71,6 @@ class Output:
             self._write(f"{before}{_json_text(row)}".encode("utf-8", "backslashreplace"))
             before = ",\n"
         self._write(b"[]\n" if before == "[\n" else b"\n]\n")
-
-    def table(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        columns: Sequence[str],
-        delimiter: str,
-        has_header: bool = True,
-    ) -> None:
-        """Writes the names of the columns, and each row as soon as `rows` yields it, as CSV.
-
-        A value that is no string is written as in JSON, and null and missing ones as nothing.
-        """
-        if has_header:
-            self._write(csv_line(columns, delimiter))
-        for row in rows:
-            self._write(csv_line([row.get(column) for column in columns], delimiter))
 
     def _write(self, data: bytes) -> None:
         with self._hide_progress():
@@ -97,7 +85,10 @@ def json_line(value: Any) -> bytes:
 
 
 def csv_line(values: Sequence[Any], delimiter: str) -> bytes:
-    """One row of CSV. Fields with quotes, delimiters or line ends are in quotes; the row ends with \\n."""
+    """One row of CSV. Fields with quotes, delimiters or line ends are in quotes; the row ends with \\n.
+
+    A value that is no string is written as in JSON, and null as nothing.
+    """
     line = io.StringIO(newline="")
     # The writer puts fields with characters of its line end in quotes: \\r must be among them.
     csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(map(csv_cell, values))

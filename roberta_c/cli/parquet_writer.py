@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from io import BufferedWriter, RawIOBase
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,7 @@ _ROWS_AT_ONCE = 1024
 
 
 def write_parquet(
-    path: str,
+    file: RawIOBase,
     rows: Iterable[dict[str, Any]],
     columns: list[str],
     schema: Any,
@@ -21,7 +22,7 @@ def write_parquet(
     results: Mapping[str, Any],
     name: str,
 ) -> None:
-    """Write the `columns` of the rows, and the results, whose types `results` tells, to the file `path`.
+    """Write the `columns` of the rows, and the results, whose types `results` tells, to `file`.
 
     schema: pyarrow's schema of the columns, or None. are_strings: without a schema, all columns are strings;
     otherwise their types are those of the values, for which all rows are held in memory. Raises InputError,
@@ -37,9 +38,9 @@ def write_parquet(
             schema = pyarrow.schema(
                 [(column, _column_type(pyarrow, column, rows, name)) for column in columns]
             )
-        for field in fields:
-            schema = schema.append(field)
-        with parquet.ParquetWriter(path, schema) as writer:
+        schema = pyarrow.schema([*schema, *fields], metadata=schema.metadata)
+        # Through a buffer, which writes all bytes or raises: pyarrow ignores how many were written.
+        with BufferedWriter(file) as buffer, parquet.ParquetWriter(buffer, schema) as writer:
             remaining, first = iter(rows), 1
             while group := list(islice(remaining, _ROWS_AT_ONCE)):
                 writer.write_table(_table(pyarrow, group, schema, name, first))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import mismatch
+from ..errors import InputError, mismatch
 from .file_kinds import LINES
 from .help_page import HelpCommand
 from .inputs import Part, Wanted, text_of_file
 from .label_results import cut
 from .options import (
     AtLeast,
+    Utf8,
     file_names,
     output_options,
     question_options,
@@ -24,7 +25,7 @@ from .run import InputOptions, run_pipeline
 from .terminal_text import printable
 
 if TYPE_CHECKING:
-    from ..pipelines.question_answering import Answers
+    from ..pipelines.question_answering import Answers, QuestionAnsweringPipeline
 
 _ANSWER = {"score": "float64", "start": "int64", "end": "int64", "answer": "string"}
 _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
@@ -33,7 +34,13 @@ _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
 @click.command(cls=HelpCommand)
 @task_model_option
 @question_options
-@click.option("--context", metavar="TEXT", help="The text to find the answers in.", shell_complete=file_names)
+@click.option(
+    "--context",
+    type=Utf8(),
+    metavar="TEXT",
+    shell_complete=file_names,
+    help="The text to find the answers in.",
+)
 @click.option("--context-file", metavar="FILE", help="Read that text from FILE.", shell_complete=file_names)
 @output_options
 @click.option(
@@ -105,6 +112,11 @@ def qa(
     if context is None and inputs.kind == LINES:
         raise click.UsageError(mismatch("--context", "none", "a text, --context-file or a file of rows"))
 
+    def make_form(pipeline: QuestionAnsweringPipeline, _: str, width: int | None) -> AnswerForm:
+        if max_seq_len is not None and doc_stride is None:
+            _check_room(max_seq_len, pipeline)
+        return AnswerForm(top_k, len(inputs.texts) == 1, width)
+
     run_pipeline(
         "question-answering",
         inputs,
@@ -118,8 +130,15 @@ def qa(
             "handle_impossible_answer": impossible,
             "batch_size": batch_size,
         },
-        lambda _, __, width: AnswerForm(top_k, len(inputs.texts) == 1, width),
+        make_form,
     )
+
+
+def _check_room(max_seq_len: int, pipeline: QuestionAnsweringPipeline) -> None:
+    """Raise InputError if the default of --doc-stride, half of the tokens, leaves none to go on by."""
+    least = 2 * pipeline.tokenizer.num_special_tokens_to_add(pair=True) + 1
+    if max_seq_len < least:
+        raise InputError(mismatch("--max-seq-len", max_seq_len, f"at least {least}, or a --doc-stride"))
 
 
 def wanted_of(question_column: str | None, context_column: str | None, context: str | None) -> Wanted:

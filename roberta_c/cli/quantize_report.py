@@ -15,7 +15,7 @@ from .inputs import open_items, open_source
 from .messages import note_bundled_model
 from .options import (
     batch_size_option,
-    check_revision,
+    check_hub_options,
     debug_option,
     dtype_option,
     file_names,
@@ -80,7 +80,7 @@ def quantize_report(
     """
     inputs = InputOptions.of(options)
     wanted = one_text_or_pair(inputs, options)
-    check_revision(model, options)
+    check_hub_options(model, options)
     if labels_path == "-" and not inputs.texts and inputs.path in (None, "-"):
         raise click.UsageError(mismatch("standard input", "both texts and --labels", "one of them"))
 

@@ -9,26 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Protocol
 
-import click
-
 from ..errors import InputError, ResourceError, mismatch, shown
-from .file_kinds import CSV, ENDINGS, JSON, JSONL, PARQUET, TABLE_KINDS, TSV, kind_of
-from .inputs import Item, ItemSource, listed
-from .outputs import Output, csv_line, is_terminal, json_line, open_output
+from .file_kinds import JSON, JSONL, PARQUET, TABLE_KINDS
+from .inputs import Item, ItemSource
+from .names import check_encodable, listed
+from .output_options import HUMAN, OutputOptions, exists_already
+from .outputs import Output, csv_line, json_line, open_output
 from .parquet_writer import write_parquet
-from .resume import Written, written_rows
+from .resume import Written
 from .signals import unfinished_files
-from .table_readers import DELIMITERS, pyarrow_parquet
-
-HUMAN, AUTO = "human", "auto"
-FORMS = (AUTO, HUMAN, JSON, JSONL, CSV, TSV, PARQUET)
+from .table_readers import DELIMITERS
 
 
 class PredictionForm(Protocol):
@@ -54,85 +50,6 @@ class PredictionForm(Protocol):
 
     def lines(self, prediction: Any) -> str:
         """The result for people, one line or more."""
-
-
-@dataclass(frozen=True)
-class OutputOptions:
-    """--output, --format, --prefix, --resume and --overwrite."""
-
-    output: str | None
-    form: str
-    prefix: str
-    resume: bool
-    overwrite: bool
-
-    def kind(self) -> str:
-        """The form of the results. Raises UsageError for options that do not go together."""
-        form = self.form
-        if self.output is None:
-            for option in ("resume", "overwrite"):
-                if getattr(self, option):
-                    raise click.UsageError(mismatch(f"--{option}", "no --output", "the file to write"))
-            if form == PARQUET:
-                raise click.UsageError(mismatch("--format", "parquet without --output", "a file to write"))
-            if form != AUTO:
-                return form
-            return HUMAN if is_terminal(sys.stdout) else JSONL
-        if form == AUTO:
-            form = kind_of(self.output) or AUTO
-        if form in (AUTO, HUMAN):
-            found = shown(self.output, 200) if form == AUTO else "--format human"
-            expected = f"a name that ends with {ENDINGS}, or another --format"
-            raise click.UsageError(mismatch("--output", found, expected))
-        if self.resume and self.overwrite:
-            raise click.UsageError(mismatch("--resume, --overwrite", "both", "one of them"))
-        if self.resume and form in (JSON, PARQUET):
-            expected = "csv, tsv or jsonl: only these can be resumed"
-            raise click.UsageError(mismatch("--resume", f"the format {form}", expected))
-        return form
-
-    def check_file(self, read: Iterable[str]) -> None:
-        """Raise UsageError if the file exists and was not to be changed, or InputError if it cannot be.
-
-        read: the files that the run reads, which are not to be changed; "-": standard input.
-        """
-        path = self.output
-        if path is None:
-            return
-        if self.kind() == PARQUET:
-            pyarrow_parquet()
-        folder = os.path.dirname(path) or "."
-        if not os.path.isdir(folder):
-            raise InputError(f"--output: {shown(path, 200)}: cannot be written: no such folder")
-        if os.path.isdir(path):
-            raise InputError(f"--output: {shown(path, 200)}: cannot be written: it is a folder")
-        if not self._is_file():
-            if self.kind() == PARQUET and os.path.exists(path):
-                found = f"{shown(path, 200)}, a device or a pipe"
-                raise InputError(mismatch("--output", found, "a regular file for Parquet"))
-            return
-        if any(_is_same(path, input_path) for input_path in read):
-            raise click.UsageError(mismatch("--output", f"the input file {shown(path, 200)}", "another file"))
-        if not (self.resume or self.overwrite):
-            raise click.UsageError(_exists_already(path))
-
-    def place(self) -> str | None:
-        """The path that a file is created at or replaced at; None: a device or a pipe is written to."""
-        assert self.output is not None
-        if os.path.exists(self.output) and not self._is_file():
-            return None
-        return os.path.realpath(self.output)  # of a symbolic link, the file that it leads to
-
-    def _is_file(self) -> bool:
-        """Whether there is such a file; not for a device or a pipe, which holds nothing to be lost."""
-        assert self.output is not None
-        return os.path.exists(self.output) and stat.S_ISREG(os.stat(self.output).st_mode)
-
-    def written(self, kind: str) -> Written | None:
-        """What an earlier run has written and this one is to keep."""
-        if self.output is None or not self.resume or not self._is_file():
-            return None
-        return written_rows(self.output, kind)
 
 
 @dataclass
@@ -161,8 +78,12 @@ class Results:
         self._names = [
             self.options.prefix + name for name in (self.form.columns if in_table else self.form.names)
         ]
+        self._known_names, self._known_columns = frozenset(self._names), frozenset(self._columns)
         if self.source.adds and self.kind != HUMAN:
             self._check_names(self._columns, self.source.name)
+        if in_table:
+            check_encodable(self._columns, f"{self.source.name}: columns")
+            check_encodable(self._names, "results: columns")
         self._written = self.options.written(self.kind)
         if self._written is not None:
             self._skip(self._written)
@@ -195,13 +116,13 @@ class Results:
 
     def _check_names(self, columns: Iterable[str], place: str) -> None:
         for column in columns:
-            if column in self._names:
+            if column in self._known_names:
                 expected = "other names than those of the results; --prefix changes these"
                 raise InputError(mismatch(place, f"the column {shown(column)}", expected))
 
     def _check_keys(self, item: Item) -> None:
         for key in item.fields:
-            if key not in self._columns:
+            if key not in self._known_columns:
                 expected = f"the columns of the first row: {listed(self._columns)}"
                 raise InputError(mismatch(item.place, f"the key {shown(key)}", expected))
 
@@ -247,12 +168,9 @@ class Results:
                 written.move_to_end(file, self._header() + following, path)
             self._write(Output(file, "utf-8"), chain(first, _errors_kept(results)))
 
-    def _has_header(self) -> bool:
-        """Whether this run writes the names of the columns."""
-        return self.kind in DELIMITERS and (self._written is None or self._written.header is None)
-
     def _header(self) -> bytes:
-        if not self._has_header():
+        """The names of the columns, if this run writes them."""
+        if self.kind not in DELIMITERS or (self._written is not None and self._written.header is not None):
             return b""
         return csv_line([*self._columns, *self._names], DELIMITERS[self.kind])
 
@@ -271,16 +189,15 @@ class Results:
                 self._write(Output(file, "utf-8"), _errors_kept(computed))
             return
         beside = os.path.join(os.path.dirname(place), f".roberta-c-{os.urandom(8).hex()}.part")
-        file = _opened(beside, "xb", path)
-        unfinished_files.add(beside)
+        unfinished_files.add(beside)  # before it is there: a signal may come right after
         try:
-            with file, _disk_errors(path):
+            with _opened(beside, "xb", path) as file, _disk_errors(path):
                 if self.kind == PARQUET:
                     rows = _errors_kept(self.row(item, prediction) for item, prediction in computed)
                     results = {self.options.prefix + name: kind for name, kind in self.form.columns.items()}
                     are_strings = self.source.columns is not None
                     schema = self.source.schema
-                    write_parquet(beside, rows, self._columns, schema, are_strings, results, path)
+                    write_parquet(file, rows, self._columns, schema, are_strings, results, path)
                 else:
                     self._write(Output(file, "utf-8"), _errors_kept(computed))
             with _disk_errors(path):
@@ -295,13 +212,11 @@ class Results:
             for _, prediction in computed:
                 output.text(self.form.lines(prediction))
             return
-        rows = (self.row(item, prediction) for item, prediction in computed)
-        if self.kind in (CSV, TSV):
-            columns = [*self._columns, *self._names]
-            output.table(rows, columns, DELIMITERS[self.kind], self._has_header())
+        if self.kind == JSON:
+            output.array(self.row(item, prediction) for item, prediction in computed)
         else:
-            write = output.array if self.kind == JSON else output.lines
-            write(rows)
+            lines = (self._line(item, prediction) for item, prediction in computed)
+            output.encoded(chain([self._header()], lines))
 
 
 def _opened(path: str, mode: str, name: str) -> Any:
@@ -309,23 +224,10 @@ def _opened(path: str, mode: str, name: str) -> Any:
     try:
         return open(path, mode, buffering=0)
     except FileExistsError:
-        raise InputError(_exists_already(name)) from None
+        raise InputError(exists_already(name)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"--output: {shown(name, 200)}: cannot be written: {reason}") from error
-
-
-def _exists_already(path: str) -> str:
-    found = f"{shown(path, 200)}, which exists already"
-    return mismatch("--output", found, "a new file, --resume or --overwrite")
-
-
-def _is_same(path: str, read: str) -> bool:
-    """Whether the file `path` is the one that is read ("-": standard input)."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(0) if read == "-" else os.stat(read))
-    except (OSError, ValueError):  # there is no such file, or standard input is closed
-        return False
 
 
 def _move(beside: str, place: str, overwrite: bool, name: str) -> None:
@@ -338,10 +240,10 @@ def _move(beside: str, place: str, overwrite: bool, name: str) -> None:
     try:
         os.link(beside, place)  # unlike a replacement, fails if there is a file
     except FileExistsError:
-        raise InputError(_exists_already(name)) from None
+        raise InputError(exists_already(name)) from None
     except OSError:  # a file system without hard links
         if os.path.lexists(place):
-            raise InputError(_exists_already(name)) from None
+            raise InputError(exists_already(name)) from None
         os.replace(beside, place)
 
 

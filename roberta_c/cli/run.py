@@ -6,19 +6,20 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError, mismatch
 from .decoded_text import check_encoding
-from .file_kinds import LINES, kind_of
-from .inputs import Item, Wanted, open_items
+from .file_kinds import LINES, PARQUET, kind_of
+from .inputs import UTF_8, Item, Wanted, open_items
 from .messages import note_bundled_model
-from .options import check_revision, check_texts
+from .options import check_hub_options, check_texts
+from .output_options import HUMAN, OutputOptions
 from .outputs import is_terminal
-from .results import HUMAN, OutputOptions, PredictionForm, Results
+from .results import PredictionForm, Results
 
 if TYPE_CHECKING:
     from ..pipelines.base import Pipeline
@@ -44,10 +45,16 @@ class InputOptions:
         if texts == ("-",) and path is None:
             texts, path = (), "-"
         check_texts(texts, path)
-        encoding = check_encoding(options.pop("encoding"))
+        encoding = options.pop("encoding")
         context = click.get_current_context(silent=True)
         context_path = context.params.get("context_file") if context is not None else None
-        return cls(texts, path, options.pop("input_format"), encoding, context_path)
+        codec = UTF_8 if encoding is None else check_encoding(encoding)
+        inputs = cls(texts, path, options.pop("input_format"), codec, context_path)
+        is_text = not texts and inputs.kind != PARQUET
+        if encoding is not None and context_path is None and not is_text:
+            found = "texts as arguments" if texts else "a Parquet file"
+            raise click.UsageError(mismatch("--encoding", found, "a file of text"))
+        return inputs
 
     @property
     def paths(self) -> list[str]:
@@ -89,11 +96,9 @@ def run_pipeline(
     make_form: the pipeline, the form of the results and the columns of the terminal (None: no terminal) →
     how results are shown. bundled: whether the bundled model does this task.
     """
-    output = OutputOptions(*(options.pop(name) for name in OutputOptions.__dataclass_fields__))
-    if output.output == "-":  # standard output
-        output = replace(output, output=None)
+    output = OutputOptions.of(options)
     model, dtype, threads = options.pop("model"), options.pop("dtype"), options.pop("threads")
-    check_revision(model, options)
+    check_hub_options(model, options)
     if model is None and not bundled:
         raise click.UsageError(mismatch("--model", "none", f"a model for {task}"))
     kind = output.kind()

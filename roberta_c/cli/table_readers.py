@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ..errors import InputError, mismatch, shown
 from .decoded_text import MAX_LINE_BYTES, decoded_lines
 from .file_kinds import CSV, JSON, JSONL, PARQUET, TSV
+from .names import repeated
 
 DELIMITERS = {CSV: ",", TSV: "\t"}
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -120,9 +121,9 @@ def _check_nul(line: str, place: str) -> None:
 
 
 def _check_columns(columns: list[str], name: str) -> None:
-    for column in columns:
-        if columns.count(column) > 1:
-            raise InputError(mismatch(f"{name}: columns", f"{shown(column)} twice", "different names"))
+    column = repeated(columns)
+    if column is not None:
+        raise InputError(mismatch(f"{name}: columns", f"{shown(column)} twice", "different names"))
 
 
 def _row_count(file: BinaryIO, encoding: str, delimiter: str) -> int | None:
@@ -163,10 +164,9 @@ def _parsed(text: str, place: str) -> Any:
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(members)
         if len(found) < len(members):
-            names = [name for name, _ in members]
-            repeated = next(name for name in names if names.count(name) > 1)
+            key = repeated(name for name, _ in members)
             beginning = ", ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in members[:4])
-            raise _BadValue(f"the key {shown(repeated)} twice in {{{beginning[:160]}…")
+            raise _BadValue(f"the key {shown(key)} twice in {{{beginning[:160]}…")
         return found
 
     def constant(text: str) -> Any:
@@ -247,19 +247,12 @@ def _parquet(file: BinaryIO, name: str) -> Table:
     return Table(list(schema.names), records(), opened.metadata.num_rows, schema)
 
 
-def _with_python_times(pyarrow: Any, batch: Any) -> Any:
-    """The batch with times of day in microseconds, as Python's are. ArrowInvalid if digits would be lost."""
-    for index, field in enumerate(batch.schema):
-        if field.type == pyarrow.time64("ns"):
-            batch = batch.set_column(index, field.name, batch.column(index).cast(pyarrow.time64("us")))
-    return batch
-
-
 def _rows_of_batch(pyarrow: Any, batch: Any) -> Iterator[dict[str, Any]]:
     """The rows of a record batch; if Python has no value for one of them, the rows before it first."""
 
     def rows(part: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = _with_python_times(pyarrow, part).to_pylist()
+        _check_times(pyarrow, part)
+        found: list[dict[str, Any]] = part.to_pylist()
         return found
 
     try:
@@ -269,6 +262,41 @@ def _rows_of_batch(pyarrow: Any, batch: Any) -> Iterator[dict[str, Any]]:
             yield from rows(batch.slice(start, 1))
         return
     yield from of_batch
+
+
+def _check_times(pyarrow: Any, batch: Any) -> None:
+    """ValueError, which names the column, if a time of day has nanoseconds: Python's have microseconds."""
+    nanoseconds = pyarrow.time64("ns")
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if str(nanoseconds) not in str(field.type):  # nested types show what is in them
+            continue
+        for array in _plain_arrays(pyarrow, column):
+            try:
+                if array.type == nanoseconds:
+                    array.cast(pyarrow.time64("us"))
+            except pyarrow.ArrowInvalid as error:
+                raise ValueError(f"column {shown(field.name)}: {error}") from None
+
+
+def _plain_arrays(pyarrow: Any, array: Any) -> Iterator[Any]:
+    """The arrays of plain values that an array of nested values consists of."""
+    types, kind = pyarrow.types, array.type
+    if isinstance(array, pyarrow.ExtensionArray):
+        parts = [array.storage]
+    elif types.is_dictionary(kind):
+        parts = [array.dictionary_decode()]
+    elif types.is_struct(kind):
+        parts = array.flatten()
+    elif types.is_map(kind):  # of a part of a map, the keys and items are those of the complete map
+        first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
+        parts = [part.slice(first, last - first) for part in (array.keys, array.items)]
+    elif types.is_nested(kind):  # a list
+        parts = [array.flatten()]
+    else:
+        yield array
+        return
+    for part in parts:
+        yield from _plain_arrays(pyarrow, part)
 
 
 def check_text_column(table: Table, column: str, name: str) -> None:

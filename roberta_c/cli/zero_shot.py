@@ -7,32 +7,42 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import mismatch, shown
+from ..errors import InputError, mismatch, shown
 from .help_page import HelpCommand
 from .label_results import LabelForm
+from .names import repeated
 from .options import (
+    Utf8,
     max_length_option,
     output_options,
     task_model_option,
     task_options,
     text_options,
 )
-from .results import HUMAN
+from .output_options import HUMAN
 from .run import InputOptions, run_pipeline
 from .score_bars import score_bars
 from .texts import one_text
 
 if TYPE_CHECKING:
-    from ..pipelines.zero_shot_classification import LabelScores
+    from ..pipelines.zero_shot_classification import LabelScores, ZeroShotClassificationPipeline
 
 
 @click.command("zero-shot", cls=HelpCommand)
 @task_model_option
 @text_options()
 @output_options
-@click.option("--labels", required=True, metavar="A,B,…", help="The candidate labels, with commas between.")
+@click.option(
+    "--labels",
+    type=Utf8(),
+    required=True,
+    multiple=True,
+    metavar="A,B,…",
+    help="The candidate labels, with commas between; may be repeated.",
+)
 @click.option(
     "--template",
+    type=Utf8(),
     default="This example is {}.",
     show_default=True,
     metavar="TEXT",
@@ -46,7 +56,7 @@ if TYPE_CHECKING:
 @max_length_option
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def zero_shot(
-    labels: str,
+    labels: tuple[str, ...],
     template: str,
     multi_label: bool,
     max_length: int | None,
@@ -65,14 +75,16 @@ def zero_shot(
     """
     inputs = InputOptions.of(options)
     wanted = one_text(inputs, options)
-    candidates = [label.strip() for label in labels.split(",") if label.strip()]
-    for label in candidates:
-        if candidates.count(label) > 1:
-            raise click.UsageError(mismatch("--labels", f"{shown(label)} twice", "different labels"))
+    candidates = [label.strip() for given in labels for label in given.split(",") if label.strip()]
+    twice = repeated(candidates)
+    if twice is not None:
+        raise click.UsageError(mismatch("--labels", f"{shown(twice)} twice", "different labels"))
     if not candidates:
         raise click.UsageError(mismatch("--labels", "no label", "at least one"))
 
-    def make_form(_: Any, kind: str, width: int | None) -> ScoresForm:
+    def make_form(pipeline: ZeroShotClassificationPipeline, kind: str, width: int | None) -> ScoresForm:
+        if max_length is not None:
+            _check_room(max_length, pipeline)
         every_score = kind != HUMAN or len(inputs.texts) == 1
         bars = score_bars(sys.stdout) if kind == HUMAN else None
         return ScoresForm(candidates, None if every_score else 1, every_score, bars, width)
@@ -85,6 +97,15 @@ def zero_shot(
         "batch_size": batch_size,
     }
     run_pipeline("zero-shot-classification", inputs, wanted, options, call_options, make_form)
+
+
+def _check_room(max_length: int, pipeline: ZeroShotClassificationPipeline) -> None:
+    """Raise InputError if --max-length, and not the model's limit, leaves no token for the text."""
+    hypotheses = pipeline.tokenizer.encode_parts(pipeline.options.hypotheses())
+    least = max(map(len, hypotheses)) + pipeline.tokenizer.num_special_tokens_to_add(pair=True) + 1
+    if max_length < least <= pipeline.model.config.max_tokens:
+        expected = f"at least {least}: room for the template with the longest label, and a token of the text"
+        raise InputError(mismatch("--max-length", max_length, expected))
 
 
 class ScoresForm(LabelForm):

@@ -83,10 +83,10 @@ def test_labels_that_a_json_object_cannot_hold():
     row = SimpleNamespace(text="t", text_pair=None)
     prediction = SimpleNamespace(row=row, scores_c=[0.5, 0.5], truncated=False, best_first=lambda: [0, 1])
     form = ResultForm(["same", "same"], None, every_score=True)
-    with pytest.raises(ModelFileError, match="id2label: found 'same' twice"):
-        form.check_labels()
+    with pytest.raises(ModelFileError, match=r"^a/model: config\.json: id2label: found 'same' twice"):
+        form.check_labels("a/model")
     form = ResultForm(["same", "same"], 1, every_score=False)
-    form.check_labels()
+    form.check_labels("a/model")
     assert form.json_row(prediction) == {"text": "t", "label": "same", "score": 0.5}
 
 

@@ -26,6 +26,13 @@ def test_arguments_come_before_standard_input(classify):
     assert [row["text"] for row in rows_of(classify("a", "--", "-b", input=b"c\n"))] == ["a", "-b"]
 
 
+def test_a_dash_alone_is_standard_input(classify):
+    """Also behind "--"; beside other arguments it is a text, and so it is as a line."""
+    for words in (["-"], ["--", "-"]):
+        assert [row["text"] for row in rows_of(classify(*words, input=b"c\n-\n"))] == ["c", "-"]
+    assert [row["text"] for row in rows_of(classify("-", "a", input=b"c\n"))] == ["-", "a"]
+
+
 def test_pairs(classify, library):
     result = rows_of(classify("--pairs", input=b"I love it\tso much\n\tb\n"))
     pair = {"text": "I love it", "text_pair": "so much"}

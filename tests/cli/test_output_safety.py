@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import time
 import pytest
 from samples.command_line import assert_one_line
 
+from roberta_c.cli import results
 from roberta_c.cli.parquet_writer import write_parquet
+from roberta_c.cli.signals import unfinished_files
 from roberta_c.errors import InputError
 
 
@@ -67,6 +70,40 @@ def test_what_is_read_is_not_written(command, environment, source, run, tmp_path
     assert source.read_bytes() == before
 
 
+@pytest.mark.parametrize("reads", ["--file", "-", "/dev/stdin", "a link"])
+def test_standard_output_is_not_what_is_read(command, environment, tmp_path, reads):
+    """`>> texts.txt`: each result would be read as a text, without end."""
+    source = tmp_path / "texts.txt"
+    source.write_text("a\nb\n")
+    link = tmp_path / "link"
+    os.link(source, link)
+    words = {"--file": ["--file", source], "a link": ["--file", link]}.get(reads, ["--file", reads])
+    with open(source, "rb") as stdin, open(source, "ab") as stdout:
+        done = subprocess.run(
+            [*command, "--batch-size", "1", *map(str, words)],
+            env=environment,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, source.read_text()) == (2, "a\nb\n")
+    assert "error: standard output: found the input file" in done.stderr
+    with open(source, "rb") as stdin, open(source, "ab") as stdout:  # which it does not read
+        done = subprocess.run([*command, "c"], env=environment, stdin=stdin, stdout=stdout, timeout=60)
+    assert (done.returncode, source.read_text().count("\n")) == (0, 3)
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdout"])
+def test_names_of_standard_output(command, environment, tmp_path, path):
+    """Also where a shell has led it to a file, which is there already then."""
+    with open(tmp_path / "out", "wb") as file:
+        words = [*command, "a", "b", "-o", path, "--format", "json"]
+        subprocess.run(words, env=environment, stdout=file, check=True, timeout=60)
+    assert [row["text"] for row in json.loads((tmp_path / "out").read_text())] == ["a", "b"]
+
+
 @pytest.mark.parametrize("words", [["--file", "-"], ["-"], []])
 def test_standard_input_is_read_once(run, words):
     result = run("qa", "--model", "none", *words, "--context-file", "-", input="a\n")
@@ -85,7 +122,7 @@ def test_a_run_without_results_changes_nothing(classify, source, tmp_path, optio
 
 @pytest.mark.parametrize("ending", ["json", "csv"])
 def test_a_file_that_appears_meanwhile_is_kept(classify, source, tmp_path, ending, monkeypatch):
-    from roberta_c.cli.results import OutputOptions
+    from roberta_c.cli.output_options import OutputOptions
 
     out = tmp_path / f"out.{ending}"
     monkeypatch.setattr(OutputOptions, "check_file", lambda *_: out.write_text("precious"))
@@ -147,6 +184,19 @@ def test_termination_removes_the_unfinished_file(number, command, environment, t
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
+def test_an_unfinished_file_is_known_before_it_is_there(classify, source, tmp_path, monkeypatch):
+    """A signal may come right after it was made."""
+    opened, known = results._opened, []
+
+    def watched(path, mode, name):
+        known.append(path in unfinished_files)
+        return opened(path, mode, name)
+
+    monkeypatch.setattr(results, "_opened", watched)
+    assert classify("--file", source, "-o", tmp_path / "out.json").exit_code == 0
+    assert (known, unfinished_files) == ([True], set())
+
+
 @pytest.mark.parametrize("value", ['"\\ud800"', str(2**70)])
 def test_values_that_parquet_cannot_hold(classify, tmp_path, value):
     pytest.importorskip("pyarrow")
@@ -160,8 +210,39 @@ def test_a_value_that_does_not_fit_the_columns_type_names_its_row(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     schema = pyarrow.schema([("n", pyarrow.int8())])
     rows = ({"n": number, "label": "a"} for number in range(2000))
-    with pytest.raises(InputError, match="out: row 129: cannot be written: "):
-        write_parquet(tmp_path / "out", rows, ["n"], schema, False, {"label": "string"}, "out")
+    with (
+        open(tmp_path / "out", "wb", buffering=0) as file,
+        pytest.raises(InputError, match="out: row 129: cannot be written: "),
+    ):
+        write_parquet(file, rows, ["n"], schema, False, {"label": "string"}, "out")
+
+
+def test_parquet_in_a_folder_whose_name_is_not_utf_8(classify, source, tmp_path):
+    pytest.importorskip("pyarrow")
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    try:
+        os.mkdir(folder)
+    except OSError:  # a file system whose names are UTF-8
+        return
+    assert classify("--file", source, "-o", os.fsdecode(folder + b"/out.parquet")).exit_code == 0
+    assert os.listdir(folder) == [b"out.parquet"]
+
+
+def test_a_full_disk_leaves_no_parquet(command, environment, source, tmp_path):
+    """The limit stands for the end of a disk."""
+    pytest.importorskip("pyarrow")
+    import random
+
+    draw = random.Random(5)
+    rows = "".join(f"a,{draw.random()}{draw.random()}\n" for _ in range(5000))
+    source.write_text(f"text,x\n{rows}")
+    words = " ".join([*command, "--file", str(source), "-o", str(tmp_path / "out.parquet")])
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 64; {words}"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "out.parquet: cannot be written: File too large" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
 def test_deep_nesting_in_csv(classify, tmp_path):

@@ -98,6 +98,38 @@ def test_entities(task, pipelines, tmp_path):
     assert "truncated" not in row
 
 
+def test_labels_that_no_result_has(task):
+    result = task("ner", "a", "--ignore-label", "PERSON")
+    assert_one_line(
+        result, 1, "--ignore-label: found 'PERSON', expected", "'O', 'person', 'location', 'group'"
+    )
+    result = task("ner", "a", "--ignore-label", "B-person")  # groups have no such label
+    assert_one_line(result, 1, "--ignore-label: found 'B-person'")
+    result = task("ner", "a", "--ignore-label", "person", "--strategy", "none")
+    assert_one_line(
+        result, 1, "--ignore-label: found 'person', expected a label of the results: 'O', 'B-person'"
+    )
+    for label in ("person", "O", ""):
+        rows_of(task("ner", "a", "--ignore-label", label))
+    rows_of(task("ner", "a", "--ignore-label", "B-person", "--strategy", "none"))
+
+
+def test_messages_name_the_option_that_is_wrong(task):
+    result = task("ner", "a", "--stride", "3", "--strategy", "none")
+    assert_one_line(result, 2, "--stride: found --strategy none, expected another --strategy")
+    result = task("ner", "a", "--stride", "0", "--max-length", "2")
+    assert_one_line(result, 1, "--max-length: found 2, expected at least 3")
+    rows_of(task("ner", "a", "--stride", "0", "--max-length", "3"))
+    result = task("zero-shot", "x", "--labels", "a", "--max-length", "9")
+    assert_one_line(result, 1, "--max-length: found 9, expected at least 10: room for the template")
+    assert task("zero-shot", "x", "--labels", "a", "--max-length", "10").exit_code == 0
+    result = task("zero-shot", "x", "--labels", "word " * 600, "--max-length", "9")
+    assert_one_line(result, 1, "--labels: found a hypothesis of ")
+    result = task("qa", "w", "--context", "a", "--max-seq-len", "8")
+    assert_one_line(result, 1, "--max-seq-len: found 8, expected at least 9")
+    assert task("qa", "w", "--context", "a", "--max-seq-len", "9").exit_code == 0
+
+
 def test_entities_for_people(task, pipelines, models, environment):
     text = TEXTS[0]
     expected, place = "", 0
@@ -223,6 +255,27 @@ def test_fillings(task, pipelines):
     assert "mask 2" in task("fill-mask", two, "--format", "human").stdout
 
 
+@pytest.mark.parametrize(
+    ("given", "tokens"),
+    [
+        (["Ġa,Ġthe"], [" a", " the"]),
+        (["Ġa", "Ġthe,is"], [" a", " the", "is"]),
+        ([","], [","]),
+        (["Ġ,"], [" ,"]),
+        (["Ġa", ","], [" a", ","]),
+    ],
+)
+def test_targets(task, given, tokens):
+    words = [word for target in given for word in ("--target", target)]
+    (row,) = rows_of(task("fill-mask", "a <mask>", "--format", "jsonl", *words))
+    fillings = row["fillings"][0] if "fillings" in row else [row]
+    assert sorted(one["token_str"] for one in fillings) == sorted(tokens)
+
+
+def test_an_empty_target(task):
+    assert_one_line(task("fill-mask", "a <mask>", "--target", ""), 2, "--target: found an empty text")
+
+
 def test_a_text_without_a_mask_stops_after_those_before_it(task):
     lines = [b"a <mask>", b"<mask> b", b"none here", b"c <mask>"]
     result = task("fill-mask", input=b"\n".join(lines))
@@ -239,6 +292,9 @@ def test_candidate_labels(task, pipelines, tmp_path):
     (row,) = rows_of(task("zero-shot", "The match", "--labels", "sport, the news,music"))
     assert list(row["scores"].items()) == list(zip(expected["labels"], expected["scores"], strict=True))
     assert (row["label"], row["score"]) == (expected["labels"][0], expected["scores"][0])
+    assert rows_of(task("zero-shot", "The match", "--labels", "sport", "--labels", "the news, music")) == [
+        row
+    ]
     options = {"multi_label": True, "hypothesis_template": "It is {}!"}
     (row,) = rows_of(
         task("zero-shot", "The match", "--labels", "a,b", "--multi-label", "--template", "It is {}!")
@@ -259,6 +315,8 @@ def test_candidate_labels(task, pipelines, tmp_path):
 def test_bad_labels(task):
     assert_one_line(task("zero-shot", "a"), 2, "Missing option '--labels'")
     assert_one_line(task("zero-shot", "a", "--labels", "x,y,x"), 2, "--labels: found 'x' twice")
+    result = task("zero-shot", "a", "--labels", "x,y", "--labels", "x")
+    assert_one_line(result, 2, "--labels: found 'x' twice")
     assert_one_line(task("zero-shot", "a", "--labels", " , "), 2, "--labels: found no label")
     result = task("zero-shot", "a", "--labels", "x", "--template", "none")
     assert_one_line(result, 1, "--template: found 'none'")
