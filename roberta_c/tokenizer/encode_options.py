@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ResourceError, mismatch, shown
-from ..machine.facts import memory_facts
 from .special_tokens import check_side
 
 logger = logging.getLogger(__name__)
@@ -136,6 +135,8 @@ def padded_width(options: EncodeOptions, lengths: list[int]) -> int | None:
 
 def _memory_bytes() -> int:
     """How much memory this process may still get; a very large number if the system does not say."""
+    from ..machine.facts import memory_facts  # imported only for batches that may not fit
+
     facts = memory_facts()
     known = [facts[name] for name in ("available_bytes", "cgroup_limit_bytes", "total_bytes")]
     return min((size for size in known if size is not None), default=2**60)
