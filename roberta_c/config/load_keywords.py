@@ -77,14 +77,58 @@ CONFIG_KEYWORDS = {
     },
 }
 
+_ANY = Keyword(lambda value: True, "")
+
 TOKENIZER_KEYWORDS = {
     **CONFIG_KEYWORDS,
     "config": Keyword(lambda value: True, ""),  # the tokenizer's class and limit are read from the folder
     "do_lower_case": Keyword(_OFF, "False: the models of this family keep capitals"),
+    # What concerns a model, other kinds of tokenizers, or messages alone.
+    **dict.fromkeys(
+        (
+            *("attn_implementation", "device_map", "dtype", "torch_dtype", "low_cpu_mem_usage", "num_labels"),
+            *("from_slow", "legacy", "verbose", "_from_auto", "_commit_hash"),
+        ),
+        _ANY,
+    ),
+    "errors": Keyword(_one_of(None, "replace"), "'replace': what is no UTF-8 is decoded as U+FFFD"),
+    "chat_template": Keyword(_NONE, f"{_OUT}: the models of this family have no chat templates"),
+    "gguf_file": Keyword(_NONE, f"{_OUT}: tokenizer.json and the files before it are read"),
+    "tokenizer_type": Keyword(_one_of(None, "roberta", "xlm-roberta"), "None, 'roberta' or 'xlm-roberta'"),
+    **{
+        name: Keyword(_NONE, f"{_OUT}: the folder's files are read")
+        for name in ("tokenizer_file", "vocab_file", "merges_file", "tokenizer_object")
+    },
     **{
         name: Keyword(_NONE, f"it in the call: tokenizer(texts, {name}=…)")
         for name in ("max_length", "truncation", "padding", "return_tensors")
     },
+}
+
+# Keywords of a tokenizer's calls.
+_NO_TARGET = "None: there is no decoder, so texts have no targets"
+TOKENIZER_CALL_KEYWORDS = {
+    "verbose": _ANY,
+    "max_target_length": _ANY,
+    "text_target": Keyword(_NONE, _NO_TARGET),
+    "text_pair_target": Keyword(_NONE, _NO_TARGET),
+    "tokenizer_kwargs": Keyword(_one_of(None, {}), "its entries in the call itself"),
+    "pad_to_max_length": Keyword(_OFF, "padding='max_length' in its place"),
+    "truncation_strategy": Keyword(_NONE, "truncation= in its place"),
+    "is_pretokenized": Keyword(_OFF, "is_split_into_words= in its place"),
+}
+# Keywords of `tokenizer.decode`: those of tokenizers that are not fast, or that have a decoder.
+TOKENIZER_DECODE_KEYWORDS = {"use_source_tokenizer": _ANY, "spaces_between_special_tokens": _ANY}
+# Keywords of `tokenizer.save_pretrained`.
+TOKENIZER_SAVE_KEYWORDS = {
+    "legacy_format": Keyword(_OFF, "False: tokenizer.json is what is written"),
+    "save_format": Keyword(_NONE, f"{_OUT}: tokenizer.json is what is written"),
+    "push_to_hub": Keyword(_OFF, "False: upload the folder with huggingface_hub"),
+    "is_main_process": Keyword(_one_of(None, True), "True"),
+    "safe_serialization": Keyword(_BOOL, "True or False"),
+    "save_jinja_files": Keyword(_BOOL, "True or False"),
+    "use_auth_token": MODEL_KEYWORDS["use_auth_token"],
+    "token": _ANY,  # only an upload needs one
 }
 
 # Keywords of `pipeline` and of the pipelines' classes.

@@ -19,7 +19,7 @@ from .tokenizer_files import (
     TOKENIZER_JSON,
     VOCAB,
 )
-from .tokenizer_folder import ModelFacts, locate_tokenizer
+from .tokenizer_folder import ModelFacts, check_place, locate_tokenizer
 from .tokenizer_json import read_tokenizer_json
 
 _BY_NAME: dict[str, type[PreTrainedTokenizerFast]] = {
@@ -37,8 +37,12 @@ _BY_MODEL_TYPE: dict[str, type[PreTrainedTokenizerFast]] = {
 class AutoTokenizer:
     """Loads the right tokenizer for a checkpoint; see `from_pretrained`."""
 
-    def __init__(self) -> None:
-        raise InputError("AutoTokenizer is not instantiated: use AutoTokenizer.from_pretrained(folder)")
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        given = [*map(shown, arguments), *(f"{name}={shown(value)}" for name, value in keywords.items())]
+        expected = "AutoTokenizer.from_pretrained(folder), which chooses the class"
+        raise InputError(
+            mismatch(f"AutoTokenizer({', '.join(given)})", "a call with no files read", expected)
+        )
 
     @classmethod
     def from_pretrained(
@@ -64,6 +68,7 @@ class AutoTokenizer:
         The class is chosen by the first of these that is there: `tokenizer_class` in tokenizer_config.json,
         `tokenizer_class` in config.json, `model_type` in config.json, the kind of the vocabulary files.
         """
+        check_place(pretrained_model_name_or_path)
         overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
         return cls.load(
             pretrained_model_name_or_path,

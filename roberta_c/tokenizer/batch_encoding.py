@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,6 +11,7 @@ from tokenizers import Encoding
 
 from ..errors import InputError, mismatch, shown
 from ..machine.devices import is_cpu
+from .arguments import as_index
 
 _T = TypeVar("_T")
 
@@ -67,22 +66,46 @@ class BatchEncoding(UserDict[str, Any]):
 
     def __init__(
         self,
-        data: dict[str, Any] | None = None,
-        encodings: Sequence[Encoding] | None = None,
+        data: Mapping[str, Any] | None = None,
+        encoding: Encoding | Sequence[Encoding] | None = None,
+        tensor_type: str | None = None,
+        prepend_batch_axis: bool = False,
+        n_sequences: int | None = None,
         *,
         padding: Padding | None = None,
     ) -> None:
+        """data: field → rows. encoding: the rows' encodings. n_sequences: None for that of `encoding`.
+
+        tensor_type, prepend_batch_axis: as for `convert_to_tensors`. Raises InputError.
+        """
+        if data is not None and not isinstance(data, Mapping):
+            raise InputError(mismatch("data", shown(data), "a mapping from field to rows"))
+        if isinstance(encoding, Encoding):
+            encoding = [encoding]
+        if not all(isinstance(one, Encoding) for one in _as_rows(encoding)):
+            raise InputError(mismatch("encoding", shown(encoding), "tokenizers.Encoding objects"))
         super().__init__(data)
-        self._encodings = encodings
+        self._encodings = encoding
         self._padding = padding  # not yet applied to `_encodings`, because few callers look at them
+        self._n_sequences = n_sequences
+        self.convert_to_tensors(tensor_type, prepend_batch_axis)
 
     def __getitem__(self, key: Any) -> Any:
-        """The field of that name; for an int or slice, the tokenizers.Encoding of that row or rows."""
+        """The field of that name; for an int or slice, the tokenizers.Encoding of that row or rows.
+
+        Without encodings, a slice is a dict of the fields' slices. Raises KeyError or IndexError.
+        """
         if isinstance(key, str):
             return self.data[key]
+        if isinstance(key, slice) and self._encodings is None:
+            return {name: value[key] for name, value in self.data.items()}
         if isinstance(key, int | slice):
             return self._rows("indexing by row")[key]
         raise KeyError(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The field of that name, or `default` if there is none."""
+        return self.data.get(key, default)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "data":
@@ -93,10 +116,11 @@ class BatchEncoding(UserDict[str, Any]):
             raise AttributeError(f"BatchEncoding has no field {name}") from None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"data": self.data, "encodings": self.encodings}
+        return {"data": self.data, "encodings": self.encodings, "n_sequences": self._n_sequences}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.data, self._encodings, self._padding = state["data"], state["encodings"], None
+        self._n_sequences = state.get("n_sequences")
 
     @property
     def is_fast(self) -> bool:
@@ -114,7 +138,9 @@ class BatchEncoding(UserDict[str, Any]):
     @property
     def n_sequences(self) -> int | None:
         """1 for single texts, 2 for pairs, None if unknown."""
-        return self._encodings[0].n_sequences if self._encodings else None
+        if self._n_sequences is None and self._encodings:
+            return self._encodings[0].n_sequences
+        return self._n_sequences
 
     def tokens(self, batch_index: int = 0) -> list[str]:
         """The row's tokens as strings."""
@@ -143,7 +169,7 @@ class BatchEncoding(UserDict[str, Any]):
     ) -> TokenSpan | None:
         """The tokens of a word, or None if it has none."""
         row, word = self._row_and_index("word_to_tokens", batch_or_word_index, word_index)
-        return _span(TokenSpan, row.word_to_tokens(word, sequence_index))
+        return _span(TokenSpan, row.word_to_tokens(word, _sequence("word_to_tokens", sequence_index)))
 
     def token_to_chars(self, batch_or_token_index: int, token_index: int | None = None) -> CharSpan | None:
         """The characters of a token, or None for a special token."""
@@ -155,33 +181,36 @@ class BatchEncoding(UserDict[str, Any]):
     ) -> int | None:
         """The index of a character's token, or None if it has none, such as white space that was trimmed."""
         row, char = self._row_and_index("char_to_token", batch_or_char_index, char_index)
-        return row.char_to_token(char, sequence_index)
+        return row.char_to_token(char, _sequence("char_to_token", sequence_index))
 
     def word_to_chars(
         self, batch_or_word_index: int, word_index: int | None = None, sequence_index: int = 0
     ) -> CharSpan | None:
         """The characters of a word, or None if there is no such word."""
         row, word = self._row_and_index("word_to_chars", batch_or_word_index, word_index)
-        return _span(CharSpan, row.word_to_chars(word, sequence_index))
+        return _span(CharSpan, row.word_to_chars(word, _sequence("word_to_chars", sequence_index)))
 
     def char_to_word(
         self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
     ) -> int | None:
         """The index of a character's word, or None if it has none."""
         row, char = self._row_and_index("char_to_word", batch_or_char_index, char_index)
-        return row.char_to_word(char, sequence_index)
+        return row.char_to_word(char, _sequence("char_to_word", sequence_index))
 
-    def convert_to_tensors(self, tensor_type: str | None = None) -> BatchEncoding:
-        """Turn every field into an int64 array, in place, if `tensor_type` is "np"; with None change nothing.
+    def convert_to_tensors(
+        self, tensor_type: str | None = None, prepend_batch_axis: bool = False
+    ) -> BatchEncoding:
+        """Turn every field into an array, in place, if `tensor_type` is "np"; with None change nothing.
 
-        Raises InputError if rows differ in length.
+        Integers become int64, fractions float64. prepend_batch_axis: whether fields are those of one row,
+        without the batch dimension, which is added. Raises InputError if rows differ in length.
         """
         if tensor_type is None:
             return self
-        if tensor_type != "np":
+        if not isinstance(tensor_type, str) or tensor_type != "np":
             raise InputError(mismatch("tensor_type", shown(tensor_type), "'np' or None"))
         for name, value in self.data.items():
-            self.data[name] = field_array(name, value)
+            self.data[name] = field_array(name, [value] if prepend_batch_axis else value)
         return self
 
     def to(self, device: Any) -> BatchEncoding:
@@ -201,13 +230,14 @@ class BatchEncoding(UserDict[str, Any]):
     def _row(self, what: str, index: int) -> Encoding:
         rows = self._rows(what)
         try:
-            return rows[index]
+            return rows[as_index(what, index)]
         except IndexError:
             raise InputError(mismatch(what, f"row {index}", f"a row of a batch of {len(rows)}")) from None
 
     def _row_and_index(self, what: str, first: int, second: int | None) -> tuple[Encoding, int]:
         """The row, and the index of a word or character in it, that the two arguments of a method mean."""
         row, index = (0, first) if second is None else (first, second)
+        index = as_index(what, index)
         if index < 0:
             raise InputError(mismatch(what, f"index {index}", "at least 0"))
         return self._row(what, row), index
@@ -216,127 +246,31 @@ class BatchEncoding(UserDict[str, Any]):
         """The row, and the index of a token in it; a negative argument counts from the row's end."""
         row, token = (0, first) if second is None else (first, second)
         encoding = self._row(what, row)
+        token = as_index(what, token)
         index = token + len(encoding.ids) if token < 0 else token
         if not 0 <= index < len(encoding.ids):
             raise InputError(mismatch(what, f"token {token}", f"a token of a row of {len(encoding.ids)}"))
         return encoding, index
 
 
-@dataclass(frozen=True)
-class Fields:
-    """Which fields a call returns besides input_ids."""
-
-    token_type_ids: bool
-    attention_mask: bool
-    special_tokens_mask: bool
-    offset_mapping: bool
-    length: bool
-    overflowing: bool
-
-
-def build_batch_encoding(
-    encodings: list[Encoding], fields: Fields, padding: Padding | None, as_numpy: bool
-) -> BatchEncoding:
-    """The fields of the encodings, padded, as lists of rows or as int64 arrays.
-
-    With `fields.overflowing`, the overflowing parts of an encoding are rows after it. A field that is not
-    chosen is not built. Raises InputError if rows of different lengths would form an array.
-    """
-    rows = encodings
-    if fields.overflowing:
-        samples = [sample for sample, one in enumerate(encodings) for _ in range(1 + len(one.overflowing))]
-        rows = [row for one in encodings for row in (one, *one.overflowing)]
-    ids = [row.ids for row in rows]
-    lengths = [len(row) for row in ids]
-    layout: _Lists | _Arrays = _Arrays(lengths, padding) if as_numpy else _Lists(lengths, padding)
-    data: dict[str, Any] = {"input_ids": layout.arrange(ids, padding.token_id if padding else 0)}
-    if fields.token_type_ids:
-        type_ids = [row.type_ids for row in rows]
-        data["token_type_ids"] = layout.arrange(type_ids, padding.type_id if padding else 0)
-    if fields.attention_mask:
-        data["attention_mask"] = layout.mask()
-    if fields.special_tokens_mask:
-        data["special_tokens_mask"] = layout.arrange([row.special_tokens_mask for row in rows], 1)
-    if fields.offset_mapping:
-        data["offset_mapping"] = layout.arrange_pairs([row.offsets for row in rows])
-    if fields.length:
-        data["length"] = layout.per_row([max(n, padding.width) if padding else n for n in lengths])
-    if fields.overflowing:
-        data["overflow_to_sample_mapping"] = layout.per_row(samples)
-    return BatchEncoding(data, rows, padding=padding)
-
-
-class _Lists:
-    """Arranges fields as lists of rows, padded to `padding.width` if there is a `padding`."""
-
-    def __init__(self, lengths: list[int], padding: Padding | None) -> None:
-        self._lengths = lengths
-        self._missing = [max(padding.width - n, 0) for n in lengths] if padding else None
-        self._on_right = padding is None or padding.side == "right"
-
-    def arrange(self, rows: list[list[Any]], fill: Any) -> list[list[Any]]:
-        if self._missing is None:
-            return rows
-        if self._on_right:
-            return [row + [fill] * missing for row, missing in zip(rows, self._missing, strict=True)]
-        return [[fill] * missing + row for row, missing in zip(rows, self._missing, strict=True)]
-
-    def arrange_pairs(self, rows: list[list[tuple[int, int]]]) -> list[list[tuple[int, int]]]:
-        return self.arrange(rows, (0, 0))
-
-    def mask(self) -> list[list[int]]:
-        return self.arrange([[1] * n for n in self._lengths], 0)
-
-    def per_row(self, values: list[int]) -> list[int]:
-        return values
-
-
-class _Arrays:
-    """Arranges fields as int64 arrays (batch, tokens).
-
-    Suffixes of arrays: b the rows of the batch, w the width in tokens. _real_bw: bool, True for a token and
-    False for padding. Raises InputError if the rows have different lengths and `padding` does not make them
-    equal.
-    """
-
-    def __init__(self, lengths: list[int], padding: Padding | None) -> None:
-        width = max([padding.width if padding else 0, *lengths])
-        if (padding is None or width > padding.width) and lengths:
-            check_one_length("input_ids", lengths)
-        lengths_b = np.array(lengths, dtype=np.int64)[:, None]
-        columns_w = np.arange(width)
-        on_right = padding is None or padding.side == "right"
-        self._real_bw = columns_w < lengths_b if on_right else columns_w >= width - lengths_b
-        self._count = sum(lengths)
-
-    def arrange(self, rows: list[list[int]], fill: int) -> np.ndarray:
-        arranged_bw = np.full(self._real_bw.shape, fill, dtype=np.int64)
-        arranged_bw[self._real_bw] = np.fromiter(chain.from_iterable(rows), np.int64, self._count)
-        return arranged_bw
-
-    def arrange_pairs(self, rows: list[list[tuple[int, int]]]) -> np.ndarray:
-        arranged_bw2 = np.zeros((*self._real_bw.shape, 2), dtype=np.int64)
-        pairs = chain.from_iterable(chain.from_iterable(rows))
-        arranged_bw2[self._real_bw] = np.fromiter(pairs, np.int64, 2 * self._count).reshape(-1, 2)
-        return arranged_bw2
-
-    def mask(self) -> np.ndarray:
-        return self._real_bw.astype(np.int64)
-
-    def per_row(self, values: list[int]) -> np.ndarray:
-        return np.array(values, dtype=np.int64)
-
-
 def field_array(name: str, value: Any) -> np.ndarray:
-    """A field (ints, lists of ints, or lists of pairs of ints) as an int64 array.
+    """A field (numbers, or lists of numbers or of pairs of them) as an array: int64 for integers.
 
-    Raises InputError, whose message calls the field `name`, if rows differ in length.
+    Raises InputError, whose message calls the field `name`, if rows differ in length or hold no numbers.
     """
     if isinstance(value, np.ndarray):
         return value
-    if value and isinstance(value[0], list):
+    if isinstance(value, list | tuple) and value and all(isinstance(row, list) for row in value):
         check_one_length(name, [len(row) for row in value])
-    return np.array(value, dtype=np.int64)
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        array = np.empty(0, dtype=object)
+    if array.size == 0 and array.dtype != object:
+        return array.astype(np.int64)
+    if array.dtype == object:
+        raise InputError(mismatch(name, shown(value), "numbers in rows of one shape"))
+    return array
 
 
 def check_one_length(name: str, lengths: list[int]) -> None:
@@ -349,3 +283,18 @@ def check_one_length(name: str, lengths: list[int]) -> None:
 
 def _span(kind: Callable[..., _T], found: tuple[int, int] | None) -> _T | None:
     return None if found is None else kind(*found)
+
+
+def _as_rows(encoding: Any) -> Sequence[Any]:
+    """The encodings as a sequence; what is none, as the only item of one."""
+    if encoding is None:
+        return []
+    return encoding if isinstance(encoding, list | tuple) else [encoding]
+
+
+def _sequence(what: str, index: Any) -> int:
+    """`index` as the index of a text, of which a row has one or two."""
+    sequence = as_index(what, index)
+    if sequence < 0:
+        raise InputError(mismatch(what, f"sequence_index {sequence}", "0 or 1"))
+    return sequence

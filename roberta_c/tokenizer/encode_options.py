@@ -7,7 +7,9 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError, mismatch, shown
+import numpy as np
+
+from ..errors import InputError, ResourceError, mismatch, shown
 from .special_tokens import check_side
 
 logger = logging.getLogger(__name__)
@@ -15,6 +17,13 @@ logger = logging.getLogger(__name__)
 DO_NOT_PAD, LONGEST, MAX_LENGTH = "do_not_pad", "longest", "max_length"
 DO_NOT_TRUNCATE, LONGEST_FIRST = "do_not_truncate", "longest_first"
 _MAX_COUNT = 2**31 - 1
+# The widest padding of rows that are all shorter. Models of this family take at most 8,192 tokens, and the
+# longest that any published model takes is 10 million; a row of this width has 128 MiB in each field.
+MAX_WIDTH = 2**24
+# Bytes of a padded token: int64 ids and their mask, or pointers to Python's integers, which are of one size.
+_BYTES_OF_TOKEN = 16
+# Batches of up to as many padded tokens (256 MiB) are made without a look at the machine's memory.
+_SURELY_FITTING = 2**24
 PADDINGS = (LONGEST, MAX_LENGTH, DO_NOT_PAD)
 TRUNCATIONS = (LONGEST_FIRST, "only_first", "only_second", DO_NOT_TRUNCATE)
 
@@ -25,6 +34,7 @@ class EncodeOptions:
 
     truncate_to: None if nothing is truncated.
     pad_to: None if rows are padded to the longest row, or not padded.
+    length_name: what messages call the argument or limit that `truncate_to` and `pad_to` are from.
     """
 
     padding: str
@@ -35,6 +45,7 @@ class EncodeOptions:
     truncate_to: int | None
     stride: int
     as_numpy: bool
+    length_name: str
 
 
 def resolve_options(
@@ -59,7 +70,8 @@ def resolve_options(
     if pad_to_multiple_of is not None:
         pad_to_multiple_of = _as_count("pad_to_multiple_of", pad_to_multiple_of, least=1)
     padding_side = check_side("padding_side", padding_side)
-    if truncation is None and max_length is not None and padding is False:
+    is_padded = not isinstance(padding, bool | np.bool_) or bool(padding)
+    if truncation is None and max_length is not None and not is_padded:
         truncation = LONGEST_FIRST
     if truncation is None:
         truncation = False
@@ -93,16 +105,41 @@ def resolve_options(
         truncate_to=truncate_to,
         stride=stride,
         as_numpy=_wants_numpy(return_tensors),
+        length_name="max_length" if max_length is not None else "the tokenizer's limit",
     )
 
 
 def padded_width(options: EncodeOptions, lengths: list[int]) -> int | None:
-    """The length that shorter rows are padded to; None if rows are not padded."""
+    """The length that shorter rows are padded to; None if rows are not padded.
+
+    Raises InputError for a width that no model takes, ResourceError if the machine's memory is too small for
+    the padded rows.
+    """
     if options.padding == DO_NOT_PAD or not lengths:
         return None
-    width = max(lengths) if options.pad_to is None else options.pad_to
+    longest = max(lengths)
+    width = longest if options.pad_to is None else options.pad_to
     multiple = options.pad_to_multiple_of or 1
-    return -(-width // multiple) * multiple
+    padded = -(-width // multiple) * multiple
+    if padded > max(longest, MAX_WIDTH):
+        name = options.length_name if width > MAX_WIDTH else "pad_to_multiple_of"
+        value = width if width > MAX_WIDTH else multiple
+        raise InputError(mismatch(name, f"{value} with padding={options.padding!r}", f"at most {MAX_WIDTH}"))
+    tokens = padded * len(lengths)
+    if tokens > _SURELY_FITTING and tokens > (most := _memory_bytes() // _BYTES_OF_TOKEN):
+        found = f"{len(lengths)} rows of {padded} tokens"
+        expected = f"at most {most} tokens in all, which this machine's memory can hold"
+        raise ResourceError(mismatch(f"padding={options.padding!r}", found, expected))
+    return padded
+
+
+def _memory_bytes() -> int:
+    """How much memory this process may still get; a very large number if the system does not say."""
+    from ..machine.facts import memory_facts  # imported only for batches that may not fit
+
+    facts = memory_facts()
+    known = [facts[name] for name in ("available_bytes", "cgroup_limit_bytes", "total_bytes")]
+    return min((size for size in known if size is not None), default=2**60)
 
 
 def _as_count(name: str, value: Any, *, least: int) -> int:
@@ -116,8 +153,8 @@ def _as_count(name: str, value: Any, *, least: int) -> int:
 
 
 def _as_choice(name: str, value: Any, by_bool: dict[bool, str], choices: tuple[str, ...]) -> str:
-    if isinstance(value, bool):
-        return by_bool[value]
+    if isinstance(value, bool | np.bool_):
+        return by_bool[bool(value)]
     for choice in choices:  # compared with ==, which also accepts transformers' enums: they derive from str
         if isinstance(value, str) and value == choice:
             return choice

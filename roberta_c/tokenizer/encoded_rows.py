@@ -15,6 +15,8 @@ from .text_input import as_listed
 IDS, MASK = "input_ids", "attention_mask"
 # The fields with a value for each token, which are padded.
 TOKEN_FIELDS = {IDS, MASK, "token_type_ids", "special_tokens_mask", "offset_mapping"}
+# Those whose values may also be True and False.
+_MASKS = {MASK, "special_tokens_mask"}
 FORMS = "a BatchEncoding, a dict of lists, or a list of these"
 
 
@@ -56,6 +58,8 @@ class EncodedRows:
         for name in [name for name in fields if name in TOKEN_FIELDS]:
             rows = [_as_list(row, f"{name}[{index}]") for index, row in enumerate(fields[name])]
             lengths = [len(row) for row in rows]
+            for index, row in enumerate(rows):
+                _check_integers(f"{name}[{index}]" if is_batch else name, name, row)
             if name != IDS and lengths != [len(row) for row in fields[IDS]]:
                 place = f"encoded_inputs: {name}"
                 raise InputError(mismatch(place, "rows of other lengths", f"the lengths of {IDS}'s rows"))
@@ -94,15 +98,28 @@ def _as_list(value: Any, name: str) -> list[Any]:
     return listed
 
 
+def _check_integers(place: str, name: str, row: list[Any]) -> None:
+    """Raise InputError, which calls the row `place`, unless the row of the field `name` holds integers."""
+    if set(map(type, row)) <= {int} or name == "offset_mapping":  # the usual case, without a Python loop
+        return
+    for index, value in enumerate(row):
+        is_flag = isinstance(value, bool | np.bool_)
+        if not isinstance(value, int | np.integer | np.bool_) or (is_flag and name not in _MASKS):
+            raise InputError(mismatch(f"encoded_inputs: {place}[{index}]", shown(value), "an integer"))
+
+
 def _array(name: str, rows: list[Any]) -> np.ndarray:
     """A field as an array: int64 for the fields of tokens, numpy's own choice for others."""
+    place = f"encoded_inputs: {name}"
+    if name in TOKEN_FIELDS:
+        array = field_array(place, rows)
+        if array.dtype.kind not in "bi":
+            raise InputError(mismatch(place, f"values of type {array.dtype}", "integers"))
+        return array.astype(np.int64, copy=False)
     try:
-        array = field_array(name, rows) if name in TOKEN_FIELDS else np.asarray(rows)
-    except InputError:
-        raise
+        return np.asarray(rows)
     except (ValueError, TypeError, OverflowError):
-        raise InputError(mismatch(f"encoded_inputs: {name}", shown(rows), "numbers of one shape")) from None
-    return array
+        raise InputError(mismatch(place, shown(rows), "numbers of one shape")) from None
 
 
 def _padded(row: list[Any], fill: Any, padding: Padding) -> list[Any]:

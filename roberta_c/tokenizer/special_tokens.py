@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
 from ..errors import InputError, TokenizerFileError, mismatch, shown
+from .arguments import is_encodable
 from .tokenizer_files import (
     ADDED_TOKENS,
     SPECIAL_TOKENS_MAP,
@@ -152,7 +154,7 @@ def as_added_token(name: str, value: Any, *, special: bool | None = None) -> Add
 
     Raises InputError for any other value.
     """
-    if isinstance(value, str):
+    if isinstance(value, str) and is_encodable(str.__str__(value)):
         is_special = bool(special)
         return AddedToken(str.__str__(value), special=is_special, normalized=not is_special)
     if isinstance(value, Mapping):
@@ -160,7 +162,11 @@ def as_added_token(name: str, value: Any, *, special: bool | None = None) -> Add
     else:
         content = getattr(value, "content", None)
         flags = {name: getattr(value, name) for name in _FLAGS if hasattr(value, name)}
-    if not isinstance(content, str) or not all(isinstance(flag, bool) for flag in flags.values()):
+    if (
+        not isinstance(content, str)
+        or not is_encodable(content)
+        or not all(isinstance(flag, bool) for flag in flags.values())
+    ):
         raise InputError(mismatch(name, shown(value), "a token: str or AddedToken"))
     if special is not None:
         flags["special"] = special
@@ -171,13 +177,14 @@ def as_added_token(name: str, value: Any, *, special: bool | None = None) -> Add
 
 def check_side(name: str, value: Any) -> str:
     """`value`, which must be "right" or "left"; otherwise InputError, whose message calls it `name`."""
-    if value not in ("right", "left"):
+    if not isinstance(value, str) or value not in ("right", "left"):
         raise InputError(mismatch(name, shown(value), "'right' or 'left'"))
     return str(value)
 
 
 def _check_length(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < float("inf"):
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not 1 <= value < float("inf"):
         raise InputError(mismatch(name, shown(value), "a positive number of tokens"))
     return int(value)
 
@@ -186,6 +193,12 @@ def _check_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InputError(mismatch(name, shown(value), "true or false"))
     return value
+
+
+def _check_type_id(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
+        raise InputError(mismatch(name, shown(value), "an integer of at least 0"))
+    return int(value)
 
 
 def _check_names(name: str, value: Any) -> list[str]:
@@ -207,10 +220,24 @@ _OPTION_CHECKS: dict[str, Callable[[str, Any], Any]] = {
 _IGNORED_OVERRIDES = ("use_fast",)  # every tokenizer here is a fast one
 
 
+# Attributes of a tokenizer that are no settings of its files, or that may also be None.
+_ATTRIBUTE_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "pad_token_type_id": _check_type_id,
+    "max_positions": lambda name, value: None if value is None else _check_length(name, value),
+    "add_prefix_space": lambda name, value: None if value is None else _check_bool(name, value),
+}
+
+
+def checked_attribute(name: str, value: Any) -> Any:
+    """`value` as the tokenizer's attribute `name`. Raises InputError for a value that it cannot have."""
+    check = _ATTRIBUTE_CHECKS.get(name) or _OPTION_CHECKS.get(name)
+    return value if check is None else check(name, value)
+
+
 def _apply(settings: TokenizerSettings, name: str, value: Any) -> bool:
     """Set the setting called `name`; False if there is no setting of that name."""
     if name in ROLES:
-        is_plain = value is None or isinstance(value, str)
+        is_plain = value is None or (isinstance(value, str) and is_encodable(value))
         settings.roles[name] = value if is_plain else as_added_token(name, value, special=True)
     elif name in _EXTRA_NAMES:
         if isinstance(value, dict):  # named extra tokens, as multimodal tokenizers write them

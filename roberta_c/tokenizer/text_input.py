@@ -35,8 +35,11 @@ def collect_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> TextI
     Raises InputError for any other type; the message names the argument and the index.
     """
     is_text = _is_words if is_split_into_words else _is_str
-    expected = "a list of str" if is_split_into_words else "str"
+    expected = "a list of words (is_split_into_words=True)" if is_split_into_words else "str"
     text, text_pair = (_tolerant_list(value) for value in (text, text_pair))
+    if is_split_into_words:
+        for name, value in (("text", text), ("text_pair", text_pair)):
+            _check_words(name, value)
     if is_text(text):
         if text_pair is None:
             return TextInput([text], is_batch=False, is_pair=False)
@@ -46,7 +49,8 @@ def collect_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> TextI
             )
         return TextInput([(text, text_pair)], is_batch=False, is_pair=True)
     if not isinstance(text, list | tuple):
-        raise InputError(mismatch("text", _named(text), f"{expected}, or a list of those"))
+        several = "a list of those" if not is_split_into_words else "a list of such lists"
+        raise InputError(mismatch("text", _named(text), f"{expected}, or {several}"))
     if text_pair is None:
         return _collect_rows(text, is_text, expected)
     if not isinstance(text_pair, list | tuple):
@@ -133,6 +137,15 @@ def _is_str(value: Any) -> bool:
 
 def _is_words(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+
+
+def _check_words(name: str, value: Any) -> None:
+    """Raise InputError if `value` begins as a list of words does, and has something else among them."""
+    if isinstance(value, list | tuple) and value and isinstance(value[0], str):
+        for index, word in enumerate(value):
+            if not isinstance(word, str):
+                expected = "str: with is_split_into_words=True, a list that begins with a str is the words"
+                raise InputError(mismatch(f"{name}[{index}]", _named(word), f"{expected} of one text"))
 
 
 def _is_pair(value: Any, is_text: Callable[[Any], bool]) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..config import position_limit
-from ..errors import ModelFileError, mismatch, shown
+from ..errors import HubError, InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import read_object
 from .tokenizer_files import MODEL_CONFIG
@@ -32,6 +33,19 @@ class ModelFacts:
         pad = self.pad_token_id if self.pad_token_id is not None else pad_token_id
         positions = self.max_position_embeddings
         return positions if pad is None else position_limit(positions, pad)
+
+
+def check_place(value: Any) -> None:
+    """Raise InputError or HubError, which name `from_pretrained`'s argument, for no name and no present path.
+
+    A str that begins with "/", "." or "~" is a path: names of repositories do not.
+    """
+    name, expected = "pretrained_model_name_or_path", "a folder or the name of a Hub repository"
+    if not isinstance(value, str | os.PathLike):
+        raise InputError(mismatch(name, shown(value), expected))
+    is_path = not isinstance(value, str) or value.startswith(("/", ".", "~"))
+    if is_path and "\0" not in os.fspath(value) and not os.path.exists(value):
+        raise HubError(mismatch(name, f"{shown(os.fspath(value), 200)}, no such folder", expected))
 
 
 def locate_tokenizer(path_or_id: str | Path, hub_options: hub.HubOptions) -> tuple[Path, ModelFacts]:

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
+from ..config.load_keywords import TOKENIZER_DECODE_KEYWORDS
 from ..errors import InputError, mismatch, shown
+from .arguments import as_flag, check_keywords, is_encodable
 from .special_tokens import EXTRA, ROLES, as_added_token
 
 logger = logging.getLogger(__name__)
 
 _EXTRA_OLD_NAME = "additional_special_tokens"
+_DECODE_ARGUMENTS = ("token_ids", "skip_special_tokens", "clean_up_tokenization_spaces")
 
 
 def _role(role: str) -> Any:
@@ -38,7 +41,7 @@ def _role_id(role: str) -> Any:
         return None if token is None else self._backend.token_to_id(token)
 
     def set_(self: TokenVocabulary, index: int | None) -> None:
-        token = None if index is None else self.convert_ids_to_tokens(index)
+        token = self._backend.id_to_token(_as_id(index)) if _is_id(index) else None
         if index is not None and token is None:
             raise InputError(mismatch(f"{role}_id", shown(index), "an id of the vocabulary"))
         self._roles[role] = token
@@ -71,6 +74,11 @@ class TokenVocabulary:
     def backend_tokenizer(self) -> Tokenizer:
         """The tokenizers.Tokenizer that all calls use."""
         return self._backend
+
+    @property
+    def decoder(self) -> Any:
+        """What makes text of tokens in `backend_tokenizer`."""
+        return self._backend.decoder
 
     @property
     def vocab_size(self) -> int:
@@ -112,13 +120,24 @@ class TokenVocabulary:
 
     @property
     def extra_special_tokens(self) -> list[str]:
-        """Special tokens without a role."""
+        """Special tokens without a role. Assigned ones must be in the vocabulary."""
         return list(self._extra)
 
+    @extra_special_tokens.setter
+    def extra_special_tokens(self, tokens: Sequence[str | AddedToken] | None) -> None:
+        if not isinstance(tokens, list | tuple | None):
+            raise InputError(mismatch(EXTRA, shown(tokens), "a list of tokens"))
+        self._extra = list(dict.fromkeys(self._known_token(EXTRA, token) for token in tokens or []))
+
     @property
-    def additional_special_tokens(self) -> list[str]:
-        """`extra_special_tokens` under the name it had before transformers 5."""
-        return list(self._extra)
+    def extra_special_tokens_ids(self) -> list[int]:
+        """The ids of `extra_special_tokens`."""
+        ids: list[int] = self.convert_tokens_to_ids(self._extra)
+        return ids
+
+    # The same under the name that they had before transformers 5.
+    additional_special_tokens = extra_special_tokens
+    additional_special_tokens_ids = extra_special_tokens_ids
 
     @property
     def all_special_tokens(self) -> list[str]:
@@ -137,7 +156,7 @@ class TokenVocabulary:
         New tokens get the ids from `len(self)` on. `decode(skip_special_tokens=True)` skips special ones. No
         other thread may use the tokenizer meanwhile.
         """
-        if isinstance(new_tokens, str | AddedToken | Mapping):
+        if isinstance(new_tokens, str | Mapping) or hasattr(new_tokens, "content"):
             new_tokens = [new_tokens]
         if not isinstance(new_tokens, list | tuple):
             raise InputError(mismatch("new_tokens", shown(new_tokens), "a token or a list of tokens"))
@@ -155,6 +174,9 @@ class TokenVocabulary:
             `additional_special_tokens` → a list of tokens.
         replace_extra_special_tokens: whether that list replaces the present one, or is appended to it.
         """
+        if not isinstance(special_tokens_dict, Mapping):
+            expected = "a dict from role to token"
+            raise InputError(mismatch("special_tokens_dict", shown(special_tokens_dict), expected))
         added = 0
         for name, value in special_tokens_dict.items():
             if name in ROLES:
@@ -185,10 +207,10 @@ class TokenVocabulary:
 
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
         """The id of a token, or a list of ids for a list of tokens; `unk_token_id` for unknown ones."""
-        if isinstance(tokens, str):
+        if isinstance(tokens, str) and is_encodable(tokens):
             index = self._backend.token_to_id(tokens)
             return self.unk_token_id if index is None else index
-        if not isinstance(tokens, list | tuple) or not all(isinstance(token, str) for token in tokens):
+        if not _are_tokens(tokens):
             raise InputError(mismatch("tokens", shown(tokens), "str or a list of str"))
         return [self.convert_tokens_to_ids(token) for token in tokens]
 
@@ -196,12 +218,12 @@ class TokenVocabulary:
         """The token of an id, or the list of the tokens of ids; None for ids beyond the vocabulary."""
         if _is_int(ids):
             return self._backend.id_to_token(_as_id(ids))
-        skipped = set(self.all_special_ids) if skip_special_tokens else set()
-        return [self._backend.id_to_token(index) for index in _as_ids(ids) if index not in skipped]
+        skipped = set(self.all_special_ids) if as_flag("skip_special_tokens", skip_special_tokens) else set()
+        return [self._backend.id_to_token(index) for index in as_ids(ids) if index not in skipped]
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """The text of the tokens, special ones included."""
-        if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
+        if not _are_tokens(tokens):
             raise InputError(mismatch("tokens", shown(tokens), "a list of str"))
         decoder = self._backend.decoder
         return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
@@ -211,6 +233,7 @@ class TokenVocabulary:
         token_ids: Any,
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
+        **keywords: Any,
     ) -> Any:
         """The text of token ids; a list of texts for a list of rows.
 
@@ -218,14 +241,19 @@ class TokenVocabulary:
             beyond the vocabulary are skipped, as in transformers.
         clean_up_tokenization_spaces: whether to remove the space before punctuation and English
             contractions. Byte-level BPE does not need that: there it has no effect, and a warning says so.
+        keywords: those of transformers that change nothing here. Raises InputError.
         """
+        check_keywords(keywords, TOKENIZER_DECODE_KEYWORDS, _DECODE_ARGUMENTS)
+        skip_special_tokens = as_flag("skip_special_tokens", skip_special_tokens)
         if isinstance(token_ids, Mapping):
+            if "input_ids" not in token_ids:
+                raise InputError(mismatch("token_ids", shown(list(token_ids)), "a field input_ids"))
             token_ids = token_ids["input_ids"]
         token_ids = _as_list(token_ids)
         is_list = isinstance(token_ids, list | tuple)
         if is_list and token_ids and isinstance(_as_list(token_ids[0]), list | tuple):
             return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in token_ids]
-        ids = [_as_id(token_ids)] if _is_int(token_ids) else _as_ids(token_ids)
+        ids = [_as_id(token_ids)] if _is_int(token_ids) else as_ids(token_ids)
         text = self._backend.decode(ids, skip_special_tokens=skip_special_tokens)
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
@@ -241,10 +269,18 @@ class TokenVocabulary:
         sequences: Any,
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
+        **keywords: Any,
     ) -> list[str]:
         """The texts of rows of ids; a single row gives a list of one text. Arguments as for `decode`."""
-        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
+        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces, **keywords)
         return [texts] if isinstance(texts, str) else texts
+
+    @staticmethod
+    def clean_up_tokenization(text: str) -> str:
+        """`text` without the space before punctuation and English contractions."""
+        if not isinstance(text, str):
+            raise InputError(mismatch("text", shown(text), "str"))
+        return clean_up_tokenization(text)
 
 
 def clean_up_tokenization(text: str) -> str:
@@ -257,8 +293,18 @@ def clean_up_tokenization(text: str) -> str:
     return text
 
 
+def _are_tokens(values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(
+        isinstance(one, str) and is_encodable(one) for one in values
+    )
+
+
 def _is_int(value: Any) -> bool:
     return isinstance(value, int | np.integer)
+
+
+def _is_id(value: Any) -> bool:
+    return _is_int(value) and not isinstance(value, bool) and 0 <= value < 2**32
 
 
 def _as_id(value: Any) -> int:
@@ -276,7 +322,8 @@ def _as_list(values: Any) -> Any:
     return values.tolist() if hasattr(values, "tolist") else values
 
 
-def _as_ids(values: Any) -> list[int]:
+def as_ids(values: Any) -> list[int]:
+    """A row of ids, in a list, tuple or array, as a list of ints. Raises InputError for anything else."""
     values = _as_list(values)
     if not isinstance(values, list | tuple):
         raise InputError(mismatch("token ids", shown(values), "an int, or ints in a list or array"))

@@ -7,7 +7,8 @@ import pytest
 import transformers
 
 from roberta_c import AutoTokenizer
-from roberta_c.errors import InputError
+from roberta_c.errors import InputError, ResourceError
+from roberta_c.tokenizer import encode_options
 
 TEXTS = ["a", "a rather longer text", "two words"]
 
@@ -95,3 +96,85 @@ def test_refusals(tokenizer):
     ):
         with pytest.raises(InputError, match=message):
             tokenizer.pad(encoded)
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"input_ids": [[0, 1.5]]}, r"input_ids\[0\]\[1\]: found 1.5"),
+        ({"input_ids": [[0], [True]]}, r"input_ids\[1\]\[0\]: found True"),
+        ({"input_ids": [["a"]]}, r"input_ids\[0\]\[0\]: found 'a'"),
+        ({"input_ids": [0, None]}, r"input_ids\[1\]: found None"),
+        ({"input_ids": np.array([[0.5]])}, r"input_ids\[0\]\[0\]: found 0.5"),
+        ({"input_ids": [[0, 2]], "attention_mask": [[1, 0.5]]}, r"attention_mask\[0\]\[1\]: found 0.5"),
+        ({"input_ids": [[0, 2]], "token_type_ids": [[0, "0"]]}, r"token_type_ids\[0\]\[1\]: found '0'"),
+    ],
+)
+def test_fields_of_tokens_are_integers(tokenizer, fields, place):
+    for arguments in ({}, {"return_tensors": "np"}):
+        with pytest.raises(InputError, match=f"^encoded_inputs: {place}, expected an integer$"):
+            tokenizer.pad(fields, **arguments)
+
+
+def test_masks_may_be_flags(tokenizer, theirs):
+    def rows():
+        return {"input_ids": [[0, 2], [0]], "attention_mask": [[True, False], [True]]}
+
+    for arguments in ({}, {"return_tensors": "np"}):
+        assert plain(tokenizer.pad(rows(), **arguments)) == plain(theirs.pad(rows(), **arguments))
+    assert tokenizer.pad(rows(), return_tensors="np")["attention_mask"].dtype == np.int64
+
+
+# Padding that no memory holds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"padding": "max_length", "max_length": 10**9},
+            "max_length: found 1000000000 with padding='max_length', expected at most 16777216",
+        ),
+        (
+            {"padding": True, "pad_to_multiple_of": 10**9},
+            "pad_to_multiple_of: found 1000000000 with padding='longest', expected at most 16777216",
+        ),
+    ],
+    ids=str,
+)
+def test_width_has_a_limit(tokenizer, arguments, message):
+    for call in (
+        lambda: tokenizer("a", **arguments),
+        lambda: tokenizer(["a", "b"], return_tensors="np", **arguments),
+        lambda: tokenizer.pad({"input_ids": [[0, 2]]}, **arguments),
+    ):
+        with pytest.raises(InputError) as raised:
+            call()
+        assert str(raised.value) == message
+    assert tokenizer("a", truncation=True, max_length=10**9).input_ids == tokenizer("a").input_ids
+    assert tokenizer([], **arguments).input_ids == []
+
+
+def test_a_model_max_length_without_meaning_is_named(tweet_sentiment_small, tmp_path):
+    AutoTokenizer.from_pretrained(tweet_sentiment_small, model_max_length=10**9).save_pretrained(tmp_path)
+    with pytest.raises(
+        InputError, match=r"^the tokenizer's limit: found 1000000000 with padding='max_length'"
+    ):
+        AutoTokenizer.from_pretrained(tmp_path)("a", padding="max_length")
+
+
+def test_rows_must_fit_into_memory(tokenizer, monkeypatch):
+    monkeypatch.setattr(encode_options, "_SURELY_FITTING", 100)
+    monkeypatch.setattr(encode_options, "_memory_bytes", lambda: 16 * 1000)
+    assert len(tokenizer("a", padding="max_length", max_length=1000).input_ids) == 1000
+    message = "padding='max_length': found 3 rows of 500 tokens, expected at most 1000 tokens in all"
+    for call in (
+        lambda: tokenizer(["a"] * 3, padding="max_length", max_length=500),
+        lambda: tokenizer.pad({"input_ids": [[0]] * 3}, padding="max_length", max_length=500),
+    ):
+        with pytest.raises(ResourceError, match=message):
+            call()
+
+
+def test_memory_is_that_of_this_machine():
+    assert 2**24 < encode_options._memory_bytes() <= 2**60

@@ -16,7 +16,7 @@ from samples.tokenizers import write
 from roberta_c import AutoConfig
 from roberta_c.errors import InputError, MissingNameError, RobertaCError, TokenizerFileError
 from roberta_c.tokenizer import AutoTokenizer, XLMRobertaTokenizer
-from roberta_c.tokenizer.pretrained import MISSING_NAMES
+from roberta_c.tokenizer.missing_names import MISSING_NAMES
 
 ISLAND = "I really want to go to an island. Do you want to go?"
 ISLAND_IDS = [0, 100, 269, 236, 7, 213, 7, 41, 2946, 4, 1832, 47, 236, 7, 213, 116, 2]

@@ -1,0 +1,61 @@
+"""Checks of the arguments that several methods of tokenizers and encodings take."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config.load_keywords import Keyword, without_foreign
+from ..errors import InputError, mismatch, shown
+
+_TOO_LARGE = 2**31  # more than any index of a row, token, word or character
+
+
+def check_keywords(given: dict[str, Any], accepted: dict[str, Keyword], own: Iterable[str]) -> None:
+    """Raise InputError for a keyword that is neither `accepted` nor a method's `own`, or for its value."""
+    for name in without_foreign(given, accepted):
+        raise InputError(mismatch(name, "an unknown keyword", f"one of {', '.join(own)}"))
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """`value` as True or False. Raises InputError for anything that is neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(mismatch(name, shown(value), "True or False"))
+    return bool(value)
+
+
+def as_index(name: str, value: Any) -> int:
+    """`value`, an int of Python or NumPy, as an int. Raises InputError for anything else."""
+    try:
+        index = operator.index(value)
+    except TypeError:
+        index = _TOO_LARGE
+    if not -_TOO_LARGE < index < _TOO_LARGE:
+        raise InputError(mismatch(name, shown(value), "an integer of at most 31 bits"))
+    return index
+
+
+def as_folder(name: str, value: Any) -> Path:
+    """`value` as the path of a folder that may not exist yet. Raises InputError for what is no path."""
+    if not isinstance(value, str | os.PathLike) or not is_file_name(os.fspath(value)):
+        raise InputError(mismatch(name, shown(value), "the path of a folder"))
+    return Path(value)
+
+
+def is_file_name(value: Any) -> bool:
+    """Whether `value` is a str that the system can take as a path."""
+    return isinstance(value, str) and "\0" not in value and is_encodable(value, os.fsencode)
+
+
+def is_encodable(text: str, encode: Callable[[str], bytes] = str.encode) -> bool:
+    """Whether `encode` can make bytes of `text`: a lone half of a surrogate pair has no UTF-8."""
+    try:
+        encode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
