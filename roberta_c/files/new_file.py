@@ -11,12 +11,28 @@ from typing import BinaryIO
 from ..errors import InputError, ModelFileError, mismatch, shown
 
 
+def is_file_name(value: object) -> bool:
+    """Whether `value` is a str that the system can take as a path."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:  # a lone half of a surrogate pair
+        return False
+    return True
+
+
+def as_folder(save_directory: str | os.PathLike[str]) -> Path:
+    """The path of a folder that may not exist yet. Raises InputError for what is no path."""
+    is_path = isinstance(save_directory, (str, os.PathLike))
+    if not is_path or not is_file_name(os.fspath(save_directory)):
+        raise InputError(mismatch("save_directory", shown(save_directory), "the path of a folder"))
+    return Path(save_directory)
+
+
 def make_folder(save_directory: str | os.PathLike[str]) -> Path:
     """The folder, made if it is missing. Raises InputError for what cannot be one, ModelFileError."""
-    is_path = isinstance(save_directory, (str, os.PathLike))
-    if not is_path or "\0" in str(save_directory):
-        raise InputError(mismatch("save_directory", shown(save_directory), "the path of a folder"))
-    folder = Path(save_directory)
+    folder = as_folder(save_directory)
     if folder.is_file():
         raise InputError(mismatch(folder, "a file", "a folder to write into"))
     try:

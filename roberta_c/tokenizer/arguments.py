@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import operator
-import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -40,22 +38,10 @@ def as_index(name: str, value: Any) -> int:
     return index
 
 
-def as_folder(name: str, value: Any) -> Path:
-    """`value` as the path of a folder that may not exist yet. Raises InputError for what is no path."""
-    if not isinstance(value, str | os.PathLike) or not is_file_name(os.fspath(value)):
-        raise InputError(mismatch(name, shown(value), "the path of a folder"))
-    return Path(value)
-
-
-def is_file_name(value: Any) -> bool:
-    """Whether `value` is a str that the system can take as a path."""
-    return isinstance(value, str) and "\0" not in value and is_encodable(value, os.fsencode)
-
-
-def is_encodable(text: str, encode: Callable[[str], bytes] = str.encode) -> bool:
-    """Whether `encode` can make bytes of `text`: a lone half of a surrogate pair has no UTF-8."""
+def is_encodable(text: str) -> bool:
+    """Whether `text` has UTF-8: a lone half of a surrogate pair has none."""
     try:
-        encode(text)
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -15,7 +15,8 @@ from tokenizers import AddedToken, Tokenizer
 from ..config.load_keywords import TOKENIZER_KEYWORDS, TOKENIZER_SAVE_KEYWORDS, without_foreign
 from ..errors import InputError, MissingNameError, TokenizerFileError, mismatch, shown
 from ..files.hub import HubOptions
-from .arguments import as_folder, check_keywords, is_file_name
+from ..files.new_file import as_folder, is_file_name
+from .arguments import check_keywords
 from .call_backends import CallBackends
 from .missing_names import MISSING_NAMES
 from .special_tokens import ROLES, TokenizerSettings, checked_attribute, read_settings
@@ -183,7 +184,7 @@ class PreTrainedTokenizerFast(TextCalls):
         """
         given = {"legacy_format": legacy_format, "push_to_hub": push_to_hub, **keywords}
         check_keywords(given, TOKENIZER_SAVE_KEYWORDS, ("save_directory", "filename_prefix"))
-        folder = as_folder("save_directory", save_directory)
+        folder = as_folder(save_directory)
         if filename_prefix is not None and (
             not is_file_name(filename_prefix) or set("/\\") & {*filename_prefix}
         ):
