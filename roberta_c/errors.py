@@ -58,9 +58,13 @@ def shown(value: object, limit: int = 80) -> str:
 def mismatch(place: object, found: object, expected: object) -> str:
     """`place: found …, expected …`: the message about a wrong value, shape, type or name.
 
-    place: the argument or file. found, expected: text; `shown()` turns foreign values into text.
+    place: the argument or file. found, expected: text; `shown()` turns foreign values into text. Characters
+    that cannot be printed, such as a line end in the name of a file, are escaped.
 
     >>> mismatch("top_k", shown(-1), "an integer of at least 1")
     'top_k: found -1, expected an integer of at least 1'
     """
-    return f"{place}: found {found}, expected {expected}"
+    message = f"{place}: found {found}, expected {expected}"
+    if message.isprintable():
+        return message
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)

@@ -94,13 +94,19 @@ def set_verbosity_error() -> None:
 
 
 def add_handler(handler: _logging.Handler) -> None:
-    """Send the messages to this handler too."""
-    get_logger().addHandler(handler)
+    """Send the messages to this handler too. Raises InputError."""
+    get_logger().addHandler(_checked(handler))
 
 
 def remove_handler(handler: _logging.Handler) -> None:
-    """Send the messages to this handler no more."""
-    get_logger().removeHandler(handler)
+    """Send the messages to this handler no more. Raises InputError."""
+    get_logger().removeHandler(_checked(handler))
+
+
+def _checked(handler: _logging.Handler) -> _logging.Handler:
+    if not isinstance(handler, _logging.Handler):
+        raise InputError(mismatch("handler", shown(handler), "a handler of Python's logging"))
+    return handler
 
 
 def enable_propagation() -> None:

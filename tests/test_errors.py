@@ -27,6 +27,10 @@ def test_shown(value, text):
     assert shown(value) == text
 
 
+def test_a_message_is_one_line_whatever_is_in_it():
+    assert mismatch("a\nb\ud800", "é\u2028", "z") == r"a\nb\ud800: found é\u2028, expected z"
+
+
 def test_objects_whose_repr_or_shape_raises():
     class Broken:
         def __repr__(self):

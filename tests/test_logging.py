@@ -91,5 +91,8 @@ def test_what_is_not_here_says_what_to_do():
         _ = roberta_c.logging.other
     with pytest.raises(InputError, match=r"^name: found 5, expected a str or None"):
         roberta_c.logging.get_logger(5)
+    for function in (roberta_c.logging.add_handler, roberta_c.logging.remove_handler):
+        with pytest.raises(InputError, match=r"^handler: found 5, expected a handler"):
+            function(5)
     roberta_c.logging.set_verbosity(np.int64(logging.ERROR))
     assert roberta_c.logging.get_verbosity() == logging.ERROR

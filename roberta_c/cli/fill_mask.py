@@ -46,10 +46,9 @@ _FILLING = {"score": "float64", "token": "int64", "token_str": "string", "sequen
     "targets",
     type=Utf8(),
     multiple=True,
-    metavar="A,B,…",
-    help="Choose among these tokens only, with commas between; may be repeated. They are named as in the "
-    "vocabulary: words that follow a space begin with Ġ in RoBERTa's and with ▁ in XLM-RoBERTa's. A comma "
-    "at the beginning or the end is a part of a token.",
+    metavar="TOKEN",
+    help="Choose among these tokens only; repeated for each. They are named as in the vocabulary: words "
+    "that follow a space begin with Ġ in RoBERTa's and with ▁ in XLM-RoBERTa's.",
 )
 @max_length_option
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
@@ -71,7 +70,9 @@ def fill_mask(
     wanted = one_text(inputs, options)
     call_options: dict[str, Any] = {"top_k": top_k, "max_length": max_length, "batch_size": batch_size}
     if targets:
-        call_options["targets"] = [token for given in targets for token in tokens_of(given)]
+        if "" in targets:
+            raise click.UsageError(mismatch("--target", "an empty text", "a token"))
+        call_options["targets"] = list(targets)
     run_pipeline(
         "fill-mask",
         inputs,
@@ -80,17 +81,6 @@ def fill_mask(
         call_options,
         lambda pipeline, _, width: FillingForm(pipeline, width),
     )
-
-
-def tokens_of(target: str) -> list[str]:
-    """The tokens of a value of --target, which commas divide; itself, if nothing is beside a comma.
-
-    So "," and "Ġ,", which are tokens, can be given, too. Raises UsageError for an empty value.
-    """
-    if not target:
-        raise click.UsageError(mismatch("--target", "an empty text", "a token"))
-    parts = target.split(",")
-    return parts if all(parts) else [target]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeVar, overload
 from ..errors import InputError, MissingNameError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import read_object
-from ..files.new_file import make_folder, new_file
+from ..files.new_file import is_file_name, make_folder, new_file
 from .fields import ACTIVATIONS, FAMILY_DEFAULTS, GENERIC_DEFAULTS, BadField, check_fields
 from .labels import agreed_labels
 from .load_keywords import CONFIG_KEYWORDS, SAVE_KEYWORDS, without_foreign
@@ -28,7 +28,7 @@ __all__ = [
     "CONFIG_CLASSES",
     "RobertaConfig",
     "XLMRobertaConfig",
-    "check_config",
+    "given_config",
     "load_config",
     "position_limit",
 ]
@@ -265,7 +265,7 @@ class RobertaConfig:
         """Write `to_json_string` into a file. `use_diff`: True alone. Raises as `save_pretrained`."""
         if use_diff is not True:
             raise InputError(mismatch("use_diff", shown(use_diff), "True: default values are left out"))
-        if not isinstance(json_file_path, (str, os.PathLike)):
+        if not isinstance(json_file_path, (str, os.PathLike)) or not is_file_name(os.fspath(json_file_path)):
             raise InputError(mismatch("json_file_path", shown(json_file_path), "the path of a file"))
         self.validate()
         with new_file(Path(json_file_path)) as file:
@@ -366,10 +366,17 @@ def load_config(
     return config_class._from_file(path, values).with_overrides(str(path_or_id), overrides or {})
 
 
-def check_config(config: Any) -> None:
-    """Raise InputError unless a caller's `config` is a RobertaConfig or None."""
+def given_config(config: Any, hub_options: hub.HubOptions) -> RobertaConfig | None:
+    """The config that a caller's argument means: itself, that of a folder or Hub repository, or None.
+
+    Raises InputError, and what `load_config` raises.
+    """
+    if isinstance(config, (str, os.PathLike)):
+        return load_config(config, hub_options)
     if not isinstance(config, RobertaConfig | None):
-        raise InputError(mismatch("config", shown(config), "a RobertaConfig or None"))
+        expected = "a RobertaConfig, a folder or a Hub repository's name, or None"
+        raise InputError(mismatch("config", shown(config), expected))
+    return config
 
 
 def position_limit(max_position_embeddings: int, pad_token_id: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from ..checkpoint import names
-from ..config import CONFIG_CLASSES, RobertaConfig, check_config, load_config
+from ..config import CONFIG_CLASSES, RobertaConfig, given_config, load_config
 from ..config.load_keywords import CONFIG_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
@@ -90,11 +90,11 @@ class AutoModelClass:
         hub_options: HubOptions,
         /,
         *,
-        config: RobertaConfig | None = None,
+        config: Any = None,
         **options: Any,
     ) -> Any:
         """As `from_pretrained`, with the Hub's options in one object."""
-        check_config(config)
+        config = given_config(config, hub_options)
         if config is None:
             config = load_config(path_or_id, hub_options)
         return cls.classes[config.model_type].load(path_or_id, hub_options, config=config, **options)

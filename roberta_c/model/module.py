@@ -128,8 +128,14 @@ class Module:
         return self._place
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """InputError for what a loaded model has: the kernels keep their own copies, so it would be lost."""
+        """InputError for what a loaded model has: the kernels compute with what was loaded.
+
+        The value that is there already may be assigned.
+        """
+        is_there = vars(self).get(name, getattr(type(self), name, None)) is value
         if self._place is not None and name not in self.assignable and _is_part(self, name, value):
+            if is_there and value is not None:
+                return
             place = f"{type(self).__name__}.{name}"
             raise InputError(mismatch(place, f"an assignment of {shown(value, 40)}", _UNCHANGED))
         super().__setattr__(name, value)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from ..checkpoint import open_checkpoint
-from ..config import RobertaConfig, check_config, load_config
+from ..config import RobertaConfig, given_config, load_config
 from ..config.load_keywords import MODEL_KEYWORDS, without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
@@ -82,7 +82,7 @@ class PreTrainedModel(TorchNames, Module):
         cls: type[Model],
         pretrained_model_name_or_path: str | Path,
         *,
-        config: RobertaConfig | None = None,
+        config: RobertaConfig | str | os.PathLike[str] | None = None,
         dtype: Any = None,
         num_threads: int | None = None,
         isa: str | None = None,
@@ -117,7 +117,7 @@ class PreTrainedModel(TorchNames, Module):
         hub_options: hub.HubOptions,
         /,
         *,
-        config: RobertaConfig | None = None,
+        config: RobertaConfig | str | os.PathLike[str] | None = None,
         dtype: Any = None,
         torch_dtype: Any = None,
         use_safetensors: bool | None = None,
@@ -140,7 +140,7 @@ class PreTrainedModel(TorchNames, Module):
                 logger.warning("num_threads: found %d, but this build has no OpenMP: using 1", threads)
             threads = 1
         kernels = Kernels(isa)
-        check_config(config)
+        config = given_config(config, hub_options)
         if config is None:
             config = load_config(path_or_id, hub_options, None, cls.config_class)
         config.validate()  # it may have been changed since it was read

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..config import check_config, load_config
+from ..config import given_config, load_config
 from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.hub import KEYWORDS, HubOptions
@@ -109,9 +109,7 @@ def pipeline(
         (from_hub if name in from_hub else named)[name] = value
 
     hub_options = HubOptions(**from_hub)
-    if isinstance(named["config"], (str, os.PathLike)):
-        named["config"] = load_config(named["config"], hub_options)
-    check_config(named["config"])
+    named["config"] = given_config(named["config"], hub_options)
     if task is None:
         task = _task_of(model, hub_options, names)
     file, name = TASKS[TASK_ALIASES.get(task, task)]

@@ -114,8 +114,12 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
             texts, question = None, texts
         if isinstance(texts, Mapping) and any(as_listed(text) is not None for text in texts.values()):
             texts, question, context = None, texts.get("question"), texts.get("context")
-        if question is None and context is None:
-            texts = next((options.pop(name) for name in self.names_of_texts if name in options), texts)
+        named = [name for name in self.names_of_texts if name in options]
+        if len(named) + (texts is not None) > 1:
+            found = " and ".join([*(["texts"] if texts is not None else []), *named])
+            raise InputError(mismatch("texts, data, X", found, "one of them"))
+        for name in named:
+            texts = options.pop(name)
         if texts is None:
             texts = _paired(question, context)
         elif question is not None or context is not None:

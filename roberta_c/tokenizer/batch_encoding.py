@@ -202,8 +202,9 @@ class BatchEncoding(UserDict[str, Any]):
     ) -> BatchEncoding:
         """Turn every field into an array, in place, if `tensor_type` is "np"; with None change nothing.
 
-        Integers become int64, fractions float64. prepend_batch_axis: whether fields are those of one row,
-        without the batch dimension, which is added. Raises InputError if rows differ in length.
+        Integers become int64, fractions float64, other values what NumPy makes of them. prepend_batch_axis:
+        whether fields are those of one row, without the batch dimension, which is added. Raises InputError if
+        rows differ in length.
         """
         if tensor_type is None:
             return self
@@ -277,8 +278,8 @@ def check_one_length(name: str, lengths: list[int]) -> None:
     """Raise InputError unless all rows of the field `name` have the same number of tokens."""
     if min(lengths) != max(lengths):
         found = ", ".join(map(str, lengths[:8])) + (", …" if len(lengths) > 8 else "")
-        expected = "rows of one length: pass padding=True"
-        raise InputError(mismatch(f"return_tensors='np': {name}", f"rows of {found} tokens", expected))
+        expected = "rows of one length, as padding=True makes them, for an array"
+        raise InputError(mismatch(name, f"rows of {found} tokens", expected))
 
 
 def _span(kind: Callable[..., _T], found: tuple[int, int] | None) -> _T | None:

@@ -15,7 +15,7 @@ from .text_input import as_listed
 IDS, MASK = "input_ids", "attention_mask"
 # The fields with a value for each token, which are padded.
 TOKEN_FIELDS = {IDS, MASK, "token_type_ids", "special_tokens_mask", "offset_mapping"}
-# Those whose values may also be True and False.
+# Those whose values may also be True and False, or floats without a fraction: pandas makes such of columns.
 _MASKS = {MASK, "special_tokens_mask"}
 FORMS = "a BatchEncoding, a dict of lists, or a list of these"
 
@@ -55,6 +55,10 @@ class EncodedRows:
             name: _as_list(value, name) if is_batch else [value] for name, value in encoded.items()
         }
         fields = {IDS: fields.pop(IDS), **fields}  # first, for the lengths of the others
+        for name, rows in fields.items():
+            if len(rows) != len(fields[IDS]):
+                expected = f"{len(fields[IDS])}, as in {IDS}"
+                raise InputError(mismatch(f"encoded_inputs: {name}", f"{len(rows)} rows", expected))
         for name in [name for name in fields if name in TOKEN_FIELDS]:
             rows = [_as_list(row, f"{name}[{index}]") for index, row in enumerate(fields[name])]
             lengths = [len(row) for row in rows]
@@ -103,8 +107,9 @@ def _check_integers(place: str, name: str, row: list[Any]) -> None:
     if set(map(type, row)) <= {int} or name == "offset_mapping":  # the usual case, without a Python loop
         return
     for index, value in enumerate(row):
-        is_flag = isinstance(value, bool | np.bool_)
-        if not isinstance(value, int | np.integer | np.bool_) or (is_flag and name not in _MASKS):
+        is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        is_flag = isinstance(value, bool | np.bool_ | float | np.floating) and value in (0, 1)
+        if not is_integer and not (is_flag and name in _MASKS):
             raise InputError(mismatch(f"encoded_inputs: {place}[{index}]", shown(value), "an integer"))
 
 
@@ -113,7 +118,7 @@ def _array(name: str, rows: list[Any]) -> np.ndarray:
     place = f"encoded_inputs: {name}"
     if name in TOKEN_FIELDS:
         array = field_array(place, rows)
-        if array.dtype.kind not in "bi":
+        if array.dtype.kind not in ("bif" if name in _MASKS else "bi"):
             raise InputError(mismatch(place, f"values of type {array.dtype}", "integers"))
         return array.astype(np.int64, copy=False)
     try:

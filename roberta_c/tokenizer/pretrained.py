@@ -19,7 +19,7 @@ from ..files.new_file import as_folder, is_file_name
 from .arguments import check_keywords
 from .call_backends import CallBackends
 from .missing_names import MISSING_NAMES
-from .special_tokens import ROLES, TokenizerSettings, checked_attribute, read_settings
+from .special_tokens import ROLES, UNLIMITED, TokenizerSettings, checked_attribute, read_settings
 from .text_calls import TextCalls
 from .tokenizer_files import TOKENIZER_CONFIG, TOKENIZER_JSON, library_errors
 from .tokenizer_folder import ModelFacts, check_place, locate_tokenizer
@@ -28,9 +28,6 @@ from .tokenizer_json import (
     read_tokenizer_json,
     set_add_prefix_space,
 )
-
-# The model_max_length that transformers gives a tokenizer without a length limit.
-UNLIMITED = int(1e30)
 
 _Tokenizer = TypeVar("_Tokenizer", bound="PreTrainedTokenizerFast")
 
@@ -232,5 +229,5 @@ class PreTrainedTokenizerFast(TextCalls):
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in MISSING_NAMES:
-            raise MissingNameError(mismatch(f"tokenizer.{name}", "no such method", MISSING_NAMES[name]))
+            raise MissingNameError(mismatch(f"tokenizer.{name}", "no such name", MISSING_NAMES[name]))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -175,6 +175,10 @@ def as_added_token(name: str, value: Any, *, special: bool | None = None) -> Add
     return AddedToken(content, **flags)
 
 
+# The model_max_length that transformers gives a tokenizer without a length limit.
+UNLIMITED = int(1e30)
+
+
 def check_side(name: str, value: Any) -> str:
     """`value`, which must be "right" or "left"; otherwise InputError, whose message calls it `name`."""
     if not isinstance(value, str) or value not in ("right", "left"):
@@ -184,15 +188,19 @@ def check_side(name: str, value: Any) -> str:
 
 def _check_length(name: str, value: Any) -> int:
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not 1 <= value < float("inf"):
+    if not is_number or not value >= 1:
         raise InputError(mismatch(name, shown(value), "a positive number of tokens"))
-    return int(value)
+    return UNLIMITED if value == float("inf") else int(value)
 
 
 def _check_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InputError(mismatch(name, shown(value), "true or false"))
     return value
+
+
+def _check_clean_up(name: str, value: Any) -> bool:
+    return value is not None and _check_bool(name, value)  # files written by transformers may have null
 
 
 def _check_type_id(name: str, value: Any) -> int:
@@ -213,7 +221,7 @@ _OPTION_CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "truncation_side": check_side,
     "add_prefix_space": _check_bool,
     "trim_offsets": _check_bool,
-    "clean_up_tokenization_spaces": _check_bool,
+    "clean_up_tokenization_spaces": _check_clean_up,
     "split_special_tokens": _check_bool,
     "model_input_names": _check_names,
 }

@@ -14,6 +14,7 @@ from ..config.load_keywords import TOKENIZER_DECODE_KEYWORDS
 from ..errors import InputError, mismatch, shown
 from .arguments import as_flag, check_keywords, is_encodable
 from .special_tokens import EXTRA, ROLES, as_added_token
+from .text_input import as_listed
 
 logger = logging.getLogger(__name__)
 
@@ -210,9 +211,10 @@ class TokenVocabulary:
         if isinstance(tokens, str) and is_encodable(tokens):
             index = self._backend.token_to_id(tokens)
             return self.unk_token_id if index is None else index
-        if not _are_tokens(tokens):
+        listed = as_listed(tokens, takes_tuples=True)
+        if not _are_tokens(listed):
             raise InputError(mismatch("tokens", shown(tokens), "str or a list of str"))
-        return [self.convert_tokens_to_ids(token) for token in tokens]
+        return [self.convert_tokens_to_ids(token) for token in listed or ()]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """The token of an id, or the list of the tokens of ids; None for ids beyond the vocabulary."""
@@ -324,7 +326,7 @@ def _as_list(values: Any) -> Any:
 
 def as_ids(values: Any) -> list[int]:
     """A row of ids, in a list, tuple or array, as a list of ints. Raises InputError for anything else."""
-    values = _as_list(values)
-    if not isinstance(values, list | tuple):
+    listed = as_listed(values, takes_tuples=True)
+    if listed is None:
         raise InputError(mismatch("token ids", shown(values), "an int, or ints in a list or array"))
-    return [_as_id(value) for value in values]
+    return [_as_id(value) for value in listed]

@@ -245,6 +245,8 @@ def test_methods_of_files(tweet_sentiment_small, tmp_path):
         (lambda: config.to_json_file(tmp_path / "other.json"), "hidden_size: found 'x'"),
         (lambda: config.save_pretrained(tmp_path), "hidden_size: found 'x'"),
         (lambda: made.to_json_file(5), "json_file_path: found 5"),
+        (lambda: made.to_json_file("a\0b"), r"json_file_path: found 'a\\x00b'"),
+        (lambda: made.save_pretrained("\ud800"), r"save_directory: found '\\ud800'"),
         (lambda: made.to_json_file(tmp_path / "x", use_diff=False), "use_diff: found False"),
         (lambda: made.save_pretrained(5), "save_directory: found 5"),
         (lambda: made.save_pretrained(tmp_path, push_to_hub=True), "push_to_hub: found True"),

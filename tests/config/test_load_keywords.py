@@ -116,7 +116,7 @@ def test_keywords_of_pipelines(tweet_sentiment_small):
             "model_kwargs: dtype: found it as a keyword of pipeline too, expected it once",
         ),
         ({"model_kwargs": {"revision": "main"}, "revision": "v1"}, "model_kwargs: revision: found it as"),
-        ({"config": 5}, "config: found 5, expected a RobertaConfig or None"),
+        ({"config": 5}, "config: found 5, expected a RobertaConfig, a folder"),
         ({"model_kwargs": 3}, "model_kwargs: found 3, expected a dict of keywords"),
     ):
         with pytest.raises(InputError, match=message):

@@ -21,7 +21,7 @@ def model(tweet_sentiment_small):
     [
         ("", "classifier", Dropout(0.1)),
         ("", "roberta", None),
-        ("", "num_threads", 1),
+        ("", "num_threads", 7),
         ("", "dtype", "int8"),
         ("", "forward", lambda ids: ids),
         ("", "new_head", Dropout(0.1)),
@@ -47,6 +47,9 @@ def test_deletions(model):
 
 def test_what_may_be_assigned(model):
     model.name_or_path = "mine"
+    model.training, model.classifier = False, model.classifier  # what they are already
+    with pytest.raises(InputError, match=r"training: found an assignment of True"):
+        model.training = True
     for note in ("a caller's own attribute", "another value"):
         model.note = note
     del model.note

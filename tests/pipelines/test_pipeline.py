@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import roberta_c
-from roberta_c import pipeline
+from roberta_c import AutoModelForSequenceClassification, RobertaForSequenceClassification, pipeline
 from roberta_c.errors import HubError, InputError, MissingNameError, ModelFileError, TokenizerFileError
 from roberta_c.model.auto import AutoModelClass
 from roberta_c.model.pretrained import PreTrainedModel
@@ -86,6 +86,12 @@ def test_ways_to_name_model_and_tokenizer(classify, tweet_sentiment_small):
         "sentiment-analysis", classify.model, tokenizer=classify.tokenizer, device=-1
     )
     assert aliased.task == "text-classification"
+
+
+def test_config_may_be_a_folder(classify, tweet_sentiment_small):
+    for loader in (AutoModelForSequenceClassification, RobertaForSequenceClassification):
+        model = loader.from_pretrained(tweet_sentiment_small, config=str(tweet_sentiment_small))
+        assert pipeline(None, model, None, classify.tokenizer)("I love it") == classify("I love it")
 
 
 def test_a_cache_folder_inside_model_kwargs(classify, tweet_sentiment_small, tmp_path):

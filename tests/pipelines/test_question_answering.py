@@ -124,6 +124,8 @@ def test_no_answer(answer):
         ({"question": "a", "context": "b", "max_length": 9}, "max_length: found 9, expected max_seq_len"),
         ({"question": "a", "context": "b", "max_question_len": 0}, "max_question_len: found 0"),
         ({"question": "a", "context": "b", "max_seq_len": 3}, "max_seq_len: found 3, expected more than"),
+        ({"texts": 5, "data": []}, "texts, data, X: found texts and data, expected one of them"),
+        ({"data": [], "X": []}, "texts, data, X: found data and X, expected one of them"),
         ({"texts": {"question": ["a", "b"], "context": ["c"]}}, "found 2 questions and 1 contexts"),
         ({"texts": {"question": ["a", "b"]}}, "context: found None"),
     ],

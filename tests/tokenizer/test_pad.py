@@ -178,3 +178,17 @@ def test_rows_must_fit_into_memory(tokenizer, monkeypatch):
 
 def test_memory_is_that_of_this_machine():
     assert 2**24 < encode_options._memory_bytes() <= 2**60
+
+
+def test_a_mask_may_hold_floats_without_a_fraction(tokenizer):
+    row = {"input_ids": [0, 5, 2], "attention_mask": [1.0, np.float32(1), 1.0]}
+    assert tokenizer.pad([row], return_tensors="np").attention_mask.tolist() == [[1, 1, 1]]
+    with pytest.raises(InputError, match=r"attention_mask\[0\]\[1\]: found 0\.5, expected an integer"):
+        tokenizer.pad([{"input_ids": [0, 5], "attention_mask": [1.0, 0.5]}])
+
+
+def test_every_field_has_as_many_rows(tokenizer):
+    with pytest.raises(
+        InputError, match=r"^encoded_inputs: labels: found 1 rows, expected 2, as in input_ids"
+    ):
+        tokenizer.pad({"input_ids": [[1], [2]], "labels": [1]})

@@ -103,6 +103,9 @@ def test_attributes_refuse_at_once(bpe_folder, name, value, fragment):
 def test_attributes_take_what_is_right(bpe_folder):
     tokenizer = AutoTokenizer.from_pretrained(bpe_folder)
     tokenizer.padding_side = tokenizer.truncation_side = "left"
+    tokenizer.model_max_length = float("inf")
+    assert tokenizer.model_max_length == int(1e30)
+    tokenizer.clean_up_tokenization_spaces = None
     tokenizer.model_max_length = np.int64(9)
     tokenizer.max_positions = None
     tokenizer.pad_token = tokenizer.eos_token
