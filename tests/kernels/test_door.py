@@ -40,6 +40,7 @@ FLOAT_ARGUMENTS = {
     "linear x": ("x", zeros(3, 6), lambda a: K.linear(a, PACKED)),
     "linear residual": ("residual", zeros(3, 4), lambda a: K.linear(zeros(3, 6), PACKED, residual=a)),
     "layer_norm x": ("x", zeros(3, 6), lambda a: K.layer_norm(a, NORM)),
+    "pool x": ("x", zeros(3, 6), lambda a: K.pool(a, STARTS, ("mean",))),
     "attention qkv": ("qkv", zeros(3, 18), lambda a: K.attention(a, STARTS, 2)),
     "linear out": ("out", zeros(3, 4), lambda a: K.linear(zeros(3, 6), PACKED, out=a)),
     "convert_rows x": ("x", zeros(3, 6), lambda a: K.convert_rows(a, INT8)),
