@@ -87,9 +87,7 @@ class RobertaModel(PreTrainedModel):
         pooling: names as `Kernels.pool` takes them. skipped: how many tokens at the beginning are left out.
         """
         width = len(pooling) * self.config.hidden_size
-        if (
-            pooling in (("cls",), ("lasttoken",)) and not skipped
-        ):  # no other rows of the last layer are needed
+        if pooling in (("cls",), ("lasttoken",)) and not skipped:  # other rows are not needed
             rows = batch.first_tokens_s if pooling == ("cls",) else batch.seq_starts_s[1:] - 1
             return self.encode(batch, rows_wanted_r=rows)[0]
         parts = [
