@@ -226,6 +226,30 @@ static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64
     }
 }
 
+static double pooled(rc_pooling pooling, const float *x_t, size_t ldx, size_t skipped, size_t t) {
+    if (pooling == RC_POOL_FIRST) return x_t[skipped * ldx];
+    if (pooling == RC_POOL_LAST) return x_t[(t - 1) * ldx];
+    double sum = 0.0, weights = 0.0, largest = -INFINITY;
+    for (size_t row = skipped; row < t; row++) {
+        const double weight = pooling == RC_POOL_WEIGHTED_MEAN ? (double)(row + 1) : 1.0;
+        sum += weight * x_t[row * ldx];
+        weights += weight;
+        largest = fmax(largest, x_t[row * ldx]);
+    }
+    if (pooling == RC_POOL_MAX) return largest;
+    return sum / (pooling == RC_POOL_MEAN_SQRT ? sqrt(weights) : weights);
+}
+
+static void pool(rc_pooling pooling, const float *x_th, size_t ldx, const int64_t *starts_s, size_t s,
+                 size_t h, size_t skipped, float *y_sh, size_t ldy, size_t ith, size_t nth) {
+    for (size_t sequence = 0; sequence < s; sequence++) {
+        const size_t begin = (size_t)starts_s[sequence], t = (size_t)starts_s[sequence + 1] - begin;
+        for (size_t i = h * ith / nth; i < h * (ith + 1) / nth; i++)
+            y_sh[sequence * ldy + i] =
+                t > skipped ? (float)pooled(pooling, x_th + begin * ldx + i, ldx, skipped, t) : 0.0f;
+    }
+}
+
 /* encoder_layer.inc calls linear, attention and the others above; a panel has one column. */
 #define NR 1
 #include "encoder_layer.inc"
@@ -246,6 +270,7 @@ int rc_isa_reference(rc_kernels *kernels) {
         .exponentiate = exponentiate,
         .embed = embed,
         .encoder_layer = encoder_layer,
+        .pool = pool,
         .panel = {[RC_FP32] = panel_float, [RC_BF16_WEIGHTS] = panel_float, [RC_INT8_WEIGHTS] = panel_int8},
     };
     return 1;

@@ -34,6 +34,16 @@
 
 typedef enum { RC_NO_ACTIVATION, RC_GELU, RC_GELU_NEW, RC_RELU, RC_TANH } rc_activation;
 
+/* How the rows of a sequence become one row. */
+typedef enum {
+    RC_POOL_FIRST,         /* the first row, that of <s> */
+    RC_POOL_LAST,          /* the last row, that of </s> */
+    RC_POOL_MEAN,          /* Σ x_t / T */
+    RC_POOL_MEAN_SQRT,     /* Σ x_t / sqrt(T) */
+    RC_POOL_WEIGHTED_MEAN, /* Σ t x_t / Σ t, t from 1 */
+    RC_POOL_MAX            /* max x_t, in each column */
+} rc_pooling;
+
 /* Element type of an embedding table, as in the checkpoint file. */
 typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
 
@@ -321,6 +331,11 @@ struct rc_kernels {
     void (*encoder_layer)(const rc_kernels *kernels, const rc_encoder_layer *layer,
                           const rc_sequences *sequences, float *x_th, size_t ldx,
                           const rc_workspace *workspace, rc_team *team, size_t ith, size_t nth);
+
+    /* y_sh := each sequence's rows of x, but for the first `skipped`, as one row; 0 where none is left.
+     * Weighted means keep the positions that rows have with those before them. */
+    void (*pool)(rc_pooling pooling, const float *x_th, size_t ldx, const int64_t *starts_s, size_t s,
+                 size_t h, size_t skipped, float *y_sh, size_t ldy, size_t ith, size_t nth);
 
     /* The functions with which linear and attention multiply, by rc_arithmetic; NULL: not on this CPU. */
     rc_panel_function *panel[RC_ARITHMETICS];

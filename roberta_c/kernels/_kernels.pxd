@@ -16,6 +16,14 @@ cdef extern from "roberta_c.h" nogil:
         RC_RELU
         RC_TANH
 
+    ctypedef enum rc_pooling:
+        RC_POOL_FIRST
+        RC_POOL_LAST
+        RC_POOL_MEAN
+        RC_POOL_MEAN_SQRT
+        RC_POOL_WEIGHTED_MEAN
+        RC_POOL_MAX
+
     ctypedef enum rc_dtype:
         RC_FLOAT32
         RC_FLOAT16
@@ -162,6 +170,8 @@ cdef extern from "roberta_c.h" nogil:
                       size_t, const rc_output_rows *, size_t, size_t) noexcept nogil
         void (*encoder_layer)(const rc_kernels *, const rc_encoder_layer *, const rc_sequences *, float *, size_t,
                               const rc_workspace *, rc_team *, size_t, size_t) noexcept nogil
+        void (*pool)(rc_pooling, const float *, size_t, const int64_t *, size_t, size_t, size_t, float *, size_t, size_t,
+                     size_t) noexcept nogil
 
     ctypedef enum rc_status:
         RC_OK

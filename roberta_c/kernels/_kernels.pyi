@@ -192,6 +192,14 @@ class Kernels:
         states: _Floats | None = None,
         num_threads: int = 1,
     ) -> _Floats: ...
+    def pool(
+        self,
+        x: _Floats,
+        seq_starts: _Integers,
+        pooling: tuple[str, ...],
+        skipped: int = 0,
+        num_threads: int = 1,
+    ) -> _Floats: ...
     def encode(
         self,
         tables: EmbeddingTables,
@@ -204,4 +212,6 @@ class Kernels:
         rows_wanted: _Integers | None = None,
         states: _Floats | None = None,
         num_threads: int = 1,
+        pooling: tuple[str, ...] | None = None,
+        skipped: int = 0,
     ) -> _Floats: ...

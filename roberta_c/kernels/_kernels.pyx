@@ -30,6 +30,14 @@ cdef dict ACTIVATIONS = {
     "relu": RC_RELU,
     "tanh": RC_TANH,
 }
+cdef dict POOLINGS = {  # by sentence-transformers' names
+    "cls": RC_POOL_FIRST,
+    "lasttoken": RC_POOL_LAST,
+    "mean": RC_POOL_MEAN,
+    "mean_sqrt_len_tokens": RC_POOL_MEAN_SQRT,
+    "weightedmean": RC_POOL_WEIGHTED_MEAN,
+    "max": RC_POOL_MAX,
+}
 cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
 
 # Names of arithmetics. "bfloat16" and "int8" stand for the fastest that this CPU has. For tests: "bfloat16 weights"
@@ -72,6 +80,14 @@ cdef int check(rc_status status, str argument) except -1:
 
 cdef rc_activation checked_activation(object name) except *:
     return ACTIVATIONS[checked_name(name, "activation", tuple(ACTIVATIONS))]
+
+
+cdef object checked_poolings(object names):
+    """The values of rc_pooling of a tuple of names."""
+    if not isinstance(names, tuple) or not names:
+        raise InputError(mismatch("pooling", shown(names), "a tuple of names"))
+    values = [POOLINGS[checked_name(name, "pooling", tuple(POOLINGS))] for name in names]
+    return np.array(values, dtype=np.intc)
 
 
 cdef rc_arithmetic checked_arithmetic(object dtype, const rc_kernels *table) except *:
@@ -360,6 +376,34 @@ cdef class Kernels:
         check_rows_read(&work.source, tables)
         return out
 
+    def pool(self, x, seq_starts, pooling, skipped=0, num_threads=1) -> np.ndarray:
+        """The rows x (T, H) of each sequence as one row, for each name in the tuple `pooling`: (S, count * H).
+
+        pooling: "cls" and "lasttoken" (the first and last row), "mean", "mean_sqrt_len_tokens" (sum / sqrt(T)),
+        "weightedmean" (weights 1 … T), "max". skipped: how many rows at the beginning of each sequence are left
+        out; the result is 0 where none is left.
+        """
+        cdef pooling_call work
+        checked_array(x, "x", np.float32, (None, None))
+        checked_starts(seq_starts, x.shape[0])
+        memory = self.set_pooling(&work, pooling, skipped, seq_starts, x.shape[1])
+        work.x_th, work.ldx = floats(x), x.shape[1]
+        out = aligned_empty((len(seq_starts) - 1, work.count * work.h))
+        work.y_sh = writable_floats(out)
+        if out.size:
+            run_team(pool_share, &work, checked_thread_count(num_threads))
+        return out
+
+    cdef object set_pooling(self, pooling_call *work, pooling, skipped, seq_starts, size_t h):
+        """Checks names and count and fills `work`, but for the rows; returns an array that must outlive the call."""
+        if isinstance(skipped, bool) or not isinstance(skipped, int) or not 0 <= skipped < 2**31:
+            raise InputError(mismatch("skipped", shown(skipped), "an integer from 0 to 2147483647"))
+        values = checked_poolings(pooling)
+        cdef int[::1] view = values
+        work.kernels, work.poolings, work.count = &self.table, <rc_pooling *>&view[0], len(values)
+        work.starts_s, work.s, work.h, work.skipped = integers(seq_starts), len(seq_starts) - 1, h, skipped
+        return values
+
     cdef tuple set_lookup(self, lookup *source, EmbeddingTables tables, ids, positions, types):
         """Checks ids and fills `source`; returns the arrays that it points to, which must outlive the call."""
         cdef size_t t = np.size(ids)
@@ -404,11 +448,18 @@ cdef class Kernels:
         return self.run_encoder(&work, "x", layers, x.shape, seq_starts, workspace, rows_wanted, states, num_threads)
 
     def encode(self, EmbeddingTables tables not None, list layers not None, ids, positions, types, seq_starts,
-               Workspace workspace not None, rows_wanted=None, states=None, num_threads=1) -> np.ndarray:
-        """`embed`, then `encoder`, in one parallel region: int64 (T) ids, positions and types -> (R, H)."""
+               Workspace workspace not None, rows_wanted=None, states=None, num_threads=1, pooling=None,
+               skipped=0) -> np.ndarray:
+        """`embed`, then `encoder`, in one parallel region: int64 (T) ids, positions and types -> (R, H).
+
+        pooling, skipped: with names, the rows are pooled in the same region, as `pool` does: (S, count * H).
+        """
         cdef encoder_call work
         memset(&work, 0, sizeof(work))
         memory = self.set_lookup(&work.source, tables, ids, positions, types)
+        if pooling is not None:
+            checked_starts(seq_starts, work.source.t)
+            poolings = self.set_pooling(&work.pooling, pooling, skipped, seq_starts, tables.c.h)
         out = self.run_encoder(&work, "embeddings", layers, (work.source.t, tables.c.h), seq_starts, workspace,
                                rows_wanted, states, num_threads)
         check_rows_read(&work.source, tables)
@@ -435,13 +486,19 @@ cdef class Kernels:
             work.states_lth = writable_floats(checked_output(states, "states", (len(layers) + 1, t, h)))
             if rows_wanted is not None:
                 raise InputError(mismatch("rows_wanted", "states beside it", "only one of the two"))
-        out = aligned_empty((t if rows_wanted is None else len(rows_wanted), h))
+        if work.pooling.count and (rows_wanted is not None or states is not None):
+            raise InputError(mismatch("pooling", "rows_wanted or states beside it", "only one of them"))
+        if work.pooling.count:
+            out = aligned_empty((len(seq_starts) - 1, work.pooling.count * h))
+        else:
+            out = aligned_empty((t if rows_wanted is None else len(rows_wanted), h))
         if not len(out):
             return out
         check(rc_attention_scratch(&self.table, np.diff(seq_starts).max(), d, &scratch), "x")
         cdef int thread_count = checked_thread_count(num_threads)
         work.kernels, work.t, work.h, work.out_rh = &self.table, t, h, writable_floats(out)
         work.x_th = lay_out(workspace, &work.workspace, &work.layers[0].qkv, t, f, thread_count, full_lines(scratch))
+        work.pooling.x_th, work.pooling.ldx, work.pooling.y_sh = work.x_th, work.workspace.ld_hidden, work.out_rh
         arena = workspace.arena  # keeps the memory alive if a concurrent call replaces it
         run_team(encoder_share, work, thread_count)
         return out

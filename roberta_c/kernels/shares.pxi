@@ -111,6 +111,26 @@ cdef void activate_share(void *given, rc_team *team, size_t ith, size_t nth) noe
     work.kernels.activate(work.function, work.x_n, work.n, work.y_n, ith, nth)
 
 
+cdef struct pooling_call:
+    const rc_kernels *kernels
+    const float *x_th
+    size_t ldx, h
+    const int64_t *starts_s
+    size_t s
+    # One result for each of these, side by side: y_sh is (S, count * H).
+    rc_pooling *poolings
+    size_t count, skipped
+    float *y_sh
+
+
+cdef void pool_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
+    cdef pooling_call *work = <pooling_call *>given
+    cdef size_t index
+    for index in range(work.count):
+        work.kernels.pool(work.poolings[index], work.x_th, work.ldx, work.starts_s, work.s, work.h, work.skipped,
+                          work.y_sh + index * work.h, work.count * work.h, ith, nth)
+
+
 # ---- embeddings ----------------------------------------------------------------------------------------
 
 cdef struct lookup:
@@ -185,9 +205,10 @@ cdef struct encoder_call:
     rc_sequences last_sequences  # for the last layer, of which only some rows may be wanted
     float *x_th
     rc_workspace workspace
-    # Results: every state, (count + 1, T, H) or NULL; the last layer's wanted rows (R, H).
+    # Results: every state, (count + 1, T, H) or NULL; the last layer's wanted rows (R, H), or its pooled rows.
     float *states_lth
     float *out_rh
+    pooling_call pooling  # of count 0: none
 
 
 cdef void copy_rows(const float *from_th, size_t ld_from, float *to_th, size_t ld_to, size_t t, size_t h,
@@ -219,4 +240,9 @@ cdef void encoder_share(void *given, rc_team *team, size_t ith, size_t nth) noex
                                    ith, nth)
         if work.states_lth != NULL:
             copy_rows(work.x_th, ld, work.states_lth + (index + 1) * t * h, h, t, h, ith, nth)
-    copy_rows(work.x_th, ld, work.out_rh, h, work.last_sequences.wanted_starts_s[work.last_sequences.s], h, ith, nth)
+    if work.pooling.count == 0:
+        copy_rows(work.x_th, ld, work.out_rh, h, work.last_sequences.wanted_starts_s[work.last_sequences.s], h, ith,
+                  nth)
+        return
+    rc_team_wait(team, nth)  # for the rows of all threads
+    pool_share(&work.pooling, team, ith, nth)

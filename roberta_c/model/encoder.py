@@ -197,14 +197,19 @@ class Encoder(Module):
         batch: PackedBatch,
         rows_wanted_r: np.ndarray | None = None,
         states_lth: np.ndarray | None = None,
+        pooling: tuple[str, ...] | None = None,
+        skipped: int = 0,
     ) -> np.ndarray:
         """Packed ids → the last layer's rows, (T, H) or, with `rows_wanted_r`, those of these tokens, (R, H).
 
         rows_wanted_r: int64 (R), ascending. The bits are those of the full computation. states_lth, float32
         (L + 1, T, H), receives the embeddings and every layer's output; not together with `rows_wanted_r`.
+        pooling, skipped: as `Kernels.pool` takes them, which makes (S, len(pooling) * H); neither beside it.
         """
         if not len(self.layer):
             x_th = embeddings.embed(batch)
+            if pooling is not None:
+                return embeddings.kernels.pool(x_th, batch.seq_starts_s, pooling, skipped)
             if states_lth is not None:
                 states_lth[0] = x_th
             return x_th if rows_wanted_r is None else x_th[rows_wanted_r]
@@ -220,6 +225,8 @@ class Encoder(Module):
                 rows_wanted_r,
                 states_lth,
                 self._threads_for(len(batch.token_ids_t)),
+                pooling,
+                skipped,
             )
 
     def attentions(

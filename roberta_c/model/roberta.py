@@ -81,6 +81,21 @@ class RobertaModel(PreTrainedModel):
         empty = np.empty((0, hidden), dtype=np.float32)
         return lasts[0] if len(lasts) == 1 else np.concatenate([empty, *lasts]), None
 
+    def pooled(self, batch: PackedBatch, pooling: tuple[str, ...], skipped: int = 0) -> np.ndarray:
+        """Packed tokens → one row for each sequence, pooled where the last layer's rows are: (S, modes * H).
+
+        pooling: names as `Kernels.pool` takes them. skipped: how many tokens at the beginning are left out.
+        """
+        width = len(pooling) * self.config.hidden_size
+        if pooling in (("cls",), ("lasttoken",)) and not skipped:  # other rows are not needed
+            rows = batch.first_tokens_s if pooling == ("cls",) else batch.seq_starts_s[1:] - 1
+            return self.encode(batch, rows_wanted_r=rows)[0]
+        parts = [
+            self.encoder.encode(self.embeddings, chunk, pooling=pooling, skipped=skipped)
+            for _, chunk in batch.chunks(CHUNK_TOKENS)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), np.float32), *parts])
+
     def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         pooled = None if self.pooler is None else self.pooler.pool(last_rh[batch.first_tokens_s])
         return BaseModelOutputWithPooling(batch.unpack(last_rh), pooled, *of_layers)

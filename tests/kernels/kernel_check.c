@@ -304,6 +304,20 @@ static double layer_norm_error(size_t round) {
     return difference(found_th, expected_th, t * h);
 }
 
+static double pool_error(size_t round) {
+    const size_t h = random_size(1, 90), s = 3, skipped = round % 3;
+    int64_t starts_s[4] = {0};
+    for (size_t i = 0; i < s; i++) starts_s[i + 1] = starts_s[i] + (int64_t)random_size(1, 150);
+    const float *x_th = random_floats((size_t)starts_s[s] * h, 3.0f);
+    float *found_sh = buffer(s * h), *expected_sh = buffer(s * h);
+    for (size_t ith = 0; ith < THREADS; ith++) {
+        const rc_pooling pooling = (rc_pooling)(round % (RC_POOL_MAX + 1));
+        fast->pool(pooling, x_th, h, starts_s, s, h, skipped, found_sh, h, ith, THREADS);
+        oracle->pool(pooling, x_th, h, starts_s, s, h, skipped, expected_sh, h, ith, THREADS);
+    }
+    return difference(found_sh, expected_sh, s * h);
+}
+
 static double embed_error(size_t round) {
     const size_t t = random_size(1, 9), h = random_size(2, 90);
     rc_embeddings tables = {.word_dtype = RC_FLOAT32, .norm = random_norm(h), .h = h};
@@ -441,6 +455,7 @@ static const struct {
     {"attention", attention_error, 1e-5},
     {"layer_norm", layer_norm_error, 4e-6},
     {"embed", embed_error, 4e-6},
+    {"pool", pool_error, 4e-6},
     {"encoder_layer", fp32_layer_error, 2e-5},
     {"layer bf16 w", bf16_weights_layer_error, 1e-4},
     {"layer bf16", bf16_layer_error, 0.02},

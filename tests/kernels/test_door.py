@@ -40,6 +40,7 @@ FLOAT_ARGUMENTS = {
     "linear x": ("x", zeros(3, 6), lambda a: K.linear(a, PACKED)),
     "linear residual": ("residual", zeros(3, 4), lambda a: K.linear(zeros(3, 6), PACKED, residual=a)),
     "layer_norm x": ("x", zeros(3, 6), lambda a: K.layer_norm(a, NORM)),
+    "pool x": ("x", zeros(3, 6), lambda a: K.pool(a, STARTS, ("mean",))),
     "attention qkv": ("qkv", zeros(3, 18), lambda a: K.attention(a, STARTS, 2)),
     "linear out": ("out", zeros(3, 4), lambda a: K.linear(zeros(3, 6), PACKED, out=a)),
     "convert_rows x": ("x", zeros(3, 6), lambda a: K.convert_rows(a, INT8)),
@@ -115,7 +116,7 @@ def test_arrays_of_another_shape_are_refused(case):
     ]
     if case == "pack_linear weight":
         shapes = [*shapes[:3], zeros(0, 6), zeros(4, 0)]
-    if case == "Norm weight":
+    if case in ("Norm weight", "pool x"):  # of any width
         shapes = [*shapes[:3]]
     for shape in shapes:
         with pytest.raises(

@@ -30,6 +30,7 @@ THREADED = {
     "linear": lambda n: K.linear(X, PACKED, num_threads=n),
     "attention": lambda n: K.attention(np.zeros((3, 18), np.float32), STARTS, 2, num_threads=n),
     "layer_norm": lambda n: K.layer_norm(X, NORM, num_threads=n),
+    "pool": lambda n: K.pool(X, STARTS, ("mean",), num_threads=n),
     "activate": lambda n: K.activate(X, "gelu", num_threads=n),
     "embed": lambda n: K.embed(TABLES, IDS, IDS, num_threads=n),
     "encoder_layer": lambda n: K.encoder_layer(LAYER, X.copy(), STARTS, Workspace(), num_threads=n),
