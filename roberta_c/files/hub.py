@@ -107,6 +107,37 @@ WEIGHT_FILES = (
 # `resolve` fetches the shards that an index lists together with the index.
 WEIGHTS = FileSet("weights", ("config.json",), tuple((name,) for name in WEIGHT_FILES))
 
+# The files of sentence-transformers at the top of a repository: modules.json names the folders of the others.
+SENTENCE = FileSet(
+    "sentence-transformers configuration",
+    ("config.json", "modules.json", "config_sentence_transformers.json"),
+    (("modules.json",), ("config.json",)),
+)
+# The settings of the encoder beside its config.json, in sentence-transformers' order of preference: the file
+# has the name of the model type that the encoder once had.
+SENTENCE_SETTINGS = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+ENCODER_SETTINGS = FileSet("configuration", (), (*((name,) for name in SENTENCE_SETTINGS), *CONFIG.choices))
+# A module's weights; its config.json is optional, since a module without settings has none.
+MODULE_WEIGHTS = FileSet("weights of a module", (), (("model.safetensors",), ("pytorch_model.bin",)))
+MODULE_CONFIG = FileSet("configuration of a module", ("config.json",), ())
+
+
+def below(folder: str, files: FileSet) -> FileSet:
+    """`files` of a folder in a sentence-transformers repository; "" is the repository's own.
+
+    modules.json is fetched first: the path of a file at the top of the cache's folder tells the commit.
+    Without alternatives, modules.json is the file that must exist.
+    """
+    if not folder and files.choices:
+        return files
+    prefix = f"{folder}/" if folder else ""
+    extras = ("modules.json", *(prefix + name for name in files.extras))
+    choices = tuple(tuple(prefix + name for name in choice) for choice in files.choices)
+    return FileSet(files.what, extras, choices or (("modules.json",),))
+
 
 def weights(use_safetensors: bool | None) -> FileSet:
     """WEIGHTS; with False or True without, or of, safetensors alone. Raises InputError."""
@@ -246,9 +277,9 @@ class _Repository:
         self.unknown.clear()
         for name in files.extras:
             self.fetch(name)
-        found: list[Path] = []
+        found: list[tuple[str, Path]] = []
         for choice in files.choices:
-            found = [path for name in choice if (path := self.fetch(name)) is not None]
+            found = [(name, path) for name in choice if (path := self.fetch(name)) is not None]
             if found:
                 break
         looked_for = ", ".join(name for choice in files.choices for name in choice)
@@ -260,13 +291,13 @@ class _Repository:
             )
         if not found:
             raise HubError(f"{self.repo_id}: the repository has no {files.what}, looked for {looked_for}")
-        for path in found:
-            if path.name.endswith(INDEX_SUFFIX):
-                self._fetch_shards(path)
+        for name, path in found:
+            if name.endswith(INDEX_SUFFIX):
+                self._fetch_shards(path, name.removesuffix(path.name))
         if self.unknown:
             names = ", ".join(self.unknown)
             logger.info("%s: not in the cache, treated as absent: %s", self.repo_id, names)
-        return found[0].parent
+        return found[0][1].parent
 
     def fetch(self, name: str) -> Path | None:
         """The local path of the file `name`; None if the repository lacks it, or if that is unknown."""
@@ -381,12 +412,13 @@ class _Repository:
         api = huggingface_hub.HfApi(token=self.token)
         return api.model_info(self.repo_id, revision=self.revision, timeout=seconds).sha
 
-    def _fetch_shards(self, index: Path) -> None:
+    def _fetch_shards(self, index: Path, prefix: str) -> None:
+        """Fetch the files that an index names. prefix: the index's folder in the repository, with a slash."""
         suffix = Path(index.name.removesuffix(INDEX_SUFFIX)).suffix
         for name in dict.fromkeys(parse_shard_index(read_file(index), index, suffix).values()):
-            if self.fetch(name) is None:
+            if self.fetch(prefix + name) is None:
                 reason = "the repository lacks it"
-                if name in self.unknown:
+                if prefix + name in self.unknown:
                     reason = f"it is not in the cache ({self._cache()}) and {self.unknown_because}"
                 raise HubError(f"{self.repo_id}: {index.name} names {shown(name)}, but {reason}")
 

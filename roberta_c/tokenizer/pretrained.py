@@ -35,6 +35,7 @@ from .tokenizer_files import (
 )
 from .tokenizer_folder import ModelFacts, locate_tokenizer
 from .tokenizer_json import (
+    add_lower_case,
     backend_traits,
     read_tokenizer_json,
     set_add_prefix_space,
@@ -369,6 +370,11 @@ class PreTrainedTokenizerFast(TokenVocabulary):
     def max_len_sentences_pair(self) -> int:
         """`model_max_length` without the special tokens of a pair."""
         return self.model_max_length - self.num_special_tokens_to_add(pair=True)
+
+    def lower_case(self) -> None:
+        """Lower-case texts from now on; added tokens, such as `<mask>`, are found before."""
+        add_lower_case(self._backend)
+        self._truncating = {}
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
         """How many special tokens are added to a text (or pair)."""
