@@ -19,6 +19,7 @@ from ..files import hub
 from ..files.json_object import read_array, read_object
 from .dense import load_dense
 from .modules import Module, Normalize, Pooling
+from .similarity import ALL_PAIRS
 from .transformer import Transformer
 
 logger = logging.getLogger(__name__)
@@ -226,6 +227,9 @@ def _model_settings(path: Path) -> dict[str, Any]:
         value = settings.get(name)
         if value is not None and type(value) is not kind:
             raise ModelFileError(mismatch(f"{path}: {name}", shown(value), kind.__name__))
+    if settings.get("similarity_fn_name") not in (None, *ALL_PAIRS):
+        # Such as that of a model with a vector for each token; sentence-transformers ignores it, too.
+        logger.warning("%s: similarity_fn_name %r is not used", path, settings.pop("similarity_fn_name"))
     return settings
 
 

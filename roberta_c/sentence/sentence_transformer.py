@@ -116,21 +116,28 @@ class SentenceTransformer(ModuleSequence):
         self._listed: list[Module] = checked_modules(modules)
         self._chain = Chain(self._listed, places)
         self.prompts: dict[str, str] = _merged_prompts(prompts, settings.get("prompts"))
-        self.default_prompt_name = default_prompt_name or settings.get("default_prompt_name")
-        if self.default_prompt_name is not None:
-            self._prompt(None, self.default_prompt_name, "default_prompt_name")
+        self.default_prompt_name: str | None = None
         self._similarity_fn_name: str | None = None
-        in_file = settings.get("similarity_fn_name")
-        self.similarity_fn_name = (
-            in_file if similarity_fn_name is None and in_file in ALL_PAIRS else similarity_fn_name
-        )
         self._truncate_dim: int | None = None
+        given = {
+            "default_prompt_name": default_prompt_name,
+            "similarity_fn_name": similarity_fn_name,
+            "truncate_dim": truncate_dim,
+        }
         try:
-            self.truncate_dim = settings.get("truncate_dim") if truncate_dim is None else truncate_dim
+            self._set({name: settings.get(name) for name, value in given.items() if value is None})
         except InputError as error:
-            if truncate_dim is not None:
-                raise
             raise ModelFileError(f"{model_name_or_path}: {SETTINGS}: {error}") from None
+        self._set(given)
+
+    def _set(self, settings: dict[str, Any]) -> None:
+        """Set those of default_prompt_name, similarity_fn_name and truncate_dim that are not None."""
+        for name, value in settings.items():
+            if value is None:
+                continue
+            if name == "default_prompt_name":
+                self._prompt(None, value, name)
+            setattr(self, name, value)
 
     # ---- texts → vectors -----------------------------------------------------------------------------
 
