@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from ..errors import HubError, InputError, mismatch, shown
 from .json_object import read_file
+from .module_list import read_module_list
 from .shard_index import parse_shard_index
 
 logger = logging.getLogger(__name__)
@@ -185,6 +186,8 @@ def download(
 ) -> Path:
     """Fetch a repository's configuration, tokenizer and best weights. Returns the folder that holds them.
 
+    Of a sentence-transformers repository also the files of its modules; the encoder may be in a subfolder.
+
     That is the cache's folder for the commit, or `local_dir`: the files are then directly in it, beside the
     client's own folder `.cache`. Raises as `resolve` does.
     """
@@ -198,9 +201,22 @@ def download(
         raise InputError(mismatch(shown(repo_id, 200), found, expected))
     _check_repo_id(repo_id)
     repository = _Repository(repo_id, options, local_dir)
+    repository.fetch("config.json")  # first, as for every FileSet
+    path = repository.fetch(SENTENCE.choices[0][0])
+    modules = [] if path is None else read_module_list(path)
+    encoder = next((module.folder for module in modules if module.kind == "Transformer"), "")
     for files in (CONFIG, TOKENIZER, WEIGHTS):
-        folder = repository.fetch_set(files)
-    return folder
+        folder = repository.fetch_set(below(encoder, files))
+    if path is None:
+        return folder
+    for name in SENTENCE.extras:
+        repository.fetch(name)
+    for module in modules:
+        is_encoder = module.kind == "Transformer"
+        repository.fetch_set(below(module.folder, ENCODER_SETTINGS if is_encoder else MODULE_CONFIG))
+        if module.kind == "Dense":
+            repository.fetch_set(below(module.folder, MODULE_WEIGHTS))
+    return path.parent
 
 
 def cache_facts(options: HubOptions) -> dict[str, Any]:
@@ -348,7 +364,7 @@ class _Repository:
                 )
             )
             if cached is None and not self.local_files_only:
-                self._check_digest(path)
+                self._check_digest(path, name)
         except HubError:
             raise
         except LocalEntryNotFoundError as error:  # before its base class, which means a 404
@@ -431,7 +447,7 @@ class _Repository:
         except Exception as error:
             raise HubError(f"{self.repo_id}: {self._explain(error, 'its file list')}") from error
 
-    def _check_digest(self, path: Path) -> None:
+    def _check_digest(self, path: Path, name: str) -> None:
         """Compare the SHA-256 of a downloaded file with the Hub's, because the client compares only sizes.
 
         The Hub gives the SHA-256 of its large files (weights, sentencepiece models) as their ETag. Raises
@@ -443,7 +459,7 @@ class _Repository:
 
         blob = path
         if self.local_dir is not None:
-            url = huggingface_hub.hf_hub_url(self.repo_id, path.name, revision=self.commit)
+            url = huggingface_hub.hf_hub_url(self.repo_id, name, revision=self.commit)
             etag = huggingface_hub.get_hf_file_metadata(url, token=self.token).etag or ""
         elif path.is_symlink():
             blob = path.parent / os.readlink(path)
@@ -459,7 +475,7 @@ class _Repository:
         if digest.hexdigest() != etag:
             path.unlink()
             blob.unlink(missing_ok=True)
-            damaged = mismatch(f"{path.name}: SHA-256", digest.hexdigest(), etag)
+            damaged = mismatch(f"{name}: SHA-256", digest.hexdigest(), etag)
             raise HubError(f"{self.repo_id}: {damaged}: the damaged file was deleted, try again")
 
     def _cache(self) -> str:

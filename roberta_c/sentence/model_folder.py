@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from ..config.load_keywords import CONFIG_KEYWORDS, MODEL_KEYWORDS, TOKENIZER_KEYWORDS
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
-from ..files.json_object import read_array, read_object
+from ..files.json_object import read_object
+from ..files.module_list import read_module_list
 from .dense import load_dense
 from .modules import Module, Normalize, Pooling
 from .similarity import ALL_PAIRS
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 SUPPORTED = ("Transformer", "Pooling", "Dense", "Normalize")
-_IS_FOLDER = re.compile(r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*", re.ASCII)
 # Settings of an encoder that change nothing here, and those that would if they had another value.
 _IGNORED = (
     "model_args",
@@ -110,22 +110,12 @@ def load_modules(
 
 def _listed(path: Path) -> list[tuple[str, str]]:
     """The modules of modules.json: (one of SUPPORTED, folder). Raises ModelFileError."""
-    listed = []
-    for index, entry in enumerate(read_array(path)):
-        place = f"{path}: [{index}]"
-        if not isinstance(entry, dict):
-            raise ModelFileError(mismatch(place, shown(entry), "an object with type and path"))
-        kind, folder = entry.get("type"), entry.get("path")
-        known = f"a sentence_transformers {', '.join(SUPPORTED[:-1])} or {SUPPORTED[-1]}"
-        name = kind.rpartition(".")[2] if isinstance(kind, str) else ""
-        if name not in SUPPORTED or not str(kind).startswith("sentence_transformers."):
-            raise ModelFileError(mismatch(f"{place}: type", shown(kind), known))
-        if not isinstance(folder, str) or (folder and not _IS_FOLDER.fullmatch(folder)):
-            raise ModelFileError(mismatch(f"{place}: path", shown(folder), "a folder below this one"))
-        listed.append((name, folder))
-    if not listed:
-        raise ModelFileError(mismatch(path, "no modules", "a Transformer first"))
-    return listed
+    listed = read_module_list(path)
+    for index, module in enumerate(listed):
+        if module.kind not in SUPPORTED:
+            known = f"a sentence_transformers {', '.join(SUPPORTED[:-1])} or {SUPPORTED[-1]}"
+            raise ModelFileError(mismatch(f"{path}: [{index}]: type", shown(module.type_name), known))
+    return [(module.kind, module.folder) for module in listed]
 
 
 def _other_module(

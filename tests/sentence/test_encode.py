@@ -210,7 +210,7 @@ def test_modules_as_in_torch(model):
 
 
 def test_a_model_of_modules(encoder_folder, sentences):
-    encoder = Transformer(encoder_folder, max_seq_length=128)
+    encoder = Transformer(encoder_folder)
     model = SentenceTransformer(modules=[encoder, Pooling(48, "mean")])
     np.testing.assert_array_equal(
         model.encode(sentences[:9]), SentenceTransformer(encoder_folder).encode(sentences[:9])

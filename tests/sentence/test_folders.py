@@ -229,7 +229,7 @@ SUPPORTED = "expected a sentence_transformers Transformer, Pooling, Dense or Nor
         broken(
             "modules.json", module(2, type="custom.Dense"), f"[2]: type: found 'custom.Dense', {SUPPORTED}"
         ),
-        broken("modules.json", module(2, type=None), "[2]: type: found None"),
+        broken("modules.json", module(2, type=None), "[2]: type: found None, expected a name such as"),
         broken(
             "modules.json", module(1, path="../x"), "[1]: path: found '../x', expected a folder below this"
         ),
@@ -419,6 +419,31 @@ def test_a_repository_on_the_hub(below, legacy_folder, tmp_path):
         assert len(by_branch) == 1  # the first file tells the commit of the others
     offline = script.format(name="sentence-transformers/mini", options=", local_files_only=True")
     assert run_on_hub(hub, tmp_path, offline).strip() == expected
+
+
+@pytest.mark.unsanitized
+@pytest.mark.parametrize("below", ["", "0_Transformer"])
+def test_a_downloaded_repository_is_complete(below, legacy_folder, tmp_path):
+    """`roberta-c download`, into the cache and into a folder, fetches what SentenceTransformer reads."""
+    folder = legacy_folder("cls", below=below)
+    expected = SentenceTransformer(folder).encode("so good").tobytes().hex()
+    script = """
+        from roberta_c import SentenceTransformer
+        from roberta_c.files import hub
+        print(hub.download("org/mini").name)
+        folder = hub.download("org/mini", local_dir="copy")
+        print(SentenceTransformer(folder).encode("so good").tobytes().hex())
+    """
+    with LoopbackHub({"org/mini": {"main": folder}}) as hub:
+        script = script.replace('"copy"', repr(str(tmp_path / "copy")))
+        assert run_on_hub(hub, tmp_path, script).split() == [hub.commit("org/mini"), expected]
+        hub.stop()
+        offline = """
+            from roberta_c import SentenceTransformer
+            model = SentenceTransformer("org/mini", local_files_only=True)
+            print(model.encode("so good").tobytes().hex())
+        """
+        assert run_on_hub(hub, tmp_path, offline).strip() == expected
 
 
 @pytest.mark.unsanitized
