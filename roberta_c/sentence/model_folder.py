@@ -27,8 +27,9 @@ logger = logging.getLogger(__name__)
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 SUPPORTED = ("Transformer", "Pooling", "Dense", "Normalize")
-# Settings of an encoder that change nothing here, and those that would if they had another value.
-_IGNORED = (
+# Settings of an encoder: those of its parts, which _add_from_file reads, and those that other values than
+# these would give another meaning.
+_OF_PARTS = (
     "model_args",
     "model_kwargs",
     "config_args",
@@ -46,6 +47,23 @@ _ONLY: dict[str, tuple[Any, ...]] = {
         ("query_length", "document_length", "query_expansion", "tokenizer_name_or_path"), (None,)
     ),
 }
+# Models of transformers, which have no organization. Any other bare name is one of sentence-transformers'.
+_WITHOUT_ORGANIZATION = frozenset(
+    (
+        "distilroberta-base",
+        "roberta-base",
+        "roberta-base-openai-detector",
+        "roberta-large",
+        "roberta-large-mnli",
+        "roberta-large-openai-detector",
+        "xlm-roberta-base",
+        "xlm-roberta-large",
+        "xlm-roberta-large-finetuned-conll02-dutch",
+        "xlm-roberta-large-finetuned-conll02-spanish",
+        "xlm-roberta-large-finetuned-conll03-english",
+        "xlm-roberta-large-finetuned-conll03-german",
+    )
+)
 
 
 class LoadedModules(NamedTuple):
@@ -54,6 +72,16 @@ class LoadedModules(NamedTuple):
     modules: list[Module]
     places: list[str]
     settings: dict[str, Any]
+
+
+def with_organization(model: str | Path) -> str | Path:
+    """A bare name as sentence-transformers takes it: one of its own, but for transformers' models."""
+    is_name = (
+        isinstance(model, str) and "/" not in model and os.sep not in model and not os.path.exists(model)
+    )
+    if not is_name or not model or str(model).lower() in _WITHOUT_ORGANIZATION:
+        return model
+    return f"sentence-transformers/{model}"
 
 
 class ModelFolder:
@@ -80,17 +108,16 @@ class ModelFolder:
 def load_modules(
     path_or_id: str | Path,
     hub_options: hub.HubOptions,
-    encoder_keywords: dict[str, Any],
-    **arithmetic: Any,
+    **encoder_keywords: Any,
 ) -> LoadedModules:
     """The modules of a folder or Hub repository.
 
-    encoder_keywords: model_kwargs, processor_kwargs and config_kwargs of Transformer; arithmetic: its dtype,
-    num_threads and isa. Raises ModelFileError, TokenizerFileError, HubError, InputError.
+    encoder_keywords: model_kwargs, processor_kwargs, config_kwargs, dtype, num_threads, isa of Transformer;
+    a Dense has the last two, also. Raises ModelFileError, TokenizerFileError, HubError, InputError.
     """
     files = ModelFolder(path_or_id, hub_options)
     if not (files.root / MODULES).exists():
-        encoder = Transformer(path_or_id, hub_options=files.hub_options, **encoder_keywords, **arithmetic)
+        encoder = Transformer(path_or_id, hub_options=files.hub_options, **encoder_keywords)
         logger.warning("%s: no %s: the embedding is the mean of the tokens", path_or_id, MODULES)
         pooling = Pooling(encoder.get_embedding_dimension(), "mean")
         return LoadedModules([encoder, pooling], [str(path_or_id)] * 2, {})
@@ -99,12 +126,12 @@ def load_modules(
     places: list[str] = []
     for kind, folder in _listed(files.root / MODULES):
         if kind == "Transformer":
-            modules.append(_transformer(files, folder, encoder_keywords, arithmetic))
+            modules.append(_transformer(files, folder, encoder_keywords))
             places.append(str(files.root / folder / "config.json"))
             continue
         path = files.fetch(folder, hub.MODULE_CONFIG) / "config.json"
         places.append(str(path))
-        modules.append(_other_module(files, kind, folder, path, arithmetic))
+        modules.append(_other_module(files, kind, folder, path, encoder_keywords))
     return LoadedModules(modules, places, settings)
 
 
@@ -118,15 +145,13 @@ def _listed(path: Path) -> list[tuple[str, str]]:
     return [(module.kind, module.folder) for module in listed]
 
 
-def _other_module(
-    files: ModelFolder, kind: str, folder: str, path: Path, arithmetic: dict[str, Any]
-) -> Module:
+def _other_module(files: ModelFolder, kind: str, folder: str, path: Path, keywords: dict[str, Any]) -> Module:
     """A Pooling, Dense or Normalize. path: its config.json, which a Normalize may lack."""
     if kind == "Normalize" and not path.exists():
         return Normalize()
     settings = read_object(path)
     if kind == "Dense":
-        threads, isa = arithmetic.get("num_threads"), arithmetic.get("isa")
+        threads, isa = keywords.get("num_threads"), keywords.get("isa")
         return load_dense(files.fetch(folder, hub.MODULE_WEIGHTS), settings, threads, isa)
     try:
         if kind == "Pooling":
@@ -141,14 +166,13 @@ def _transformer(
     files: ModelFolder,
     folder: str,
     encoder_keywords: dict[str, Any],
-    arithmetic: dict[str, Any],
 ) -> Transformer:
     """The encoder in a folder: "" is the model's own, others are older versions' 0_Transformer."""
     place = files.fetch(folder, hub.ENCODER_SETTINGS)
     path = next((place / name for name in hub.SENTENCE_SETTINGS if (place / name).exists()), None)
     settings = {} if path is None else read_object(path)
     for name, value in settings.items():
-        if name in ("max_seq_length", "do_lower_case", *_IGNORED):
+        if name in ("max_seq_length", "do_lower_case", *_OF_PARTS):
             continue
         if name not in _ONLY or value not in _ONLY[name]:
             expected = f"{_ONLY[name][-1]!r}" if name in _ONLY else "no such setting"
@@ -170,7 +194,6 @@ def _transformer(
             settings.get("do_lower_case") or False,
             hub_options=options,
             **keywords,
-            **arithmetic,
         )
     except InputError as error:
         if str(error).startswith(("max_seq_length", "do_lower_case")):
@@ -196,7 +219,7 @@ def _add_from_file(
             raise ModelFileError(mismatch(f"{path}: {name_in_file}", shown(found), "an object"))
         kept = {key: value for key, value in found.items() if key not in left_out}
         if kept:
-            keywords[name] = {**kept, **(keywords[name] or {})}
+            keywords[name] = {**kept, **(keywords.get(name) or {})}
 
 
 def _model_settings(path: Path) -> dict[str, Any]:

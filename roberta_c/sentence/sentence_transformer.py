@@ -23,7 +23,7 @@ from ..tokenizer import BatchEncoding
 from ..tokenizer.text_input import as_listed
 from .chain import Chain, checked_modules
 from .embedder import Embedder, EmbedderOptions, TokenEmbedder
-from .model_folder import MODULES, SETTINGS, is_prompts, load_modules
+from .model_folder import MODULES, SETTINGS, is_prompts, load_modules, with_organization
 from .modules import TOKENS, VECTORS, Module, write_json
 from .progress import with_progress_bar
 from .quantization import check_precision, quantize_embeddings
@@ -32,8 +32,6 @@ from .similarity import ALL_PAIRS, PAIRWISE, similarity_name
 
 logger = logging.getLogger(__name__)
 
-# Models of transformers; another name without an organization is one of sentence-transformers' own.
-_WITHOUT_ORGANIZATION = ("roberta-", "xlm-roberta-", "distilroberta-base")
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
@@ -96,21 +94,28 @@ class SentenceTransformer(ModuleSequence):
         if (model_name_or_path is None) == (modules is None):
             found = "neither" if modules is None else "both"
             raise InputError(mismatch("model_name_or_path and modules", found, "one of them"))
-        if model_name_or_path is not None:
+        of_files = {
+            "dtype": dtype,
+            "num_threads": num_threads,
+            "isa": isa,
+            "model_kwargs": model_kwargs,
+            "processor_kwargs": tokenizer_kwargs if processor_kwargs is None else processor_kwargs,
+            "config_kwargs": config_kwargs,
+        }
+        if model_name_or_path is None:
+            for name, value in of_files.items():
+                if value is not None:
+                    raise InputError(
+                        mismatch(name, f"{shown(value)} beside modules", "it of the Transformer")
+                    )
+        else:
             cache = next((one for one in (cache_folder, cache_dir) if one is not None), None)
             loaded = load_modules(
-                _with_organization(model_name_or_path),
+                with_organization(model_name_or_path),
                 HubOptions(
                     revision, token, cache or os.environ.get("SENTENCE_TRANSFORMERS_HOME"), local_files_only
                 ),
-                {
-                    "model_kwargs": model_kwargs,
-                    "processor_kwargs": tokenizer_kwargs if processor_kwargs is None else processor_kwargs,
-                    "config_kwargs": config_kwargs,
-                },
-                dtype=dtype,
-                num_threads=num_threads,
-                isa=isa,
+                **of_files,
             )
             modules, places, settings = loaded
         self._listed: list[Module] = checked_modules(modules)
@@ -387,13 +392,3 @@ def _merged_prompts(given: dict[str, str] | None, in_file: dict[str, Any] | None
         if merged.get(name) is None:
             merged[name] = text
     return {name: text or "" for name, text in merged.items()}
-
-
-def _with_organization(model: str | Path) -> str | Path:
-    """A bare name as sentence-transformers takes it: one of its own, but for transformers' models."""
-    is_name = (
-        isinstance(model, str) and "/" not in model and os.sep not in model and not os.path.exists(model)
-    )
-    if not is_name or not model or str(model).lower().startswith(_WITHOUT_ORGANIZATION):
-        return model
-    return f"sentence-transformers/{model}"

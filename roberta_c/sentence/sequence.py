@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 from ..errors import InputError, MissingNameError, mismatch, shown
 from ..machine.devices import CPU, Device
+from ..model import RobertaModel
 from .chain import Chain
 from .missing_names import MISSING_NAMES
 from .modules import Module
@@ -36,6 +37,11 @@ class ModuleSequence:
     def get_max_seq_length(self) -> int:
         """max_seq_length."""
         return self.max_seq_length
+
+    @property
+    def transformers_model(self) -> RobertaModel:
+        """The encoder."""
+        return self._chain.encoder.auto_model
 
     @property
     def tokenizer(self) -> Any:

@@ -13,9 +13,9 @@ import pytest
 from samples.tokenizers import assert_one_line
 
 from roberta_c import SentenceTransformer
-from roberta_c.errors import InputError, MissingNameError
+from roberta_c.errors import HubError, InputError, MissingNameError
 from roberta_c.model import RobertaModel
-from roberta_c.sentence import Pooling, Transformer
+from roberta_c.sentence import Dense, Normalize, Pooling, Transformer
 from roberta_c.sentence.missing_names import MISSING_NAMES
 
 PROMPTS = (("query", "query: "), ("passage", "passage: "))
@@ -171,6 +171,20 @@ def test_a_prompt_beside_its_name(model, caplog):
     assert caplog.records[0].getMessage() == "prompt_name: found 'query' beside prompt, which is used"
 
 
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("all-distilroberta-v1", "sentence-transformers/all-distilroberta-v1"),
+        ("roberta-base-nli-mean-tokens", "sentence-transformers/roberta-base-nli-mean-tokens"),
+        ("roberta-base", "roberta-base"),
+        ("org/all-distilroberta-v1", "org/all-distilroberta-v1"),
+    ],
+)
+def test_names_without_an_organization(name, repository, tmp_path):
+    with pytest.raises(HubError, match=f"^{repository}: no such folder"):
+        SentenceTransformer(name, local_files_only=True, cache_folder=tmp_path)
+
+
 def test_copies(model, sentences):
     texts = sentences[:9]
     expected = model.encode(texts)
@@ -191,6 +205,7 @@ def test_modules_as_in_torch(model):
     assert model[0] is model._first_module()
     assert list(model.named_children())[1] == ("1", model[1])
     assert isinstance(model[0].auto_model, RobertaModel)
+    assert model.transformers_model is model[0].auto_model is model[0].model
     assert model.tokenizer is model[0].tokenizer
     assert str(model) == (
         "SentenceTransformer(\n"
@@ -215,6 +230,9 @@ def test_a_model_of_modules(encoder_folder, sentences):
     np.testing.assert_array_equal(
         model.encode(sentences[:9]), SentenceTransformer(encoder_folder).encode(sentences[:9])
     )
+    with pytest.raises(InputError) as caught:
+        SentenceTransformer(modules=[encoder, Pooling(48)], dtype="int8")
+    assert_one_line(caught.value, "dtype: found 'int8' beside modules, expected it of the Transformer")
     legacy = Pooling(word_embedding_dimension=48, pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
     assert legacy.pooling_mode == "cls"
     assert legacy.get_embedding_dimension() == encoder.get_word_embedding_dimension() == 48
@@ -311,6 +329,41 @@ LOAD_ERRORS = [
 def test_errors_of_loading(options, message, folder):
     with pytest.raises(InputError) as caught:
         SentenceTransformer(folder, **options)
+    assert_one_line(caught.value, message)
+
+
+WRONG_MODULES = [
+    ([], "modules: found no modules, expected a Transformer first"),
+    (3, "modules: found int, expected a list of modules"),
+    ([Pooling(48)], "modules[0]: found Pooling, expected a Transformer first"),
+    (
+        [None, Pooling(32)],
+        "modules[1]: embedding_dimension: found 32, expected 48, the width of a token's row",
+    ),
+    ([None, Pooling(48), Pooling(48)], "modules[2]: found a second Pooling, expected one"),
+    (
+        [None, Pooling(48), 3],
+        "modules[2]: found int, expected a Transformer, then Pooling, Dense or Normalize",
+    ),
+    ([None], "modules[0]: found the end of the modules, expected a Pooling before it"),
+    ([None, Normalize()], "found 'sentence_embedding' before the Pooling, expected 'token_embeddings'"),
+    (
+        [None, Pooling(48), Normalize("token_embeddings")],
+        "'token_embeddings' behind the Pooling, expected 's",
+    ),
+    (
+        [None, Pooling(48), Dense(9, 3, False, init_weight=np.zeros((3, 9)))],
+        "modules[2]: in_features: found 9, expected 48, the width of what it reads",
+    ),
+]
+
+
+@pytest.mark.parametrize(("modules", "message"), WRONG_MODULES, ids=[m[:40] for _, m in WRONG_MODULES])
+def test_modules_that_do_not_fit(modules, message, model):
+    if isinstance(modules, list):
+        modules = [model[0] if module is None else module for module in modules]
+    with pytest.raises(InputError) as caught:
+        SentenceTransformer(modules=modules)
     assert_one_line(caught.value, message)
 
 
