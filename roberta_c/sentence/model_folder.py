@@ -155,7 +155,7 @@ def _other_module(files: ModelFolder, kind: str, folder: str, path: Path, keywor
         return load_dense(files.fetch(folder, hub.MODULE_WEIGHTS), settings, threads, isa)
     try:
         if kind == "Pooling":
-            return Pooling(**settings)
+            return Pooling(**{name: value for name, value in settings.items() if name != "self"})
         names = ("module_input_name", "module_output_name")
         return Normalize(**{name: settings[name] for name in names if name in settings})
     except InputError as error:

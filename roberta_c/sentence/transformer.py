@@ -50,6 +50,14 @@ class Transformer(Module):
         of_model = checked_dict("model_kwargs", model_kwargs)
         of_tokenizer = without_foreign(checked_dict("processor_kwargs", processor_kwargs), TOKENIZER_KEYWORDS)
         of_config = without_foreign(checked_dict("config_kwargs", config_kwargs), CONFIG_KEYWORDS)
+        for name, keywords, taken in (
+            ("model_kwargs", of_model, "config"),
+            ("processor_kwargs", of_tokenizer, "name_or_path"),
+            ("processor_kwargs", of_tokenizer, "facts"),
+        ):
+            if taken in keywords:
+                found, expected = f"the keyword {taken!r}", "config_kwargs, or the files' own"
+                raise InputError(mismatch(name, found, expected))
         for name, value in (("dtype", dtype), ("num_threads", num_threads), ("isa", isa)):
             if value is not None and of_model.setdefault(name, value) is not value:
                 raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))

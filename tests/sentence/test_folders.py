@@ -22,7 +22,7 @@ from sentence_transformers import SentenceTransformer as Original
 
 from roberta_c import SentenceTransformer
 from roberta_c.errors import ModelFileError, RobertaCError, UnsafeFileError
-from roberta_c.sentence import Pooling
+from roberta_c.sentence import Pooling, model_folder
 from roberta_c.sentence.pooling import MODES
 
 OLD = "sentence_transformers.models"
@@ -348,6 +348,59 @@ def test_files_that_do_not_fit(name, change, message, legacy_folder):
         SentenceTransformer(folder)
     assert isinstance(caught.value, OSError), "the error of a file"
     assert_one_line(caught.value, message, "legacy")
+
+
+ODD_VALUES = [
+    None,
+    True,
+    -1,
+    10**25,
+    0.5,
+    "x",
+    "",
+    [],
+    ["mean"],
+    [[]],
+    {},
+    {"self": 1, "config": 2, "facts": 3},
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "modules.json",
+        "1_Pooling/config.json",
+        "2_Dense/config.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+    ],
+)
+def test_odd_values_are_refused_in_one_line(name, legacy_folder, monkeypatch):
+    """Any value in any setting loads or raises an error of this package."""
+    folder = legacy_folder("mean")
+    if name != "sentence_bert_config.json":  # the encoder is loaded once, to save time
+        encoder = SentenceTransformer(folder)[0]
+        monkeypatch.setattr(model_folder, "_transformer", lambda *_: encoder)
+    original = json.loads((folder / name).read_text("utf-8"))
+    more = ["self", "prompts", "truncate_dim", "similarity_fn_name", "default_prompt_name", "model_type"]
+    more += ["pooling_mode", "include_prompt", "model_args", "tokenizer_args", "config_args", "use_residual"]
+    refused = 0
+    for value in ODD_VALUES:
+        changed = [value]
+        if isinstance(original, list):
+            for key in original[1]:
+                changed.append([original[0], {**original[1], key: value}, *original[2:]])
+        else:
+            changed += [{**original, key: value} for key in (*original, *more)]
+        for settings in changed:
+            write_json(folder / name, settings)
+            try:
+                SentenceTransformer(folder, num_threads=1)
+            except RobertaCError as error:
+                refused += 1
+                assert_one_line(error)
+    assert refused > 20
 
 
 def test_a_dense_that_would_run_code(legacy_folder):
