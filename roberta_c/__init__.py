@@ -47,6 +47,7 @@ _MODULE_OF = {
     "RobertaModel": "model",
     "RobertaTokenizer": "tokenizer",
     "RobertaTokenizerFast": "tokenizer",
+    "SentenceTransformer": "sentence",
     "TextClassificationPipeline": "pipelines.text_classification",
     "TokenClassificationPipeline": "pipelines.token_classification",
     "XLMRobertaConfig": "config",
@@ -61,6 +62,7 @@ _MODULE_OF = {
     "ZeroShotClassificationPipeline": "pipelines.zero_shot_classification",
     "bundled_model_path": "files.bundled",
     "pipeline": "pipelines",
+    "quantize_embeddings": "sentence",
     "quantize_report": "diagnose.quantization",
 }
 __all__ = [*_MODULE_OF, "errors", "logging"]
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
     from .pipelines.text_classification import TextClassificationPipeline
     from .pipelines.token_classification import TokenClassificationPipeline
     from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline
+    from .sentence import SentenceTransformer, quantize_embeddings
     from .tokenizer import (
         AddedToken,
         AutoTokenizer,

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from samples.call_tables import check_call, rows_of
 
 import roberta_c
-from roberta_c.errors import RobertaCError
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "from-transformers.md"
-SECTION = DOCUMENT.read_text("utf-8").partition("## Call by call")[2].partition("\n## ")[0]
-ROWS = re.findall(r"^\| `(.+?)` \| (.+?) \|$", SECTION, flags=re.MULTILINE)
+ROWS = rows_of("from-transformers.md")
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +38,8 @@ def names(tweet_sentiment_small, tmp_path_factory):
 
 def test_the_table_was_found():
     assert len(ROWS) > 50
-    assert SECTION.count("\n| `") == len(ROWS)
 
 
 @pytest.mark.parametrize(("call", "outcome"), ROWS, ids=[call for call, _ in ROWS])
 def test_call(call, outcome, names):
-    def run():
-        if call.startswith("from "):
-            return exec(call, dict(names))
-        return eval(call, dict(names))
-
-    if outcome.startswith("error: "):
-        message = re.escape(outcome.removeprefix("error: "))
-        with pytest.raises((RobertaCError, ImportError), match=message) as caught:
-            run()
-        assert "\n" not in str(caught.value)
-        return
-    found = run()
-    if outcome in ("the model", "the encoding"):
-        assert found is names[{"the model": "model", "the encoding": "encoded"}[outcome]]
-    elif outcome in ("float32", "bfloat16"):
-        assert getattr(found, "model", found).dtype == outcome
-    elif outcome == "None":
-        assert found is None
+    check_call(call, outcome, names)

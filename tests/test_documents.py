@@ -39,6 +39,7 @@ OTHER_DOCUMENTS = [
 HUB_NAMES = [
     "cardiffnlp/twitter-roberta-base-sentiment-latest",
     "cardiffnlp/twitter-xlm-roberta-base-sentiment",
+    "sentence-transformers/all-distilroberta-v1",
 ]
 
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from ..errors import HubError, InputError, mismatch, shown
 from .json_object import read_file
+from .module_list import read_module_list
 from .shard_index import parse_shard_index
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,37 @@ WEIGHT_FILES = (
 # `resolve` fetches the shards that an index lists together with the index.
 WEIGHTS = FileSet("weights", ("config.json",), tuple((name,) for name in WEIGHT_FILES))
 
+# The files of sentence-transformers at the top of a repository: modules.json names the folders of the others.
+SENTENCE = FileSet(
+    "sentence-transformers configuration",
+    ("config.json", "modules.json", "config_sentence_transformers.json"),
+    (("modules.json",), ("config.json",)),
+)
+# The settings of the encoder beside its config.json, in sentence-transformers' order of preference: the file
+# has the name of the model type that the encoder once had.
+SENTENCE_SETTINGS = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+ENCODER_SETTINGS = FileSet("configuration", (), (*((name,) for name in SENTENCE_SETTINGS), *CONFIG.choices))
+# A module's weights; its config.json is optional, since a module without settings has none.
+MODULE_WEIGHTS = FileSet("weights of a module", (), (("model.safetensors",), ("pytorch_model.bin",)))
+MODULE_CONFIG = FileSet("configuration of a module", ("config.json",), ())
+
+
+def below(folder: str, files: FileSet) -> FileSet:
+    """`files` of a folder in a sentence-transformers repository; "" is the repository's own.
+
+    modules.json is fetched first: the path of a file at the top of the cache's folder tells the commit.
+    Without alternatives, modules.json is the file that must exist.
+    """
+    if not folder and files.choices:
+        return files
+    prefix = f"{folder}/" if folder else ""
+    extras = ("modules.json", *(prefix + name for name in files.extras))
+    choices = tuple(tuple(prefix + name for name in choice) for choice in files.choices)
+    return FileSet(files.what, extras, choices or (("modules.json",),))
+
 
 def weights(use_safetensors: bool | None) -> FileSet:
     """WEIGHTS; with False or True without, or of, safetensors alone. Raises InputError."""
@@ -154,6 +186,8 @@ def download(
 ) -> Path:
     """Fetch a repository's configuration, tokenizer and best weights. Returns the folder that holds them.
 
+    Of a sentence-transformers repository also the files of its modules; the encoder may be in a subfolder.
+
     That is the cache's folder for the commit, or `local_dir`: the files are then directly in it, beside the
     client's own folder `.cache`. Raises as `resolve` does.
     """
@@ -167,9 +201,22 @@ def download(
         raise InputError(mismatch(shown(repo_id, 200), found, expected))
     _check_repo_id(repo_id)
     repository = _Repository(repo_id, options, local_dir)
+    repository.fetch("config.json")  # first, as for every FileSet
+    path = repository.fetch(SENTENCE.choices[0][0])
+    modules = [] if path is None else read_module_list(path)
+    encoder = next((module.folder for module in modules if module.kind == "Transformer"), "")
     for files in (CONFIG, TOKENIZER, WEIGHTS):
-        folder = repository.fetch_set(files)
-    return folder
+        folder = repository.fetch_set(below(encoder, files))
+    if path is None:
+        return folder
+    for name in SENTENCE.extras:
+        repository.fetch(name)
+    for module in modules:
+        is_encoder = module.kind == "Transformer"
+        repository.fetch_set(below(module.folder, ENCODER_SETTINGS if is_encoder else MODULE_CONFIG))
+        if module.kind == "Dense":
+            repository.fetch_set(below(module.folder, MODULE_WEIGHTS))
+    return path.parent
 
 
 def cache_facts(options: HubOptions) -> dict[str, Any]:
@@ -246,9 +293,9 @@ class _Repository:
         self.unknown.clear()
         for name in files.extras:
             self.fetch(name)
-        found: list[Path] = []
+        found: list[tuple[str, Path]] = []
         for choice in files.choices:
-            found = [path for name in choice if (path := self.fetch(name)) is not None]
+            found = [(name, path) for name in choice if (path := self.fetch(name)) is not None]
             if found:
                 break
         looked_for = ", ".join(name for choice in files.choices for name in choice)
@@ -260,13 +307,13 @@ class _Repository:
             )
         if not found:
             raise HubError(f"{self.repo_id}: the repository has no {files.what}, looked for {looked_for}")
-        for path in found:
-            if path.name.endswith(INDEX_SUFFIX):
-                self._fetch_shards(path)
+        for name, path in found:
+            if name.endswith(INDEX_SUFFIX):
+                self._fetch_shards(path, name.removesuffix(path.name))
         if self.unknown:
             names = ", ".join(self.unknown)
             logger.info("%s: not in the cache, treated as absent: %s", self.repo_id, names)
-        return found[0].parent
+        return found[0][1].parent
 
     def fetch(self, name: str) -> Path | None:
         """The local path of the file `name`; None if the repository lacks it, or if that is unknown."""
@@ -317,7 +364,7 @@ class _Repository:
                 )
             )
             if cached is None and not self.local_files_only:
-                self._check_digest(path)
+                self._check_digest(path, name)
         except HubError:
             raise
         except LocalEntryNotFoundError as error:  # before its base class, which means a 404
@@ -381,12 +428,13 @@ class _Repository:
         api = huggingface_hub.HfApi(token=self.token)
         return api.model_info(self.repo_id, revision=self.revision, timeout=seconds).sha
 
-    def _fetch_shards(self, index: Path) -> None:
+    def _fetch_shards(self, index: Path, prefix: str) -> None:
+        """Fetch the files that an index names. prefix: the index's folder in the repository, with a slash."""
         suffix = Path(index.name.removesuffix(INDEX_SUFFIX)).suffix
         for name in dict.fromkeys(parse_shard_index(read_file(index), index, suffix).values()):
-            if self.fetch(name) is None:
+            if self.fetch(prefix + name) is None:
                 reason = "the repository lacks it"
-                if name in self.unknown:
+                if prefix + name in self.unknown:
                     reason = f"it is not in the cache ({self._cache()}) and {self.unknown_because}"
                 raise HubError(f"{self.repo_id}: {index.name} names {shown(name)}, but {reason}")
 
@@ -399,7 +447,7 @@ class _Repository:
         except Exception as error:
             raise HubError(f"{self.repo_id}: {self._explain(error, 'its file list')}") from error
 
-    def _check_digest(self, path: Path) -> None:
+    def _check_digest(self, path: Path, name: str) -> None:
         """Compare the SHA-256 of a downloaded file with the Hub's, because the client compares only sizes.
 
         The Hub gives the SHA-256 of its large files (weights, sentencepiece models) as their ETag. Raises
@@ -411,7 +459,7 @@ class _Repository:
 
         blob = path
         if self.local_dir is not None:
-            url = huggingface_hub.hf_hub_url(self.repo_id, path.name, revision=self.commit)
+            url = huggingface_hub.hf_hub_url(self.repo_id, name, revision=self.commit)
             etag = huggingface_hub.get_hf_file_metadata(url, token=self.token).etag or ""
         elif path.is_symlink():
             blob = path.parent / os.readlink(path)
@@ -427,7 +475,7 @@ class _Repository:
         if digest.hexdigest() != etag:
             path.unlink()
             blob.unlink(missing_ok=True)
-            damaged = mismatch(f"{path.name}: SHA-256", digest.hexdigest(), etag)
+            damaged = mismatch(f"{name}: SHA-256", digest.hexdigest(), etag)
             raise HubError(f"{self.repo_id}: {damaged}: the damaged file was deleted, try again")
 
     def _cache(self) -> str:

@@ -1,4 +1,4 @@
-"""JSON objects from untrusted files: parsed strictly, and refused before they cost much memory or time."""
+"""JSON from untrusted files: parsed strictly, and refused before they cost much memory or time."""
 
 from __future__ import annotations
 
@@ -66,6 +66,20 @@ def parse_object(
     It also refuses duplicate keys, NaN and infinities, numbers of more than 32 digits, deep nesting, and text
     from which the parser would build more than about `max_memory` bytes of objects (None: no such limit).
     """
+    value: dict[str, Any] = _parse(data, place, error_class, max_bytes, max_memory, dict)
+    return value
+
+
+def _parse(
+    data: bytes,
+    place: str | Path,
+    error_class: type[RobertaCError],
+    max_bytes: int,
+    max_memory: int | None,
+    kind: type[dict[str, Any]] | type[list[Any]],
+) -> Any:
+    """The object or, with `kind` list, the array that `data` is; see `parse_object`."""
+    wanted = "an object" if kind is dict else "an array"
 
     def fail(found: str, expected: str) -> NoReturn:
         raise error_class(mismatch(place, found, expected))
@@ -73,7 +87,7 @@ def parse_object(
     if len(data) > max_bytes:
         fail(f"more than {max_bytes} bytes", "a smaller JSON file")
     if not data.strip():
-        fail("an empty file", "a JSON object")
+        fail("an empty file", "a JSON object" if kind is dict else "a JSON array")
     # Memory for the decoded text and for the strings in it. One character outside ASCII makes CPython spend
     # up to four bytes on every character of a string.
     text_bytes = 2 * len(data) * (1 if data.isascii() else 4)
@@ -126,11 +140,9 @@ def parse_object(
         fail(f"text whose byte {error.start} is not UTF-8", "UTF-8 JSON")
     except json.JSONDecodeError as error:
         start = shown(data[:30].decode("utf-8", "replace"))
-        fail(
-            f"text not JSON at line {error.lineno} column {error.colno}, beginning with {start}", "an object"
-        )
-    if not isinstance(value, dict):
-        fail(f"a JSON {type(value).__name__}", "an object")
+        fail(f"text not JSON at line {error.lineno} column {error.colno}, beginning with {start}", wanted)
+    if not isinstance(value, kind):
+        fail(f"a JSON {type(value).__name__}", wanted)
     return value
 
 
@@ -152,3 +164,9 @@ def read_file(path: Path) -> bytes:
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in the file `path`. Raises ModelFileError as `read_file` and `parse_object` do."""
     return parse_object(read_file(path), path)
+
+
+def read_array(path: Path) -> list[Any]:
+    """The JSON array in the file `path`. Raises ModelFileError as `read_file` and `parse_object` do."""
+    array: list[Any] = _parse(read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list)
+    return array

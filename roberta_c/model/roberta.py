@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..checkpoint import names
 from ..config import RobertaConfig, XLMRobertaConfig
 from ..errors import InputError, mismatch, shown
-from .batch import PackedBatch
+from .batch import PackedBatch, pack_batch
 from .encoder import CHUNK_TOKENS, Embeddings, Encoder, Layer, Pooler
 from .outputs import BaseModelOutputWithPooling, LayerOutputs, ModelOutput
 from .pretrained import PreTrainedModel
@@ -47,6 +49,10 @@ class RobertaModel(PreTrainedModel):
     def base_model(self) -> RobertaModel:
         """The model itself."""
         return self
+
+    def pack(self, input_ids: Any, attention_mask: Any = None) -> PackedBatch:
+        """Ids, ragged or padded as a call takes them, as a batch for `encode`. Raises InputError."""
+        return pack_batch(input_ids, attention_mask, None, None, self.embeddings.limits)
 
     def encode(
         self, batch: PackedBatch, with_states: bool = False, rows_wanted_r: np.ndarray | None = None

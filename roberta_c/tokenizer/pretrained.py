@@ -24,6 +24,7 @@ from .text_calls import TextCalls
 from .tokenizer_files import TOKENIZER_CONFIG, TOKENIZER_JSON, library_errors
 from .tokenizer_folder import ModelFacts, check_place, locate_tokenizer
 from .tokenizer_json import (
+    add_lower_case,
     backend_traits,
     read_tokenizer_json,
     set_add_prefix_space,
@@ -95,6 +96,11 @@ class PreTrainedTokenizerFast(TextCalls):
     def trim_offsets(self) -> bool | None:
         """Whether offsets leave out a token's leading space; None for a tokenizer without that setting."""
         return backend_traits(self._backend).get("trim_offsets")
+
+    def lower_case(self) -> None:
+        """Lower-case texts from now on; added tokens, such as `<mask>`, are found before."""
+        add_lower_case(self._backend)
+        self._backends = CallBackends(self._backend)
 
     # Loading and saving
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, pre_tokenizers, processors
+from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from .tokenizer_files import library_errors, parse_json_object, read_text
@@ -89,6 +89,16 @@ def set_add_prefix_space(tokenizer: Tokenizer, value: bool, path: Path) -> None:
         tokenizer.post_processor = processors.RobertaProcessing(
             tuple(post_processor["sep"]), tuple(post_processor["cls"]), post_processor["trim_offsets"], value
         )
+
+
+def add_lower_case(tokenizer: Tokenizer) -> None:
+    """Lower-case texts before anything else is done to them, unless the tokenizer does so already."""
+    normalizer = tokenizer.normalizer
+    state = _state(normalizer)
+    if any(part.get("type") == "Lowercase" for part in state.get("normalizers", [state])):
+        return
+    lower = normalizers.Lowercase()
+    tokenizer.normalizer = lower if normalizer is None else normalizers.Sequence([lower, normalizer])
 
 
 def _state(component: Any) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""Embeddings in less memory: 8-bit integers, or one bit a number, as sentence-transformers computes them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, mismatch, shown
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary")
+# Fewer embeddings than this give ranges that are too narrow for others.
+_FEW = 100
+
+
+def quantize_embeddings(
+    embeddings: Any,
+    precision: str,
+    ranges: Any = None,
+    calibration_embeddings: Any = None,
+) -> Any:
+    """Embeddings (n, D) of floats in `precision`; a list of matrices (tokens, D) as a list of these.
+
+    float32: rounded to it. int8, uint8: (n, D), where 256 steps of each column's range are numbered. binary,
+    ubinary: (n, ceil(D / 8)) as int8 or uint8, one bit for each number, 1 above zero.
+    ranges: (2, D), the least and the greatest value of each column, for int8 and uint8; None: those of
+    `calibration_embeddings` (m, D), or else of `embeddings`. Raises InputError.
+    """
+    check_precision(precision)
+    if isinstance(embeddings, (list, tuple)):
+        if not embeddings:
+            return []
+        parts = [_floats(one, f"embeddings[{index}]") for index, one in enumerate(embeddings)]
+        if parts[0].ndim == 2:
+            return _quantize_matrices(parts, precision, ranges, calibration_embeddings)
+        if len({part.shape for part in parts}) > 1:
+            raise InputError(mismatch("embeddings", "vectors of different widths", "vectors of one width"))
+        embeddings = np.stack(parts)
+    floats = _floats(embeddings, "embeddings")
+    if not floats.ndim:
+        raise InputError(mismatch("embeddings", shown(embeddings), "an array (n, width)"))
+    if precision == "float32":
+        return floats.astype(np.float32)
+    if precision in ("binary", "ubinary"):
+        bits = np.packbits(floats > 0, axis=-1)
+        # Bytes 0 to 255 become -128 to 127: the first bit flipped, and read as a signed integer.
+        return bits if precision == "ubinary" else (bits ^ 0x80).view(np.int8)
+    kind = np.int8 if precision == "int8" else np.uint8
+    if floats.ndim == 2 and not len(floats):
+        return np.zeros(floats.shape, kind)
+    if ranges is None:
+        ranges = _ranges_of(floats, precision, calibration_embeddings)
+    least_d, step_d = _steps(ranges, floats.shape[-1])
+    numbers = np.clip(np.floor((floats - least_d) / step_d), 0, 255)
+    return (numbers - 128 if precision == "int8" else numbers).astype(kind)
+
+
+def check_precision(precision: Any) -> None:
+    """Raise InputError unless `precision` is one of PRECISIONS."""
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise InputError(mismatch("precision", shown(precision), f"one of {', '.join(PRECISIONS)}"))
+
+
+def _quantize_matrices(
+    matrices: list[np.ndarray], precision: str, ranges: Any, calibration_embeddings: Any
+) -> list[Any]:
+    """Each matrix quantized; int8 and uint8 have one range for all."""
+    if precision in ("int8", "uint8") and ranges is None:
+        widths = {matrix.shape[1:] for matrix in matrices}
+        if len(widths) > 1:
+            raise InputError(mismatch("embeddings", "matrices of different widths", "matrices of one width"))
+        every = np.concatenate(matrices)
+        if len(every) or calibration_embeddings is not None:
+            ranges = _ranges_of(every, precision, calibration_embeddings)
+    return [quantize_embeddings(matrix, precision, ranges) for matrix in matrices]
+
+
+def _ranges_of(floats: np.ndarray, precision: str, calibration_embeddings: Any) -> np.ndarray:
+    """The least and greatest value of each column: (2, D)."""
+    if calibration_embeddings is None:
+        expected = "ranges= or calibration_embeddings= of many embeddings"
+        if floats.ndim == 1 or len(floats) == 1:
+            raise InputError(mismatch(f"embeddings for {precision}", "one embedding", expected))
+        if len(floats) < _FEW:
+            logger.warning("%s: ranges of only %d embeddings, expected %s", precision, len(floats), expected)
+        calibration_embeddings = floats
+    calibration = _floats(calibration_embeddings, "calibration_embeddings")
+    if calibration.ndim != 2 or not len(calibration):
+        found = f"shape {calibration.shape}"
+        raise InputError(mismatch("calibration_embeddings", found, "(embeddings, width)"))
+    return np.stack((calibration.min(axis=0), calibration.max(axis=0)))
+
+
+def _steps(ranges: Any, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The least value and the step of each column, float32 (D) each; the step of a constant column is 1."""
+    ranges_2d = _floats(ranges, "ranges").astype(np.float32)
+    if ranges_2d.shape != (2, width):
+        found = f"shape {ranges_2d.shape}"
+        raise InputError(mismatch("ranges", found, f"(2, {width}): least and greatest values"))
+    step_d = (ranges_2d[1] - ranges_2d[0]) / 255
+    return ranges_2d[0], np.where(step_d == 0, np.float32(1), step_d)
+
+
+def _floats(x: Any, name: str) -> np.ndarray:
+    """`x`, or torch's tensor of floats, as an array. Raises InputError for other than floats."""
+    try:
+        array = np.asarray(x)
+    except Exception:  # rows of different widths, or any error of a foreign tensor
+        raise InputError(mismatch(name, shown(x), "an array of floats")) from None
+    if array.dtype.kind != "f":
+        raise InputError(mismatch(name, f"dtype {array.dtype}", "floats"))
+    return array

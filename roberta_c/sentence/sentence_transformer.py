@@ -1,0 +1,394 @@
+"""SentenceTransformer: texts → vectors, under sentence-transformers' names.
+
+Files → modules (model_folder.py) → their chain (chain.py) → batches of texts (embedder.py) → vectors, which
+are quantized (quantization.py) and compared (similarity.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config.load_keywords import ENCODE_KEYWORDS, SENTENCE_KEYWORDS, SENTENCE_SAVE_KEYWORDS, without_foreign
+from ..errors import InputError, ModelFileError, mismatch, shown
+from ..files.hub import HubOptions
+from ..files.new_file import make_folder
+from ..tokenizer import BatchEncoding
+from ..tokenizer.text_input import as_listed
+from .chain import Chain, checked_modules
+from .embedder import Embedder, EmbedderOptions, TokenEmbedder
+from .model_folder import MODULES, SETTINGS, is_prompts, load_modules, with_organization
+from .modules import TOKENS, VECTORS, Module, write_json
+from .progress import with_progress_bar
+from .quantization import check_precision, quantize_embeddings
+from .sequence import ModuleSequence
+from .similarity import ALL_PAIRS, PAIRWISE, similarity_name
+
+logger = logging.getLogger(__name__)
+
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+
+
+class SentenceTransformer(ModuleSequence):
+    """A model of sentence embeddings, loaded from a folder or a Hub repository.
+
+    >>> from roberta_c import bundled_model_path
+    >>> model = SentenceTransformer(bundled_model_path())  # no modules.json: the mean of the tokens
+    >>> model.encode(["so good", "so bad"]).shape
+    (2, 192)
+
+    Attributes: `prompts`, name → what stands before a text; `default_prompt_name`; `truncate_dim`;
+    `similarity_fn_name`; `max_seq_length`; `tokenizer`; `device`. `model[0]`, … are the modules.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str | Path | None = None,
+        *,
+        modules: Any = None,
+        prompts: dict[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        cache_folder: str | Path | None = None,
+        cache_dir: str | Path | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        token: bool | str | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        tokenizer_kwargs: dict[str, Any] | None = None,
+        config_kwargs: dict[str, Any] | None = None,
+        similarity_fn_name: Any = None,
+        truncate_dim: int | None = None,
+        dtype: Any = None,
+        num_threads: int | None = None,
+        isa: str | None = None,
+        **foreign: Any,
+    ) -> None:
+        """Loads the model's modules.
+
+        modules: this package's modules, in place of a path. prompts, default_prompt_name, similarity_fn_name,
+        truncate_dim: in place of the model's own. dtype: "float32" (None), "bfloat16" or "int8", what the
+        encoder's layers compute in. num_threads: None for what this process may use. model_kwargs,
+        processor_kwargs (formerly tokenizer_kwargs) and config_kwargs: of AutoModel's, AutoTokenizer's and
+        AutoConfig's from_pretrained. device, backend and others of sentence-transformers are accepted where
+        they cannot change the answer (config/load_keywords.py).
+
+        Raises ModelFileError, TokenizerFileError, HubError, InputError.
+        """
+        for name in without_foreign(foreign, SENTENCE_KEYWORDS):
+            raise InputError(mismatch(name, "an unknown keyword", "one of SentenceTransformer's"))
+        if prompts is not None and not is_prompts(prompts):
+            raise InputError(mismatch("prompts", shown(prompts), "a dict of names and prompts"))
+        if processor_kwargs is not None and tokenizer_kwargs is not None:
+            raise InputError(
+                mismatch("tokenizer_kwargs", "it beside processor_kwargs", "processor_kwargs alone")
+            )
+        settings: dict[str, Any] = {}
+        places: list[str] | None = None
+        if (model_name_or_path is None) == (modules is None):
+            found = "neither" if modules is None else "both"
+            raise InputError(mismatch("model_name_or_path and modules", found, "one of them"))
+        of_files = {
+            "dtype": dtype,
+            "num_threads": num_threads,
+            "isa": isa,
+            "model_kwargs": model_kwargs,
+            "processor_kwargs": tokenizer_kwargs if processor_kwargs is None else processor_kwargs,
+            "config_kwargs": config_kwargs,
+        }
+        if model_name_or_path is None:
+            for name, value in of_files.items():
+                if value is not None:
+                    raise InputError(
+                        mismatch(name, f"{shown(value)} beside modules", "it of the Transformer")
+                    )
+        else:
+            cache = next((one for one in (cache_folder, cache_dir) if one is not None), None)
+            loaded = load_modules(
+                with_organization(model_name_or_path),
+                HubOptions(
+                    revision, token, cache or os.environ.get("SENTENCE_TRANSFORMERS_HOME"), local_files_only
+                ),
+                **of_files,
+            )
+            modules, places, settings = loaded
+        self._listed: list[Module] = checked_modules(modules)
+        self._chain = Chain(self._listed, places)
+        self.prompts: dict[str, str] = _merged_prompts(prompts, settings.get("prompts"))
+        self.default_prompt_name: str | None = None
+        self._similarity_fn_name: str | None = None
+        self._truncate_dim: int | None = None
+        given = {
+            "default_prompt_name": default_prompt_name,
+            "similarity_fn_name": similarity_fn_name,
+            "truncate_dim": truncate_dim,
+        }
+        try:
+            self._set({name: settings.get(name) for name, value in given.items() if value is None})
+        except InputError as error:
+            raise ModelFileError(f"{model_name_or_path}: {SETTINGS}: {error}") from None
+        self._set(given)
+
+    def _set(self, settings: dict[str, Any]) -> None:
+        """Set those of default_prompt_name, similarity_fn_name and truncate_dim that are not None."""
+        for name, value in settings.items():
+            if value is None:
+                continue
+            if name == "default_prompt_name":
+                self._prompt(None, value, name)
+            setattr(self, name, value)
+
+    # ---- texts → vectors -----------------------------------------------------------------------------
+
+    def encode(
+        self,
+        inputs: Any = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        show_progress_bar: bool | None = None,
+        output_value: str | None = VECTORS,
+        precision: str = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: Any = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        **foreign: Any,
+    ) -> Any:
+        """The embeddings of texts.
+
+        inputs: a str; a list of them, or what holds them as a list does (a NumPy array, a Series, a column);
+            or an iterator, for which the result is an iterator that reads and computes some batches at a
+            time, in bounded memory. `sentences=` is the older name.
+        prompt_name: a key of `prompts`, the text to put before each; prompt: this text itself. None for both:
+            that of default_prompt_name.
+        batch_size: how many texts go through the model together. Results do not depend on it.
+        show_progress_bar: None for whether this module's logger shows messages of level INFO.
+        output_value: "sentence_embedding"; "token_embeddings", the rows of each text's tokens (len, H); None,
+            a dict of ids and both for each text.
+        precision: "float32", or one of quantize_embeddings, with the ranges of these texts.
+        convert_to_numpy: False for a list of vectors in place of one array.
+        normalize_embeddings: whether vectors are divided by their lengths. truncate_dim: how many of their
+            numbers are kept, before that; None for the model's truncate_dim.
+
+        Returns float32 (n, D), (D) for a str, (0, D) for an empty list; a list for other outputs. Texts of
+        more than max_seq_length tokens are truncated, and one logged warning counts them. Raises InputError,
+        ModelFileError.
+        """
+        inputs = foreign.pop("sentences", inputs)
+        converted = {"convert_to_numpy": convert_to_numpy, "convert_to_tensor": convert_to_tensor}
+        for name in without_foreign({**foreign, **converted, "device": device}, ENCODE_KEYWORDS):
+            raise InputError(mismatch(name, "an unknown keyword", "one of encode's"))
+        check_precision("float32" if precision is None else precision)
+        if not isinstance(output_value, str | None) or output_value not in (VECTORS, TOKENS, None):
+            expected = f"{VECTORS!r}, {TOKENS!r} or None"
+            raise InputError(mismatch("output_value", shown(output_value), expected))
+        if not isinstance(normalize_embeddings, bool):
+            raise InputError(mismatch("normalize_embeddings", shown(normalize_embeddings), "True or False"))
+        if not isinstance(show_progress_bar, bool | None):
+            raise InputError(mismatch("show_progress_bar", shown(show_progress_bar), "True, False or None"))
+        width = self._checked_width(self.truncate_dim if truncate_dim is None else truncate_dim)
+        text = self._prompt(prompt, prompt_name)
+        options = EmbedderOptions().changed(
+            {
+                "batch_size": batch_size,
+                "prompt": text,
+                "prompt_tokens": self._prompt_tokens(text),
+                "output": output_value,
+                "width": width,
+                "normalize": normalize_embeddings,
+            }
+        )
+        embedder = (Embedder if output_value == VECTORS else TokenEmbedder)(self._chain, options)
+        quantized = precision not in (None, "float32") and output_value is not None
+
+        if isinstance(inputs, Iterator):
+            if precision in ("int8", "uint8"):
+                expected = "quantize_embeddings(vectors, precision, ranges): an iterator's ranges are unknown"
+                raise InputError(mismatch("precision of an iterator", repr(precision), expected))
+            values = embedder.embeddings(inputs, _input_name, across_blocks=False)
+            return (quantize_embeddings(one, precision) for one in values) if quantized else values
+
+        is_single = isinstance(inputs, str)
+        listed = [inputs] if is_single else as_listed(inputs, takes_tuples=True)
+        if listed is None:
+            expected = "a str, or a list or iterator of these"
+            raise InputError(mismatch("inputs", type(inputs).__name__, expected))
+        name_of = (lambda _: "inputs") if is_single else _input_name
+        shows = logger.isEnabledFor(logging.INFO) if show_progress_bar is None else show_progress_bar
+        computed = embedder.embeddings(listed, name_of, across_blocks=True)
+        computed = with_progress_bar(computed, len(listed)) if shows else computed
+        if output_value == VECTORS and (listed or convert_to_numpy):
+            kept = self.embedding_dimension if width is None else width
+            result: Any = np.empty((len(listed), kept), np.float32)
+            for row_d, vector_d in zip(result, computed, strict=True):
+                row_d[:] = vector_d
+        else:
+            result = list(computed)
+        if quantized and (len(result) or output_value == VECTORS):
+            result = quantize_embeddings(result, precision)
+        if is_single:
+            return result[0]
+        return list(result) if output_value == VECTORS and not convert_to_numpy else result
+
+    def encode_query(
+        self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None, **options: Any
+    ) -> Any:
+        """`encode` with the prompt "query" of `prompts`, unless another is given."""
+        if prompt_name is None and prompt is None and "query" in self.prompts:
+            prompt_name = "query"
+        return self.encode(inputs, prompt_name, prompt, **options)
+
+    def encode_document(
+        self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None, **options: Any
+    ) -> Any:
+        """`encode` with the first of the prompts "document", "passage", "corpus", unless another is given."""
+        if prompt_name is None and prompt is None:
+            prompt_name = next((name for name in _DOCUMENT_PROMPTS if name in self.prompts), None)
+        return self.encode(inputs, prompt_name, prompt, **options)
+
+    def _prompt(self, prompt: Any, prompt_name: Any, place: str = "prompt_name") -> str:
+        """The text that stands before each text. Raises InputError."""
+        if not isinstance(prompt, str | None):
+            raise InputError(mismatch("prompt", shown(prompt), "a str or None"))
+        if prompt is not None:
+            if prompt_name is not None:
+                logger.warning("prompt_name: found %s beside prompt, which is used", shown(prompt_name))
+            return prompt
+        if prompt_name is None:
+            return self.prompts.get(self.default_prompt_name or "", "") or ""
+        if not isinstance(prompt_name, str) or prompt_name not in self.prompts:
+            expected = f"one of {', '.join(self.prompts)}"
+            raise InputError(mismatch(place, shown(prompt_name), expected))
+        return self.prompts[prompt_name] or ""
+
+    def _prompt_tokens(self, prompt: str) -> int:
+        """How many tokens of a text are its prompt's, not pooled: those of the prompt alone without `</s>`.
+
+        As sentence-transformers counts them, also where the last of them joins the text's first characters.
+        """
+        if self._chain.pooling.include_prompt or not prompt:
+            return 0
+        ids = self.tokenizer([prompt], truncation=True, max_length=self.max_seq_length)["input_ids"][0]
+        return len(ids) - (ids[-1] in self.tokenizer.all_special_ids)
+
+    def tokenize(self, texts: Any, **options: Any) -> BatchEncoding:
+        """The ids and mask of texts, padded to the longest, truncated to max_seq_length: NumPy arrays."""
+        settings = {"padding": True, "truncation": True, "max_length": self.max_seq_length, **options}
+        texts = [texts] if isinstance(texts, str) else texts
+        encoding: BatchEncoding = self.tokenizer(texts, return_tensors="np", **settings)
+        return encoding
+
+    preprocess = tokenize
+
+    # ---- comparing vectors ---------------------------------------------------------------------------
+
+    @property
+    def similarity_fn_name(self) -> str:
+        """The name of the similarity: "cosine" unless the model or the caller says another."""
+        return self._similarity_fn_name or "cosine"
+
+    @similarity_fn_name.setter
+    def similarity_fn_name(self, value: Any) -> None:
+        self._similarity_fn_name = None if value is None else similarity_name(value)
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
+        """The similarity of each of embeddings1 (n, D) and each of embeddings2 (m, D): float32 (n, m)."""
+        return ALL_PAIRS[self.similarity_fn_name](embeddings1, embeddings2)
+
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
+        """The similarity of the vectors at equal places, (n, D) each: float32 (n)."""
+        return PAIRWISE[self.similarity_fn_name](embeddings1, embeddings2)
+
+    # ---- settings ------------------------------------------------------------------------------------
+
+    @property
+    def embedding_dimension(self) -> int:
+        """The width of the vectors before truncate_dim."""
+        return self._chain.dimension
+
+    def get_embedding_dimension(self) -> int:
+        """The width of the vectors."""
+        return self.embedding_dimension if self.truncate_dim is None else self.truncate_dim
+
+    get_sentence_embedding_dimension = get_embedding_dimension
+
+    @property
+    def truncate_dim(self) -> int | None:
+        """How many numbers of a vector are kept; None: all."""
+        return self._truncate_dim
+
+    @truncate_dim.setter
+    def truncate_dim(self, value: int | None) -> None:
+        self._truncate_dim = self._checked_width(value)
+
+    def _checked_width(self, value: Any) -> int | None:
+        most = self.embedding_dimension
+        is_width = not isinstance(value, bool) and isinstance(value, (int, np.integer)) and 1 <= value <= most
+        if value is not None and not is_width:
+            expected = f"an integer from 1 to {most}, the width of the vectors, or None"
+            raise InputError(mismatch("truncate_dim", shown(value), expected))
+        return None if value is None else int(value)
+
+    @contextmanager
+    def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
+        """A context in which the model's truncate_dim is this one."""
+        before = self.truncate_dim
+        self.truncate_dim = truncate_dim
+        try:
+            yield
+        finally:
+            self.truncate_dim = before
+
+    truncate_sentence_embeddings = truncate_embeddings
+
+    # ---- files ---------------------------------------------------------------------------------------
+
+    def save_pretrained(self, path: str | os.PathLike[str], **keywords: Any) -> None:
+        """Write a folder that sentence-transformers and this package load as this model.
+
+        Files and names are those that sentence-transformers wrote before version 6, which every version
+        reads. Weights are those of the files that the model came from, whatever its dtype. Raises InputError,
+        ModelFileError.
+        """
+        for name in without_foreign(keywords, SENTENCE_SAVE_KEYWORDS):
+            raise InputError(mismatch(name, "an unknown keyword", "one of save_pretrained's"))
+        folder = make_folder(path)
+        listed = []
+        for index, module in enumerate(self._listed):
+            below = "" if index == 0 else f"{index}_{type(module).__name__}"
+            module.save(folder / below if below else folder)
+            listed.append({"idx": index, "name": str(index), "path": below, "type": module.type_name})
+        settings: dict[str, Any] = {
+            "model_type": "SentenceTransformer",
+            "prompts": self.prompts,
+            "default_prompt_name": self.default_prompt_name,
+            "similarity_fn_name": self.similarity_fn_name,
+        }
+        if self.truncate_dim is not None:
+            settings["truncate_dim"] = self.truncate_dim
+        write_json(folder / SETTINGS, settings)
+        write_json(folder / MODULES, listed)  # last: a folder without it is an encoder's alone
+
+    save = save_pretrained
+
+
+def _input_name(index: int) -> str:
+    """What messages call the text at `index`."""
+    return f"inputs[{index}]"
+
+
+def _merged_prompts(given: dict[str, str] | None, in_file: dict[str, Any] | None) -> dict[str, str]:
+    """The caller's prompts, those of the file, and empty ones for queries and documents."""
+    merged: dict[str, Any] = {"query": None, "document": None, **(given or {})}
+    for name, text in (in_file or {}).items():
+        if merged.get(name) is None:
+            merged[name] = text
+    return {name: text or "" for name, text in merged.items()}

@@ -1,0 +1,86 @@
+"""quantize_embeddings gives exactly the numbers of sentence-transformers."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from samples.tokenizers import assert_one_line
+from sentence_transformers.util.quantization import quantize_embeddings as original
+
+from roberta_c import quantize_embeddings
+from roberta_c.errors import InputError
+from roberta_c.sentence.quantization import PRECISIONS
+
+RNG = np.random.default_rng(0)
+MANY = RNG.standard_normal((150, 21)).astype(np.float32)
+MANY[:, 5] = 0.25  # a column without a range
+MANY[7, :4] = 0
+RANGES = np.stack([MANY.min(axis=0) / 2, MANY.max(axis=0) / 2])  # values beyond them are clipped
+FORMS = [MANY, MANY.astype(np.float64), MANY.astype(np.float16), list(MANY), torch.from_numpy(MANY), MANY[:3]]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "options", [{}, {"ranges": RANGES}, {"calibration_embeddings": MANY[:50]}], ids=["", "ranges", "others"]
+)
+@pytest.mark.parametrize("form", range(len(FORMS)))
+def test_equal(precision, options, form):
+    ours, theirs = (
+        quantize_embeddings(FORMS[form], precision, **options),
+        original(FORMS[form], precision, **options),
+    )
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_single_vectors_lists_of_matrices_and_none_at_all(precision):
+    for given in (MANY[0], MANY[:1]):
+        np.testing.assert_array_equal(
+            quantize_embeddings(given, precision, RANGES), original(given, precision, RANGES)
+        )
+    matrices = [MANY[:5], MANY[5:6], MANY[6:6], MANY[6:140]]
+    ours, theirs = quantize_embeddings(matrices, precision), original(matrices, precision)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+    empty = quantize_embeddings(MANY[:0], precision)
+    assert (empty.shape, empty.dtype) == (
+        original(MANY[:0], precision).shape,
+        original(MANY[:0], precision).dtype,
+    )
+    assert quantize_embeddings([], precision) == []
+
+
+def test_few_embeddings_are_warned_of(caplog):
+    with caplog.at_level(logging.WARNING):
+        quantize_embeddings(MANY[:9], "int8")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "int8: ranges of only 9 embeddings, expected ranges= or calibration_embeddings= of many embeddings"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((MANY, "int4"), "precision: found 'int4', expected one of float32, int8, uint8, binary, ubinary"),
+        ((MANY, None), "precision: found None"),
+        ((MANY[0], "int8"), "embeddings for int8: found one embedding, expected ranges= or"),
+        ((MANY[:1], "uint8"), "embeddings for uint8: found one embedding"),
+        ((MANY.astype(np.int8), "binary"), "embeddings: found dtype int8, expected floats"),
+        ((["a"], "binary"), "embeddings[0]: found dtype <U1, expected floats"),
+        (([MANY[0], MANY[0, :3]], "binary"), "embeddings: found vectors of different widths"),
+        (([MANY, MANY[:, :3]], "int8"), "embeddings: found matrices of different widths"),
+        ((MANY, "int8", RANGES[:, :3]), "ranges: found shape (2, 3), expected (2, 21)"),
+        ((MANY, "int8", None, MANY[0]), "calibration_embeddings: found shape (21,)"),
+        ((0.5, "binary"), "embeddings: found 0.5, expected an array (n, width)"),
+    ],
+)
+def test_errors(arguments, message):
+    with pytest.raises(InputError) as caught:
+        quantize_embeddings(*arguments)
+    assert_one_line(caught.value, message)
