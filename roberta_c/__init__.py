@@ -35,6 +35,7 @@ _MODULE_OF = {
     "AutoModelForTokenClassification": "model",
     "AutoTokenizer": "tokenizer",
     "BatchEncoding": "tokenizer",
+    "CrossEncoder": "sentence",
     "FeatureExtractionPipeline": "pipelines.feature_extraction",
     "FillMaskPipeline": "pipelines.fill_mask",
     "QuestionAnsweringPipeline": "pipelines.question_answering",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from .pipelines.text_classification import TextClassificationPipeline
     from .pipelines.token_classification import TokenClassificationPipeline
     from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline
+    from .sentence import CrossEncoder
     from .tokenizer import (
         AddedToken,
         AutoTokenizer,

@@ -28,6 +28,7 @@ RANKS = [
     "kernels",
     "model",
     "pipelines",
+    "sentence",
     "diagnose",
     "cli",
     "__main__",
