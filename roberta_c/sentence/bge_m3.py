@@ -87,9 +87,10 @@ class BGEM3FlagModel(FlagEmbedder):
         self.return_dense, self.return_sparse = return_dense, return_sparse
         self.return_colbert_vecs = return_colbert_vecs
         self._wanted(None, None, None)
+        hub_options = HubOptions(revision, token, cache_dir, local_files_only)
         super().__init__(
             model_name_or_path,
-            HubOptions(revision, token, cache_dir, local_files_only),
+            hub_options,
             poolings=POOLINGS,
             pooling_method=pooling_method,
             normalize_embeddings=normalize_embeddings,
@@ -105,7 +106,7 @@ class BGEM3FlagModel(FlagEmbedder):
             batch_size=batch_size,
             keywords={**keywords, "devices": devices},
         )
-        self._heads = BGEM3Heads(self.model, self._hub_options, colbert_dim)
+        self._heads = BGEM3Heads(self.model, hub_options, colbert_dim)
 
     # ---- representations -----------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,11 +30,16 @@ class BGEM3Heads:
         Raises ModelFileError, UnsafeFileError, HubError.
         """
         hidden = model.config.hidden_size
+        self._given = model, dataclasses.replace(hub_options, token=None), colbert_dim
         self.folder = hub.resolve(model.name_or_path, FILES, hub_options)
         self.sparse = _read_head(self.folder / SPARSE, model, (1, hidden), "")
         columns = hidden if colbert_dim <= 0 else colbert_dim
         advice = f" (colbert_dim={columns})"
         self.colbert = _read_head(self.folder / COLBERT, model, (columns, hidden), advice)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The layers pickle as what they were read with, without the Hub's token."""
+        return BGEM3Heads, self._given
 
     def needed(self, file_name: str) -> Linear:
         """The layer of this file. Raises ModelFileError if the file is not there."""

@@ -84,7 +84,7 @@ class FlagEmbeddingModel:
         check_count("batch_size", batch_size, "an integer of at least 1")
         self.batch_size = batch_size
         self.model_name_or_path = model_name_or_path
-        self.model, tokenizer, self._hub_options = load_model_and_tokenizer(
+        self.model, tokenizer, _ = load_model_and_tokenizer(
             auto_class,
             model_name_or_path,
             hub_options,

@@ -52,6 +52,9 @@ class ScoreActivation:
     def __repr__(self) -> str:
         return f"{self._torch_name.rpartition('.')[2]}()"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ScoreActivation, (self.name,)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ScoreActivation) and other.name == self.name
 

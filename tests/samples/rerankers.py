@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.numpy import save_file
 from sentencepiece import sentencepiece_model_pb2
+
+from roberta_c import bundled_model_path
+from roberta_c.checkpoint import open_checkpoint
 
 from .models import RandomModel
 from .requirements import DataFiles
@@ -73,3 +79,40 @@ def save_heads(made: RandomModel, colbert_dim: int = HIDDEN) -> None:
     torch.save({"weight": sparse, "bias": -middle[None]}, made.folder / "sparse_linear.pt")
     bias = torch.randn(colbert_dim, generator=generator) / 10
     torch.save({"weight": colbert, "bias": bias}, made.folder / "colbert_linear.pt")
+
+
+def make_reranker_of_bundled(folder: Path) -> Path:
+    """The bundled model with one logit, the difference of its positive and negative one."""
+    tensors, config = _bundled_parts(folder)
+    for name in ("classifier.out_proj.weight", "classifier.out_proj.bias"):
+        tensors[name] = (tensors[name][2] - tensors[name][0])[None]
+    config.pop("label2id", None)
+    _write_model(folder, tensors, {**config, "id2label": {"0": "LABEL_0"}})
+    return folder
+
+
+def make_bge_m3_of_bundled(folder: Path) -> Path:
+    """The bundled model's encoder with random heads, in the layout of bge-m3."""
+    tensors, config = _bundled_parts(folder)
+    encoder = {name: values for name, values in tensors.items() if not name.startswith("classifier.")}
+    _write_model(folder, encoder, {**config, "architectures": ["RobertaModel"]})
+    generator, hidden = torch.Generator().manual_seed(3), config["hidden_size"]
+    for name, columns in (("sparse_linear.pt", 1), ("colbert_linear.pt", hidden)):
+        weight = torch.randn(columns, hidden, generator=generator) / hidden**0.5
+        torch.save({"weight": weight, "bias": torch.zeros(columns)}, folder / name)
+    return folder
+
+
+def _bundled_parts(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """The bundled model's tensors and config.json; its tokenizer's files are copied into `folder`."""
+    bundled = bundled_model_path()
+    weights = ("model.safetensors", "README.md")
+    shutil.copytree(bundled, folder, ignore=shutil.ignore_patterns(*weights))
+    checkpoint = open_checkpoint(bundled)
+    tensors = {name: checkpoint.read_float32(name).copy() for name in checkpoint.tensors}
+    return tensors, json.loads((bundled / "config.json").read_text("utf-8"))
+
+
+def _write_model(folder: Path, tensors: dict[str, np.ndarray], config: dict) -> None:
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")

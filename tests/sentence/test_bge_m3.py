@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import pickle
@@ -149,6 +150,15 @@ def test_a_text_has_the_same_bits_in_any_company(folder, texts):
     assert same(
         [FlagModel(folder, pooling_method="mean").encode(text) for text in texts[:5]], list(vectors[:5])
     )
+
+
+def test_a_model_pickles_and_copies_without_the_token(folder, texts):
+    model = BGEM3FlagModel(folder, token="hf_secret", **EVERYTHING)
+    stored = pickle.dumps(model)
+    assert b"hf_secret" not in stored
+    found = model.encode(texts[:5])
+    for other in (pickle.loads(stored), copy.deepcopy(model)):
+        assert all(same(values, found[name]) for name, values in other.encode(texts[:5]).items())
 
 
 def test_results_of_equal_texts_can_be_changed_apart(model, texts):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import pickle
 import shutil
 from pathlib import Path
 
@@ -236,6 +238,14 @@ def test_attributes_and_what_a_model_of_torch_has(encoder, folder_of):
     assert np.abs(encoder.activation_fn(np.zeros((2, 1))) - 0.5).max() == 0
     assert CrossEncoder(folder_of(), dtype="int8").dtype == "int8"
     assert CrossEncoder(folder_of(), model_kwargs={"torch_dtype": torch.bfloat16}).dtype == "bfloat16"
+
+
+def test_a_model_pickles_and_copies(folder_of, pairs):
+    model = CrossEncoder(folder_of(1, "tanh"), max_length=20, token="hf_secret")
+    stored = pickle.dumps(model)
+    assert b"hf_secret" not in stored
+    for other in (pickle.loads(stored), copy.deepcopy(model)):
+        assert np.array_equal(other.predict(pairs[:5]), model.predict(pairs[:5]))
 
 
 def test_empty_lists(encoder, folder_of):
