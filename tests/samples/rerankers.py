@@ -26,7 +26,8 @@ HIDDEN = 48
 def sentence_pairs(test_data: DataFiles, count: int) -> list[tuple[str, str]]:
     """Pairs of STS-B or, where that is absent, of made sentences."""
     if not test_data.has_real("data/stsb/stsb-en-dev.csv"):
-        texts = made_texts(2 * count, "english", "german", seed=11)
+        made = made_texts(2 * count, "english", "german", seed=11)
+        texts = [" ".join(text.split()[:12]) for text in made]
         return list(zip(texts[:count], texts[count:], strict=True))
     with open(test_data("data/stsb/stsb-en-dev.csv"), encoding="utf-8", newline="") as file:
         return [(row[0], row[1]) for row, _ in zip(csv.reader(file), range(count), strict=False)]
