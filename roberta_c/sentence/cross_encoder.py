@@ -63,7 +63,7 @@ class CrossEncoder:
 
     def __init__(
         self,
-        model_name_or_path: str | Path,
+        model_name_or_path: str | Path | None = None,
         num_labels: int | None = None,
         max_length: int | None = None,
         activation_fn: Any = None,
@@ -100,7 +100,8 @@ class CrossEncoder:
 
         Raises InputError, ModelFileError, TokenizerFileError, HubError.
         """
-        given = {
+        given: dict[str, Any] = {
+            "model_name_or_path": model_name_or_path,
             "cache_folder": cache_folder,
             "model_kwargs": model_kwargs,
             "processor_kwargs": processor_kwargs,
@@ -109,11 +110,12 @@ class CrossEncoder:
         }
         given = renamed({**given, **keywords, "device": device}, LOAD_NAMES)
         activation, cache_folder = given.pop("activation_fn"), given.pop("cache_folder")
+        path_or_id = given.pop("model_name_or_path")
         parts = {
             name: keyword_dict(name, given.pop(name)) for name in list(given) if name.endswith("_kwargs")
         }
         checked_keywords(given, LOAD_KEYWORDS, "a keyword of sentence-transformers' CrossEncoder")
-        convention = _convention(score_convention)
+        _check_convention(score_convention)
         own_activation = None if activation is None else as_activation(activation)
         if num_labels is not None:
             check_count("num_labels", num_labels, "an integer of at least 1, or None for the model's")
@@ -124,7 +126,7 @@ class CrossEncoder:
         folder = os.environ.get("SENTENCE_TRANSFORMERS_HOME") if cache_folder is None else cache_folder
         model, tokenizer, hub_options = load_model_and_tokenizer(
             AutoModelForSequenceClassification,
-            model_name_or_path,
+            path_or_id,
             HubOptions(revision, token, folder, local_files_only),
             model_keywords=parts["model_kwargs"],
             tokenizer_keywords=parts["processor_kwargs"],
@@ -132,7 +134,7 @@ class CrossEncoder:
         )
         self.model: RobertaForSequenceClassification = model
         self.tokenizer = tokenizer
-        saved = saved_settings(model_name_or_path, hub_options, model.config)
+        saved = saved_settings(path_or_id, hub_options, model.config)
         self._saved_activation, self._activation = saved.activation, own_activation
         self.prompts = {**saved.prompts, **_checked_prompts(prompts)}
         self.default_prompt_name = (
@@ -142,7 +144,7 @@ class CrossEncoder:
             tokenizer.model_max_length = min(tokenizer.model_max_length, saved.max_length)
         if max_length is not None:
             self.max_length = max_length
-        self._set_convention(score_convention, convention)
+        self.score_convention = score_convention
 
     # ---- scores --------------------------------------------------------------------------------------
 
@@ -301,9 +303,7 @@ class CrossEncoder:
 
     @score_convention.setter
     def score_convention(self, name: str) -> None:
-        self._set_convention(name, _convention(name))
-
-    def _set_convention(self, name: str, convention: ScoreConvention) -> None:
+        _check_convention(name)
         if name == "tei" and self.num_labels != 1:
             expected = "a model of 1 label: Text Embeddings Inference ranks by no other"
             raise InputError(mismatch("score_convention", f"'tei' for {self.num_labels} labels", expected))
@@ -385,10 +385,9 @@ class CrossEncoder:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-def _convention(name: Any) -> ScoreConvention:
+def _check_convention(name: Any) -> None:
     if not isinstance(name, str) or name not in SCORE_CONVENTIONS:
         raise InputError(mismatch("score_convention", shown(name), f"one of {', '.join(SCORE_CONVENTIONS)}"))
-    return SCORE_CONVENTIONS[name]
 
 
 def _checked_prompts(prompts: Any) -> dict[str, str]:

@@ -28,6 +28,7 @@ LOAD_KEYWORDS = {
 }
 # An older name of a keyword → its name.
 LOAD_NAMES = {
+    "model_name": "model_name_or_path",
     "cache_dir": "cache_folder",
     "tokenizer_kwargs": "processor_kwargs",
     "tokenizer_args": "processor_kwargs",

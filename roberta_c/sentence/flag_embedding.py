@@ -153,7 +153,7 @@ class FlagEmbedder(FlagEmbeddingModel):
             ("query", query_instruction_for_retrieval, query_instruction_format),
             ("passage", passage_instruction_for_retrieval, passage_instruction_format),
         ):
-            with_instruction(f"{kind}_instruction", template, instruction, "")
+            with_instruction(f"{kind}_instruction", template, instruction, "a text")
         super().__init__(AutoModel, model_name_or_path, hub_options, **loading)
         self.query_max_length = self._length("query_max_length", query_max_length)
         self.passage_max_length = self._length("passage_max_length", passage_max_length)
@@ -222,9 +222,12 @@ def with_instruction(name: str, template: str, instruction: str | None, text: st
     if not isinstance(instruction, str):
         raise InputError(mismatch(name, shown(instruction), "a str or None"))
     try:
-        return template.replace("\\n", "\n").format(instruction, text)
-    except (AttributeError, IndexError, KeyError, ValueError):
-        raise InputError(mismatch(f"{name}_format", shown(template), "a str with two {}")) from None
+        formatted = template.replace("\\n", "\n").format(instruction, text)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        formatted = None
+    if formatted is None or text not in formatted:
+        raise InputError(mismatch(f"{name}_format", shown(template), "a str with two {}"))
+    return formatted
 
 
 def normalized(x_nh: np.ndarray) -> np.ndarray:

@@ -64,7 +64,7 @@ class FlagReranker(FlagEmbeddingModel):
         self.query_instruction_format = query_instruction_format
         self.passage_instruction_for_rerank = passage_instruction_for_rerank
         self.passage_instruction_format = passage_instruction_format
-        self._with_instructions(PairRow("", ""))
+        self._with_instructions(PairRow("a query", "a passage"))  # a bad format fails at once
         super().__init__(
             AutoModelForSequenceClassification,
             model_name_or_path,

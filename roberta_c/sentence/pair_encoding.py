@@ -103,6 +103,8 @@ class PairEncoder:
         if sum(lengths) > self._room:
             is_alike = self.truncation == "longest_first"
             lengths = longest_first(*lengths, self._room) if is_alike else (used, self._room - used)
+        # Joining the tokenizers library's encodings would also build every combination of the parts that are
+        # cut off: gigabytes for two long texts and a small `max_length`.
         before, between, after = self._specials
         ids = [*before, *self._cut(first, lengths[0]), *between, *self._cut(second, lengths[1]), *after]
         return Window(ids, lengths != (len(first), len(second)))

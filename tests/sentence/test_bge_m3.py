@@ -192,6 +192,10 @@ def test_scores_are_the_published_ones(model, pairs, published):
         assert {name: values[index] for name, values in scores.items()} == pytest.approx(
             expected, abs=TOLERANCE
         )
+    two_threads = BGEM3FlagModel(model.model_name_or_path, num_threads=2)
+    for other in (model, two_threads):
+        again = other.compute_score(pairs[::-1], weights_for_different_modes=weights)
+        assert {name: values[::-1] for name, values in again.items()} == scores
     one = model.compute_score(pairs[0], weights_for_different_modes=weights)
     assert one == {name: values[0] for name, values in scores.items()}
     equal = model.compute_score(pairs[0])

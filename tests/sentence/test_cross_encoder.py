@@ -260,7 +260,7 @@ def test_older_and_other_names_of_keywords(folder_of, pairs, encoder):
     for model in (
         CrossEncoder(folder, 1, 512, torch.nn.Sigmoid(), "cpu"),
         CrossEncoder(
-            folder,
+            model_name=folder,
             default_activation_function=torch.nn.modules.activation.Sigmoid(),
             automodel_args={"attn_implementation": "sdpa", "low_cpu_mem_usage": True},
             tokenizer_args={"use_fast": True},
@@ -302,6 +302,7 @@ def test_what_is_not_here_says_what_to_do(name, encoder):
         ({"activation_fn": torch.nn.Softmax(dim=0)}, "activation_fn: found dim=0"),
         ({"activation_fn": 3}, "activation_fn: found 3, expected a function"),
         ({"score_convention": "cohere"}, "score_convention: found 'cohere', expected one of sentence-"),
+        ({"model_name": "b"}, "model_name: found model_name_or_path too, its newer name"),
         ({"num_labels": 0}, "num_labels: found 0, expected an integer of at least 1"),
         ({"device": "cuda"}, "device: found 'cuda', expected None, 'cpu'"),
         ({"backend": "onnx"}, "backend: found 'onnx', expected 'torch' or nothing"),
@@ -346,6 +347,11 @@ def test_refusals_of_calls(call, message, encoder):
     with pytest.raises(InputError, match=message) as raised:
         call(encoder)
     assert "\n" not in str(raised.value)
+
+
+def test_no_path():
+    with pytest.raises(InputError, match="model_name_or_path: found None, expected a folder or a Hub"):
+        CrossEncoder()
 
 
 def test_refusals_by_the_number_of_labels(folder_of):

@@ -117,6 +117,10 @@ def test_names(folder):
             {"query_instruction_for_rerank": "a", "query_instruction_format": "{}{}{}"},
             "query_instruction_format: found '{}{}{}', expected a str with two {}",
         ),
+        (
+            {"passage_instruction_for_rerank": "a", "passage_instruction_format": "{}"},
+            "passage_instruction_format: found '{}', expected a str with two {}",
+        ),
         ({"passage_instruction_for_rerank": 3}, "passage_instruction: found 3, expected a str or None"),
     ],
     ids=lambda value: str(value)[:30],
