@@ -34,9 +34,13 @@ _MODULE_OF = {
     "AutoModelForSequenceClassification": "model",
     "AutoModelForTokenClassification": "model",
     "AutoTokenizer": "tokenizer",
+    "BGEM3FlagModel": "sentence",
     "BatchEncoding": "tokenizer",
+    "CrossEncoder": "sentence",
     "FeatureExtractionPipeline": "pipelines.feature_extraction",
     "FillMaskPipeline": "pipelines.fill_mask",
+    "FlagModel": "sentence",
+    "FlagReranker": "sentence",
     "QuestionAnsweringPipeline": "pipelines.question_answering",
     "RobertaConfig": "config",
     "RobertaForMaskedLM": "model",
@@ -100,7 +104,14 @@ if TYPE_CHECKING:
     from .pipelines.text_classification import TextClassificationPipeline
     from .pipelines.token_classification import TokenClassificationPipeline
     from .pipelines.zero_shot_classification import ZeroShotClassificationPipeline
-    from .sentence import SentenceTransformer, quantize_embeddings
+    from .sentence import (
+        BGEM3FlagModel,
+        CrossEncoder,
+        FlagModel,
+        FlagReranker,
+        SentenceTransformer,
+        quantize_embeddings,
+    )
     from .tokenizer import (
         AddedToken,
         AutoTokenizer,

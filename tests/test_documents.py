@@ -4,7 +4,8 @@
 without a ```text block it prints nothing. Lines of a ```console block that begin with "$ " are commands, run
 in a terminal; the lines after a command are its output. A ```measured block is a console block whose numbers
 match any numbers. "…" matches any text. Hub repositories are served from this machine and hold the bundled
-model; tweets.txt and labels.txt hold 100 made-up lines. .ci/run runs README's two ```bash blocks.
+model, with other heads where documents need them; tweets.txt and labels.txt hold 100 made-up lines. .ci/run
+runs README's two ```bash blocks.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 import pytest
 from samples.loopback_hub import LoopbackHub
 from samples.pseudo_terminal import in_terminal
+from samples.rerankers import make_bge_m3_of_bundled, make_reranker_of_bundled
 
 import roberta_c
 
@@ -83,7 +85,10 @@ def environment(tmp_path_factory):
     for name, words in (("roberta-c", "-m roberta_c"), ("python", "")):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         (programs / name).chmod(0o755)
-    with LoopbackHub({name: {"main": roberta_c.bundled_model_path()} for name in HUB_NAMES}) as hub:
+    folders = {name: roberta_c.bundled_model_path() for name in HUB_NAMES}
+    folders["BAAI/bge-reranker-base"] = make_reranker_of_bundled(home / "reranker")
+    folders["BAAI/bge-m3"] = make_bge_m3_of_bundled(home / "m3")
+    with LoopbackHub({name: {"main": folder} for name, folder in folders.items()}) as hub:
         outside = hub.environment(home)
         yield {
             **{name: value for name, value in outside.items() if not name.startswith("ROBERTA_C_")},

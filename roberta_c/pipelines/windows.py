@@ -47,7 +47,7 @@ def encode_rows(
 
     Single texts and pairs are tokenized in one call each.
     """
-    shorter = [_beginning(tokenizer, row, max_tokens) for row in rows]
+    shorter = [beginning(tokenizer, row, max_tokens) for row in rows]
     encoded: dict[int, Window] = {}
     for has_pair in (False, True):
         chosen = [index for index, row in enumerate(rows) if (row.text_pair is not None) == has_pair]
@@ -67,7 +67,7 @@ def encode_rows(
     return [encoded[index] for index in range(len(rows))]
 
 
-def _beginning(tokenizer: Any, row: TextRow, max_tokens: int) -> TextRow:
+def beginning(tokenizer: Any, row: TextRow, max_tokens: int) -> TextRow:
     """`row`, its very long texts shortened to beginnings; truncated to `max_tokens`, its ids are the same.
 
     A tokenizer that truncates on the left needs the ends: for it the row is unchanged.
@@ -135,7 +135,7 @@ def encode_with_places(
     are_words = not isinstance(texts[0], str)
     shorter: list[Any] = list(texts)
     if stride is None and not are_words:
-        shorter = [_beginning(tokenizer, TextRow(text), max_tokens).text for text in shorter]
+        shorter = [beginning(tokenizer, TextRow(text), max_tokens).text for text in shorter]
     encoded = tokenizer(
         shorter,
         truncation="longest_first",
@@ -175,7 +175,7 @@ def encode_premises(
     if longest + specials >= max_tokens:
         expected = f"fewer than {max_tokens - specials}, as max_length is {max_tokens}"
         raise InputError(mismatch("candidate_labels", f"a hypothesis of {longest} tokens", expected))
-    shorter = [_beginning(tokenizer, TextRow(text), max_tokens).text for text in premises]
+    shorter = [beginning(tokenizer, TextRow(text), max_tokens).text for text in premises]
     firsts = tokenizer.encode_parts(shorter)
     windows = []
     for index, first in enumerate(firsts):

@@ -1,8 +1,12 @@
-"""Sentence embeddings: models of sentence-transformers, and what is computed with their vectors."""
+"""Embeddings of texts and scores of pairs, under the names of sentence-transformers and FlagEmbedding."""
 
 from __future__ import annotations
 
+from .bge_m3 import BGEM3FlagModel
+from .cross_encoder import CrossEncoder
 from .dense import Dense
+from .flag_model import FlagModel
+from .flag_reranker import FlagReranker
 from .modules import Normalize, Pooling
 from .quantization import quantize_embeddings
 from .sentence_transformer import SentenceTransformer
@@ -20,7 +24,11 @@ from .similarity import (
 from .transformer import Transformer
 
 __all__ = [
+    "BGEM3FlagModel",
+    "CrossEncoder",
     "Dense",
+    "FlagModel",
+    "FlagReranker",
     "Normalize",
     "Pooling",
     "SentenceTransformer",

@@ -1,0 +1,355 @@
+"""BGEM3FlagModel: dense, sparse and multi-vector representations of texts, under FlagEmbedding's names.
+
+Of the last states h of a text's tokens (Chen et al. 2024, "M3-Embedding"): dense is h of `<s>`, normalized;
+sparse, for each token id, the largest relu(sparse_linear(h)) of its places; multi-vector, colbert_linear(h)
+of each token but `<s>`, normalized. All three come from one pass of the encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError, mismatch, shown
+from ..files.hub import HubOptions
+from ..model.batch import PackedBatch
+from ..pipelines.options import check_choice, check_count
+from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads
+from .bge_m3_scores import LexicalWeights, colbert_score, lexical_matching_score, mixed_scores
+from .flag_embedding import FlagEmbedder
+from .pair_encoding import PairRow, pair_rows
+
+POOLINGS = ("cls", "mean", "last_token")
+
+
+class Wanted(NamedTuple):
+    """Which representations are computed."""
+
+    dense: bool
+    sparse: bool
+    colbert: bool
+
+
+class M3Output(NamedTuple):
+    """The representations of one text; None for those that are not wanted."""
+
+    dense_h: np.ndarray | None
+    lexical_weights: LexicalWeights | None
+    colbert_th: np.ndarray | None
+
+
+class BGEM3FlagModel(FlagEmbedder):
+    """bge-m3, or a model fine-tuned from it: `BGEM3FlagModel(folder or Hub repository).encode(sentences)`."""
+
+    def __init__(
+        self,
+        model_name_or_path: str | Path,
+        normalize_embeddings: bool = True,
+        use_fp16: bool = True,
+        use_bf16: bool = False,
+        query_instruction_for_retrieval: str | None = None,
+        query_instruction_format: str = "{}{}",
+        devices: Any = None,
+        pooling_method: str = "cls",
+        trust_remote_code: bool = False,
+        cache_dir: str | Path | None = None,
+        colbert_dim: int = -1,
+        batch_size: int = 256,
+        query_max_length: int | None = None,
+        passage_max_length: int | None = None,
+        return_dense: bool = True,
+        return_sparse: bool = False,
+        return_colbert_vecs: bool = False,
+        truncate_dim: int | None = None,
+        *,
+        passage_instruction_for_retrieval: str | None = None,
+        passage_instruction_format: str = "{}{}",
+        dtype: Any = None,
+        num_threads: int | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        **keywords: Any,
+    ) -> None:
+        """Loads the model, and its heads if their files are there.
+
+        colbert_dim: how many numbers a token's vector has; -1: as many as a text's.
+        return_dense, return_sparse, return_colbert_vecs: what calls compute by default.
+        pooling_method: "cls", "mean" or "last_token", for dense vectors.
+        The rest is as in FlagModel; so are the errors. A head of another shape is a ModelFileError.
+        """
+        keywords |= {"use_fp16": use_fp16, "use_bf16": use_bf16, "trust_remote_code": trust_remote_code}
+        check_count("colbert_dim", colbert_dim, "an integer of at least 1, or -1 for the model's", least=-1)
+        self.return_dense, self.return_sparse = return_dense, return_sparse
+        self.return_colbert_vecs = return_colbert_vecs
+        self._wanted(None, None, None)
+        hub_options = HubOptions(revision, token, cache_dir, local_files_only)
+        super().__init__(
+            model_name_or_path,
+            hub_options,
+            poolings=POOLINGS,
+            pooling_method=pooling_method,
+            normalize_embeddings=normalize_embeddings,
+            query_instruction_for_retrieval=query_instruction_for_retrieval,
+            query_instruction_format=query_instruction_format,
+            passage_instruction_for_retrieval=passage_instruction_for_retrieval,
+            passage_instruction_format=passage_instruction_format,
+            query_max_length=query_max_length,
+            passage_max_length=passage_max_length,
+            truncate_dim=truncate_dim,
+            dtype=dtype,
+            num_threads=num_threads,
+            batch_size=batch_size,
+            keywords={**keywords, "devices": devices},
+        )
+        self._heads = BGEM3Heads(self.model, hub_options, colbert_dim)
+
+    # ---- representations -----------------------------------------------------------------------------
+
+    def encode(
+        self,
+        sentences: Any,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        return_dense: bool | None = None,
+        return_sparse: bool | None = None,
+        return_colbert_vecs: bool | None = None,
+        *,
+        instruction: str | None = None,
+        instruction_format: str | None = None,
+        **keywords: Any,
+    ) -> dict[str, Any]:
+        """The representations of sentences, in their order; None for those that are not asked for.
+
+        "dense_vecs": float32 (S, H). "lexical_weights": for each text {token id as str: weight}, without the
+        ids of `<s>`, `</s>`, `<pad>` and `<unk>` and without weights of 0. "colbert_vecs": for each text of t
+        tokens float32 (t - 1, colbert_dim). For one str, its own; for an empty list, empty ones.
+
+        max_length: tokens of a text, at most the model's limit (8192 for bge-m3); None: passage_max_length.
+        The other arguments are those of FlagModel.encode. Raises InputError; ModelFileError without the head
+        that is needed, or if outputs are not numbers.
+        """
+        wanted = self._wanted(return_dense, return_sparse, return_colbert_vecs)
+        first_only = self.pooling_method == "cls" and not wanted.sparse and not wanted.colbert
+        outputs, is_single = self._outputs_of(
+            sentences,
+            lambda batch, last_rh: self._representations(batch, last_rh, wanted),
+            first_only,
+            batch_size,
+            max_length,
+            instruction,
+            instruction_format,
+            keywords,
+        )
+        dense = [output.dense_h for output in outputs]
+        weights = [dict(output.lexical_weights) for output in outputs] if wanted.sparse else None
+        vectors = _unshared([output.colbert_th for output in outputs]) if wanted.colbert else None
+        if is_single:
+            return {
+                "dense_vecs": dense[0],
+                "lexical_weights": weights and weights[0],
+                "colbert_vecs": vectors and vectors[0],
+            }
+        empty = np.empty((0, self.vector_size), np.float32)
+        dense_sh = (np.stack(dense) if dense else empty) if wanted.dense else None
+        return {"dense_vecs": dense_sh, "lexical_weights": weights, "colbert_vecs": vectors}
+
+    def encode_queries(
+        self,
+        queries: Any,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        return_dense: bool | None = None,
+        return_sparse: bool | None = None,
+        return_colbert_vecs: bool | None = None,
+        **keywords: Any,
+    ) -> dict[str, Any]:
+        """`encode` with the instruction for queries and query_max_length."""
+        return self.encode(
+            queries,
+            batch_size,
+            self.query_max_length if max_length is None else max_length,
+            return_dense,
+            return_sparse,
+            return_colbert_vecs,
+            instruction=self.query_instruction_for_retrieval,
+            instruction_format=self.query_instruction_format,
+            **keywords,
+        )
+
+    def encode_corpus(
+        self,
+        corpus: Any,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        return_dense: bool | None = None,
+        return_sparse: bool | None = None,
+        return_colbert_vecs: bool | None = None,
+        **keywords: Any,
+    ) -> dict[str, Any]:
+        """`encode` with the instruction for passages and passage_max_length."""
+        return self.encode(
+            corpus,
+            batch_size,
+            max_length,
+            return_dense,
+            return_sparse,
+            return_colbert_vecs,
+            instruction=self.passage_instruction_for_retrieval,
+            instruction_format=self.passage_instruction_format,
+            **keywords,
+        )
+
+    def _wanted(self, dense: bool | None, sparse: bool | None, colbert: bool | None) -> Wanted:
+        """What a call computes. Raises InputError if that is nothing."""
+        names = ("return_dense", "return_sparse", "return_colbert_vecs")
+        given = zip(names, (dense, sparse, colbert), strict=True)
+        chosen = {name: getattr(self, name) if value is None else value for name, value in given}
+        for name, value in chosen.items():
+            check_choice(name, value, (True, False))
+        if not any(chosen.values()):
+            raise InputError(mismatch(", ".join(names), "all False", "at least one of them True"))
+        return Wanted(*chosen.values())
+
+    def _representations(self, batch: PackedBatch, last_rh: np.ndarray, wanted: Wanted) -> Sequence[M3Output]:
+        places = list(pairwise(batch.seq_starts_s.tolist()))
+        nothing: list[Any] = [None] * len(places)
+        dense = list(self._dense(batch, last_rh)) if wanted.dense else nothing
+        weights, vectors = nothing, nothing
+        if wanted.sparse:
+            weights_t = self._heads.needed(SPARSE)(last_rh, activation="relu")[:, 0]
+            unused = self._unused_ids()
+            weights = [
+                _lexical_weights(batch.token_ids_t[begin:end], weights_t[begin:end], unused)
+                for begin, end in places
+            ]
+        if wanted.colbert:
+            vectors_tc = self._finished(self._heads.needed(COLBERT)(last_rh))
+            vectors = [vectors_tc[begin + 1 : end] for begin, end in places]
+        return [M3Output(*parts) for parts in zip(dense, weights, vectors, strict=True)]
+
+    def _unused_ids(self) -> set[int]:
+        """The ids of tokens that have no lexical weight."""
+        names = ("cls_token_id", "eos_token_id", "pad_token_id", "unk_token_id")
+        return {getattr(self.tokenizer, name) for name in names}
+
+    # ---- scores --------------------------------------------------------------------------------------
+
+    def compute_score(
+        self,
+        sentence_pairs: Any,
+        batch_size: int | None = None,
+        max_query_length: int | None = None,
+        max_passage_length: int | None = None,
+        weights_for_different_modes: Sequence[float] | None = None,
+        **keywords: Any,
+    ) -> Any:
+        """The scores of pairs of a query and a passage: {"colbert", "sparse", "dense", "sparse+dense",
+        "colbert+sparse+dense": list of float}; of one pair, floats; of an empty list, an empty list.
+
+        batch_size: how many pairs are held in memory together; equal texts of these are encoded once.
+        max_query_length, max_passage_length: None: those of the constructor. weights_for_different_modes:
+        weights of dense, sparse and colbert in the mixed scores, which are weighted means; None: 1 each.
+        Raises as `encode` does.
+        """
+        rows, is_single = pair_rows(sentence_pairs, "sentence_pairs")
+        count = self.batch_size if batch_size is None else batch_size
+        check_count("batch_size", count, "an integer of at least 1")
+        weights = _checked_weights(weights_for_different_modes)
+        lengths = (
+            self.query_max_length if max_query_length is None else max_query_length,
+            self.passage_max_length if max_passage_length is None else max_passage_length,
+        )
+        if not rows:
+            return []
+        scores: dict[str, list[float]] = {}
+        for start in range(0, len(rows), count):
+            of_batch = self._scores(rows[start : start + count], count, lengths, weights, keywords)
+            for name, values in of_batch.items():
+                scores.setdefault(name, []).extend(values)
+        return {name: values[0] for name, values in scores.items()} if is_single else scores
+
+    def _scores(
+        self,
+        rows: Sequence[PairRow],
+        batch_size: int,
+        lengths: tuple[int, int],
+        weights: Sequence[float],
+        keywords: dict[str, Any],
+    ) -> dict[str, list[float]]:
+        texts = [row.first for row in rows], [row.second for row in rows]
+        queries, passages = (
+            self.encode(part, batch_size, length, True, True, True, **keywords)
+            for part, length in zip(texts, lengths, strict=True)
+        )
+        dense = np.multiply(queries["dense_vecs"], passages["dense_vecs"], dtype=np.float64).sum(axis=1)
+        sparse, colbert = (
+            [function(*pair) for pair in zip(queries[name], passages[name], strict=True)]
+            for name, function in (
+                ("lexical_weights", lexical_matching_score),
+                ("colbert_vecs", colbert_score),
+            )
+        )
+        return mixed_scores(dense, np.asarray(sparse, np.float64), np.asarray(colbert, np.float64), weights)
+
+    def compute_lexical_matching_score(self, lexical_weights_1: Any, lexical_weights_2: Any) -> Any:
+        """The sum over shared tokens of the products of their weights: a float for two texts' weights, an
+        array float64 (S1, S2) for two lists of them. Raises InputError."""
+        if isinstance(lexical_weights_1, Mapping) and isinstance(lexical_weights_2, Mapping):
+            return lexical_matching_score(lexical_weights_1, lexical_weights_2)
+        if not (isinstance(lexical_weights_1, list) and isinstance(lexical_weights_2, list)):
+            found = f"{type(lexical_weights_1).__name__} and {type(lexical_weights_2).__name__}"
+            raise InputError(mismatch("lexical_weights", found, "two dicts, or two lists of dicts"))
+        return np.array(
+            [[lexical_matching_score(one, two) for two in lexical_weights_2] for one in lexical_weights_1]
+        )
+
+    def colbert_score(self, q_reps: Any, p_reps: Any) -> np.float32:
+        """The mean over a query's tokens of their largest product with a passage's: of (m, H) and (n, H)."""
+        return np.float32(colbert_score(np.asarray(q_reps), np.asarray(p_reps)))
+
+    def convert_id_to_token(self, lexical_weights: Any) -> Any:
+        """Lexical weights with tokens in place of ids: of a list of texts, or of one (also in a list)."""
+        listed = [lexical_weights] if isinstance(lexical_weights, Mapping) else lexical_weights
+        named = [
+            {self.tokenizer.decode([int(token_id)]): weight for token_id, weight in weights.items()}
+            for weights in listed
+        ]
+        return named[0] if len(named) == 1 else named
+
+
+def _lexical_weights(ids_t: np.ndarray, weights_t: np.ndarray, unused: set[int]) -> LexicalWeights:
+    """The largest weight of each id, in the order of the text, without weights of 0."""
+    largest: LexicalWeights = {}
+    for token_id, weight in zip(ids_t.tolist(), weights_t.tolist(), strict=True):
+        if weight > 0 and token_id not in unused and weight > largest.get(str(token_id), 0.0):
+            largest[str(token_id)] = weight
+    return largest
+
+
+def _unshared(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The arrays, with copies in place of those that came before: equal texts have been computed once, and a
+    caller may change what it gets."""
+    before: set[int] = set()
+    own = []
+    for array in arrays:
+        own.append(array.copy() if id(array) in before else array)
+        before.add(id(array))
+    return own
+
+
+def _checked_weights(weights: Any) -> list[float]:
+    if weights is None:
+        return [1.0, 1.0, 1.0]
+    try:
+        numbers = [float(weight) for weight in weights]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 3 or not np.isfinite(numbers).all():
+        expected = "three numbers, for dense, sparse and colbert"
+        raise InputError(mismatch("weights_for_different_modes", shown(weights), expected))
+    return numbers

@@ -1,0 +1,132 @@
+"""FlagReranker: scores of pairs, under FlagEmbedding's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelFileError, mismatch
+from ..files.hub import HubOptions
+from ..model import RobertaForSequenceClassification
+from ..model.auto import AutoModelForSequenceClassification
+from ..pipelines.options import check_choice
+from ..pipelines.text_classification import apply_function
+from .flag_embedding import CALL_KEYWORDS, FlagEmbeddingModel, with_instruction
+from .loading import checked_keywords
+from .pair_encoding import PairRow, pair_rows
+from .pair_scoring import PairOptions, PairScoring
+
+
+class FlagReranker(FlagEmbeddingModel):
+    """A model of one label that scores a query and a passage, such as bge-reranker-base.
+
+    `FlagReranker(folder or Hub repository).compute_score(pairs)`.
+    """
+
+    model: RobertaForSequenceClassification
+
+    def __init__(
+        self,
+        model_name_or_path: str | Path,
+        use_fp16: bool = False,
+        query_instruction_for_rerank: str | None = None,
+        query_instruction_format: str = "{}{}",
+        passage_instruction_for_rerank: str | None = None,
+        passage_instruction_format: str = "{}{}",
+        trust_remote_code: bool = False,
+        cache_dir: str | Path | None = None,
+        devices: Any = None,
+        batch_size: int = 128,
+        query_max_length: int | None = None,
+        max_length: int | None = None,
+        normalize: bool = False,
+        *,
+        dtype: Any = None,
+        num_threads: int | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        **keywords: Any,
+    ) -> None:
+        """Loads the model.
+
+        use_fp16: accepted, without an effect, as in FlagEmbedding on a CPU. dtype chooses the arithmetic.
+        query_instruction_for_rerank, passage_instruction_for_rerank: what the formats put before the texts.
+        max_length: tokens of a pair; None: 512, or the model's limit if it is less. query_max_length: tokens
+            of a query; None: three quarters of max_length. normalize: whether scores are sigmoids of logits.
+        The rest is as in AutoModel.from_pretrained.
+
+        Raises InputError, ModelFileError (also for a model without one label), TokenizerFileError, HubError.
+        """
+        keywords |= {"use_fp16": use_fp16, "trust_remote_code": trust_remote_code, "devices": devices}
+        check_choice("normalize", normalize, (True, False))
+        self.query_instruction_for_rerank = query_instruction_for_rerank
+        self.query_instruction_format = query_instruction_format
+        self.passage_instruction_for_rerank = passage_instruction_for_rerank
+        self.passage_instruction_format = passage_instruction_format
+        self._with_instructions(PairRow("a query", "a passage"))  # a bad format fails at once
+        super().__init__(
+            AutoModelForSequenceClassification,
+            model_name_or_path,
+            HubOptions(revision, token, cache_dir, local_files_only),
+            dtype=dtype,
+            num_threads=num_threads,
+            batch_size=batch_size,
+            keywords=keywords,
+        )
+        if self.model.config.num_labels != 1:
+            place = f"{self.model.name_or_path}: config.json: num_labels"
+            raise ModelFileError(mismatch(place, self.model.config.num_labels, "1: a reranker's one score"))
+        self.query_max_length, self.normalize = query_max_length, normalize
+        self.max_length = self._length("max_length", max_length)
+
+    def compute_score(
+        self,
+        sentence_pairs: Any,
+        batch_size: int | None = None,
+        query_max_length: int | None = None,
+        max_length: int | None = None,
+        normalize: bool | None = None,
+        **keywords: Any,
+    ) -> list[float]:
+        """The scores of pairs of a query and a passage, in their order: a list, also for one pair.
+
+        sentence_pairs: a list of pairs of str, or one pair; an empty list gives an empty list. The other
+        arguments are the constructor's, for this call. A score is the logit or, with `normalize`, its
+        sigmoid. A query keeps its first `query_max_length` tokens; the passage is cut to the rest. Raises
+        InputError; ModelFileError if logits are not numbers.
+        """
+        checked_keywords(keywords, CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
+        rows, _ = pair_rows(sentence_pairs, "sentence_pairs")
+        length = self.max_length if max_length is None else self._length("max_length", max_length)
+        query_length = self.query_max_length if query_max_length is None else query_max_length
+        normalize = self.normalize if normalize is None else normalize
+        check_choice("normalize", normalize, (True, False))
+        options = PairOptions().changed(
+            {
+                "batch_size": self.batch_size if batch_size is None else batch_size,
+                "max_length": length,
+                "truncation": "only_second",
+                "first_max_length": length * 3 // 4 if query_length is None else query_length,
+            }
+        )
+        rows = [self._with_instructions(row) for row in rows]
+        logits_sc = PairScoring(self.model, self.tokenizer, options, rows).logits_sc()
+        scores: list[float] = apply_function("sigmoid" if normalize else "none", logits_sc)[:, 0].tolist()
+        return scores
+
+    def _with_instructions(self, row: PairRow) -> PairRow:
+        return PairRow(
+            with_instruction(
+                "query_instruction",
+                self.query_instruction_format,
+                self.query_instruction_for_rerank,
+                row.first,
+            ),
+            with_instruction(
+                "passage_instruction",
+                self.passage_instruction_format,
+                self.passage_instruction_for_rerank,
+                row.second,
+            ),
+        )

@@ -1,0 +1,104 @@
+"""Pairs of texts → logits of a model with a classification head: what cross-encoders and rerankers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..model import RobertaForSequenceClassification
+from ..model.auto import AutoModelForSequenceClassification
+from ..pipelines.base import Pipeline
+from ..pipelines.options import PipelineOptions, check_count
+from ..pipelines.windows import Window
+from .pair_encoding import PairEncoder, PairRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions(PipelineOptions):
+    """How pairs are read and batched: the options of PipelineOptions and one more.
+
+    truncation: "longest_first" or "only_second".
+    first_max_length: how many tokens of a first text are used; None: as many as fit.
+    """
+
+    first_max_length: int | None = None
+
+    def _check(self) -> None:
+        super()._check()
+        if self.first_max_length is not None:
+            check_count("query_max_length", self.first_max_length, "an integer of at least 1, or None")
+
+
+@dataclass(frozen=True)
+class PairLogits:
+    """The logits of one pair, float32 (C)."""
+
+    row: PairRow
+    logits_c: np.ndarray
+    truncated: bool
+
+
+class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
+    """The scoring of the pairs of one call: batches, equal pairs once, and order are those of Pipeline."""
+
+    task = "pair-scoring"
+    options_class = PairOptions
+    auto_class = AutoModelForSequenceClassification
+    model_class = RobertaForSequenceClassification
+    needs_own_tokenizer = True
+    model: RobertaForSequenceClassification
+
+    def __init__(
+        self,
+        model: RobertaForSequenceClassification,
+        tokenizer: Any,
+        options: PairOptions,
+        pairs: Sequence[PairRow],
+    ) -> None:
+        """Raises InputError for a `max_length` that the model cannot take or that leaves no room."""
+        super().__init__(model, tokenizer, options)
+        self.pairs = pairs
+        max_tokens = self._max_tokens(options)
+        truncation, first_max_length = options.truncation_name, options.first_max_length
+        self._encoder = PairEncoder(self.tokenizer, pairs, max_tokens, truncation, first_max_length)
+
+    def logits_sc(self) -> np.ndarray:
+        """The logits of the pairs, float32 (S, C), in their order; one warning counts truncated pairs.
+
+        Raises ModelFileError if they are not numbers, InputError for a text that cannot be tokenized.
+        """
+        predictions = self._predictions(
+            self.pairs, self.options, self._encoder.max_tokens, lambda index: f"pairs[{index}]", True
+        )
+        logits = [prediction.logits_c for prediction in predictions]
+        return np.stack(logits) if logits else np.empty((0, self.model.config.num_labels), np.float32)
+
+    def _windows(
+        self,
+        rows: Sequence[PairRow],
+        options: PairOptions,
+        max_tokens: int,
+        name_of: Callable[[int], str],
+    ) -> list[list[Window]]:
+        return [[window] for window in self._encoder.windows(rows)]
+
+    def _outputs(self, windows: Sequence[Window], options: PairOptions) -> np.ndarray:
+        logits_sc: np.ndarray = self.model(
+            [window.ids for window in windows],
+            output_hidden_states=False,
+            output_attentions=False,
+            return_dict=True,
+        ).logits
+        self._check_finite(logits_sc)
+        return logits_sc
+
+    def _prediction(
+        self, row: PairRow, windows: Sequence[Window], outputs: Sequence[Any], options: PairOptions
+    ) -> PairLogits:
+        return PairLogits(row, outputs[0], windows[0].truncated)
+
+    def _result(self, prediction: PairLogits, options: PairOptions) -> np.ndarray:
+        return prediction.logits_c
