@@ -244,9 +244,11 @@ static void pool(rc_pooling pooling, const float *x_th, size_t ldx, const int64_
                  size_t h, size_t skipped, float *y_sh, size_t ldy, size_t ith, size_t nth) {
     for (size_t sequence = 0; sequence < s; sequence++) {
         const size_t begin = (size_t)starts_s[sequence], t = (size_t)starts_s[sequence + 1] - begin;
+        const int one_row = pooling == RC_POOL_FIRST || pooling == RC_POOL_LAST;
+        const size_t left_out = t > skipped ? skipped : one_row ? 0 : t;
         for (size_t i = h * ith / nth; i < h * (ith + 1) / nth; i++)
             y_sh[sequence * ldy + i] =
-                t > skipped ? (float)pooled(pooling, x_th + begin * ldx + i, ldx, skipped, t) : 0.0f;
+                t > left_out ? (float)pooled(pooling, x_th + begin * ldx + i, ldx, left_out, t) : 0.0f;
     }
 }
 

@@ -332,8 +332,9 @@ struct rc_kernels {
                           const rc_sequences *sequences, float *x_th, size_t ldx,
                           const rc_workspace *workspace, rc_team *team, size_t ith, size_t nth);
 
-    /* y_sh := each sequence's rows of x, but for the first `skipped`, as one row; 0 where none is left.
-     * Weighted means keep the positions that rows have with those before them. */
+    /* y_sh := each sequence's rows of x, but for the first `skipped`, as one row.  Weighted means keep the
+     * positions that rows have with those before them.  Where no row is left, means and maximum are 0, and
+     * the first and last row are those of all. */
     void (*pool)(rc_pooling pooling, const float *x_th, size_t ldx, const int64_t *starts_s, size_t s,
                  size_t h, size_t skipped, float *y_sh, size_t ldy, size_t ith, size_t nth);
 

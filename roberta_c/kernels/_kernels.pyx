@@ -381,7 +381,7 @@ cdef class Kernels:
 
         pooling: "cls" and "lasttoken" (the first and last row), "mean", "mean_sqrt_len_tokens" (sum / sqrt(T)),
         "weightedmean" (weights 1 … T), "max". skipped: how many rows at the beginning of each sequence are left
-        out; the result is 0 where none is left.
+        out; where none is left, "cls" and "lasttoken" are those of all rows, and the others 0.
         """
         cdef pooling_call work
         checked_array(x, "x", np.float32, (None, None))

@@ -93,9 +93,10 @@ class RobertaModel(PreTrainedModel):
         pooling: names as `Kernels.pool` takes them. skipped: how many tokens at the beginning are left out.
         """
         width = len(pooling) * self.config.hidden_size
-        if pooling in (("cls",), ("lasttoken",)) and not skipped:  # other rows are not needed
-            rows = batch.first_tokens_s if pooling == ("cls",) else batch.seq_starts_s[1:] - 1
-            return self.encode(batch, rows_wanted_r=rows)[0]
+        if pooling == ("lasttoken",):  # the last layer's other rows are not needed
+            return self.encode(batch, rows_wanted_r=batch.seq_starts_s[1:] - 1)[0]
+        if pooling == ("cls",) and not skipped:
+            return self.encode(batch, rows_wanted_r=batch.first_tokens_s)[0]
         parts = [
             self.encoder.encode(self.embeddings, chunk, pooling=pooling, skipped=skipped)
             for _, chunk in batch.chunks(CHUNK_TOKENS)

@@ -11,7 +11,6 @@ import numpy as np
 from ..errors import InputError, ModelFileError, mismatch
 from ..model.batch import PackedBatch
 from .modules import TOKENS, VECTORS, Module, Pooling, RowModule
-from .pooling import rows_read
 from .transformer import Transformer
 
 
@@ -65,17 +64,17 @@ class Chain:
 
         prompt_tokens: how many tokens at the beginning of each text are not pooled.
         """
-        batch = self.encoder.auto_model.pack(ids)
-        rows_r = rows_read(batch.seq_starts_s, self.pooling.modes, prompt_tokens)
-        return self._pooled(self._token_rows(batch, rows_r), rows_r, batch, prompt_tokens)
+        model = self.encoder.auto_model
+        batch = model.pack(ids)
+        if not self.on_tokens:
+            return self._behind_pooling(model.pooled(batch, self.pooling.modes, prompt_tokens))
+        return self._pooled(self._token_rows(batch), batch, prompt_tokens)
 
     def features(self, ids: Sequence[Sequence[int]], prompt_tokens: int) -> list[dict[str, Any]]:
         """The ids, rows of tokens (len, H) and vector (dimension) of each text. Raises InputError."""
         batch = self.encoder.auto_model.pack(ids)
-        rows_th = self._token_rows(batch, None)
-        rows_r = rows_read(batch.seq_starts_s, self.pooling.modes, prompt_tokens)
-        read_rh = rows_th if rows_r is None else rows_th[rows_r]
-        vectors_sd = self._pooled(read_rh, rows_r, batch, prompt_tokens)
+        rows_th = self._token_rows(batch)
+        vectors_sd = self._pooled(rows_th, batch, prompt_tokens)
         return [
             {
                 "input_ids": batch.token_ids_t[begin:end],
@@ -86,17 +85,22 @@ class Chain:
             for (begin, end), vector_d in zip(pairwise(batch.seq_starts_s.tolist()), vectors_sd, strict=True)
         ]
 
-    def _token_rows(self, batch: PackedBatch, rows_r: np.ndarray | None) -> np.ndarray:
-        """The rows of the tokens `rows_r`, or of all, behind the modules on tokens."""
-        rows_rh, _ = self.encoder.auto_model.encode(batch, rows_wanted_r=rows_r)
+    def _token_rows(self, batch: PackedBatch) -> np.ndarray:
+        """The rows of all tokens, float32 (T, D), behind the modules on tokens."""
+        rows_td, _ = self.encoder.auto_model.encode(batch)
         for module in self.on_tokens:
-            rows_rh = module.rows(rows_rh)
-        return rows_rh
+            rows_td = module.rows(rows_td)
+        return rows_td
 
-    def _pooled(
-        self, rows_rh: np.ndarray, rows_r: np.ndarray | None, batch: PackedBatch, prompt_tokens: int
-    ) -> np.ndarray:
-        vectors_sd = self.pooling.pool(rows_rh, rows_r, batch.seq_starts_s, prompt_tokens)
+    def _pooled(self, rows_td: np.ndarray, batch: PackedBatch, prompt_tokens: int) -> np.ndarray:
+        model, rows_td = self.encoder.auto_model, np.ascontiguousarray(rows_td, np.float32)
+        return self._behind_pooling(
+            model.kernels.pool(
+                rows_td, batch.seq_starts_s, self.pooling.modes, prompt_tokens, model.num_threads
+            )
+        )
+
+    def _behind_pooling(self, vectors_sd: np.ndarray) -> np.ndarray:
         for module in self.on_vectors:
             vectors_sd = module.rows(vectors_sd)
         return vectors_sd

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +26,7 @@ from ..pipelines.windows import Window
 from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.text_input import as_listed
 from .loading import DEVICES, checked_keywords, load_model_and_tokenizer
+from .similarity import normalized
 
 # What a text may have by default, where the model takes as many.
 MAX_LENGTH = 512
@@ -198,8 +198,7 @@ class FlagEmbedder(FlagEmbeddingModel):
         of the first ones alone."""
         starts = batch.seq_starts_s
         if self.pooling_method == "mean":
-            means = [last_rh[begin:end].mean(axis=0, dtype=np.float64) for begin, end in pairwise(starts)]
-            x_sh = np.stack(means).astype(np.float32)
+            x_sh = self.model.kernels.pool(last_rh, starts, ("mean",), 0, self.model.num_threads)
         elif self.pooling_method == "last_token":
             x_sh = last_rh[starts[1:] - 1]
         else:
@@ -228,16 +227,6 @@ def with_instruction(name: str, template: str, instruction: str | None, text: st
     if formatted is None or text not in formatted:
         raise InputError(mismatch(f"{name}_format", shown(template), "a str with two {}"))
     return formatted
-
-
-def normalized(x_nh: np.ndarray) -> np.ndarray:
-    """Each row divided by its length: float32 (N, H). A row of zeros stays one.
-
-    The length is summed in float64, over the row alone, so that its bits do not depend on the other rows.
-    """
-    lengths_n = np.sqrt(np.square(x_nh, dtype=np.float64).sum(axis=1, keepdims=True))
-    divided: np.ndarray = (x_nh / np.maximum(lengths_n, 1e-12)).astype(np.float32)
-    return divided
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError, mismatch, shown
 from ..files.new_file import make_folder, new_file
-from .pooling import MODES, checked_modes, pool_rows_read
+from .pooling import MODES, checked_modes
 from .similarity import normalized
 
 VECTORS, TOKENS = "sentence_embedding", "token_embeddings"
@@ -128,12 +128,6 @@ class Pooling(Module):
             "pooling_mode": self.pooling_mode,
             "include_prompt": self.include_prompt,
         }
-
-    def pool(
-        self, rows_rh: np.ndarray, rows_r: np.ndarray | None, seq_starts_s: np.ndarray, prompt_tokens: int = 0
-    ) -> np.ndarray:
-        """(S, pooling_output_dimension) from the rows that pooling.rows_read names for these modes."""
-        return pool_rows_read(rows_rh, rows_r, seq_starts_s, self.modes, prompt_tokens)
 
     def save(self, output_path: Any) -> None:
         """Write config.json, in the form that every version of sentence-transformers reads.

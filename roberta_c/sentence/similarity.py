@@ -124,9 +124,12 @@ PAIRWISE: dict[str, Similarity] = {
 
 
 def normalized(x: np.ndarray) -> np.ndarray:
-    """Each row of float32 (…, D) divided by its length, or by 1e-12 where that is more."""
-    lengths = np.sqrt((x * x).sum(axis=-1, keepdims=True))
-    unit: np.ndarray = x / np.maximum(lengths, np.float32(1e-12))
+    """Each row of float32 (…, D) divided by its length, or by 1e-12 where that is more: float32.
+
+    The length is summed in float64, over the row alone, so that its bits do not depend on the other rows.
+    """
+    lengths = np.sqrt(np.square(x, dtype=np.float64).sum(axis=-1, keepdims=True))
+    unit: np.ndarray = (x / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit
 
 

@@ -14,6 +14,7 @@ from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.options import check_count
 from ..tokenizer import AutoTokenizer
+from .loading import keyword_dict
 from .modules import Module, write_json
 
 
@@ -47,9 +48,9 @@ class Transformer(Module):
             check_count("max_seq_length", max_seq_length, "an integer of at least 1, or None for the model's")
         if not isinstance(do_lower_case, bool):
             raise InputError(mismatch("do_lower_case", shown(do_lower_case), "True or False"))
-        of_model = checked_dict("model_kwargs", model_kwargs)
-        of_tokenizer = without_foreign(checked_dict("processor_kwargs", processor_kwargs), TOKENIZER_KEYWORDS)
-        of_config = without_foreign(checked_dict("config_kwargs", config_kwargs), CONFIG_KEYWORDS)
+        of_model = keyword_dict("model_kwargs", model_kwargs)
+        of_tokenizer = without_foreign(keyword_dict("processor_kwargs", processor_kwargs), TOKENIZER_KEYWORDS)
+        of_config = without_foreign(keyword_dict("config_kwargs", config_kwargs), CONFIG_KEYWORDS)
         for name, keywords, taken in (
             ("model_kwargs", of_model, "config"),
             ("processor_kwargs", of_tokenizer, "name_or_path"),
@@ -113,12 +114,3 @@ class Transformer(Module):
     def __repr__(self) -> str:
         settings = {**self.get_config_dict(), "architecture": type(self.auto_model).__name__}
         return f"{type(self).__name__}({settings})"
-
-
-def checked_dict(name: str, value: Any) -> dict[str, Any]:
-    """A copy of a caller's dict of keywords; None is an empty one. Raises InputError."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise InputError(mismatch(name, shown(value), "a dict of keywords"))
-    return dict(value)
