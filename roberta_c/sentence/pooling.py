@@ -1,4 +1,4 @@
-"""The poolings that make one vector of a text's rows, by sentence-transformers' names; csrc/pool.inc has them."""
+"""The poolings that make one vector of a text's rows, by sentence-transformers' names (csrc/pool.inc)."""
 
 from __future__ import annotations
 
