@@ -106,19 +106,24 @@ def test_an_iterator_is_read_some_batches_at_a_time(model, sentences):
 
 
 def test_equal_texts_are_computed_once_and_only_rows_that_are_read(saved_model, monkeypatch):
-    """ "cls" and "lasttoken" ask the encoder for one row of a text."""
+    """ "cls" and "lasttoken" ask the encoder for one row of a text; other poolings are computed in its pass."""
     asked = []
-    encode = RobertaModel.encode
+    encode, pooled = RobertaModel.encode, RobertaModel.pooled
 
-    def counting(self, batch, with_states=False, rows_wanted_r=None):
-        asked.append((len(batch), None if rows_wanted_r is None else len(rows_wanted_r)))
+    def counting_rows(self, batch, with_states=False, rows_wanted_r=None):
+        asked.append(len(rows_wanted_r))
         return encode(self, batch, with_states, rows_wanted_r)
 
-    monkeypatch.setattr(RobertaModel, "encode", counting)
+    def counting_texts(self, batch, modes, skipped=0):
+        asked.append((len(batch), modes))
+        return pooled(self, batch, modes, skipped)
+
+    monkeypatch.setattr(RobertaModel, "encode", counting_rows)
+    monkeypatch.setattr(RobertaModel, "pooled", counting_texts)
     texts = ["so good", "so bad", "so good"] * 100
-    for modes, rows in ((("cls",), 2), (("lasttoken", "cls"), 4), (("mean", "cls"), None)):
+    for modes, rows in ((("cls",), [2]), (("lasttoken",), [2]), (("mean", "cls"), [])):
         SentenceTransformer(saved_model(*modes)[0]).encode(texts)
-        assert asked == [(2, rows)]
+        assert asked == [(2, modes), *rows]
         asked.clear()
 
 
