@@ -106,7 +106,7 @@ def test_an_iterator_is_read_some_batches_at_a_time(model, sentences):
 
 
 def test_equal_texts_are_computed_once_and_only_rows_that_are_read(saved_model, monkeypatch):
-    """ "cls" and "lasttoken" ask the encoder for one row of a text; other poolings are computed in its pass."""
+    """ "cls" and "lasttoken" ask the encoder for one row of a text; others are computed in its pass."""
     asked = []
     encode, pooled = RobertaModel.encode, RobertaModel.pooled
 
