@@ -46,6 +46,8 @@ WORDS = [
 
 @pytest.mark.parametrize("words", WORDS, ids=lambda words: "-".join(words[::2]))
 def test_nothing_answers(process, silent_endpoint, words, tmp_path):
+    # What remains of the time without a network is the wait, also on a busy machine.
+    _, start_up = process(None, "classify", "--model", "org/name", "--offline", "a")
     for endpoint in ("http://127.0.0.1:9", silent_endpoint):
         done, seconds = process(endpoint, *[word.replace("here", str(tmp_path / "here")) for word in words])
         assert done.returncode == 1
@@ -53,7 +55,7 @@ def test_nothing_answers(process, silent_endpoint, words, tmp_path):
         assert endpoint in done.stderr
         assert done.stderr.count("\n") == 1
         assert done.stdout == ""
-        assert seconds < SECONDS, f"{endpoint}: {seconds} s"
+        assert seconds - start_up < SECONDS, f"{endpoint}: {seconds} s"
 
 
 def test_a_server_that_is_out_of_order(process):

@@ -14,7 +14,7 @@ from samples.command_line import COMMAND, PACKAGE_PARENT
 
 from roberta_c.cli.main import program
 
-OURS = re.compile(r"(ROBERTA_C|OMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOME")
+OURS = re.compile(r"(ROBERTA_C|OMP|GOMP|KMP|HF|HUGGINGFACE|HUGGING_FACE)_.*|XDG_CACHE_HOME")
 
 
 @pytest.fixture(autouse=True)
