@@ -1,7 +1,8 @@
 """What FlagEmbedding's classes share: loading, instructions, methods that are not here, and text encoding.
 
-The names, defaults and results are those of FlagEmbedding 1.4.2 on a CPU with use_fp16=False; otherwise it
-computes in float32 too, from weights that it has rounded to float16.
+The names, defaults and results are those of FlagEmbedding 1.4.2 with transformers 4, which joins pairs as
+ids, on a CPU with use_fp16=False; otherwise it computes in float32 too, from weights that it has rounded to
+float16.
 """
 
 from __future__ import annotations
