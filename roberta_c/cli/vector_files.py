@@ -50,12 +50,18 @@ def write_npz(
     """Write texts and their vectors as the arrays `vectors` (n, D) and `texts` (n).
 
     The vectors wait in an unnamed file in `folder` until n is known. Raises InputError, which calls the file
-    `name`, if the texts need too much: NumPy gives each the room of the longest.
+    `name`, if the texts need too much, as NumPy gives each the room of the longest, or if one ends with NUL,
+    which NumPy drops.
     """
+    expected = "the format npy, jsonl or parquet"
     listed: list[str] = []
 
     def vectors() -> Iterable[np.ndarray]:
         for text, vector in texts:
+            if text.endswith("\0"):
+                raise InputError(
+                    mismatch(name, f"a text that ends with NUL, text {len(listed) + 1}", expected)
+                )
             listed.append(text)
             yield vector
 
@@ -64,7 +70,7 @@ def write_npz(
         longest = max(map(len, listed), default=0) or 1
         if 4 * longest * rows > _MOST_TEXT_BYTES:
             found = f"{rows} texts with one of {longest} characters, whose room NumPy gives each"
-            raise InputError(mismatch(name, found, "shorter texts, or the format npy, jsonl or parquet"))
+            raise InputError(mismatch(name, found, f"shorter texts, or {expected}"))
         waiting.seek(0)
         with zipfile.ZipFile(buffer, "w") as archive:
             with archive.open("vectors.npy", "w", force_zip64=True) as member:

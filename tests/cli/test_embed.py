@@ -6,6 +6,9 @@ import csv
 import io
 import json
 import os
+import signal
+import subprocess
+import time
 import tracemalloc
 
 import numpy as np
@@ -207,7 +210,11 @@ def test_texts_whose_room_no_array_has(embed, monkeypatch, tmp_path):
     assert embed("a", "b" * 9, "-o", out).exit_code == 0
     result = embed("a", "b" * 10, "-o", tmp_path / "other.npz")
     assert_one_line(result, 1, "other.npz: found 2 texts with one of 10 characters", "npy, jsonl or parquet")
+    result = embed("-o", tmp_path / "other.npz", input="a\0b\nb\0\n")
+    assert_one_line(result, 1, "other.npz: found a text that ends with NUL, text 2, expected the format npy")
     assert os.listdir(tmp_path) == ["out.npz"]
+    assert embed("-o", out, "--overwrite", input="a\0b\n").exit_code == 0
+    assert np.load(out)["texts"].tolist() == ["a\0b"]
 
 
 def test_decimals_are_those_of_the_same_number():
@@ -291,6 +298,28 @@ def test_a_bad_row_leaves_no_file(embed, tmp_path, ending):
     result = embed("--file", tmp_path / "in.csv", "-o", tmp_path / f"out.{ending}")
     assert_one_line(result, 1, "in.csv: row 2 (line 3): found 1 field, expected 2")
     assert os.listdir(tmp_path) == ["in.csv"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_file(folder, environment, tmp_path, number):
+    with subprocess.Popen(
+        [*COMMAND, "embed", "--model", str(folder), "--threads", "1", "-o", str(tmp_path / "out.npy")],
+        stdin=subprocess.PIPE,
+        env=environment,
+        # A shell starts background processes with SIGINT ignored, which their children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        process.stdin.write(b"".join(b"text %d\n" % number for number in range(5000)))
+        process.stdin.flush()  # and it waits for more
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if any(path.stat().st_size > 5000 for path in tmp_path.glob(".*.part")):
+                break
+            time.sleep(0.01)
+        assert os.listdir(tmp_path)
+        process.send_signal(number)
+        assert process.wait(30) == (130 if number == signal.SIGINT else -number)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_bad_text_names_its_row(embed, tmp_path):
