@@ -224,6 +224,10 @@ def test_decimals_are_those_of_the_same_number():
     assert np.array_equal(np.array(json.loads(json.dumps(numbers(values))), np.float32), values)
     assert numbers(np.array([0.1, -2.5], np.float32)) == [0.1, -2.5]
     assert numbers(np.array([-128, 127], np.int8)) == [-128, 127]
+    # Its shortest decimals are rounded to float64, and then to another float32.
+    odd = np.array([0x15AE43FD], np.uint32).view(np.float32)
+    assert np.float32(float(str(odd[0]))) != odd[0]
+    assert np.array_equal(np.array(numbers(odd), np.float32), odd)
 
 
 # ---- options -------------------------------------------------------------------------------------------
