@@ -30,6 +30,8 @@ _HEADING_OF = {
             "context",
             "context_file",
             "labels_path",
+            "query",
+            "query_column",
         ),
         "Output": ("output", "form", "prefix", "resume", "overwrite", "local_dir"),
         "Model": ("model", "revision", "token", "cache_dir", "local_files_only"),

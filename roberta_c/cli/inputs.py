@@ -68,7 +68,7 @@ def open_source(
     names `option`, if the file cannot be opened.
     """
     if path is None and arguments:
-        yield TextSource("arguments", "text", _decodable(arguments), len(arguments))
+        yield TextSource("arguments", "text", decodable(arguments), len(arguments))
         return
     with _opened(path, option) as (file, name):
         total = _line_count(file) if count_lines and _is_regular(file) else None
@@ -101,7 +101,7 @@ def _is_regular(file: BinaryIO) -> bool:
         return False
 
 
-def _decodable(arguments: tuple[str, ...]) -> Iterator[str]:
+def decodable(arguments: tuple[str, ...]) -> Iterator[str]:
     """The arguments. Raises InputError for one that was not UTF-8 on the command line."""
     for number, text in enumerate(arguments, start=1):
         try:
@@ -199,13 +199,14 @@ class Wanted:
 
     parts: its texts, in a file with columns. line_columns: the columns of an item from a line.
     from_line: a line and its place → these columns' values. as_text: texts by key → what the pipeline is
-    given.
+    given. is_pair: whether each item has two texts, also where the second is empty.
     """
 
     parts: tuple[Part, ...]
     line_columns: tuple[str, ...]
     from_line: Callable[[str, str], dict[str, str]]
     as_text: Callable[[dict[str, str]], Any]
+    is_pair: bool = False
 
 
 @contextmanager
@@ -245,8 +246,8 @@ def _items_of_lines(source: TextSource, wanted: Wanted) -> Iterator[Item]:
     for number, line in enumerate(source.texts, start=1):
         place = f"{source.name}: {source.unit} {number}"
         texts = wanted.from_line(line, place)
-        # A pair's second text may be empty: there is no second text then.
-        fields = {key: text for key, text in texts.items() if text or key != "text_pair"}
+        # Unless all are pairs, an empty second text is none.
+        fields = {key: text for key, text in texts.items() if text or wanted.is_pair or key != "text_pair"}
         yield Item(place, fields, wanted.as_text(texts))
 
 

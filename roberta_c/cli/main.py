@@ -32,11 +32,14 @@ COMMANDS = {
     "describe": "Show a model, its tokenizer and its limits.",
     "doctor": "Check this machine, and a model on it.",
     "download": "Fetch a model from the Hub.",
+    "embed": "Turn texts into vectors.",
     "fill-mask": "Find the tokens that fit best at <mask>.",
     "keys": "List the tensors of a weight file.",
     "ner": "Find entities in texts.",
     "qa": "Answer questions by a part of a text.",
     "quantize-report": "Compare a lower precision with float32 on your texts.",
+    "rerank": "Sort documents by how well they fit a query.",
+    "similarity": "Show how alike two texts are.",
     "zero-shot": "Score labels of your choice for texts.",
 }
 
@@ -161,6 +164,7 @@ def program(ctx: click.Context, /, debug: bool) -> None:
       roberta-c classify --model org/name --file tweets.csv --column text -o labels.csv
       roberta-c ner --model org/name "I saw Ada Lovelace in London"
       roberta-c qa --model org/name "Who wrote it?" --context-file notes.txt
+      roberta-c embed --model org/name --file texts.txt -o vectors.npy
       roberta-c describe org/name
       roberta-c doctor --model org/name
       roberta-c quantize-report --model org/name --file texts.txt --dtype int8

@@ -32,13 +32,17 @@ OPTION_OF = {
     "max_answer_len": "--max-answer-len",
     "max_length": "--max-length",
     "max_seq_len": "--max-seq-len",
+    "max_seq_length": "--max-length",
     "multi_label": "--multi-label",
     "num_threads": "--threads",
+    "prompt_name": "--prompt-name",
     "revision": "--revision",
+    "score_convention": "--score-convention",
     "stride": "--stride",
     "targets": "--target",
     "token": "--token",
     "top_k": "--top-k",
+    "truncate_dim": "--truncate-dim",
 }
 # The argument that a message begins with, such as `targets` or `targets[0]`.
 _FIRST = re.compile(r"(\w+)((?:\[\d+\])?:)")

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..errors import mismatch, shown
-from .file_kinds import INPUT_KINDS
+from .file_kinds import INPUT_KINDS, VECTOR_KINDS
 from .output_options import FORMS
 
 Command = Callable[..., Any]
@@ -148,6 +148,36 @@ def question_options(command: Command) -> Command:
     return _with_all(command, added)
 
 
+def pair_options(command: Command) -> Command:
+    """Two texts as arguments, --file, the columns, --input-format and --encoding."""
+    added = [
+        _texts_argument("TEXT"),
+        _file_option(
+            "Read pairs from FILE (-: standard input): lines with a tab between two texts, or rows by the "
+            "ending of its name."
+        ),
+        _column_option("--column", "Column of the first texts. Default: text."),
+        _column_option("--pair-column", "Column of the second texts. Default: text_pair."),
+        *_READING,
+    ]
+    return _with_all(command, added)
+
+
+def document_options(command: Command) -> Command:
+    """--query, the documents as arguments, --file, the columns, --input-format and --encoding."""
+    added = [
+        _texts_argument("DOCUMENT"),
+        click.option("--query", type=Utf8(), metavar="TEXT", help="The query that documents are sorted by."),
+        _file_option(
+            "Read documents from FILE (-: standard input): lines, or rows by the ending of its name."
+        ),
+        _column_option("--column", "Column of the documents. Default: document, or the only one."),
+        _column_option("--query-column", "Column of the queries, without --query. Default: query."),
+        *_READING,
+    ]
+    return _with_all(command, added)
+
+
 def _with_all(command: Command, added: Sequence[Callable[..., Any]]) -> Command:
     """`command` with the parameters `added`, which its help shows in this order."""
     for parameter in reversed(added):
@@ -241,6 +271,15 @@ def format_option(formats: tuple[str, ...], text: str) -> Callable[[Command], Co
 
 def output_options(command: Command) -> Command:
     """--output, --format, --prefix, --resume and --overwrite."""
+    return _with_output(command, FORMS, "a table.")
+
+
+def vector_output_options(command: Command) -> Command:
+    """The same, with NumPy's formats."""
+    return _with_output(command, (*FORMS, *VECTOR_KINDS), "a table. npy, npz: NumPy's files.")
+
+
+def _with_output(command: Command, forms: tuple[str, ...], last: str) -> Command:
     added: list[Callable[..., Any]] = [
         click.option(
             "--output",
@@ -250,8 +289,8 @@ def output_options(command: Command) -> Command:
             help="Write results to FILE (-: standard output), in the format that its name's ending tells.",
         ),
         format_option(
-            FORMS,
-            "human: for reading. jsonl: one object per line. json: an array. csv, tsv, parquet: a table. "
+            forms,
+            f"human: for reading. jsonl: one object per line. json: an array. csv, tsv, parquet: {last} "
             "auto: by the ending of --output; without it human on a terminal, else jsonl.",
         ),
         click.option(

@@ -12,33 +12,51 @@ from typing import Any
 import click
 
 from ..errors import InputError, mismatch, shown
-from .file_kinds import CSV, ENDINGS, JSON, JSONL, PARQUET, TSV, kind_of
+from .file_kinds import (
+    BINARY_KINDS,
+    CSV,
+    ENDINGS,
+    JSON,
+    JSONL,
+    PARQUET,
+    TSV,
+    VECTOR_ENDINGS,
+    VECTOR_KINDS,
+    WHOLE_KINDS,
+    kind_of,
+)
 from .outputs import is_terminal
 from .resume import Written, written_rows
 from .table_readers import pyarrow_parquet
 
 HUMAN, AUTO = "human", "auto"
 FORMS = (AUTO, HUMAN, JSON, JSONL, CSV, TSV, PARQUET)
+# Results in these have no names.
+NAMELESS = (HUMAN, *VECTOR_KINDS)
 _STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """The options, checked one against another. output: None for standard output."""
+    """The options, checked one against another.
+
+    output: None for standard output. has_vectors: whether a file may be one of VECTOR_KINDS.
+    """
 
     output: str | None
     form: str
     prefix: str
     resume: bool
     overwrite: bool
+    has_vectors: bool = False
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> OutputOptions:
+    def of(cls, options: dict[str, Any], has_vectors: bool = False) -> OutputOptions:
         """Takes its own options out of those of a command."""
-        own = {name: options.pop(name) for name in cls.__dataclass_fields__}
+        own = {name: options.pop(name) for name in ("output", "form", "prefix", "resume", "overwrite")}
         if own["output"] in _STANDARD_OUTPUT:
             own["output"] = None
-        return cls(**own)
+        return cls(**own, has_vectors=has_vectors)
 
     def kind(self) -> str:
         """The form of the results. Raises UsageError for options that do not go together."""
@@ -47,26 +65,31 @@ class OutputOptions:
             for option in ("resume", "overwrite"):
                 if getattr(self, option):
                     raise click.UsageError(mismatch(f"--{option}", "no --output", "the file to write"))
-            if form == PARQUET:
-                raise click.UsageError(mismatch("--format", "parquet without --output", "a file to write"))
+            if form in BINARY_KINDS:
+                raise click.UsageError(mismatch("--format", f"{form} without --output", "a file to write"))
             if form == AUTO:
                 form = HUMAN if is_terminal(sys.stdout) else JSONL
-            if form == HUMAN and self.prefix:
-                expected = "another --format: these have no names"
-                raise click.UsageError(mismatch("--prefix", "results in the human format", expected))
+            self._check_prefix(form)
             return form
         if form == AUTO:
-            form = kind_of(self.output) or AUTO
+            form = kind_of(self.output, self.has_vectors) or AUTO
         if form in (AUTO, HUMAN):
             found = shown(self.output, 200) if form == AUTO else "--format human"
-            expected = f"a name that ends with {ENDINGS}, or another --format"
+            endings = VECTOR_ENDINGS if self.has_vectors else ENDINGS
+            expected = f"a name that ends with {endings}, or another --format"
             raise click.UsageError(mismatch("--output", found, expected))
         if self.resume and self.overwrite:
             raise click.UsageError(mismatch("--resume, --overwrite", "both", "one of them"))
-        if self.resume and form in (JSON, PARQUET):
+        if self.resume and form in WHOLE_KINDS:
             expected = "csv, tsv or jsonl: only these can be resumed"
             raise click.UsageError(mismatch("--resume", f"the format {form}", expected))
+        self._check_prefix(form)
         return form
+
+    def _check_prefix(self, form: str) -> None:
+        if form in NAMELESS and self.prefix:
+            expected = "another --format: these have no names"
+            raise click.UsageError(mismatch("--prefix", f"results in the {form} format", expected))
 
     def check_file(self, read: Iterable[str]) -> None:
         """Raise UsageError if the file exists and was not to be changed, or InputError if it cannot be.
@@ -85,9 +108,10 @@ class OutputOptions:
         if os.path.isdir(path):
             raise InputError(f"--output: {shown(path, 200)}: cannot be written: it is a folder")
         if not self._is_file():
-            if self.kind() == PARQUET and os.path.exists(path):
+            if self.kind() in BINARY_KINDS and os.path.exists(path):
                 found = f"{shown(path, 200)}, a device or a pipe"
-                raise InputError(mismatch("--output", found, "a regular file for Parquet"))
+                kind = "Parquet" if self.kind() == PARQUET else self.kind()
+                raise InputError(mismatch("--output", found, f"a regular file for {kind}"))
             return
         if any(_is_same(os.stat(path), input_path) for input_path in read):
             raise click.UsageError(mismatch("--output", f"the input file {shown(path, 200)}", "another file"))

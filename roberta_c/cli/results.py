@@ -1,7 +1,8 @@
 """Where the results of a run go: standard output or a file, in the form that people or programs read.
 
 A file of rows is written row by row, so that an interrupted run leaves complete rows, which --resume keeps. A
-JSON array and a Parquet file are written beside their place and moved there when they are complete.
+JSON array, a Parquet file and a file of vectors are written beside their place and moved there when they are
+complete.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from itertools import chain, islice
 from typing import Any, Protocol
 
 from ..errors import InputError, ResourceError, mismatch, shown
-from .file_kinds import JSON, JSONL, PARQUET, TABLE_KINDS
+from .file_kinds import JSON, JSONL, NPY, NPZ, PARQUET, TABLE_KINDS, WHOLE_KINDS
 from .inputs import Item, ItemSource
 from .names import check_encodable, listed
-from .output_options import HUMAN, OutputOptions, exists_already
+from .output_options import HUMAN, NAMELESS, OutputOptions, exists_already
 from .outputs import Output, csv_line, json_line, open_output
 from .parquet_writer import write_parquet
 from .resume import Written
 from .signals import unfinished_files
 from .table_readers import DELIMITERS
+from .vector_files import VectorForm, write_npy, write_npz
 
 
 class PredictionForm(Protocol):
@@ -79,7 +81,7 @@ class Results:
             self.options.prefix + name for name in (self.form.columns if in_table else self.form.names)
         ]
         self._known_names, self._known_columns = frozenset(self._names), frozenset(self._columns)
-        if self.source.adds and self.kind != HUMAN:
+        if self.source.adds and self.kind not in NAMELESS:
             self._check_names(self._columns, self.source.name)
         if in_table:
             check_encodable(self._columns, f"{self.source.name}: columns")
@@ -108,7 +110,7 @@ class Results:
     def items(self) -> Iterator[Item]:
         """The items to do. Raises InputError for one that has a column of the name of a result."""
         for item in self._items:
-            if self.source.adds and self.source.columns is None and self.kind != HUMAN:
+            if self.source.adds and self.source.columns is None and self.kind not in NAMELESS:
                 self._check_names(item.fields, item.place)
                 if self.kind in TABLE_KINDS:
                     self._check_keys(item)
@@ -142,7 +144,7 @@ class Results:
         """Writes the results of the computed items. hide_progress: see Output."""
         if self.options.output is None:
             self._write(open_output(hide_progress), computed)
-        elif self.kind in (JSON, PARQUET):
+        elif self.kind in WHOLE_KINDS:
             self._write_complete(self.options.output, computed)
         else:
             self._append(self.options.output, computed)
@@ -192,7 +194,15 @@ class Results:
         unfinished_files.add(beside)  # before it is there: a signal may come right after
         try:
             with _opened(beside, "xb", path) as file, _disk_errors(path):
-                if self.kind == PARQUET:
+                if self.kind in (NPY, NPZ):
+                    assert isinstance(self.form, VectorForm)
+                    kept = _errors_kept(computed)
+                    if self.kind == NPY:
+                        write_npy(file, (prediction.value for _, prediction in kept), self.form)
+                    else:
+                        texts = ((item.text, prediction.value) for item, prediction in kept)
+                        write_npz(file, texts, self.form, os.path.dirname(place), path)
+                elif self.kind == PARQUET:
                     rows = _errors_kept(self.row(item, prediction) for item, prediction in computed)
                     results = {self.options.prefix + name: kind for name, kind in self.form.columns.items()}
                     are_strings = self.source.columns is not None

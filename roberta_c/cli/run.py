@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import click
 
@@ -21,8 +21,14 @@ from .output_options import HUMAN, OutputOptions
 from .outputs import is_terminal
 from .results import PredictionForm, Results
 
-if TYPE_CHECKING:
-    from ..pipelines.base import Pipeline
+Computed = Iterable[tuple[Item, Any]]
+
+
+class Predicts(Protocol):
+    """What computes something of each text, in order, a block of texts at a time."""
+
+    def predictions(self, texts: Iterable[Any]) -> Iterator[Any]:
+        """The prediction of each text. An InputError about one names it as `texts[index]`."""
 
 
 @dataclass(frozen=True)
@@ -92,30 +98,55 @@ def run_pipeline(
 ) -> None:
     """Runs the pipeline of `task` over the texts of `inputs`.
 
-    options: those of the model, the output, and of Hub repositories. call_options: the pipeline's own.
-    make_form: the pipeline, the form of the results and the columns of the terminal (None: no terminal) →
-    how results are shown. bundled: whether the bundled model does this task.
+    options, make_form: see run_model. call_options: the pipeline's own. bundled: whether the bundled model
+    does this task.
     """
-    output = OutputOptions.of(options)
+
+    def load(model: str | None, **keywords: Any) -> Predicts:
+        from ..pipelines import pipeline
+
+        loaded: Predicts = pipeline(task, model, **keywords, **call_options)
+        return loaded
+
+    needs = None if bundled else f"a model for {task}"
+    run_model(load, inputs, wanted, OutputOptions.of(options), options, make_form, needs)
+
+
+def run_model(
+    load: Callable[..., Predicts],
+    inputs: InputOptions,
+    wanted: Wanted,
+    output: OutputOptions,
+    options: dict[str, Any],
+    make_form: Callable[[Any, str, int | None], PredictionForm],
+    needs: str | None = None,
+    arranged: Callable[[Computed], Computed] = iter,
+) -> None:
+    """Runs a model over the texts of `inputs`.
+
+    load: a name (None: the bundled model), and dtype, num_threads and keywords of the Hub → the loaded model.
+    options: the command's, of the model and of Hub repositories. make_form: the loaded model, the form of the
+    results and the columns of the terminal (None: no terminal) → how results are shown. needs: what messages
+    ask for without --model; None: the bundled model will do. arranged: what is done to the computed items
+    before they are written, such as sorting them.
+    """
     model, dtype, threads = options.pop("model"), options.pop("dtype"), options.pop("threads")
     check_hub_options(model, options)
-    if model is None and not bundled:
-        raise click.UsageError(mismatch("--model", "none", f"a model for {task}"))
+    if model is None and needs is not None:
+        raise click.UsageError(mismatch("--model", "none", needs))
     kind = output.kind()
     output.check_file(inputs.paths)
     has_progress = not inputs.texts and is_terminal(sys.stderr)
 
-    from ..pipelines import pipeline
-
     with open_items(inputs.texts, inputs.path, inputs.kind, inputs.encoding, wanted, has_progress) as source:
-        task_pipeline = pipeline(task, model, dtype=dtype, num_threads=threads, **call_options, **options)
+        loaded = load(model, dtype=dtype, num_threads=threads, **options)
         if model is None:
             note_bundled_model()
-        form = make_form(task_pipeline, kind, terminal_columns() if kind == HUMAN else None)
+        form = make_form(loaded, kind, terminal_columns() if kind == HUMAN else None)
         results = Results(source, form, output, kind)
-        computed = computed_items(task_pipeline, results.items())
+        computed = computed_items(loaded, results.items())
         if not has_progress:
-            results.write(computed)
+            results.write(arranged(computed))
             return
         from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -123,7 +154,7 @@ def run_pipeline(
         bar = tqdm(
             computed, total=source.total, initial=results.done, unit=" texts", leave=not shares_terminal
         )
-        results.write(bar, *([tqdm.external_write_mode] if shares_terminal else []))
+        results.write(arranged(bar), *([tqdm.external_write_mode] if shares_terminal else []))
 
 
 def terminal_columns() -> int | None:
@@ -135,7 +166,7 @@ def terminal_columns() -> int | None:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def computed_items(pipeline: Pipeline[Any, Any, Any], items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
+def computed_items(pipeline: Predicts, items: Iterable[Item]) -> Iterator[tuple[Item, Any]]:
     """Each item with its prediction, in order, read and computed a block at a time.
 
     An InputError about a text names the item's place. The items before it are computed first.

@@ -178,11 +178,11 @@ class CrossEncoder:
         inputs, activation_fn = given.pop("inputs"), given.pop("activation_fn")
         checked_keywords(given, CALL_KEYWORDS, "a keyword of sentence-transformers' predict")
         rows, is_single = pair_rows(inputs, "pairs")
-        before = self._prompt(prompt, prompt_name)
+        before = self.prompt_text(prompt, prompt_name)
         if before:
             rows = [PairRow(before + row.first, row.second) for row in rows]
         activation = self.activation_fn if activation_fn is None else as_activation(activation_fn)
-        scores = apply_activation(activation, self._logits(rows, batch_size))
+        scores = apply_activation(activation, self.scoring(rows, batch_size).logits_sc())
         if scores.ndim == 2 and self.num_labels == 1:
             scores = scores[:, 0]
         if apply_softmax and scores.ndim == 2:
@@ -240,8 +240,8 @@ class CrossEncoder:
                 result["text"] = listed[result["corpus_id"]]
         return ranked
 
-    def _logits(self, rows: list[PairRow], batch_size: int) -> np.ndarray:
-        """Of the pairs, float32 (S, C), cut as the convention says."""
+    def scoring(self, rows: list[PairRow], batch_size: int) -> PairScoring:
+        """The pipeline below `predict`, which cuts pairs as the convention says. rows: [] for a stream."""
         cuts_query = SCORE_CONVENTIONS[self._score_convention].cuts_query
         given = {
             "batch_size": batch_size,
@@ -249,10 +249,9 @@ class CrossEncoder:
             "truncation": "only_second" if cuts_query else "longest_first",
             "first_max_length": self.max_length * 3 // 4 if cuts_query else None,
         }
-        options = PairOptions().changed(given)
-        return PairScoring(self.model, self.tokenizer, options, rows).logits_sc()
+        return PairScoring(self.model, self.tokenizer, PairOptions().changed(given), rows)
 
-    def _prompt(self, prompt: str | None, name: str | None) -> str:
+    def prompt_text(self, prompt: str | None = None, name: str | None = None) -> str:
         """The text before each first text. Raises InputError for a name that `prompts` lacks."""
         if prompt is not None:
             return plain_text(prompt, "prompt")

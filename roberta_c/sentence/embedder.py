@@ -37,8 +37,12 @@ class EmbedderOptions(PipelineOptions):
 
 @dataclass(frozen=True)
 class Embedding:
-    """What was computed of one text: a vector (D), rows of tokens (len, H), or a dict of features."""
+    """What was computed of one text: a vector (D), rows of tokens (len, H), or a dict of features.
 
+    text: without its prompt.
+    """
+
+    text: str
     value: Any
     truncated: bool
 
@@ -54,6 +58,11 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
     def __init__(self, chain: Chain, options: EmbedderOptions) -> None:
         super().__init__(chain.encoder.auto_model, chain.encoder.tokenizer, options)
         self.chain = chain
+
+    @property
+    def width(self) -> int:
+        """How many numbers a vector has."""
+        return self.chain.dimension if self.options.width is None else self.options.width
 
     def embeddings(
         self, texts: Iterable[Any], name_of: Callable[[int], str], across_blocks: bool
@@ -88,7 +97,8 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
     def _prediction(
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: EmbedderOptions
     ) -> Embedding:
-        return Embedding(outputs[0], windows[0].truncated)
+        text = row.text[len(options.prompt) :]
+        return Embedding(text, outputs[0], windows[0].truncated)
 
     def _result(self, prediction: Embedding, options: EmbedderOptions) -> Any:
         """A copy, since equal texts share one embedding, and callers may change it."""

@@ -251,3 +251,12 @@ def is_prompts(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(name, str) and isinstance(text, str | None) for name, text in value.items()
     )
+
+
+def merged_prompts(given: dict[str, str] | None, in_file: dict[str, Any] | None) -> dict[str, str]:
+    """A caller's prompts, those of the file, and empty ones for queries and documents."""
+    merged: dict[str, Any] = {"query": None, "document": None, **(given or {})}
+    for name, text in (in_file or {}).items():
+        if merged.get(name) is None:
+            merged[name] = text
+    return {name: text or "" for name, text in merged.items()}

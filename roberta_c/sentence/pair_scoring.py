@@ -12,6 +12,7 @@ from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.base import Pipeline
 from ..pipelines.options import PipelineOptions, check_count
+from ..pipelines.rows import plain_text
 from ..pipelines.windows import Window
 from .pair_encoding import PairEncoder, PairRow
 
@@ -75,6 +76,11 @@ class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
         )
         logits = [prediction.logits_c for prediction in predictions]
         return np.stack(logits) if logits else np.empty((0, self.model.config.num_labels), np.float32)
+
+    def _row(self, text: Any, name: str, options: PairOptions) -> PairRow:
+        """A pair of a stream, as `predictions` reads it."""
+        first, second = text
+        return PairRow(plain_text(first, f"{name}['query']"), plain_text(second, f"{name}['document']"))
 
     def _windows(
         self,

@@ -23,7 +23,7 @@ from ..tokenizer import BatchEncoding
 from ..tokenizer.text_input import as_listed
 from .chain import Chain, checked_modules
 from .embedder import Embedder, EmbedderOptions, TokenEmbedder
-from .model_folder import MODULES, SETTINGS, is_prompts, load_modules, with_organization
+from .model_folder import MODULES, SETTINGS, is_prompts, load_modules, merged_prompts, with_organization
 from .modules import TOKENS, VECTORS, Module, write_json
 from .progress import with_progress_bar
 from .quantization import check_precision, quantize_embeddings
@@ -32,7 +32,7 @@ from .similarity import ALL_PAIRS, PAIRWISE, similarity_name
 
 logger = logging.getLogger(__name__)
 
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+_ROLE_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
 
 class SentenceTransformer(ModuleSequence):
@@ -120,7 +120,7 @@ class SentenceTransformer(ModuleSequence):
             modules, places, settings = loaded
         self._listed: list[Module] = checked_modules(modules)
         self._chain = Chain(self._listed, places)
-        self.prompts: dict[str, str] = _merged_prompts(prompts, settings.get("prompts"))
+        self.prompts: dict[str, str] = merged_prompts(prompts, settings.get("prompts"))
         self.default_prompt_name: str | None = None
         self._similarity_fn_name: str | None = None
         self._truncate_dim: int | None = None
@@ -194,19 +194,9 @@ class SentenceTransformer(ModuleSequence):
             raise InputError(mismatch("normalize_embeddings", shown(normalize_embeddings), "True or False"))
         if not isinstance(show_progress_bar, bool | None):
             raise InputError(mismatch("show_progress_bar", shown(show_progress_bar), "True, False or None"))
-        width = self._checked_width(self.truncate_dim if truncate_dim is None else truncate_dim)
-        text = self._prompt(prompt, prompt_name)
-        options = EmbedderOptions().changed(
-            {
-                "batch_size": batch_size,
-                "prompt": text,
-                "prompt_tokens": self._prompt_tokens(text),
-                "output": output_value,
-                "width": width,
-                "normalize": normalize_embeddings,
-            }
+        embedder = self.embedder(
+            prompt_name, prompt, batch_size, output_value, normalize_embeddings, truncate_dim
         )
-        embedder = (Embedder if output_value == VECTORS else TokenEmbedder)(self._chain, options)
         quantized = precision not in (None, "float32") and output_value is not None
 
         if isinstance(inputs, Iterator):
@@ -226,8 +216,7 @@ class SentenceTransformer(ModuleSequence):
         computed = embedder.embeddings(listed, name_of, across_blocks=True)
         computed = with_progress_bar(computed, len(listed)) if shows else computed
         if output_value == VECTORS and (listed or convert_to_numpy):
-            kept = self.embedding_dimension if width is None else width
-            result: Any = np.empty((len(listed), kept), np.float32)
+            result: Any = np.empty((len(listed), embedder.width), np.float32)
             for row_d, vector_d in zip(result, computed, strict=True):
                 row_d[:] = vector_d
         else:
@@ -238,12 +227,34 @@ class SentenceTransformer(ModuleSequence):
             return result[0]
         return list(result) if output_value == VECTORS and not convert_to_numpy else result
 
+    def embedder(
+        self,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int = 32,
+        output_value: str | None = VECTORS,
+        normalize: bool = False,
+        truncate_dim: int | None = None,
+    ) -> Embedder:
+        """The pipeline below `encode`, with its options. Raises InputError."""
+        text = self._prompt(prompt, prompt_name)
+        options = {
+            "batch_size": batch_size,
+            "prompt": text,
+            "prompt_tokens": self._prompt_tokens(text),
+            "output": output_value,
+            "width": self._checked_width(self.truncate_dim if truncate_dim is None else truncate_dim),
+            "normalize": normalize,
+        }
+        kind = Embedder if output_value == VECTORS else TokenEmbedder
+        return kind(self._chain, EmbedderOptions().changed(options))
+
     def encode_query(
         self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None, **options: Any
     ) -> Any:
         """`encode` with the prompt "query" of `prompts`, unless another is given."""
-        if prompt_name is None and prompt is None and "query" in self.prompts:
-            prompt_name = "query"
+        if prompt_name is None and prompt is None:
+            prompt_name = self.role_prompt_name("query")
         return self.encode(inputs, prompt_name, prompt, **options)
 
     def encode_document(
@@ -251,8 +262,12 @@ class SentenceTransformer(ModuleSequence):
     ) -> Any:
         """`encode` with the first of the prompts "document", "passage", "corpus", unless another is given."""
         if prompt_name is None and prompt is None:
-            prompt_name = next((name for name in _DOCUMENT_PROMPTS if name in self.prompts), None)
+            prompt_name = self.role_prompt_name("document")
         return self.encode(inputs, prompt_name, prompt, **options)
+
+    def role_prompt_name(self, role: str) -> str | None:
+        """The name of the prompt for "query" or "document"; None: the model has none."""
+        return next((name for name in _ROLE_PROMPTS[role] if name in self.prompts), None)
 
     def _prompt(self, prompt: Any, prompt_name: Any, place: str = "prompt_name") -> str:
         """The text that stands before each text. Raises InputError."""
@@ -381,14 +396,4 @@ class SentenceTransformer(ModuleSequence):
 
 
 def _input_name(index: int) -> str:
-    """What messages call the text at `index`."""
     return f"inputs[{index}]"
-
-
-def _merged_prompts(given: dict[str, str] | None, in_file: dict[str, Any] | None) -> dict[str, str]:
-    """The caller's prompts, those of the file, and empty ones for queries and documents."""
-    merged: dict[str, Any] = {"query": None, "document": None, **(given or {})}
-    for name, text in (in_file or {}).items():
-        if merged.get(name) is None:
-            merged[name] = text
-    return {name: text or "" for name, text in merged.items()}

@@ -38,7 +38,8 @@ def test_help_and_version(run):
 
 
 def test_help_has_headings_examples_and_colours(run, environment):
-    for name in ("classify", "ner", "qa", "fill-mask", "zero-shot", "quantize-report"):
+    tasks = ("classify", "ner", "qa", "fill-mask", "zero-shot", "embed", "rerank", "similarity")
+    for name in (*tasks, "quantize-report"):
         shown = run(name, "--help").stdout
         places = [
             shown.index(f"\n{heading}:\n") for heading in ("Input", "Output", "Model", "Computing", "Other")
@@ -130,6 +131,12 @@ def test_shell_completion(environment):
         ("classify --format j", "plain,json\nplain,jsonl"),
         ("classify --input-format c", "plain,csv"),
         ("ner --strategy a", "plain,average"),
+        ("embed -o vec", "file,vec"),
+        ("embed --format np", "plain,npy\nplain,npz"),
+        ("embed --precision u", "plain,uint8\nplain,ubinary"),
+        ("rerank --query q some", "file,some"),
+        ("rerank --score-convention t", "plain,tei"),
+        ("similarity --similarity e", "plain,euclidean"),
         ("completion z", "plain,zsh"),
     ],
 )

@@ -41,6 +41,8 @@ WORDS = [
     ["download", "org/name"],
     ["download", "org/name", "--local-dir", "here"],
     ["describe", "org/name"],
+    ["embed", "--model", "org/name", "a"],
+    ["rerank", "--model", "org/name", "--query", "a", "b"],
 ]
 
 

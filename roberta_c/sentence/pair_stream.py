@@ -1,0 +1,43 @@
+"""Scores of a stream of pairs, a block at a time in bounded memory: CrossEncoder.predict for iterators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..errors import InputError, mismatch
+from .cross_encoder import CrossEncoder
+from .score_activations import apply_activation
+
+
+@dataclass(frozen=True)
+class ScoredPair:
+    """A query, a document, their score, and whether one of them was truncated."""
+
+    query: str
+    document: str
+    score: float
+    truncated: bool
+
+
+class PairScores:
+    """A model of one label that scores pairs as `encoder.predict` does.
+
+    batch_size: results do not depend on it. Raises InputError for a model of several labels.
+    """
+
+    def __init__(self, encoder: CrossEncoder, batch_size: int = 32) -> None:
+        if encoder.num_labels != 1:
+            found = f"a model of {encoder.num_labels} labels"
+            raise InputError(mismatch(encoder.model.name_or_path, found, "a reranker, a model of 1 label"))
+        self.encoder = encoder
+        self._scoring = encoder.scoring([], batch_size)
+        self._before = encoder.prompt_text()
+
+    def predictions(self, texts: Iterable[dict[str, str]]) -> Iterator[ScoredPair]:
+        """The score of each pair {"query": …, "document": …}. Raises InputError; ModelFileError."""
+        before = self._before
+        pairs = ((before + pair["query"], pair["document"]) for pair in texts)
+        for one in self._scoring.predictions(pairs):
+            score = apply_activation(self.encoder.activation_fn, one.logits_c[None]).ravel()[0]
+            yield ScoredPair(one.row.first[len(before) :], one.row.second, float(score), one.truncated)
