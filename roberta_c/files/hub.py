@@ -188,8 +188,8 @@ def download(
 
     Of a sentence-transformers repository also the files of its modules; the encoder may be in a subfolder.
 
-    That is the cache's folder for the commit, or `local_dir`: the files are then directly in it, beside the
-    client's own folder `.cache`. Raises as `resolve` does.
+    The returned folder is the cache's for the commit, or `local_dir`: the files are then directly in it,
+    beside the client's own folder `.cache`. Raises as `resolve` does.
     """
     options.check()
     if not isinstance(repo_id, str):

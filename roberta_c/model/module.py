@@ -132,10 +132,9 @@ class Module:
 
         The value that is there already may be assigned.
         """
-        is_there = vars(self).get(name, getattr(type(self), name, None)) is value
-        if self._place is not None and name not in self.assignable and _is_part(self, name, value):
-            if is_there and value is not None:
-                return
+        is_fixed = self._place is not None and name not in self.assignable and _is_part(self, name, value)
+        is_there = value is not None and vars(self).get(name, getattr(type(self), name, None)) is value
+        if is_fixed and not is_there:
             place = f"{type(self).__name__}.{name}"
             raise InputError(mismatch(place, f"an assignment of {shown(value, 40)}", _UNCHANGED))
         super().__setattr__(name, value)

@@ -27,8 +27,7 @@ logger = logging.getLogger(__name__)
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 SUPPORTED = ("Transformer", "Pooling", "Dense", "Normalize")
-# Settings of an encoder: those of its parts, which _add_from_file reads, and those that other values than
-# these would give another meaning.
+# Settings of an encoder for its parts, which _add_from_file reads.
 _OF_PARTS = (
     "model_args",
     "model_kwargs",
@@ -37,6 +36,7 @@ _OF_PARTS = (
     "tokenizer_args",
     "processor_kwargs",
 )
+# Settings with the values that change nothing here; with another, vectors would be others.
 _ONLY: dict[str, tuple[Any, ...]] = {
     "transformer_task": (None, "feature-extraction"),
     "module_output_name": (None, "token_embeddings"),

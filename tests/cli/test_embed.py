@@ -13,7 +13,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from samples.command_line import COMMAND, assert_one_line, rows_of
+from samples.command_line import COMMAND, assert_one_line, rows_of, write_csv
 from samples.pseudo_terminal import in_terminal
 
 from roberta_c import SentenceTransformer, bundled_model_path
@@ -48,14 +48,6 @@ def model(folder):
 def embed(run, folder):
     """`run("embed", …)` with this model, on one thread."""
     return lambda *words, **options: run("embed", "--model", folder, "--threads", "1", *words, **options)
-
-
-def write_csv(path, columns, rows):
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    return path
 
 
 def vectors_of(result, name="embedding"):

@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from samples.command_line import assert_one_line, rows_of
+from samples.command_line import assert_one_line, rows_of, write_csv
 
 from roberta_c import CrossEncoder
 from roberta_c.cli.rerank import SCORE_CONVENTIONS
@@ -36,14 +36,6 @@ def encoder(folder):
 @pytest.fixture
 def rerank(run, folder):
     return lambda *words, **options: run("rerank", "--model", folder, "--threads", "1", *words, **options)
-
-
-def write_csv(path, columns, rows):
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    return path
 
 
 def as_rows(ranked):

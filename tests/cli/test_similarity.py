@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 import pytest
-from samples.command_line import assert_one_line, rows_of
+from samples.command_line import assert_one_line, rows_of, write_csv
 
 from roberta_c import SentenceTransformer, bundled_model_path
 from roberta_c.cli.similarity import SIMILARITIES, PairSimilarities
@@ -47,14 +47,6 @@ def similarity(run, folder):
 def expected_of(model, pairs, name):
     model.similarity_fn_name = name
     return model.similarity_pairwise(*(model.encode([pair[side] for pair in pairs]) for side in (0, 1)))
-
-
-def write_csv(path, columns, rows):
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    return path
 
 
 def test_two_arguments(run, model):

@@ -8,7 +8,7 @@ import json
 import subprocess
 
 import pytest
-from samples.command_line import COMMAND, assert_one_line, rows_of
+from samples.command_line import COMMAND, assert_one_line, rows_of, write_csv
 from samples.pseudo_terminal import COLUMNS, in_terminal
 
 import roberta_c
@@ -60,14 +60,6 @@ def pipelines(models):
 
 def read_csv(text):
     return list(csv.DictReader(io.StringIO(text, newline="")))
-
-
-def write_csv(path, columns, rows):
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    return path
 
 
 # ---- ner -----------------------------------------------------------------------------------------------

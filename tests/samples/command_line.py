@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
@@ -17,6 +18,15 @@ def rows_of(result):
     """The objects of a successful run's JSON lines."""
     assert (result.exit_code, result.stderr) == (0, "")
     return [json.loads(line) for line in result.stdout.removesuffix("\n").split("\n")]
+
+
+def write_csv(path, columns, rows):
+    """A CSV file of these columns and rows; returns its path."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    return path
 
 
 def assert_one_line(result, exit_code, *parts):
