@@ -67,7 +67,7 @@ def test_odd_shapes(family, shape, model_folder):
     check_against_transformers(made, ids, mask)
 
 
-@pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
+@pytest.mark.parametrize("family", ["roberta", pytest.param("xlm-roberta", marks=pytest.mark.slow)])
 def test_base_size(family, base_model):
     made = base_model(family)
     ids, mask = padded_batch(np.random.default_rng(2), [150, 26, 1, 31, 64, 97], made.config.vocab_size)

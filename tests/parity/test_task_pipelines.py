@@ -79,7 +79,7 @@ def taggers(both):
     return lambda family: both("token-classification", family, "ForTokenClassification", ENTITIES, 3.0)
 
 
-@every(8)
+@every(16)
 @pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_entities_of_wnut17(family, strategy, step, taggers, sentences):
