@@ -16,6 +16,9 @@ HEAD_OF = {
     "feature-extraction": ("Model", None),
 }
 
+# How the warning about truncated texts ends.
+ADVICE = '; long_text="windows" reads all of them'
+
 
 @pytest.fixture(scope="module")
 def classify(tweet_sentiment_small):
