@@ -168,13 +168,12 @@ def encode_premises(
         span: Span | None = (0, len(premise))
         if len(first) > room:
             count = span = None
-            if options.truncation_name == DO_NOT_TRUNCATE or options.return_lengths:
+            refuses = options.truncation_name == DO_NOT_TRUNCATE
+            if refuses or options.return_lengths:
                 is_complete = len(shorter[index]) == len(premise)
-                of_premise = len(first) if is_complete else _count_alone(tokenizer, premise)
-                count = of_premise + longest + specials
-            if count is not None and options.truncation_name == DO_NOT_TRUNCATE:
-                raise too_many_tokens(name_of(index), count, max_tokens, "tokens with its label")
-            if options.return_lengths:
+                count = (len(first) if is_complete else _count_alone(tokenizer, premise)) + longest + specials
+                if refuses:
+                    raise too_many_tokens(name_of(index), count, max_tokens, "tokens with its label")
                 side = tokenizer.truncation_side
                 left = range(room) if side == "right" else range(len(first) - room, len(first))
                 span = truncated_span(left, partial(token_span, first), len(premise), side)

@@ -238,12 +238,12 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         encoding, text = window.encoding, row.text
         assert encoding is not None  # encode_with_places gives it
         place_of = place_in_text(row, encoding)
-        is_special, words = encoding.special_tokens_mask, encoding.tokens
-        for index, token_id in enumerate(encoding.ids):
+        ids, is_special = encoding.ids, encoding.special_tokens_mask
+        words = self.tokenizer.convert_ids_to_tokens(ids)
+        for index, (token_id, word) in enumerate(zip(ids, words, strict=True)):
             if is_special[index]:
                 continue
             start, end = place_of(index)
-            word = words[index]
             # Byte-level BPE and Unigram do not mark tokens that continue a word: transformers takes those
             # without a space at their start.
             continues = start > 0 and " " not in text[start - 1 : start + 1]

@@ -30,9 +30,9 @@ Span = tuple[int, int]
 class Part(NamedTuple):
     """What a window is of a text that is read in several.
 
-    own: indexes into the window's ids, of the tokens whose results are taken from it. Each token of the text,
-    special ones included, is one window's own. shift: `ids[i]` is token `i + shift` of the complete text.
-    weight: how many of its own tokens are not special, nor those of a first text that all windows have.
+    own: indexes into the window's ids, of the tokens whose results are taken from it. shift: `ids[i]` is
+    token `i + shift` of the complete encoding. weight: how many tokens of the text that is divided are its
+    own: without special tokens, and those of a first text that all windows have.
     """
 
     own: range
