@@ -157,7 +157,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         for name in self.names_of_texts:
             if texts is None and name in options:
                 texts = options.pop(name)
-        chosen = self._chosen(options)
+        chosen = self._checked(self.options.changed(options), options)
         max_tokens = self._max_tokens(chosen)
         if self._is_single(texts, chosen):
             row = self._row(texts, "texts", chosen)
@@ -191,7 +191,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         the model computed of a text, and how much of it was read: `n_tokens`, `truncated` and `windows`, the
         fields of Coverage.
         """
-        chosen = self._chosen(options)
+        chosen = self._checked(self.options.changed(options), options)
         rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
         return self._predictions(rows, chosen, self._max_tokens(chosen))
 
@@ -297,9 +297,8 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
 
     # From options and predictions of a call to its results
 
-    def _chosen(self, given: Mapping[str, Any]) -> OptionsT:
-        """The options of a call that was `given` these. Raises InputError."""
-        options = self.options.changed(given)
+    def _checked(self, options: OptionsT, given: Mapping[str, Any]) -> OptionsT:
+        """The options of a call, checked against tokenizer and model; `given`: those of that call alone."""
         self._check_reading(options)
         return self._prepared(options, given)
 

@@ -354,7 +354,7 @@ def test_without_truncation_a_long_text_is_an_error(classify):
         classify(["word" + " word" * 599] * 3, truncation=False)
     with pytest.raises(InputError, match=r"texts: found 602 tokens"):
         classify("word" + " word" * 599, truncation=False)
-    with pytest.raises(InputError, match=r"texts: found more than \d{4} tokens"):
+    with pytest.raises(InputError, match=r"texts: found 100003 tokens"):
         classify("word " * 100_000, truncation=False)
     with pytest.raises(InputError, match=r"texts\[40\]: found 602"):
         list(classify(iter(["a"] * 40 + ["word" + " word" * 599]), truncation=False))

@@ -115,7 +115,8 @@ def test_entities_of_windows_are_those_of_the_text(without_context, reviews):
     words = texts[0].split()
     options = {"is_split_into_words": True, "ignore_labels": []}
     assert tag(words, **options, max_length=64, long_text="windows") == tag(words, **options)
-    (result,) = tag(words, **options, max_length=64, long_text="windows", return_lengths=True)
+    result = tag(words, **options, max_length=64, long_text="windows", return_lengths=True)
+    assert result["result"] == tag(words, **options)
     joined = " ".join(words)
     spans = result["windows"]
     assert (spans[0][0], spans[-1][1]) == (0, len(joined))
