@@ -50,8 +50,8 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
     "--stride",
     type=AtLeast(0),
     metavar="N",
-    help="Windows overlap by N tokens. Default: an eighth of a window. Without --long-text: long texts are "
-    "read in transformers' windows; not with --strategy none.",
+    help="Windows overlap by N tokens. Default: an eighth of a window. Without --long-text, N means "
+    "transformers' windows; not with --strategy none.",
 )
 @click.option(
     "--ignore-label",
