@@ -282,6 +282,13 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                 mismatch(self.model.name_or_path, found, "finite numbers: the weights are damaged")
             )
 
+    def _warn_of_truncated(self, truncated: int, count: int, max_tokens: int) -> None:
+        """Log a warning if any of `count` texts were truncated."""
+        if truncated:
+            advice = '; long_text="windows" reads all of them' if self.reads_windows else ""
+            message = "%d of %d texts truncated: longer than %d tokens%s"
+            logger.warning(message, truncated, count, max_tokens, advice)
+
     def _label(self, index: int) -> str:
         """The name of the model's output `index`, as its config has it now: callers rename labels."""
         labels = self.model.config.id2label
@@ -350,11 +357,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                     truncated += known[row].truncated
                     yield known[row]
         finally:
-            if truncated:
-                advice = '; long_text="windows" reads all of them' if self.reads_windows else ""
-                logger.warning(
-                    "%d of %d texts truncated: longer than %d tokens%s", truncated, count, max_tokens, advice
-                )
+            self._warn_of_truncated(truncated, count, max_tokens)
 
     def _computed(
         self,
