@@ -7,8 +7,8 @@
                          [6 7 8 9]
     own       0 1 2|3 4|5 6|7 8 9       `own_tokens`: each token where it has most context
 
-A text is tokenized once and completely, and its ids are sliced here: the tokenizers library's overflowing
-parts, with a copy of every token's text, would take gigabytes for a book.
+A text is tokenized once and completely, and its ids are sliced here. So each window knows its place in the
+text, where the tokenizers library's overflowing parts know only the characters of their tokens.
 """
 
 from __future__ import annotations
