@@ -10,9 +10,9 @@ import click
 from ..errors import mismatch
 from .help_page import HelpCommand
 from .label_results import ResultForm
+from .long_texts import long_text_arguments, long_text_options
 from .options import (
     AtLeast,
-    max_length_option,
     model_option,
     output_options,
     task_options,
@@ -43,13 +43,12 @@ __all__ = ["ResultForm", "classify"]
     default="default",
     help="How to turn logits into scores. default: as the model's config says.",
 )
-@max_length_option
+@long_text_options(has_scores=True)
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def classify(
     all_labels: bool,
     top_k: int | None,
     function_to_apply: str,
-    max_length: int | None,
     batch_size: int,
     **options: Any,
 ) -> None:
@@ -69,7 +68,7 @@ def classify(
 
     A JSON object has text (and text_pair) or the file's columns, then label and score; with --all or --top-k
     also scores; and truncated: true if the text was longer than the limit. A table has a column score_LABEL
-    for each label instead of scores.
+    for each label instead of scores. With --long-text windows, all of a long text is read.
     """
     inputs = InputOptions.of(options)
     wanted = one_text_or_pair(inputs, options)
@@ -87,7 +86,7 @@ def classify(
 
     call_options = {
         "function_to_apply": function_to_apply,
-        "max_length": max_length,
         "batch_size": batch_size,
+        **long_text_arguments(options),
     }
     run_pipeline("text-classification", inputs, wanted, options, call_options, make_form, bundled=True)

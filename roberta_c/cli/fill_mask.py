@@ -10,10 +10,10 @@ import click
 from ..errors import mismatch
 from .help_page import HelpCommand
 from .label_results import cut, text_line
+from .long_texts import long_text_arguments, long_text_options
 from .options import (
     AtLeast,
     Utf8,
-    max_length_option,
     output_options,
     task_model_option,
     task_options,
@@ -50,11 +50,9 @@ _FILLING = {"score": "float64", "token": "int64", "token_str": "string", "sequen
     help="Choose among these tokens only; repeated for each. They are named as in the vocabulary: words "
     "that follow a space begin with Ġ in RoBERTa's and with ▁ in XLM-RoBERTa's.",
 )
-@max_length_option
+@long_text_options()
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
-def fill_mask(
-    top_k: int, targets: tuple[str, ...], max_length: int | None, batch_size: int, **options: Any
-) -> None:
+def fill_mask(top_k: int, targets: tuple[str, ...], batch_size: int, **options: Any) -> None:
     """Find the tokens that fit best where a text has <mask>.
 
     \b
@@ -68,7 +66,7 @@ def fill_mask(
     """
     inputs = InputOptions.of(options)
     wanted = one_text(inputs, options)
-    call_options: dict[str, Any] = {"top_k": top_k, "max_length": max_length, "batch_size": batch_size}
+    call_options = {"top_k": top_k, "batch_size": batch_size, **long_text_arguments(options)}
     if targets:
         if "" in targets:
             raise click.UsageError(mismatch("--target", "an empty text", "a token"))

@@ -33,7 +33,7 @@ _HEADING_OF = {
             "query",
             "query_column",
         ),
-        "Output": ("output", "form", "prefix", "resume", "overwrite", "local_dir"),
+        "Output": ("output", "form", "prefix", "lengths", "resume", "overwrite", "local_dir"),
         "Model": ("model", "revision", "token", "cache_dir", "local_files_only"),
         "Computing": ("dtype", "threads", "batch_size", "max_length"),
         "Other": ("debug", "help", "version"),

@@ -29,6 +29,7 @@ OPTION_OF = {
     "hypothesis_template": "--template",
     "ignore_labels": "--ignore-label",
     "local_dir": "--local-dir",
+    "long_text": "--long-text",
     "max_answer_len": "--max-answer-len",
     "max_length": "--max-length",
     "max_seq_len": "--max-seq-len",
@@ -36,6 +37,7 @@ OPTION_OF = {
     "multi_label": "--multi-label",
     "num_threads": "--threads",
     "prompt_name": "--prompt-name",
+    "return_lengths": "--lengths",
     "revision": "--revision",
     "score_convention": "--score-convention",
     "stride": "--stride",
@@ -43,6 +45,7 @@ OPTION_OF = {
     "token": "--token",
     "top_k": "--top-k",
     "truncate_dim": "--truncate-dim",
+    "window_scores": "--window-scores",
 }
 # The argument that a message begins with, such as `targets` or `targets[0]`.
 _FIRST = re.compile(r"(\w+)((?:\[\d+\])?:)")

@@ -10,11 +10,11 @@ import click
 
 from ..errors import InputError, mismatch, shown
 from .help_page import HelpCommand
+from .long_texts import long_text_arguments, long_text_options
 from .names import listed
 from .options import (
     AtLeast,
     Utf8,
-    max_length_option,
     output_options,
     task_model_option,
     task_options,
@@ -50,8 +50,8 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
     "--stride",
     type=AtLeast(0),
     metavar="N",
-    help="Read a text that is too long in parts that overlap by N tokens; not with --strategy none. "
-    "Default: truncate it.",
+    help="Windows overlap by N tokens. Default: an eighth of a window. Without --long-text, N means "
+    "transformers' windows; not with --strategy none.",
 )
 @click.option(
     "--ignore-label",
@@ -61,13 +61,11 @@ _COLOUR, _WEAK, _END = "\x1b[1;36m", "\x1b[2m", "\x1b[0m"
     metavar="LABEL",
     help='Leave out this label, as the results name it; may be repeated. Default: O. "": none.',
 )
-@max_length_option
+@long_text_options(has_stride=False)
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def ner(
     strategy: str,
-    stride: int | None,
     ignore_labels: tuple[str, ...],
-    max_length: int | None,
     batch_size: int,
     **options: Any,
 ) -> None:
@@ -84,8 +82,12 @@ def ner(
     """
     inputs = InputOptions.of(options)
     wanted = one_text(inputs, options)
-    if stride is not None and strategy == _NONE:
-        raise click.UsageError(mismatch("--stride", "--strategy none", "another --strategy"))
+    reading = long_text_arguments(options, stride_alone=True)
+    stride, max_length = reading.get("stride"), reading.get("max_length")
+    if stride is not None and strategy == _NONE and "long_text" not in reading:
+        raise click.UsageError(
+            mismatch("--stride", "--strategy none", "another --strategy, or --long-text windows")
+        )
 
     def make_form(pipeline: TokenClassificationPipeline, _: str, width: int | None) -> EntityForm:
         _check_ignored(ignore_labels, pipeline, strategy)
@@ -95,10 +97,9 @@ def ner(
 
     call_options = {
         "aggregation_strategy": strategy,
-        "stride": stride,
         "ignore_labels": list(ignore_labels or (_OUTSIDE,)),
-        "max_length": max_length,
         "batch_size": batch_size,
+        **reading,
     }
     run_pipeline("token-classification", inputs, wanted, options, call_options, make_form)
 

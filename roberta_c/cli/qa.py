@@ -12,6 +12,7 @@ from .file_kinds import LINES
 from .help_page import HelpCommand
 from .inputs import Part, Wanted, text_of_file
 from .label_results import cut
+from .long_texts import lengths_option, long_text_arguments
 from .options import (
     AtLeast,
     Utf8,
@@ -71,6 +72,13 @@ _NO_ANSWER = {"answer": "", "score": 0.0, "start": 0, "end": 0}
     metavar="N",
     help="These parts overlap by N tokens. Default: 128, or half of --max-seq-len.",
 )
+@click.option(
+    "--long-text",
+    type=click.Choice(("windows", "error")),
+    help="What to do with a question and a context of too many tokens. windows: read the context in parts, "
+    "which is the default. error: stop.",
+)
+@lengths_option
 @click.option("--impossible", is_flag=True, help='The answer may be "": the context has none.')
 @task_options("Questions per batch. With 1, each result is written before the next one is read.")
 def qa(
@@ -129,6 +137,7 @@ def qa(
             "doc_stride": doc_stride,
             "handle_impossible_answer": impossible,
             "batch_size": batch_size,
+            **long_text_arguments(options),
         },
         make_form,
     )

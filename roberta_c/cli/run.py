@@ -15,6 +15,7 @@ from ..errors import InputError, mismatch
 from .decoded_text import check_encoding
 from .file_kinds import LINES, PARQUET, kind_of
 from .inputs import UTF_8, Item, Wanted, open_items
+from .long_texts import LengthsForm
 from .messages import note_bundled_model
 from .options import check_hub_options, check_texts
 from .output_options import HUMAN, OutputOptions
@@ -98,8 +99,8 @@ def run_pipeline(
 ) -> None:
     """Runs the pipeline of `task` over the texts of `inputs`.
 
-    options, make_form: see run_model. call_options: the pipeline's own. bundled: whether the bundled model
-    does this task.
+    options, make_form: see run_model. call_options: the pipeline's own; with `return_lengths`, results say
+    how much of each text was read. bundled: whether the bundled model does this task.
     """
 
     def load(model: str | None, **keywords: Any) -> Predicts:
@@ -108,8 +109,12 @@ def run_pipeline(
         loaded: Predicts = pipeline(task, model, **keywords, **call_options)
         return loaded
 
+    def form_of(loaded: Any, kind: str, width: int | None) -> PredictionForm:
+        form = make_form(loaded, kind, width)
+        return LengthsForm(form) if call_options.get("return_lengths") else form
+
     needs = None if bundled else f"a model for {task}"
-    run_model(load, inputs, wanted, OutputOptions.of(options), options, make_form, needs)
+    run_model(load, inputs, wanted, OutputOptions.of(options), options, form_of, needs)
 
 
 def run_model(

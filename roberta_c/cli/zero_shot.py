@@ -10,10 +10,10 @@ import click
 from ..errors import InputError, mismatch, shown
 from .help_page import HelpCommand
 from .label_results import LabelForm
+from .long_texts import long_text_arguments, long_text_options
 from .names import repeated
 from .options import (
     Utf8,
-    max_length_option,
     output_options,
     task_model_option,
     task_options,
@@ -53,13 +53,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Score each label by itself. Otherwise the scores of all labels add up to 1.",
 )
-@max_length_option
+@long_text_options(has_scores=True)
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def zero_shot(
     labels: tuple[str, ...],
     template: str,
     multi_label: bool,
-    max_length: int | None,
     batch_size: int,
     **options: Any,
 ) -> None:
@@ -75,6 +74,7 @@ def zero_shot(
     """
     inputs = InputOptions.of(options)
     wanted = one_text(inputs, options)
+    reading = long_text_arguments(options)
     candidates = [label.strip() for given in labels for label in given.split(",") if label.strip()]
     twice = repeated(candidates)
     if twice is not None:
@@ -83,8 +83,8 @@ def zero_shot(
         raise click.UsageError(mismatch("--labels", "no label", "at least one"))
 
     def make_form(pipeline: ZeroShotClassificationPipeline, kind: str, width: int | None) -> ScoresForm:
-        if max_length is not None:
-            _check_room(max_length, pipeline)
+        if "max_length" in reading:
+            _check_room(reading["max_length"], pipeline)
         every_score = kind != HUMAN or len(inputs.texts) == 1
         bars = score_bars(sys.stdout) if kind == HUMAN else None
         return ScoresForm(candidates, None if every_score else 1, every_score, bars, width)
@@ -93,8 +93,8 @@ def zero_shot(
         "candidate_labels": candidates,
         "hypothesis_template": template,
         "multi_label": multi_label,
-        "max_length": max_length,
         "batch_size": batch_size,
+        **reading,
     }
     run_pipeline("zero-shot-classification", inputs, wanted, options, call_options, make_form)
 

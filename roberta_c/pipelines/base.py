@@ -20,10 +20,12 @@ import numpy as np
 from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
 from ..errors import InputError, MissingNameError, ModelFileError, mismatch, shown
 from ..tokenizer import PreTrainedTokenizerFast
+from ..tokenizer.encode_options import DO_NOT_TRUNCATE
 from ..tokenizer.text_input import as_listed
-from .options import PipelineOptions
+from .long_texts import encode_in_windows
+from .options import WINDOWS, PipelineOptions
 from .rows import BLOCK_BATCHES, TextRow, as_row, blocks
-from .windows import Window, batches_by_length, encode_rows
+from .windows import Coverage, Span, Window, batches_by_length, encode_rows
 
 if TYPE_CHECKING:
     from ..model.auto import AutoModelClass
@@ -52,6 +54,27 @@ class RowPrediction(Protocol):
     @property
     def truncated(self) -> bool:
         """Whether tokens of the row were cut off."""
+
+
+class TextPrediction:
+    """A prediction that says how much of its text was read: `coverage`, of which it has each field."""
+
+    coverage: Coverage
+
+    @property
+    def n_tokens(self) -> int | None:
+        """The tokens of the complete text, special ones included; see Coverage."""
+        return self.coverage.n_tokens
+
+    @property
+    def truncated(self) -> bool:
+        """Whether tokens of the text were cut off."""
+        return self.coverage.truncated
+
+    @property
+    def windows(self) -> tuple[Span, ...] | None:
+        """The characters that each window read; see Coverage."""
+        return self.coverage.windows
 
 
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
@@ -89,6 +112,8 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     names_of_texts: ClassVar[tuple[str, ...]] = ("inputs", "sequences")
     # Whether it needs what only this package's tokenizers give: places of tokens in the text, parts of pairs.
     needs_own_tokenizer: ClassVar[bool] = False
+    # Whether `_prediction` takes several windows and gives a Coverage, for `long_text` and `return_lengths`.
+    reads_windows: ClassVar[bool] = False
     # The most batches that are read ahead: fewer where the outputs are large.
     block_batches: ClassVar[int] = BLOCK_BATCHES
 
@@ -109,6 +134,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         self.model = model
         self.tokenizer = tokenizer
         self.options: OptionsT = chosen.changed(keywords) if keywords else chosen  # type: ignore[assignment]
+        self._check_reading(self.options)
         self._max_tokens(self.options)
 
     def __repr__(self) -> str:
@@ -124,29 +150,31 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         Returns one result for a str or a dict, the list of the results for a list, and for an iterator an
         iterator that reads and computes a block of some batches at a time.
 
-        Texts with more tokens than the model takes are truncated, and one logged warning counts them.
+        Texts with more tokens than the model takes are truncated, and one logged warning counts them; see
+        `long_text` and `return_lengths` in PipelineOptions.
         Raises InputError; ModelFileError if the model's outputs are not numbers.
         """
         for name in self.names_of_texts:
             if texts is None and name in options:
                 texts = options.pop(name)
-        chosen = self._prepared(self.options.changed(options), options)
+        chosen = self._checked(self.options.changed(options), options)
         max_tokens = self._max_tokens(chosen)
         if self._is_single(texts, chosen):
             row = self._row(texts, "texts", chosen)
             (prediction,) = self._predictions([row], chosen, max_tokens, lambda _: "texts")
-            return self._single_result(self._result(prediction, chosen), texts, chosen, options)
+            result = self._single_result(self._result(prediction, chosen), texts, chosen, options)
+            return _with_lengths(result, prediction) if chosen.return_lengths else result
         if isinstance(texts, Iterator):
             lazy_rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
             lazy_predictions = self._predictions(lazy_rows, chosen, max_tokens)
-            return (self._result(prediction, chosen) for prediction in lazy_predictions)
+            return (self._returned(prediction, chosen) for prediction in lazy_predictions)
         listed = as_listed(texts)
         if listed is None:
             expected = f"{self.forms}, or a list or iterator of these"
             raise InputError(mismatch("texts", type(texts).__name__, expected))
         rows = [self._row(text, text_name(index), chosen) for index, text in enumerate(listed)]
         predictions = self._predictions(rows, chosen, max_tokens, across_blocks=True)
-        return [self._result(prediction, chosen) for prediction in predictions]
+        return [self._returned(prediction, chosen) for prediction in predictions]
 
     def predict(self, texts: Any) -> Any:
         """The results of texts, under scikit-learn's name, as transformers has it."""
@@ -160,9 +188,10 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         """The prediction of each text, in order, read and computed a block at a time, in bounded memory.
 
         `texts` is any iterable; its texts and the `options` are those of a call. A prediction has all that
-        the model computed of a text, and whether the text was truncated.
+        the model computed of a text, and how much of it was read: `n_tokens`, `truncated` and `windows`, the
+        fields of Coverage.
         """
-        chosen = self._prepared(self.options.changed(options), options)
+        chosen = self._checked(self.options.changed(options), options)
         rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
         return self._predictions(rows, chosen, self._max_tokens(chosen))
 
@@ -228,7 +257,11 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     ) -> list[list[Window]]:
         """The windows of each row; `name_of(index)` is what messages call that row. Raises InputError."""
         texts = cast("Sequence[TextRow]", rows)  # a task with other rows changes this method
-        encoded = encode_rows(self.tokenizer, texts, max_tokens, options.truncation_name, name_of)
+        if options.long_text == WINDOWS:
+            return encode_in_windows(self.tokenizer, texts, max_tokens, options.stride, name_of)
+        encoded = encode_rows(
+            self.tokenizer, texts, max_tokens, options.truncation_name, name_of, options.return_lengths
+        )
         return [[window] for window in encoded]
 
     def _single_result(self, result: Any, text: Any, options: OptionsT, given: Mapping[str, Any]) -> Any:
@@ -249,6 +282,13 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                 mismatch(self.model.name_or_path, found, "finite numbers: the weights are damaged")
             )
 
+    def _warn_of_truncated(self, truncated: int, count: int, max_tokens: int) -> None:
+        """Log a warning if any of `count` texts were truncated."""
+        if truncated:
+            advice = '; long_text="windows" reads all of them' if self.reads_windows else ""
+            message = "%d of %d texts truncated: longer than %d tokens%s"
+            logger.warning(message, truncated, count, max_tokens, advice)
+
     def _label(self, index: int) -> str:
         """The name of the model's output `index`, as its config has it now: callers rename labels."""
         labels = self.model.config.id2label
@@ -261,6 +301,29 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     def _model_name(self) -> str:
         """The model as `__repr__` shows it."""
         return f"{type(self.model).__name__} {shown(self.model.name_or_path)}"
+
+    # From options and predictions of a call to its results
+
+    def _checked(self, options: OptionsT, given: Mapping[str, Any]) -> OptionsT:
+        """The options of a call, checked against tokenizer and model; `given`: those of that call alone."""
+        self._check_reading(options)
+        return self._prepared(options, given)
+
+    def _check_reading(self, options: PipelineOptions) -> None:
+        """Raise InputError for windows or lengths, where this class or its tokenizer does not give them."""
+        wanted = {"long_text": options.long_text == WINDOWS, "return_lengths": options.return_lengths}
+        for name in (name for name, is_wanted in wanted.items() if is_wanted):
+            found = shown(getattr(options, name))
+            if not self.reads_windows:
+                raise InputError(mismatch(name, found, "it to be left out"))
+            if not isinstance(self.tokenizer, PreTrainedTokenizerFast):
+                expected = "it to be left out, or a tokenizer of roberta_c, which gives the places of tokens"
+                raise InputError(mismatch(name, found, expected))
+
+    def _returned(self, prediction: PredictionT, options: OptionsT) -> Any:
+        """What a call returns for one text of several."""
+        result = self._result(prediction, options)
+        return _with_lengths(result, prediction) if options.return_lengths else result
 
     # From rows to predictions
 
@@ -294,10 +357,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                     truncated += known[row].truncated
                     yield known[row]
         finally:
-            if truncated:
-                logger.warning(
-                    "%d of %d texts truncated: longer than %d tokens", truncated, count, max_tokens
-                )
+            self._warn_of_truncated(truncated, count, max_tokens)
 
     def _computed(
         self,
@@ -327,11 +387,21 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     def _max_tokens(self, options: OptionsT) -> int:
         """How many tokens a row may have: the least of what model, tokenizer and caller allow."""
         model_limit = self.model.config.max_tokens
-        if options.truncation_name == "do_not_truncate":
-            return model_limit
         if options.max_length is None:
+            if options.truncation_name == DO_NOT_TRUNCATE:
+                return model_limit
             return min(model_limit, getattr(self.tokenizer, "model_max_length", model_limit))
         if options.max_length > model_limit:
             expected = f"at most {model_limit}, the model's limit"
             raise InputError(mismatch("max_length", options.max_length, expected))
         return options.max_length
+
+
+def _with_lengths(result: Any, prediction: Any) -> dict[str, Any]:
+    """The result of a call with `return_lengths`."""
+    return {
+        "result": result,
+        "n_tokens": prediction.n_tokens,
+        "truncated": prediction.truncated,
+        "windows": [list(span) for span in prediction.windows],
+    }

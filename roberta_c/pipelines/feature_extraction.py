@@ -11,10 +11,11 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from ..model.auto import AutoModel
-from .base import Pipeline
+from .base import Pipeline, TextPrediction
+from .long_texts import merged_rows
 from .options import PipelineOptions
 from .rows import TextRow
-from .windows import Window
+from .windows import Coverage, Window, coverage
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,20 @@ class FeatureOptions(PipelineOptions):
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(TextPrediction):
     """The last hidden states of one text, float32 (tokens, H), special tokens included."""
 
     row: TextRow
     states_th: np.ndarray
-    truncated: bool
+    coverage: Coverage
 
 
 class FeatureExtractionPipeline(Pipeline[FeatureOptions, TextRow, Features]):
     """`extract(texts)` → the last hidden states of each text; `pipeline("feature-extraction", …)` makes it.
 
     `texts` and the attributes are those of Pipeline, and the options those of FeatureOptions. A text's result
-    is a list of one list of its tokens' states, or an array (1, tokens, H).
+    is a list of one list of its tokens' states, or an array (1, tokens, H). With `long_text="windows"` it has
+    all tokens of the text, each as the window computes it where the token has most context.
     """
 
     task = "feature-extraction"
@@ -55,6 +57,7 @@ class FeatureExtractionPipeline(Pipeline[FeatureOptions, TextRow, Features]):
     auto_class = AutoModel
     model_class = RobertaModel
     model: RobertaModel
+    reads_windows: ClassVar[bool] = True
     block_batches: ClassVar[int] = 1  # base size: 1.5 MB for a text of 512 tokens
 
     def _outputs(self, windows: Sequence[Window], options: FeatureOptions) -> Sequence[np.ndarray]:
@@ -66,7 +69,7 @@ class FeatureExtractionPipeline(Pipeline[FeatureOptions, TextRow, Features]):
     def _prediction(
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: FeatureOptions
     ) -> Features:
-        return Features(row, outputs[0], windows[0].truncated)
+        return Features(row, merged_rows(windows, outputs), coverage(windows))
 
     def _result(self, prediction: Features, options: FeatureOptions) -> Any:
         states_1th = prediction.states_th[None].copy()

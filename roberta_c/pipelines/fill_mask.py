@@ -6,17 +6,17 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
 from ..model import RobertaForMaskedLM
 from ..model.auto import AutoModelForMaskedLM
-from .base import Pipeline
+from .base import Pipeline, TextPrediction
 from .options import PipelineOptions, check_count
 from .rows import TextRow
-from .windows import Window
+from .windows import Coverage, Window, coverage
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class FillMaskOptions(PipelineOptions):
 
 
 @dataclass(frozen=True)
-class Filling:
+class Filling(TextPrediction):
     """The best tokens of a text's masks.
 
     ids: the text's token ids. places: of its masks. tokens, scores: a list for each mask, best first.
@@ -54,7 +54,7 @@ class Filling:
     places: list[int]
     tokens: list[list[int]]
     scores: list[list[float]]
-    truncated: bool
+    coverage: Coverage
 
 
 class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
@@ -65,6 +65,9 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
     A text of one mask has a list of {"score": float, "token": int, "token_str": str, "sequence": str}, best
     first; one of several masks has a list of these lists, and in each sequence the other masks stay. As in
     transformers, a list of one text gives the result of that text.
+
+    With `long_text="windows"` masks may be anywhere in a long text. Each is filled by the window where it has
+    most context; windows without a mask are not read.
     """
 
     task = "fill-mask"
@@ -72,6 +75,7 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
     auto_class = AutoModelForMaskedLM
     model_class = RobertaForMaskedLM
     model: RobertaForMaskedLM
+    reads_windows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -134,21 +138,26 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
         name_of: Callable[[int], str],
     ) -> list[list[Window]]:
         windows = super()._windows(rows, options, max_tokens, name_of)
-        for index, (window,) in enumerate(windows):
-            mask = self.tokenizer.mask_token
-            if window.truncated and window.ids.count(self.mask_id) < rows[index].text.count(mask):
+        mask = self.tokenizer.mask_token
+        for index, (first, *_) in enumerate(windows):
+            if first.truncated and first.ids.count(self.mask_id) < rows[index].text.count(mask):
                 found = f"a mask after the first {max_tokens} tokens"
-                raise InputError(mismatch(name_of(index), found, f"every {mask} among those the model takes"))
-            if self.mask_id not in window.ids:
+                expected = f'every {mask} among those the model takes; long_text="windows" reads all texts'
+                raise InputError(mismatch(name_of(index), found, expected))
+            # The model need not read the windows without a mask.
+            windows[index] = [window for window in windows[index] if self._places(window)]
+            if not windows[index]:
                 raise InputError(mismatch(name_of(index), "a text without a mask", f"{mask} in it"))
         return windows
+
+    def _places(self, window: Window) -> list[int]:
+        """Where a window has masks of its own."""
+        return [index for index in window.own if window.ids[index] == self.mask_id]
 
     def _outputs(
         self, windows: Sequence[Window], options: FillMaskOptions
     ) -> list[tuple[list[int], list[list[int]], list[list[float]]]]:
-        places = [
-            [index for index, token in enumerate(window.ids) if token == self.mask_id] for window in windows
-        ]
+        places = [self._places(window) for window in windows]
         states_rh = self.model.states_at([window.ids for window in windows], places)
         tokens: list[list[int]] = []
         scores: list[list[float]] = []
@@ -187,9 +196,19 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
     def _prediction(
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: FillMaskOptions
     ) -> Filling:
-        (window,) = windows
-        places, tokens, scores = outputs[0]
-        return Filling(row, window.ids, places, tokens, scores, window.truncated)
+        first = windows[0]
+        ids = first.ids
+        if first.part is not None and first.encoding is not None:
+            ids = first.encoding.ids  # of the complete text
+        places: list[int] = []
+        tokens: list[list[int]] = []
+        scores: list[list[float]] = []
+        for window, (some_places, some_tokens, some_scores) in zip(windows, outputs, strict=True):
+            shift = 0 if window.part is None else window.part.shift
+            places += [place + shift for place in some_places]
+            tokens += some_tokens
+            scores += some_scores
+        return Filling(row, ids, places, tokens, scores, coverage(windows))
 
     def _result(self, prediction: Filling, options: FillMaskOptions) -> Any:
         found = self.fillings(prediction)

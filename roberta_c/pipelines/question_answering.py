@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -19,11 +19,12 @@ from ..errors import InputError, mismatch, shown
 from ..model import RobertaForQuestionAnswering
 from ..model.auto import AutoModelForQuestionAnswering
 from ..tokenizer.text_input import as_listed
-from .base import Pipeline
-from .options import PipelineOptions, check_count
+from .base import Pipeline, TextPrediction
+from .options import TRUNCATE, PipelineOptions, check_count, check_flag
 from .rows import plain_text
+from .task_windows import encode_questions
 from .text_classification import apply_function
-from .windows import Window, encode_questions
+from .windows import Coverage, Window, coverage, token_span
 
 MAX_SEQ_LEN, DOC_STRIDE = 384, 128
 
@@ -39,6 +40,8 @@ class AnswerOptions(PipelineOptions):
     max_question_len: accepted as transformers does; it has no effect, as questions are never truncated.
     handle_impossible_answer: whether "" may be the answer; its score is the least of all windows'.
     align_to_words: whether answers are extended to complete words.
+    long_text: None or "windows", which is what a call does anyway; or "error": a question with a context that
+        do not fit into one window are an InputError.
     """
 
     top_k: int = 1
@@ -50,7 +53,11 @@ class AnswerOptions(PipelineOptions):
     align_to_words: bool = True
 
     def _check(self) -> None:
+        if self.stride is not None:
+            raise InputError(mismatch("stride", self.stride, "doc_stride in its place"))
         super()._check()
+        if self.long_text == TRUNCATE:
+            raise InputError(mismatch("long_text", shown(TRUNCATE), "windows or error: no context is cut"))
         if self.truncation is not True:
             expected = "True: contexts are read in windows"
             raise InputError(mismatch("truncation", shown(self.truncation), expected))
@@ -60,8 +67,7 @@ class AnswerOptions(PipelineOptions):
         check_count("max_answer_len", self.max_answer_len, "an integer of at least 1")
         check_count("max_question_len", self.max_question_len, "an integer of at least 1")
         for name in ("handle_impossible_answer", "align_to_words"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(mismatch(name, shown(getattr(self, name)), "True or False"))
+            check_flag(name, getattr(self, name))
         if self.max_seq_len is not None:
             check_count("max_seq_len", self.max_seq_len, "an integer of at least 1, or None")
         if self.doc_stride is not None:
@@ -76,12 +82,12 @@ class QuestionRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The answers to one question, best first."""
+class Answers(TextPrediction):
+    """The answers to one question, best first. coverage: of the pair, and its windows of the context."""
 
     row: QuestionRow
     answers: list[dict[str, Any]]
-    truncated: bool = False
+    coverage: Coverage
 
 
 class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
@@ -104,6 +110,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
     auto_class = AutoModelForQuestionAnswering
     model_class = RobertaForQuestionAnswering
     needs_own_tokenizer = True
+    reads_windows: ClassVar[bool] = True
     model: RobertaForQuestionAnswering
 
     def __call__(
@@ -162,7 +169,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
             expected = f"less than {max(room, 1)}, the tokens of a window without the special ones"
             raise InputError(mismatch("doc_stride", stride, expected))
         questions, contexts = zip(*rows, strict=True)
-        return encode_questions(self.tokenizer, questions, contexts, length, stride, name_of)
+        return encode_questions(self.tokenizer, questions, contexts, length, stride, options, name_of)
 
     def _outputs(
         self, windows: Sequence[Window], options: AnswerOptions
@@ -192,7 +199,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
             )
             null_score = min(null_score, null_of_window)
             for first, last, score in spans:
-                begin, end = _characters(window.encoding, first, last, options.align_to_words)
+                begin, end = _characters(window, first, last, options.align_to_words)
                 text = row.context[begin:end]
                 known = next((one for one in answers if one["answer"].lower() == text.lower()), None)
                 if known is None:
@@ -202,7 +209,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
         if options.handle_impossible_answer:
             answers.append({"score": null_score, "start": 0, "end": 0, "answer": ""})
         answers.sort(key=lambda one: -one["score"])
-        return Answers(row, answers[: options.top_k])
+        return Answers(row, answers[: options.top_k], coverage(windows))
 
     def _result(self, prediction: Answers, options: AnswerOptions) -> Any:
         answers = [dict(one) for one in prediction.answers]
@@ -233,8 +240,9 @@ def _paired(question: Any, context: Any) -> Any:
 
 def _may_answer(window: Window) -> np.ndarray:
     """Which tokens of a window can be in an answer, bool (t): those of the context."""
-    assert window.encoding is not None  # encode_questions gives it
-    return np.array([part == 1 for part in window.encoding.sequence_ids])
+    allowed_t = np.zeros(len(window.ids), bool)
+    allowed_t[window.own.start : window.own.stop] = True
+    return allowed_t
 
 
 def best_spans(
@@ -278,12 +286,18 @@ def best_spans(
     return spans, null_score
 
 
-def _characters(encoding: Any, first: int, last: int, align_to_words: bool) -> tuple[int, int]:
-    """The characters of the context from token `first` to `last`, or to the ends of their words."""
-    begin, end = encoding.offsets[first][0], encoding.offsets[last][1]
+def _characters(window: Window, first: int, last: int, align_to_words: bool) -> tuple[int, int]:
+    """The characters of the context from token `first` to `last`, or to the ends of their words in it."""
+    encoding, part = window.encoding, window.part
+    assert encoding is not None  # encode_questions gives both
+    assert part is not None
+    own = range(part.own.start + part.shift, part.own.stop + part.shift)
+    first, last = first + part.shift, last + part.shift
     if align_to_words:
         words = encoding.token_to_word(first), encoding.token_to_word(last)
-        places = [None if word is None else encoding.word_to_chars(word, 1) for word in words]
-        if places[0] is not None and places[1] is not None:
-            return places[0][0], places[1][1]
-    return begin, end
+        if None not in words:
+            while first - 1 in own and encoding.token_to_word(first - 1) == words[0]:
+                first -= 1
+            while last + 1 in own and encoding.token_to_word(last + 1) == words[1]:
+                last += 1
+    return token_span(encoding, first)[0], token_span(encoding, last)[1]

@@ -26,6 +26,13 @@ class TextRow(NamedTuple):
     text_pair: str | None = None
 
 
+class WordsRow(NamedTuple):
+    """A text; words: those it was given as, or None."""
+
+    text: str
+    words: tuple[str, ...] | None
+
+
 def as_row(value: Any, name: str) -> TextRow:
     """A caller's `value` as a row; `name` is what messages call it.
 

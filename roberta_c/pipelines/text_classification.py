@@ -13,10 +13,11 @@ import numpy as np
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
-from .base import Pipeline
-from .options import PipelineOptions, check_choice, check_count
+from .base import Pipeline, TextPrediction
+from .long_texts import combined_scores
+from .options import PipelineOptions, check_choice, check_count, check_window_scores
 from .rows import TextRow
-from .windows import Window
+from .windows import Coverage, Window, coverage
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
@@ -32,11 +33,15 @@ class ClassifyOptions(PipelineOptions):
         list of {"label", "score"}; otherwise it is one dict, of the best label.
     function_to_apply: "sigmoid", "softmax" or "none"; None or "default" for the function that the config
         calls for (see `choose_function`).
+    window_scores: how the scores of windows become those of a text. "mean" or None: their mean, weighted by
+        how many of the text's tokens are a window's own; "max": each label's highest, which add up to more
+        than 1 after softmax. The function is applied to each window first. Only with long_text="windows".
     return_all_scores: deprecated. True means top_k=None; False means that top_k is not given.
     """
 
     top_k: int | None = 1
     function_to_apply: str | None = None
+    window_scores: str | None = None
     as_list: bool = dataclasses.field(default=False, metadata={"derived": True})  # whether top_k was given
 
     keywords_without_field: ClassVar[tuple[str, ...]] = ("return_all_scores",)
@@ -56,6 +61,7 @@ class ClassifyOptions(PipelineOptions):
     def _check(self) -> None:
         check_choice("function_to_apply", self.function_to_apply, (None, "default", *SCORE_FUNCTIONS))
         super()._check()
+        check_window_scores(self.window_scores, self)
         if self.top_k is not None:
             check_count("top_k", self.top_k, "an integer of at least 1, or None for all labels")
 
@@ -75,12 +81,12 @@ def _from_return_all_scores(value: Any, given: Mapping[str, Any]) -> dict[str, A
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(TextPrediction):
     """The scores of one text. scores_c: float64 (C), in the order of the pipeline's `labels`."""
 
     row: TextRow
     scores_c: np.ndarray
-    truncated: bool
+    coverage: Coverage
 
     def best_first(self) -> list[int]:
         """Indexes of the labels by descending score; labels of equal score keep their order."""
@@ -105,6 +111,7 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction])
     auto_class = AutoModelForSequenceClassification
     model_class = RobertaForSequenceClassification
     model: RobertaForSequenceClassification
+    reads_windows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -141,7 +148,8 @@ class TextClassificationPipeline(Pipeline[ClassifyOptions, TextRow, Prediction])
     def _prediction(
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: ClassifyOptions
     ) -> Prediction:
-        return Prediction(row, outputs[0], windows[0].truncated)
+        scores_c = combined_scores(windows, outputs, options.window_scores)
+        return Prediction(row, scores_c, coverage(windows))
 
     def _result(self, prediction: Prediction, options: ClassifyOptions) -> Any:
         order = prediction.best_first()[: options.top_k]

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,11 +18,13 @@ from ..errors import InputError, ModelFileError, mismatch, shown
 from ..model import RobertaForTokenClassification
 from ..model.auto import AutoModelForTokenClassification
 from ..tokenizer.text_input import as_listed
-from .base import Pipeline
-from .options import PipelineOptions, check_choice, check_count
-from .rows import plain_text
+from .base import Pipeline, TextPrediction
+from .long_texts import merged_rows
+from .options import WINDOWS, PipelineOptions, check_choice, check_flag, check_needs_windows
+from .rows import WordsRow, plain_text
+from .task_windows import encode_with_places, place_in_text
 from .text_classification import apply_function
-from .windows import Window, encode_with_places
+from .windows import Coverage, Window, coverage
 
 NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"
 STRATEGIES = (NONE, SIMPLE, FIRST, AVERAGE, MAX)
@@ -36,15 +38,15 @@ class TokenClassifyOptions(PipelineOptions):
         label; "first", "average" and "max": likewise, but words are given one label first, that of their
         first token, of the average of the scores or of the highest score.
     ignore_labels: labels that are left out.
-    stride: None: a text that is too long is truncated; a number: it is read in windows, each of which repeats
-        so many tokens of the one before it. Not with the strategy "none".
+    stride: with long_text="windows", as in PipelineOptions. Without `long_text`, a number means transformers'
+        windows, each of which repeats so many tokens of the one before it: of their groups that overlap, the
+        longer or better one is kept. Not with the strategy "none".
     is_split_into_words: texts are lists of words.
     delimiter: what stands between the words in the text that results refer to.
     """
 
     aggregation_strategy: str = NONE
     ignore_labels: Any = ("O",)
-    stride: int | None = None
     is_split_into_words: bool = False
     delimiter: str | None = None
 
@@ -55,20 +57,21 @@ class TokenClassifyOptions(PipelineOptions):
         is_list = isinstance(ignored, (list, tuple, set, frozenset))
         if not is_list or not all(isinstance(label, str) for label in ignored):
             raise InputError(mismatch("ignore_labels", shown(ignored), "a list of labels"))
-        if not isinstance(self.is_split_into_words, bool):
-            raise InputError(
-                mismatch("is_split_into_words", shown(self.is_split_into_words), "True or False")
-            )
+        check_flag("is_split_into_words", self.is_split_into_words)
         if self.delimiter is not None:
             plain_text(self.delimiter, "delimiter")
             if not self.is_split_into_words:
                 found = f"{shown(self.delimiter)} without is_split_into_words"
                 raise InputError(mismatch("delimiter", found, "is_split_into_words=True"))
-        if self.stride is not None:
-            check_count("stride", self.stride, "an integer of at least 0, or None", least=0)
-            if self.strategy == NONE:
-                found = f"{self.stride} with aggregation_strategy='none'"
-                raise InputError(mismatch("stride", found, "another aggregation_strategy"))
+
+    def _check_stride(self) -> None:
+        if self.long_text is not None:
+            check_needs_windows("stride", self.stride, self)
+        elif self.strategy == NONE:
+            found = f"{self.stride} with aggregation_strategy='none'"
+            raise InputError(
+                mismatch("stride", found, "another aggregation_strategy, or long_text='windows'")
+            )
 
     @property
     def strategy(self) -> str:
@@ -78,20 +81,13 @@ class TokenClassifyOptions(PipelineOptions):
         return value.lower() if isinstance(value, str) else value
 
 
-class WordsRow(NamedTuple):
-    """A text; words: those it was given as, or None."""
-
-    text: str
-    words: tuple[str, ...] | None
-
-
 @dataclass(frozen=True)
-class Entities:
+class Entities(TextPrediction):
     """What was found in one text, as a call returns it."""
 
     row: WordsRow
     found: list[dict[str, Any]]
-    truncated: bool
+    coverage: Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +121,9 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
     the options those of TokenClassifyOptions. A text's result is a list, in the order of the text, of
     {"entity": label, "score", "index", "word", "start", "end"} for a token or
     {"entity_group": label, "score", "word", "start", "end"} for a group.
+
+    With `long_text="windows"` each token has the scores of the window where it has most context, and then the
+    text is treated as if the model had read it at once.
     """
 
     task = "token-classification"
@@ -133,6 +132,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
     auto_class = AutoModelForTokenClassification
     model_class = RobertaForTokenClassification
     needs_own_tokenizer = True
+    reads_windows: ClassVar[bool] = True
     model: RobertaForTokenClassification
 
     def __init__(
@@ -183,19 +183,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         max_tokens: int,
         name_of: Callable[[int], str],
     ) -> list[list[Window]]:
-        room = max_tokens - self.tokenizer.num_special_tokens_to_add()
-        if options.stride is not None and options.stride >= room:
-            expected = f"less than {room}, the tokens of a window without the special ones"
-            raise InputError(mismatch("stride", options.stride, expected))
-        texts = [row.text if row.words is None else list(row.words) for row in rows]
-        return encode_with_places(
-            self.tokenizer,
-            texts,
-            max_tokens,
-            truncation=options.truncation_name,
-            stride=options.stride,
-            name_of=name_of,
-        )
+        return encode_with_places(self.tokenizer, rows, max_tokens, options, name_of)
 
     def _outputs(self, windows: Sequence[Window], options: TokenClassifyOptions) -> list[np.ndarray]:
         logits = self.model([window.ids for window in windows], return_dict=True).logits
@@ -210,44 +198,52 @@ class TokenClassificationPipeline(Pipeline[TokenClassifyOptions, WordsRow, Entit
         outputs: Sequence[Any],
         options: TokenClassifyOptions,
     ) -> Entities:
-        found: list[dict[str, Any]] = []
-        for window, scores_tc in zip(windows, outputs, strict=True):
-            tokens = list(self._tokens(row, window, scores_tc))
-            if options.strategy in (NONE, SIMPLE):
-                labelled = [self._labelled(token) for token in tokens]
-            else:
-                labelled = [self._word(word, options.strategy) for word in _words(tokens)]
-            if options.strategy == NONE:
-                results = [_token_result(one) for one in labelled]
-            else:
-                results = [self._group_result(group) for group in _groups(labelled)]
-            ignored = options.ignore_labels
-            found += [
-                one
-                for one in results
-                if one.get("entity") not in ignored and one.get("entity_group") not in ignored
-            ]
+        if options.long_text == WINDOWS:
+            found = self._found(row, windows[0], merged_rows(windows, outputs), options)
+            return Entities(row, found, coverage(windows))
+        found = [
+            one
+            for window, scores_tc in zip(windows, outputs, strict=True)
+            for one in self._found(row, window, scores_tc, options)
+        ]
         if len(windows) > 1:
             found = without_overlaps(found)
-        return Entities(row, found, windows[0].truncated)
+        return Entities(row, found, coverage(windows))
+
+    def _found(
+        self, row: WordsRow, window: Window, scores_tc: np.ndarray, options: TokenClassifyOptions
+    ) -> list[dict[str, Any]]:
+        """What a call returns of the tokens of the window's encoding, which have these scores."""
+        tokens = list(self._tokens(row, window, scores_tc))
+        if options.strategy in (NONE, SIMPLE):
+            labelled = [self._labelled(token) for token in tokens]
+        else:
+            labelled = [self._word(word, options.strategy) for word in _words(tokens)]
+        if options.strategy == NONE:
+            results = [_token_result(one) for one in labelled]
+        else:
+            results = [self._group_result(group) for group in _groups(labelled)]
+        ignored = options.ignore_labels
+        return [
+            one
+            for one in results
+            if one.get("entity") not in ignored and one.get("entity_group") not in ignored
+        ]
 
     def _result(self, prediction: Entities, options: TokenClassifyOptions) -> Any:
         return [dict(one) for one in prediction.found]
 
     def _tokens(self, row: WordsRow, window: Window, scores_tc: np.ndarray) -> Iterator[Token]:
-        """The tokens of a window but the special ones."""
+        """The tokens of a window's encoding but the special ones."""
         encoding, text = window.encoding, row.text
         assert encoding is not None  # encode_with_places gives it
-        word_starts = _word_starts(row, text)
-        for index, token_id in enumerate(window.ids):
-            if encoding.special_tokens_mask[index]:
+        place_of = place_in_text(row, encoding)
+        ids, is_special = encoding.ids, encoding.special_tokens_mask
+        words = self.tokenizer.convert_ids_to_tokens(ids)
+        for index, (token_id, word) in enumerate(zip(ids, words, strict=True)):
+            if is_special[index]:
                 continue
-            start, end = encoding.offsets[index]
-            word_index = encoding.word_ids[index]
-            if word_starts is not None and word_index is not None:
-                shift = word_starts[word_index]
-                start, end = start + shift, end + shift
-            word = self.tokenizer.convert_ids_to_tokens(token_id)
+            start, end = place_of(index)
             # Byte-level BPE and Unigram do not mark tokens that continue a word: transformers takes those
             # without a space at their start.
             continues = start > 0 and " " not in text[start - 1 : start + 1]
@@ -289,17 +285,6 @@ def _callers_level() -> int:
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("roberta_c."):
         level, frame = level + 1, frame.f_back
     return level
-
-
-def _word_starts(row: WordsRow, text: str) -> list[int] | None:
-    """Where each word of the row begins in its text; None for a row without words."""
-    if row.words is None:
-        return None
-    between = (len(text) - sum(map(len, row.words))) // max(len(row.words) - 1, 1)
-    starts = [0]
-    for word in row.words:
-        starts.append(starts[-1] + len(word) + between)
-    return starts
 
 
 def _words(tokens: list[Token]) -> Iterator[list[Token]]:

@@ -17,11 +17,13 @@ from ..errors import InputError, ModelFileError, mismatch, shown
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer.text_input import as_listed
-from .base import Pipeline
-from .options import PipelineOptions
+from .base import Pipeline, TextPrediction
+from .long_texts import combined_scores
+from .options import PipelineOptions, check_flag, check_window_scores
 from .rows import TextRow, plain_text
+from .task_windows import encode_premises
 from .text_classification import apply_function
-from .windows import Window, encode_premises
+from .windows import Coverage, Window, coverage
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,16 @@ class ZeroShotOptions(PipelineOptions):
     hypothesis_template: the sentence that a label is put into, at its "{}".
     multi_label: whether each label is scored by itself (entailment against contradiction); otherwise the
         labels' scores add up to 1.
+    window_scores: as in ClassifyOptions, of a label's scores in each window.
     truncation: False, or True or "only_first", which cut the text and never the label.
+
+    Windows and lengths are those of a text together with the longest label.
     """
 
     candidate_labels: Any = None
     hypothesis_template: str = "This example is {}."
     multi_label: bool = False
+    window_scores: str | None = None
 
     def labels(self) -> list[str]:
         """The candidate labels. Raises InputError unless there is at least one."""
@@ -72,8 +78,8 @@ class ZeroShotOptions(PipelineOptions):
 
     def _check(self) -> None:
         super()._check()
-        if not isinstance(self.multi_label, bool):
-            raise InputError(mismatch("multi_label", shown(self.multi_label), "True or False"))
+        check_flag("multi_label", self.multi_label)
+        check_window_scores(self.window_scores, self)
         if self.truncation in ("only_second", "longest_first"):
             found = shown(self.truncation)
             raise InputError(mismatch("truncation", found, "True or 'only_first': labels are not cut"))
@@ -82,13 +88,13 @@ class ZeroShotOptions(PipelineOptions):
 
 
 @dataclass(frozen=True)
-class LabelScores:
+class LabelScores(TextPrediction):
     """The candidate labels of one text and their scores, best first."""
 
     row: TextRow
     labels: list[str]
     scores: list[float]
-    truncated: bool
+    coverage: Coverage
 
 
 class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelScores]):
@@ -105,6 +111,7 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
     auto_class = AutoModelForSequenceClassification
     model_class = RobertaForSequenceClassification
     needs_own_tokenizer = True
+    reads_windows: ClassVar[bool] = True
     block_batches: ClassVar[int] = 1  # each text has as many windows as there are labels
     model: RobertaForSequenceClassification
 
@@ -151,8 +158,7 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
         name_of: Callable[[int], str],
     ) -> list[list[Window]]:
         premises = [row.text for row in rows]
-        cuts = options.truncation_name != "do_not_truncate"
-        return encode_premises(self.tokenizer, premises, options.hypotheses(), max_tokens, cuts, name_of)
+        return encode_premises(self.tokenizer, premises, options.hypotheses(), max_tokens, options, name_of)
 
     def _outputs(self, windows: Sequence[Window], options: ZeroShotOptions) -> np.ndarray:
         logits_sc: np.ndarray = self.model([window.ids for window in windows], return_dict=True).logits
@@ -162,17 +168,24 @@ class ZeroShotClassificationPipeline(Pipeline[ZeroShotOptions, TextRow, LabelSco
     def _prediction(
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: ZeroShotOptions
     ) -> LabelScores:
-        logits_lc = np.stack(outputs)
         labels, entailment = options.labels(), self.entailment_id
-        if options.multi_label or len(labels) == 1:
+        count = len(labels)
+        logits_wlc = np.stack(outputs).reshape(-1, count, len(outputs[0]))
+        if options.multi_label or count == 1:
             contradiction = -1 if entailment == 0 else 0  # transformers' choice
-            scores_l = apply_function("softmax", logits_lc[:, [contradiction, entailment]])[:, 1]
+            logits_x2 = logits_wlc[:, :, [contradiction, entailment]].reshape(-1, 2)
+            scores_wl = apply_function("softmax", logits_x2)[:, 1].reshape(-1, count)
         else:
-            scores_l = apply_function("softmax", logits_lc[None, :, entailment])[0]
+            scores_wl = apply_function("softmax", logits_wlc[:, :, entailment])
+        parts = windows[::count]  # the windows with the first label: those with the others have the same
+        scores_l = combined_scores(parts, list(scores_wl), options.window_scores)
         order = np.argsort(-scores_l, kind="stable").tolist()
         truncated = any(window.truncated for window in windows)
         return LabelScores(
-            row, [labels[index] for index in order], [float(scores_l[index]) for index in order], truncated
+            row,
+            [labels[index] for index in order],
+            [float(scores_l[index]) for index in order],
+            coverage(parts)._replace(truncated=truncated),
         )
 
     def _result(self, prediction: LabelScores, options: ZeroShotOptions) -> Any:

@@ -72,7 +72,10 @@ def test_json_lines_hold_no_other_line_ends(classify):
 
 def test_truncated_texts_are_marked_and_counted_once(classify):
     result = classify(input=b"short\n" + b"word " * 600 + b"\n" + b"word " * 601 + b"\n")
-    assert result.stderr == "roberta-c: warning: 2 of 3 texts truncated: longer than 512 tokens\n"
+    assert result.stderr == (
+        "roberta-c: warning: 2 of 3 texts truncated: longer than 512 tokens; "
+        '--long-text="windows" reads all of them\n'
+    )
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [row.get("truncated") for row in rows] == [None, True, True]
     result = classify("one two three four", "--max-length", "4", "--format", "human")

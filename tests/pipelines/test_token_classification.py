@@ -14,6 +14,8 @@ from roberta_c.pipelines.token_classification import (
     without_overlaps,
 )
 
+from .conftest import ADVICE
+
 
 @pytest.fixture(scope="module")
 def tag(task_pipeline):
@@ -72,12 +74,12 @@ def test_words_and_their_text(tag):
 def test_long_texts_are_truncated_with_a_warning_or_read_in_windows(tag, tweets, caplog):
     text = " ".join(tweets[:80])
     cut = tag(text, aggregation_strategy="simple")
-    assert caplog.messages == ["1 of 1 texts truncated: longer than 512 tokens"]
+    assert caplog.messages == [f"1 of 1 texts truncated: longer than 512 tokens{ADVICE}"]
     caplog.clear()
     complete = tag(text, aggregation_strategy="simple", stride=50)
     assert caplog.messages == []
     assert complete[-1]["end"] > cut[-1]["end"]
-    with pytest.raises(InputError, match="texts: found more than 512 tokens, expected at most 512"):
+    with pytest.raises(InputError, match=r"texts: found \d+ tokens, expected at most 512"):
         tag(text, truncation=False)
 
 

@@ -10,6 +10,8 @@ import pytest
 from roberta_c import pipeline
 from roberta_c.errors import InputError, ModelFileError
 
+from .conftest import ADVICE
+
 LABELS = ["politics", "sports", "weather"]
 
 
@@ -89,7 +91,7 @@ def test_a_label_is_put_into_the_template_unchanged(classify_as):
 def test_a_text_that_is_too_long(classify_as, tweets, caplog):
     text = " ".join(tweets[:100])
     classify_as(text, LABELS)
-    assert caplog.messages == ["1 of 1 texts truncated: longer than 512 tokens"]
+    assert caplog.messages == [f"1 of 1 texts truncated: longer than 512 tokens{ADVICE}"]
     with pytest.raises(InputError, match=r"texts: found .* tokens with its label, expected at most 512"):
         classify_as(text, LABELS, truncation=False)
 

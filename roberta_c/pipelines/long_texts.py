@@ -1,0 +1,190 @@
+"""Long texts in windows: which tokens each has, and how results of windows become the result of the text.
+
+    tokens    0 1 2 3 4 5 6 7 8 9       room 4, stride 2: `parts`
+    windows  [0 1 2 3]
+                 [2 3 4 5]
+                     [4 5 6 7]
+                         [6 7 8 9]
+    own       0 1 2|3 4|5 6|7 8 9       `own_tokens`: each token where it has most context
+
+A text is tokenized once and completely, and its ids are sliced here. So each window knows its place in the
+text, where the tokenizers library's overflowing parts know only the characters of their tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError, mismatch
+from ..tokenizer import Encoding
+from ..tokenizer.encode_options import DO_NOT_TRUNCATE
+from .options import MAX
+from .rows import TextRow
+from .windows import Part, Span, Window, divided_length, text_places, token_span
+
+# The default stride is the room of a window divided by this.
+WINDOW_PER_STRIDE = 8
+
+
+def parts(count: int, room: int, stride: int) -> list[range]:
+    """The tokens of each window: at most `room` of `count` tokens, the first `stride` of them repeated."""
+    firsts = range(0, max(count - stride, 1), room - stride)
+    return [range(first, min(first + room, count)) for first in firsts]
+
+
+def own_tokens(divided: Sequence[range]) -> list[range]:
+    """The tokens whose results are taken from each part: those with most context on their shorter side.
+
+    That is the part whose edge is farther away, so that parts divide the tokens that they share in halves;
+    of an odd number the earlier part gets one more.
+    """
+    middles = [(later.start + earlier.stop + 1) // 2 for earlier, later in pairwise(divided)]
+    return [range(*ends) for ends in pairwise([divided[0].start, *middles, divided[-1].stop])]
+
+
+class Frame(NamedTuple):
+    """The ids before the tokens of a text, these, and the ids after them, in a row with special tokens."""
+
+    before: list[int]
+    tokens: list[int]
+    after: list[int]
+
+    @classmethod
+    def of(cls, encoding: Encoding, sequence: int) -> Frame:
+        """sequence: 0, or 1 for the second text of a pair, whose first text is among the ids before it."""
+        ids, places = encoding.ids, text_places(encoding, sequence)
+        if not places:
+            return cls(ids, [], [])
+        return cls(ids[: places.start], ids[places.start : places.stop], ids[places.stop :])
+
+    def room(self, max_tokens: int) -> int:
+        """How many tokens of the text a window has; none, or less, if the other ids fill it."""
+        return max_tokens - len(self.before) - len(self.after)
+
+
+def encode_in_windows(
+    tokenizer: Any,
+    rows: Sequence[TextRow],
+    max_tokens: int,
+    stride: int | None,
+    name_of: Callable[[int], str],
+) -> list[list[Window]]:
+    """The windows of each row, which have at most `max_tokens` and read all of it; of a pair, each window has
+    all of the first text.
+
+    stride: how many tokens each window repeats of the one before it; None for an eighth of its room. Raises
+    InputError if it leaves no room, or a first text does.
+    """
+    check_stride(tokenizer, max_tokens, stride)
+    windows: dict[int, list[Window]] = {}
+    for has_pair in (False, True):
+        chosen = [index for index, row in enumerate(rows) if (row.text_pair is not None) == has_pair]
+        if not chosen:
+            continue
+        encoded = tokenizer(
+            [rows[index].text for index in chosen],
+            [rows[index].text_pair for index in chosen] if has_pair else None,
+            truncation=DO_NOT_TRUNCATE,
+            return_attention_mask=False,
+        )
+        for index, encoding in zip(chosen, encoded.encodings, strict=True):
+            length, place_of = divided_length(rows[index]), partial(token_span, encoding)
+            windows[index] = windows_of(
+                encoding, int(has_pair), length, max_tokens, stride, name_of(index), place_of
+            )
+    return [windows[index] for index in range(len(rows))]
+
+
+def check_stride(tokenizer: Any, max_tokens: int, stride: int | None) -> None:
+    """Raise InputError if windows of single texts have no room, or none beside the `stride`."""
+    specials = tokenizer.num_special_tokens_to_add()
+    if max_tokens <= specials:
+        raise InputError(mismatch("max_length", max_tokens, f"more than {specials}, the special tokens"))
+    if stride is not None and stride >= max_tokens - specials:
+        expected = f"less than {max_tokens - specials}, the tokens of a window without the special ones"
+        raise InputError(mismatch("stride", stride, expected))
+
+
+def windows_of(
+    encoding: Encoding,
+    sequence: int,
+    length: int,
+    max_tokens: int,
+    stride: int | None,
+    name: str,
+    place_of: Callable[[int], Span],
+) -> list[Window]:
+    """The windows of a row from its complete encoding; one if it fits.
+
+    sequence: the text that is divided, 1 for the second of a pair. length: its characters. place_of: index of
+    a token → its characters. name: what a message calls the row. Raises InputError for a first text of a pair
+    that leaves no room.
+    """
+    count = len(encoding)
+    if count <= max_tokens:
+        return [Window(encoding.ids, False, encoding, count, (0, length))]
+    frame = Frame.of(encoding, sequence)
+    room = frame.room(max_tokens)
+    if room <= (stride or 0):
+        found = f"{max_tokens - room} tokens, which leave {max(room, 0)} of {max_tokens}"
+        raise InputError(
+            mismatch(f"{name}: text", found, f"more than {stride or 0}, the stride, for text_pair")
+        )
+    divided = parts(len(frame.tokens), room, room // WINDOW_PER_STRIDE if stride is None else stride)
+    first = len(frame.before)
+    windows = []
+    for part, own in zip(divided, own_tokens(divided), strict=True):
+        ids = [*frame.before, *frame.tokens[part.start : part.stop], *frame.after]
+        is_first, is_last = part is divided[0], part is divided[-1]
+        owned = range(
+            0 if is_first else first + own.start - part.start,
+            len(ids) if is_last else first + own.stop - part.start,
+        )
+        span = span_of(part, first, len(frame.tokens), length, place_of)
+        windows.append(Window(ids, False, encoding, count, span, Part(owned, part.start, len(own))))
+    return windows
+
+
+def span_of(part: range, first: int, count: int, length: int, place_of: Callable[[int], Span]) -> Span:
+    """The characters of a part of a text of `count` tokens and `length` characters.
+
+    first: the index, for `place_of`, of the text's first token. Spaces between two tokens belong to the
+    later one. A character of several tokens belongs to each part that has one of them.
+    """
+    start, end = 0, length
+    if part.start > 0:
+        start = min(place_of(first + part.start)[0], place_of(first + part.start - 1)[1])
+    if 0 < part.stop < count:
+        end = place_of(first + part.stop - 1)[1]
+    return (start, end)
+
+
+def merged_rows(windows: Sequence[Window], rows: Sequence[np.ndarray]) -> np.ndarray:
+    """A row for each token of a text, from the rows (tokens, …) of each of its windows."""
+    if len(windows) == 1:
+        return rows[0]
+    return np.concatenate(
+        [rows_t[window.own.start : window.own.stop] for window, rows_t in zip(windows, rows, strict=True)]
+    )
+
+
+def combined_scores(windows: Sequence[Window], scores: Sequence[np.ndarray], how: str | None) -> np.ndarray:
+    """The scores (C) of a text from those of its windows.
+
+    how: "max", the highest of each label; or "mean" or None, the mean weighted by how many of the text's
+    tokens are a window's own.
+    """
+    if len(windows) == 1:
+        return scores[0]
+    scores_wc = np.stack(scores)
+    if how == MAX:
+        highest_c: np.ndarray = scores_wc.max(axis=0)
+        return highest_c
+    weights_w = np.array([window.part.weight if window.part else 1 for window in windows], np.float64)
+    mean_c: np.ndarray = (scores_wc * weights_w[:, None]).sum(axis=0) / weights_w.sum()
+    return mean_c
