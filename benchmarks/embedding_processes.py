@@ -66,7 +66,11 @@ class Process:
 
 
 class Bench:
-    """The engines on one model, whose files are in one folder."""
+    """The engines on one model, whose files are in one folder.
+
+    stay, in its methods: whether a process lives on for the next call. Else it ends: ONNX Runtime keeps the
+    gigabytes that full-length texts take.
+    """
 
     def __init__(self, folder: Path, layers: int, options: argparse.Namespace) -> None:
         self.folder, self.layers = folder, layers
@@ -76,37 +80,51 @@ class Bench:
         self.isa: str | None = None
         self.failed: dict[str, str] = {}  # engine → why, of the last work
         self.versions: dict[str, str] = {}
+        self.running: dict[tuple[str, str], Process] = {}
 
-    def start(self, name: str, dtype: str | None = None) -> Process:
-        python = self.pythons.get(name, sys.executable)
-        process = Process(python, name, self.folder, dtype or self.dtype, self.threads)
-        self.versions = process.facts["versions"] | self.versions
-        self.isa = process.facts.get("isa", self.isa)
-        return process
+    def process(self, name: str, dtype: str) -> Process:
+        """The running process of an engine in a type, or a new one."""
+        if (name, dtype) not in self.running:
+            python = self.pythons.get(name, sys.executable)
+            made = Process(python, name, self.folder, dtype, self.threads)
+            self.versions = made.facts["versions"] | self.versions
+            self.isa = made.facts.get("isa", self.isa)
+            self.running[name, dtype] = made
+        return self.running[name, dtype]
 
-    def vectors(self, name: str, texts: Path, count: int, batch_size: int, dtype: str) -> np.ndarray:
-        """The vectors of the first texts, from a process that then ends."""
+    def end(self, name: str, dtype: str) -> None:
+        if (name, dtype) in self.running:
+            self.running.pop((name, dtype)).close()
+
+    def close(self) -> None:
+        for name, dtype in list(self.running):
+            self.end(name, dtype)
+
+    def vectors(
+        self, name: str, dtype: str, texts: Path, count: int, batch_size: int, stay: bool
+    ) -> np.ndarray:
+        """The vectors of the first texts of a file."""
         path = self.folder / "vectors.npy"
-        process = self.start(name, dtype)
-        try:
-            process.ask(texts, count, batch_size, path)
-        finally:
-            process.close()
+        self.process(name, dtype).ask(texts, count, batch_size, path)
+        if not stay:
+            self.end(name, dtype)
         return np.load(path)
 
-    def differences(self, engines: list[str], texts: Path, count: int, batch_size: int) -> dict[str, float]:
+    def differences(
+        self, engines: list[str], texts: Path, count: int, batch_size: int, stay: bool
+    ) -> dict[str, float]:
         """The largest |vector - torch's| / |torch's| of each engine that does not fail, torch in float32.
 
         Raises AssertionError above TOLERANCE, EngineError if roberta_c or torch fails.
         """
-        expected = self.vectors(JUDGE, texts, count, batch_size, "float32")
+        expected = self.vectors(JUDGE, "float32", texts, count, batch_size, stay)
         self.failed = {}
         found = {}
         for name in engines:
             vectors = expected
             if (name, self.dtype) != (JUDGE, "float32"):
                 with self.recorded_failure(name):
-                    vectors = self.vectors(name, texts, count, batch_size, self.dtype)
+                    vectors = self.vectors(name, self.dtype, texts, count, batch_size, stay)
             if name in self.failed:
                 continue
             distances = np.linalg.norm(vectors - expected, axis=1) / np.linalg.norm(expected, axis=1)
@@ -120,6 +138,7 @@ class Bench:
         try:
             yield
         except EngineError as error:
+            self.end(name, self.dtype)
             if name == OURS:
                 raise
             self.failed[name] = str(error)
@@ -127,34 +146,24 @@ class Bench:
     def turns(
         self, engines: list[str], texts: Path, batch_size: int, rounds: int, stay: bool
     ) -> tuple[dict[str, list[float]], dict[str, float], list[float | None]]:
-        """The seconds of each engine and round, the most memory of each engine, the peaks of our turns.
-
-        stay: whether processes live through all rounds. Else each ends with its turn: ONNX Runtime keeps the
-        gigabytes that full-length texts take.
-        """
+        """The seconds of each engine and round, the most memory of each engine, the peaks of our turns."""
         seconds: dict[str, list[float]] = {}
         memory: dict[str, float] = {}
         peaks: list[float | None] = []
-        running: dict[str, Process] = {}
-        try:
-            for _, name in itertools.product(range(rounds), engines):
-                if name in self.failed:
-                    continue
-                with self.recorded_failure(name):
-                    if name not in running:
-                        running[name] = self.start(name)
-                    before = self.measured_peak() if name == OURS else None
-                    found = running[name].ask(texts, None, batch_size)
-                    if name == OURS:
-                        peaks.append(mean_of(before, self.measured_peak()))
-                    seconds.setdefault(name, []).append(found["seconds"])
-                    if found["peak_mb"] is not None:
-                        memory[name] = max(memory.get(name, 0.0), found["peak_mb"])
-                if not stay and name in running:
-                    running.pop(name).close()
-        finally:
-            for process in running.values():
-                process.close()
+        for _, name in itertools.product(range(rounds), engines):
+            if name in self.failed:
+                continue
+            with self.recorded_failure(name):
+                process = self.process(name, self.dtype)
+                before = self.measured_peak() if name == OURS else None
+                found = process.ask(texts, None, batch_size)
+                if name == OURS:
+                    peaks.append(mean_of(before, self.measured_peak()))
+                seconds.setdefault(name, []).append(found["seconds"])
+                if found["peak_mb"] is not None:
+                    memory[name] = max(memory.get(name, 0.0), found["peak_mb"])
+                if not stay:
+                    self.end(name, self.dtype)
         for name in self.failed:
             seconds.pop(name, None)
             memory.pop(name, None)

@@ -13,6 +13,7 @@ full-length texts the positions of bge-m3 in 12 layers of width 768; both have r
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import statistics
@@ -133,7 +134,8 @@ def prepared(folder: Path, work: str, engines: list[str], options: argparse.Name
 def token_counts(model: Path, texts: list[str]) -> list[int]:
     """The tokens of each text that go through the model."""
     loaded = roberta_c.SentenceTransformer(model)
-    return [len(ids) for ids in loaded.tokenize(texts, padding=False, return_tensors=None)["input_ids"]]
+    encoding = loaded.tokenizer(texts, truncation=True, max_length=loaded.max_seq_length)
+    return [len(ids) for ids in encoding["input_ids"]]
 
 
 def main() -> None:
@@ -169,20 +171,21 @@ def main() -> None:
     result |= {"rounds": options.rounds, "engines": engines, "work": {}}
     print(f"{result['cpu']}, {options.threads} threads, {options.dtype}; texts/s (most resident)")
     print(" " * 12 + "".join(f"{name:>{max(17, len(name) + 2)}}" for name in engines))
-    with tempfile.TemporaryDirectory() as temporary:
-        benches: dict[str, Bench] = {}
+    benches: dict[str, Bench] = {}
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as running:
         for name in works:
             work = WORKS[name]
             family = work.design.family
             if family not in benches:
                 benches[family] = prepared(Path(temporary) / family, name, engines, options)
-            bench = benches[family]
+                running.callback(benches[family].close)
+            bench, stay = benches[family], name != LONG
             texts = texts_of(name, data, counts[name])
             path = bench.folder / f"{name}.json"
             path.write_text(json.dumps(texts), encoding="utf-8")
-            apart = bench.differences(engines, path, work.checked, work.batch_size)
-            rounds = min(options.rounds, LONG_ROUNDS) if name == LONG else options.rounds
-            found = bench.turns(list(apart), path, work.batch_size, rounds, stay=name != LONG)
+            apart = bench.differences(engines, path, work.checked, work.batch_size, stay)
+            rounds = options.rounds if stay else min(options.rounds, LONG_ROUNDS)
+            found = bench.turns(list(apart), path, work.batch_size, rounds, stay)
             reasons |= {f"{engine}, {name}": reason for engine, reason in bench.failed.items()}
             row = row_of(token_counts(bench.folder / "model", texts), bench.layers, *found)
             result["work"][name] = row | {"max_relative_difference": apart}

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--reranker", help="folder or Hub repository of a CrossEncoder")
     parser.add_argument("--precision", choices=("float32", "ubinary"), default="float32")
     parser.add_argument("--top", type=int, default=10)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     documents = options.documents.read_text(encoding="utf-8").splitlines()
     judged_lines = options.judged.read_text(encoding="utf-8").splitlines() if options.judged else []
     judged = [line.rsplit("\t", 1) for line in judged_lines]
