@@ -76,7 +76,9 @@ def session_module(config: Any, last_state: Any) -> torch.nn.Module:
     class Session(torch.nn.Module):
         device = torch.device("cpu")
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> BaseModelOutput:
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, return_dict: bool = True
+        ) -> BaseModelOutput:
             rows = last_state(input_ids.numpy(), attention_mask.numpy())
             return BaseModelOutput(last_hidden_state=torch.from_numpy(rows))
 

@@ -80,7 +80,8 @@ def texts_of(name: str, data: Path, count: int) -> list[str]:
     path = data / WORKS[name].file
     if name == "STS-B":
         return sentences(path)[:count]
-    reviews = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    reviews = [json.loads(line)["text"] for line in lines]
     if name == "IMDB":
         return reviews[:: len(reviews) // count][:count]
     joined, size = " ".join(reviews), 50_000

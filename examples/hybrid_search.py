@@ -57,7 +57,7 @@ def main() -> None:
     is_new = not options.database.exists()
     database = sqlite3.connect(options.database)
     if is_new:
-        fill(database, model, options.documents.read_text(encoding="utf-8").splitlines())
+        fill(database, model, options.documents.read_text(encoding="utf-8").rstrip("\n").split("\n"))
     (stored,) = database.execute("SELECT faiss_index FROM dense").fetchone()
     index = faiss.deserialize_index(np.frombuffer(stored, np.uint8))
 

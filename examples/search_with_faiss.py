@@ -30,8 +30,10 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "ubinary"), default="float32")
     parser.add_argument("--top", type=int, default=10)
     options = parser.parse_intermixed_args()
-    documents = options.documents.read_text(encoding="utf-8").splitlines()
-    judged_lines = options.judged.read_text(encoding="utf-8").splitlines() if options.judged else []
+    documents = options.documents.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    judged_lines = (
+        options.judged.read_text(encoding="utf-8").rstrip("\n").split("\n") if options.judged else []
+    )
     judged = [line.rsplit("\t", 1) for line in judged_lines]
     queries = [*options.queries, *(query for query, _ in judged)]
     if not queries:
