@@ -21,7 +21,7 @@ stubtest:
 	$(PYTHON) -m mypy.stubtest roberta_c.kernels._kernels --mypy-config-file pyproject.toml --concise \
 	    --allowlist .ci/stubtest-allowlist --ignore-unused-allowlist --ignore-disjoint-bases
 
-# The results, figures and tables of benchmarks/README.md and README.md. Takes 40 minutes on an idle machine.
+# The results, figures and tables of benchmarks/README.md and README.md. Takes about two hours on an idle machine.
 bench:
 	$(PYTHON) -m pip install --quiet --editable '.[bench]'
 	mkdir -p benchmarks/results
@@ -35,8 +35,9 @@ bench:
 	$(PYTHON) benchmarks/memory.py --output benchmarks/results/memory.json
 	$(PYTHON) benchmarks/startup.py --output benchmarks/results/startup.json
 	$(PYTHON) benchmarks/command_line.py --output benchmarks/results/command_line.json
+	$(PYTHON) benchmarks/embeddings.py --output benchmarks/results/embeddings.json
 	for dtype in bfloat16 int8; do \
-	    for script in encoder linear threads memory startup; do \
+	    for script in encoder linear threads memory startup embeddings; do \
 	        $(PYTHON) benchmarks/$$script.py --dtype $$dtype \
 	            --output benchmarks/results/$${script}_$$dtype.json || exit 1; \
 	    done; \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,18 @@ def random_base_model(layers: int) -> transformers.RobertaForSequenceClassificat
     )
     torch.manual_seed(0)
     model = transformers.RobertaForSequenceClassification(config).eval()
+    spread_weights(model)
+    return model
+
+
+def spread_weights(model: transformers.PreTrainedModel) -> None:
+    """Draws the matrices of a model's layers again, large enough that attention is not uniform."""
+    import torch
+
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 2 and "embeddings" not in name:
                 parameter.normal_(0.0, 1.2 / parameter.shape[1] ** 0.5)
-    return model
 
 
 def save_random_base_model(
@@ -116,6 +124,11 @@ def save_outlier_base_model(folder: Path) -> transformers.RobertaForSequenceClas
 
 def useful_flops(batches: list[list[list[int]]]) -> float:
     """Floating-point operations of the encoder's products (two per multiply-add), over real tokens only."""
-    lengths = np.array([len(row) for batch in batches for row in batch], dtype=float)
+    return flops_of_lengths([len(row) for batch in batches for row in batch])
+
+
+def flops_of_lengths(tokens: Sequence[int], layers: int = LAYERS) -> float:
+    """The same for texts of so many tokens each, in `layers` layers of base size."""
+    lengths = np.array(tokens, dtype=float)
     per_token = 2 * (4 * HIDDEN**2 + 2 * HIDDEN * FEED_FORWARD)
-    return float(LAYERS * (per_token * lengths.sum() + 4 * HIDDEN * (lengths**2).sum()))
+    return float(layers * (per_token * lengths.sum() + 4 * HIDDEN * (lengths**2).sum()))

@@ -16,6 +16,7 @@ import logging
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import openvino
 
 PAD = 1
+TOKEN_AXES = {0: "batch", 1: "length"}  # of an exported graph's ids, mask and hidden states
 Batch = list[list[int]]
 
 
@@ -96,34 +98,45 @@ class Torch(Engine):
 
 
 def export_onnx(reference: transformers.PreTrainedModel, path: Path, hidden_states: bool = False) -> None:
-    """Exports the model with its eager attention, a pattern that ONNX Runtime's optimizer knows.
+    """Exports a model with its eager attention, a pattern that ONNX Runtime's optimizer knows.
 
     The outputs are the logits and, if `hidden_states`, every hidden state.
     """
-    example = torch.tensor([[0, 100, 200, 2], [0, 300, 2, PAD]])
-    names = {0: "batch", 1: "length"}
     states = [f"hidden_state_{index}" for index in range(reference.config.num_hidden_layers + 1)]
     states = states if hidden_states else []
-    chosen = reference.config._attn_implementation
-    reference.set_attn_implementation("eager")
     reference.config.output_hidden_states = hidden_states
+    with eager_attention(reference):
+        export_graph(reference, path, {"logits": {0: "batch"}} | dict.fromkeys(states, TOKEN_AXES))
+    reference.config.output_hidden_states = False
+
+
+@contextlib.contextmanager
+def eager_attention(model: transformers.PreTrainedModel) -> Iterator[None]:
+    """A context in which a model computes attention with plain operators."""
+    chosen = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(chosen)
+
+
+def export_graph(module: torch.nn.Module, path: Path, outputs: dict[str, dict[int, str]]) -> None:
+    """Exports a module of ids and mask. outputs: the names of its outputs, and their axes of any size."""
+    example = torch.tensor([[0, 100, 200, 2], [0, 300, 2, PAD]])
+    inputs = ("input_ids", "attention_mask")
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            reference,
+            module,
             (example, (example != PAD).long()),
             str(path),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits", *states],
-            dynamic_axes={
-                **dict.fromkeys(("input_ids", "attention_mask", *states), names),
-                "logits": {0: "batch"},
-            },
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=dict.fromkeys(inputs, TOKEN_AXES) | outputs,
             opset_version=17,
             dynamo=False,
         )
-    reference.set_attn_implementation(chosen)
-    reference.config.output_hidden_states = False
 
 
 def optimize_onnx(plain: Path, optimized: Path) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 import matplotlib
@@ -27,6 +28,7 @@ STYLES = {
     "onnxruntime fused": ("#56B4E9", "D"),
     "openvino": ("#009E73", "^"),
     "ctranslate2": ("#CC79A7", "P"),
+    "fastembed": ("#E69F00", "X"),
 }
 SHAPE_STYLES = {"qkv": ("#0072B2", "o"), "up": ("#D55E00", "s"), "down": ("#009E73", "^")}
 plt.rcParams.update(
@@ -44,14 +46,14 @@ plt.rcParams.update(
 
 
 def encoder(result: dict) -> plt.Figure:
-    """Time divided by roberta_c's: a row for each workload, a mark for each engine."""
+    """Time divided by roberta_c's: a row for each workload, a mark for each engine that computed it."""
     work = result["work"]
     figure, axes = plt.subplots(figsize=(6.4, 0.9 + 0.33 * len(work)), layout="constrained")
     places = range(len(work), 0, -1)
     dtype = result.get("dtype", "float32")
     for engine in result["engines"]:
         colour, marker = STYLES[engine.removesuffix(f" {dtype}")]
-        ratios = [row["ms"][engine] / row["ms"]["roberta_c"] for row in work.values()]
+        ratios = [row["ms"].get(engine, math.nan) / row["ms"]["roberta_c"] for row in work.values()]
         axes.plot(ratios, places, marker, color=colour, label=engine, markersize=6)
     axes.axvline(1, color="#000000", linewidth=0.8)
     axes.set_yticks(places, list(work))
@@ -104,6 +106,7 @@ PICTURES = {
     "encoder": ("encoder", "engines", encoder),
     "encoder_bfloat16": ("encoder_bfloat16", "engines", encoder),
     "encoder_int8": ("encoder_int8", "engines", encoder),
+    **{name: (name, "engines", encoder) for name in ("embeddings", "embeddings_bfloat16", "embeddings_int8")},
     "linear": ("linear", "shapes", linear),
     "linear_avx2": ("linear_avx2", "shapes", linear),
     "startup": ("startup", "from_outside_ms", startup),

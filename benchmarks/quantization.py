@@ -52,7 +52,7 @@ def calibration_samples(count: int = CALIBRATION_TEXTS) -> list[dict[str, np.nda
 
 
 def quantize_openvino(plain: Path, samples: list[dict[str, np.ndarray]]) -> openvino.Model:
-    """NNCF's static quantization for OpenVINO, with its settings for transformers.
+    """NNCF's static quantization of a graph (.onnx or .xml), with its settings for transformers.
 
     One scale for each column of weights; activation ranges from `samples`, after SmoothQuant.
     """

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import embeddings as embeddings_benchmark
 import startup as startup_benchmark
 import targets
 from peak import kind_in_words
@@ -271,6 +272,45 @@ def saving(result: dict) -> list[str]:
     return startup_benchmark.table(result["rows"])
 
 
+def embeddings(result: dict) -> list[str]:
+    engines = result["engines"]
+    head = ["texts/s (most resident)", *engines, "best peer / ours", "ours, useful GF/s", "share of the peak"]
+    rows = []
+    for name, row in result["work"].items():
+        cells = [embeddings_benchmark.cell(row, engine) for engine in engines]
+        best = row.get("best_peer")
+        cells = [f"**{cell}**" if one == best else cell for one, cell in zip(engines, cells, strict=True)]
+        ratio = f"{row['best_peer_over_ours']:.2f}" if best else ""
+        title = f"{name}: {row['texts']:,} texts, {row['tokens']:,} tokens"
+        rows.append([title, *cells, ratio, f"{row['gflops']:.0f}", share(row)])
+    worst: dict[str, float] = {}
+    for row in result["work"].values():
+        for name, apart in row["max_relative_difference"].items():
+            worst[name] = max(worst.get(name, 0.0), apart)
+    apart = ", ".join(f"{name} {of:.1e}" for name, of in worst.items() if of)
+    return [
+        *table(head, rows),
+        "",
+        "The best other engine is in bold; all but fastembed are backends of sentence-transformers. Largest "
+        f"difference of a vector from torch's in float32, relative to its length: {apart}.",
+    ]
+
+
+def embedding_speed(*results: dict) -> list[str]:
+    """docs/performance.md: for each type, roberta_c, sentence-transformers with torch, and the best other."""
+    rows = []
+    for result in results:
+        for name, row in result["work"].items():
+            rates = {engine: embeddings_benchmark.cell(row, engine) for engine in row["ms"]}
+            best = row.get("best_peer")
+            title = f"{name} ({row['tokens'] / row['texts']:,.0f} tokens a text), {dtype_of(result)}"
+            other = f"{rates[best]}, {best}" if best else ""
+            ratio = f"{row['best_peer_over_ours']:.2f}×" if best else ""
+            rows.append([title, f"**{rates['roberta_c']}**", rates.get("torch", ""), other, ratio])
+    head = ["texts/s (most resident)", "ours", "sentence-transformers, torch", "best other engine", "ratio"]
+    return table(head, rows)
+
+
 SECTIONS = {
     "encoder": Section("A complete forward pass", ("encoder",), "engines", encoder),
     "encoder_bfloat16": Section(
@@ -287,11 +327,15 @@ SECTIONS = {
     "linear_avx2": Section("Linear layers with AVX2 forced", ("linear_avx2",), "shapes", linear),
     "threads": Section("Threads", in_types("threads"), "work", threads),
     "memory": Section("Memory", in_types("memory"), "growth", memory),
+    "embeddings": Section("Embeddings", ("embeddings",), "engines", embeddings),
+    "embeddings_bfloat16": Section("Embeddings in bfloat16", ("embeddings_bfloat16",), "engines", embeddings),
+    "embeddings_int8": Section("Embeddings in int8", ("embeddings_int8",), "engines", embeddings),
     "startup": Section("Startup", in_types("startup"), "rows", startup),
     "accuracy": Section("Accuracy", ("accuracy",), "models", accuracy),
 }
 SHORT_SECTIONS = {
     "speed_by_type": Section("", in_types("encoder"), "engines", speed_by_type),
+    "embedding_speed": Section("", in_types("embeddings"), "work", embedding_speed),
     "saving": Section("", ("startup",), "rows", saving),
 }
 

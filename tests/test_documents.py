@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from samples.adapter_bases import write_adapter_bases
 from samples.loopback_hub import LoopbackHub
 from samples.pseudo_terminal import in_terminal
 from samples.rerankers import make_bge_m3_of_bundled, make_reranker_of_bundled
@@ -93,7 +94,7 @@ def environment(tmp_path_factory):
         yield {
             **{name: value for name, value in outside.items() if not name.startswith("ROBERTA_C_")},
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{write_adapter_bases(home / 'bases')}",
             "NO_COLOR": "1",
             "LANG": "C.UTF-8",
         }
