@@ -96,7 +96,7 @@ def test_files_of_a_room_import_one_another_one_way(name):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_foreign_imports_stay_in_their_rooms(path):
     homes = {
-        "huggingface_hub": ("files/hub.py",),
+        "huggingface_hub": ("files/hub",),
         "tokenizers": ("tokenizer/",),
         "click": ("cli/",),
         "tqdm": ("cli/", "sentence/progress.py"),

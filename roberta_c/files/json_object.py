@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
@@ -170,3 +171,10 @@ def read_array(path: Path) -> list[Any]:
     """The JSON array in the file `path`. Raises ModelFileError as `read_file` and `parse_object` do."""
     array: list[Any] = _parse(read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list)
     return array
+
+
+def check_keys(settings: dict[str, Any], known: Collection[str], path: Path) -> None:
+    """Raise ModelFileError for the first key of a file's `settings` that is not `known`."""
+    for name, value in settings.items():
+        if name not in known:
+            raise ModelFileError(mismatch(f"{path}: {name}", shown(value), "no such setting"))

@@ -172,6 +172,11 @@ class PreTrainedModel(TorchNames, Module):
         base.set_places(source.parameters(has_head=False))
         return model
 
+    @property
+    def hub_options(self) -> hub.HubOptions:
+        """The Hub's options that this model was loaded with, without the token."""
+        return self._origin[1]
+
     def __reduce__(self) -> tuple[Any, ...]:
         """A model pickles as its config and the arguments it was loaded with, without the Hub's token."""
         path_or_id, hub_options, given = self._origin

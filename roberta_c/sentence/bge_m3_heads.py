@@ -10,28 +10,30 @@ import numpy as np
 
 from ..checkpoint import FLOAT_DTYPES, open_checkpoint
 from ..errors import ModelFileError, mismatch, shown
-from ..files import hub
+from ..files.file_sets import BGE_M3_HEADS, COLBERT, SPARSE
+from ..files.hub import HubOptions, ModelFiles
 from ..model.leaves import Linear
 
 if TYPE_CHECKING:
     from ..model import RobertaModel
 
-SPARSE, COLBERT = "sparse_linear.pt", "colbert_linear.pt"
-FILES = hub.FileSet("configuration", ("config.json", SPARSE, COLBERT), (("config.json",),))
+__all__ = ["COLBERT", "SPARSE", "BGEM3Heads"]
 
 
 class BGEM3Heads:
     """sparse: H → 1, the weight of a token; colbert: H → colbert_dim, the vector of a token. None if the file
     is not there."""
 
-    def __init__(self, model: RobertaModel, hub_options: hub.HubOptions, colbert_dim: int) -> None:
-        """colbert_dim: how many numbers a token's vector has; 0 or less: H.
+    def __init__(self, model: RobertaModel, hub_options: HubOptions, colbert_dim: int) -> None:
+        """hub_options: of a Hub repository; its files are taken from the model's own commit. colbert_dim: how
+        many numbers a token's vector has; 0 or less: H.
 
         Raises ModelFileError, UnsafeFileError, HubError.
         """
         hidden = model.config.hidden_size
+        hub_options = dataclasses.replace(hub_options, revision=model.hub_options.revision)
         self._given = model, dataclasses.replace(hub_options, token=None), colbert_dim
-        self.folder = hub.resolve(model.name_or_path, FILES, hub_options)
+        self.folder = ModelFiles(model.name_or_path, hub_options).fetch(BGE_M3_HEADS)
         self.sparse = _read_head(self.folder / SPARSE, model, (1, hidden), "")
         columns = hidden if colbert_dim <= 0 else colbert_dim
         advice = f" (colbert_dim={columns})"

@@ -12,13 +12,11 @@ import numpy as np
 from ..errors import InputError, MissingNameError, mismatch, shown
 from ..files.hub import HubOptions
 from ..machine.devices import Device
-from ..model import RobertaForSequenceClassification
-from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.options import check_count
 from ..pipelines.rows import plain_text
 from ..pipelines.text_classification import apply_function
 from ..tokenizer.text_input import as_listed
-from .cross_encoder_files import saved_settings
+from .cross_encoder_files import load_cross_encoder
 from .cross_encoder_keywords import (
     CALL_KEYWORDS,
     CALL_NAMES,
@@ -28,7 +26,7 @@ from .cross_encoder_keywords import (
     SAVE_KEYWORDS,
     renamed,
 )
-from .loading import checked_keywords, keyword_dict, load_model_and_tokenizer
+from .loading import checked_keywords, keyword_dict
 from .pair_encoding import PairRow, pair_rows
 from .pair_scoring import PairOptions, PairScoring
 from .score_activations import Activation, ScoreActivation, apply_activation, as_activation
@@ -124,24 +122,13 @@ class CrossEncoder:
             if value is not None:
                 parts["model_kwargs"][name] = value
         folder = os.environ.get("SENTENCE_TRANSFORMERS_HOME") if cache_folder is None else cache_folder
-        model, tokenizer, hub_options = load_model_and_tokenizer(
-            AutoModelForSequenceClassification,
-            path_or_id,
-            HubOptions(revision, token, folder, local_files_only),
-            model_keywords=parts["model_kwargs"],
-            tokenizer_keywords=parts["processor_kwargs"],
-            config_keywords=parts["config_kwargs"],
-        )
-        self.model: RobertaForSequenceClassification = model
-        self.tokenizer = tokenizer
-        saved = saved_settings(path_or_id, hub_options, model.config)
+        hub_options = HubOptions(revision, token, folder, local_files_only)
+        self.model, self.tokenizer, saved = load_cross_encoder(path_or_id, hub_options, **parts)
         self._saved_activation, self._activation = saved.activation, own_activation
         self.prompts = {**saved.prompts, **_checked_prompts(prompts)}
         self.default_prompt_name = (
             saved.default_prompt_name if default_prompt_name is None else default_prompt_name
         )
-        if saved.max_length is not None:
-            tokenizer.model_max_length = min(tokenizer.model_max_length, saved.max_length)
         if max_length is not None:
             self.max_length = max_length
         self.score_convention = score_convention

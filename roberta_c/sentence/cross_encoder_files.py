@@ -1,63 +1,100 @@
-"""What a cross-encoder's repository says beside its weights: activation, prompts, length.
+"""A cross-encoder's repository → its model and tokenizer, its activation and prompts.
 
-sentence-transformers 6 writes it into config_sentence_transformers.json and sentence_bert_config.json; 4 and
-5 into config.json, as `sentence_transformers.activation_fn`; before 4, into config.json as
-`sbert_ce_default_activation_function`.
+sentence-transformers 6 writes them into config_sentence_transformers.json and sentence_bert_config.json, with
+a modules.json; 4 and 5 into config.json, as `sentence_transformers.activation_fn`; before 4, into config.json
+as `sbert_ce_default_activation_function`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError, mismatch, shown
-from ..files import hub
-from ..files.json_object import parse_object, read_file, read_object
+from ..files.file_sets import ENCODER_SETTINGS, MODEL_SETTINGS, MODULE_LIST, MODULES, SETTINGS
+from ..files.hub import HubOptions, ModelFiles
+from ..files.json_object import read_object
+from ..files.module_list import read_module_list
+from ..model.auto import AutoModelForSequenceClassification
+from ..tokenizer import PreTrainedTokenizerFast
+from .encoder_settings import CLASSIFICATION, EncoderSettings, read_encoder_settings
+from .loading import check_model_place, load_model_and_tokenizer, with_hub_options
 from .score_activations import ScoreActivation, as_activation, is_known
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
+    from ..model import RobertaForSequenceClassification
 
 logger = logging.getLogger(__name__)
-
-SETTINGS, MODULES, MODULE_SETTINGS = (
-    "config_sentence_transformers.json",
-    "modules.json",
-    "sentence_bert_config.json",
-)
-FILES = hub.FileSet("configuration", ("config.json", SETTINGS, MODULES, MODULE_SETTINGS), (("config.json",),))
 
 
 @dataclass(frozen=True)
 class SavedSettings:
-    """activation: None where nothing is saved. max_length: in tokens, None for the model's own."""
+    """activation: None where nothing is saved."""
 
     activation: ScoreActivation | None = None
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
-    max_length: int | None = None
 
 
-def saved_settings(path_or_id: str | Path, options: hub.HubOptions, config: RobertaConfig) -> SavedSettings:
-    """What the files say. Raises ModelFileError for malformed ones or modules beside the model, HubError."""
-    folder = hub.resolve(path_or_id, FILES, options)
-    path = folder / SETTINGS
-    settings = read_object(path) if path.exists() else {}
-    if settings.get("model_type") != "CrossEncoder":  # of a model that makes embeddings, or of none
-        return SavedSettings(_config_activation(config, folder / "config.json"))
-    _check_modules(folder / MODULES)
+def load_cross_encoder(
+    path_or_id: Any, hub_options: HubOptions, **parts: dict[str, Any]
+) -> tuple[RobertaForSequenceClassification, PreTrainedTokenizerFast, SavedSettings]:
+    """The model, its tokenizer and the settings of a folder or of one commit of a Hub repository.
+
+    parts: model_kwargs, processor_kwargs and config_kwargs, a caller's keywords, which come before those of
+    the files. Raises InputError, HubError, TokenizerFileError, and ModelFileError, also for modules beside
+    the model and for settings with which scores would be others.
+    """
+    check_model_place(path_or_id)
+    files = ModelFiles(path_or_id, with_hub_options(hub_options, parts))
+    folder = files.fetch(MODULE_LIST)
+    settings: dict[str, Any] = {}
+    encoder, saved = EncoderSettings(), SavedSettings()
+    if (folder / MODULES).exists():
+        path = files.fetch(MODEL_SETTINGS) / SETTINGS
+        settings = read_object(path) if path.exists() else {}
+    if settings.get("model_type") == "CrossEncoder":  # else of a model that makes embeddings
+        _check_modules(folder / MODULES)
+        saved = _saved_settings(settings, folder / SETTINGS)
+        encoder = read_encoder_settings(files.fetch(ENCODER_SETTINGS), CLASSIFICATION)
+    parts = encoder.below(parts)
+    model, tokenizer, _ = load_model_and_tokenizer(
+        AutoModelForSequenceClassification,
+        path_or_id,
+        files.hub_options,
+        model_keywords=parts["model_kwargs"],
+        tokenizer_keywords=parts["processor_kwargs"],
+        config_keywords=parts["config_kwargs"],
+        max_seq_length=encoder.max_seq_length,
+        do_lower_case=encoder.do_lower_case,
+    )
+    if saved.activation is None:
+        activation = _config_activation(model.config, folder / "config.json")
+        saved = dataclasses.replace(saved, activation=activation)
+    return model, tokenizer, saved
+
+
+def _check_modules(path: Path) -> None:
+    """Raise ModelFileError unless the model is all there is: scores are then its logits."""
+    modules = read_module_list(path)
+    if [(module.kind, module.folder) for module in modules] != [("Transformer", "")]:
+        found = shown(", ".join(module.type_name for module in modules))
+        expected = "one sentence_transformers Transformer, whose files are beside this one"
+        raise ModelFileError(mismatch(path, found, expected))
+
+
+def _saved_settings(settings: dict[str, Any], path: Path) -> SavedSettings:
     prompts = settings.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of names and texts"))
     name = settings.get("default_prompt_name")
     if name is not None and name not in prompts:
         raise ModelFileError(mismatch(f"{path}: default_prompt_name", shown(name), "a name in prompts"))
-    activation = _activation(settings.get("activation_fn"), f"{path}: activation_fn")
-    if activation is None:
-        activation = _config_activation(config, folder / "config.json")
-    return SavedSettings(activation, prompts, name, _max_length(folder / MODULE_SETTINGS))
+    return SavedSettings(_activation(settings.get("activation_fn"), f"{path}: activation_fn"), prompts, name)
 
 
 def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | None:
@@ -80,22 +117,3 @@ def _activation(name: Any, place: str) -> ScoreActivation | None:
         return None
     activation = as_activation(name)
     return activation if isinstance(activation, ScoreActivation) else None
-
-
-def _check_modules(path: Path) -> None:
-    """Raise ModelFileError unless the model is all there is: scores are then its logits."""
-    if not path.exists():
-        return
-    modules = parse_object(b'{"modules":' + read_file(path) + b"}", path)["modules"]
-    is_list = isinstance(modules, list) and all(isinstance(module, dict) for module in modules)
-    types = [str(module.get("type")).rpartition(".")[2] for module in modules] if is_list else []
-    if types != ["Transformer"] or modules[0].get("path") not in ("", None):
-        found = shown(", ".join(types)) if types else shown(modules)
-        raise ModelFileError(mismatch(path, found, "one Transformer, whose files are beside this one"))
-
-
-def _max_length(path: Path) -> int | None:
-    found = read_object(path).get("max_seq_length") if path.exists() else None
-    if found is not None and (not isinstance(found, int) or isinstance(found, bool) or found < 1):
-        raise ModelFileError(mismatch(f"{path}: max_seq_length", shown(found), "an integer of at least 1"))
-    return found

@@ -11,13 +11,24 @@ import numpy as np
 from ..checkpoint import open_checkpoint
 from ..checkpoint.safetensors_writer import write_safetensors
 from ..errors import InputError, ModelFileError, mismatch, shown
-from ..files.hub import MODULE_WEIGHTS
+from ..files.file_sets import MODULE_WEIGHTS
+from ..files.json_object import check_keys
 from ..files.new_file import make_folder
 from ..kernels import HAS_OPENMP, Kernels, PackedLinear
 from ..machine.threads import chosen_num_threads, threads_for
 from .modules import VECTORS, RowModule
 
 WEIGHT, BIAS, RESIDUAL = "linear.weight", "linear.bias", "residual.weight"
+# The keys of config.json, of all versions of sentence-transformers.
+_CONFIG_KEYS = (
+    "in_features",
+    "out_features",
+    "bias",
+    "activation_function",
+    "module_input_name",
+    "module_output_name",
+    "use_residual",
+)
 _DEFAULT_ACTIVATION = "torch.nn.modules.activation.Tanh"
 # The activations that the kernels compute together with the product, by the names of torch's classes.
 _IN_KERNEL = {"Identity": "none", "Tanh": "tanh", "ReLU": "relu", "GELU": "gelu"}
@@ -38,13 +49,28 @@ _AFTER_KERNEL: dict[str, Callable[[np.ndarray, Kernels], np.ndarray]] = {
 }
 
 
-def activation_name(value: Any) -> str:
-    """The class's name in a dotted name of torch's, such as torch.nn.modules.activation.Tanh. InputError."""
-    name = value.rpartition(".")[2] if isinstance(value, str) and value.startswith("torch.") else ""
+class _WeightError(InputError):
+    """A weight is missing or has another shape."""
+
+
+def activation_path(value: Any) -> str:
+    """The dotted name of torch's class that a caller means, such as torch.nn.modules.activation.Tanh.
+
+    value: the name, an object of the class, or None for Identity. Raises InputError for other classes, and
+    for an object with other arguments than the default ones: a configuration names no arguments.
+    """
+    kind = type(value)
+    path = value if isinstance(value, str) else f"{kind.__module__}.{kind.__qualname__}"
+    if value is None:
+        path = "torch.nn.modules.linear.Identity"
+    name = path.rpartition(".")[2] if path.startswith("torch.") else ""
     if name not in _IN_KERNEL and name not in _AFTER_KERNEL:
         names = ", ".join((*_IN_KERNEL, *_AFTER_KERNEL))
         raise InputError(mismatch("activation_function", shown(value), f"torch.nn's {names}"))
-    return name
+    # An object's repr shows its arguments.
+    if value is not None and not isinstance(value, str) and repr(value) != repr(kind()):
+        raise InputError(mismatch("activation_function", shown(value), f"{name} with default arguments"))
+    return path
 
 
 class Dense(RowModule):
@@ -60,7 +86,7 @@ class Dense(RowModule):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        activation_function: str = _DEFAULT_ACTIVATION,
+        activation_function: Any = _DEFAULT_ACTIVATION,
         init_weight: Any = None,
         init_bias: Any = None,
         module_input_name: str = VECTORS,
@@ -73,7 +99,8 @@ class Dense(RowModule):
     ) -> None:
         """init_weight (out, in), init_bias (out), residual_weight (out, in): the weights, which are required.
 
-        activation_function: the dotted name of torch's class. Raises InputError.
+        activation_function: the dotted name of torch's class, an object of it, or None for Identity. Raises
+        InputError.
         """
         super().__init__(module_input_name, module_output_name)
         for name, value in (("in_features", in_features), ("out_features", out_features)):
@@ -82,10 +109,10 @@ class Dense(RowModule):
         for name, flag in (("bias", bias), ("use_residual", use_residual)):
             if not isinstance(flag, bool):
                 raise InputError(mismatch(name, shown(flag), "True or False"))
-        self._activation = activation_name(activation_function)
+        self.activation_function = activation_path(activation_function)
+        self._activation = self.activation_function.rpartition(".")[2]
         self.in_features, self.out_features = in_features, out_features
         self.bias, self.use_residual = bias, use_residual
-        self.activation_function = activation_function
         shapes = {
             WEIGHT: (out_features, in_features),
             BIAS: (out_features,),
@@ -167,41 +194,28 @@ class Dense(RowModule):
 
 def load_dense(folder: Path, settings: dict[str, Any], num_threads: int | None, isa: str | None) -> Dense:
     """The Dense of a folder, whose config.json has `settings`. Raises ModelFileError."""
-    names = [name for choice in MODULE_WEIGHTS.choices for name in choice]
-    checkpoint = open_checkpoint(folder, names)
-    known = {
-        name: settings[name]
-        for name in (
-            "in_features",
-            "out_features",
-            "bias",
-            "activation_function",
-            "module_input_name",
-            "module_output_name",
-            "use_residual",
-        )
-        if name in settings
-    }
+    path = folder / "config.json"
+    check_keys(settings, _CONFIG_KEYS, path)
+    for name in ("in_features", "out_features"):
+        if name not in settings:
+            raise ModelFileError(mismatch(path, f"no {name}", "an integer"))
+    checkpoint = open_checkpoint(folder, [name for choice in MODULE_WEIGHTS.choices for name in choice])
     arrays: dict[str, Any] = {
         argument: checkpoint.read_float32(name) if name in checkpoint.tensors else None
         for argument, name in (("init_weight", WEIGHT), ("init_bias", BIAS), ("residual_weight", RESIDUAL))
     }
-    for name in ("in_features", "out_features"):
-        if name not in known:
-            raise ModelFileError(mismatch(folder / "config.json", f"no {name}", "an integer"))
     try:
-        return Dense(**known, **arrays, num_threads=num_threads, isa=isa)
+        return Dense(**settings, **arrays, num_threads=num_threads, isa=isa)
+    except _WeightError as error:
+        raise ModelFileError(f"{checkpoint.files[0]}: {error}") from None
     except InputError as error:
-        place = (
-            checkpoint.files[0] if str(error).startswith(("linear.", "residual.")) else folder / "config.json"
-        )
-        raise ModelFileError(f"{place}: {error}") from None
+        raise ModelFileError(f"{path}: {error}") from None
 
 
 def _float32(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """A copy of a weight as float32. Raises InputError unless it has this shape."""
+    """A copy of a weight as float32. Raises _WeightError unless it has this shape."""
     array = None if value is None else np.array(value, np.float32, order="C")
     if array is None or array.shape != shape:
         found = "no such weight" if array is None else f"shape {array.shape}"
-        raise InputError(mismatch(name, found, f"shape {shape}"))
+        raise _WeightError(mismatch(name, found, f"shape {shape}"))
     return array

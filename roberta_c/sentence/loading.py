@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
-from ..config.load_keywords import TOKENIZER_KEYWORDS, Keyword, without_foreign
+from ..config.load_keywords import CONFIG_KEYWORDS, TOKENIZER_KEYWORDS, Keyword, without_foreign
 from ..errors import InputError, mismatch, shown
-from ..files.hub import KEYWORDS, HubOptions
+from ..files.hub import CONFIG, KEYWORDS, HubOptions, ModelFiles
 from ..machine.devices import is_cpu
 from ..model import dtype_name
 from ..tokenizer import AutoTokenizer, PreTrainedTokenizerFast
@@ -18,6 +19,14 @@ from ..tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 if TYPE_CHECKING:
     from ..config import RobertaConfig
     from ..model.auto import AutoModelClass
+
+# A model's parts, as callers name the keywords of each part's `from_pretrained`.
+PARTS = ("model_kwargs", "processor_kwargs", "config_kwargs")
+# Keywords of a part that this package itself gives → what a caller is to use.
+_TAKEN = {
+    "model_kwargs": {"config": "config_kwargs"},
+    "processor_kwargs": dict.fromkeys(("name_or_path", "facts"), "the files' own"),
+}
 
 
 def is_cpu_or_list(devices: Any) -> bool:
@@ -47,32 +56,72 @@ def keyword_dict(name: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def keywords_of_parts(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The keywords of each of PARTS among a caller's, copied. Raises InputError."""
+    return {part: keyword_dict(part, given.get(part)) for part in PARTS}
+
+
+def with_hub_options(hub_options: HubOptions, parts: Mapping[str, dict[str, Any]]) -> HubOptions:
+    """`hub_options` with those among the keywords of a model's parts, which are removed there.
+
+    They hold for all files of the model, which are of one commit: InputError for two values of one option.
+    """
+    found: dict[str, Any] = {}
+    for part, keywords in parts.items():
+        for name in KEYWORDS:
+            value = keywords.pop(name, None)
+            if value is not None and found.setdefault(name, value) != value:
+                expected = "one value for all files"
+                raise InputError(mismatch(f"{part}: {name}", "another one than for other files", expected))
+    return dataclasses.replace(hub_options, **found)
+
+
+def check_model_place(value: Any) -> None:
+    """Raise InputError unless `value` may be a model's folder or a Hub repository's name."""
+    if not isinstance(value, (str, os.PathLike)):
+        expected = "a folder or a Hub repository's name"
+        raise InputError(mismatch("model_name_or_path", shown(value), expected))
+
+
 def load_model_and_tokenizer(
     auto_class: type[AutoModelClass],
     path_or_id: Any,
     hub_options: HubOptions,
     *,
-    model_keywords: dict[str, Any],
-    tokenizer_keywords: dict[str, Any],
-    config_keywords: dict[str, Any],
+    model_keywords: Mapping[str, Any],
+    tokenizer_keywords: Mapping[str, Any],
+    config_keywords: Mapping[str, Any],
+    max_seq_length: int | None = None,
+    do_lower_case: bool = False,
 ) -> tuple[Any, PreTrainedTokenizerFast, HubOptions]:
-    """The model, its tokenizer, and the Hub's options with those in `model_keywords`.
+    """The model, its tokenizer, and the Hub's options that give other files of the same commit.
 
-    model_keywords: those of the model's `from_pretrained`, such as dtype and num_threads. config_keywords
-    replace keys of config.json. Raises InputError, ModelFileError, TokenizerFileError, HubError.
+    model_keywords: those of the model's `from_pretrained`, such as dtype and num_threads; the Hub's options
+    among the keywords hold for all files. config_keywords replace keys of config.json. max_seq_length
+    replaces the tokenizer's own limit, and tokenizer_keywords' model_max_length replaces both. do_lower_case:
+    whether texts are lower-cased. Raises InputError, ModelFileError, TokenizerFileError, HubError.
     """
-    if not isinstance(path_or_id, (str, os.PathLike)):
-        expected = "a folder or a Hub repository's name"
-        raise InputError(mismatch("model_name_or_path", shown(path_or_id), expected))
+    check_model_place(path_or_id)
     path_or_id = path_or_id if isinstance(path_or_id, str) else Path(path_or_id)
-    from_hub = {name: model_keywords[name] for name in KEYWORDS if name in model_keywords}
-    if from_hub:
-        hub_options = HubOptions(**{**vars(hub_options), **from_hub})
-    model_keywords = {name: value for name, value in model_keywords.items() if name not in from_hub}
+    given = (model_keywords, tokenizer_keywords, config_keywords)
+    parts = {part: dict(keywords) for part, keywords in zip(PARTS, given, strict=True)}
+    hub_options = with_hub_options(hub_options, parts)
+    of_model, of_tokenizer, of_config = parts.values()
+    of_tokenizer = without_foreign(of_tokenizer, TOKENIZER_KEYWORDS)
+    for part, keywords in (("model_kwargs", of_model), ("processor_kwargs", of_tokenizer)):
+        for name, expected in _TAKEN[part].items():
+            if name in keywords:
+                raise InputError(mismatch(part, f"the keyword {name!r}", expected))
     # Before anything is read: a bad name fails at once.
-    dtype_name(model_keywords.get("dtype"), model_keywords.get("torch_dtype"))
-    config: RobertaConfig = load_config(path_or_id, hub_options, config_keywords)
-    chosen = without_foreign(tokenizer_keywords, TOKENIZER_KEYWORDS)
-    tokenizer = AutoTokenizer.load(path_or_id, hub_options, **chosen)
-    model = auto_class.load(path_or_id, hub_options, config=config, **model_keywords)
+    dtype_name(of_model.get("dtype"), of_model.get("torch_dtype"))
+    files = ModelFiles(path_or_id, hub_options)
+    files.fetch(CONFIG)
+    hub_options = files.hub_options
+    config: RobertaConfig = load_config(path_or_id, hub_options, without_foreign(of_config, CONFIG_KEYWORDS))
+    if max_seq_length is not None:
+        of_tokenizer.setdefault("model_max_length", max_seq_length)
+    tokenizer = AutoTokenizer.load(path_or_id, hub_options, **of_tokenizer)
+    if do_lower_case:
+        tokenizer.lower_case()
+    model = auto_class.load(path_or_id, hub_options, config=config, **of_model)
     return model, tokenizer, hub_options

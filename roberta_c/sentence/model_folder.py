@@ -6,46 +6,52 @@ is an encoder's alone, whose tokens are pooled by their mean.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config.load_keywords import CONFIG_KEYWORDS, MODEL_KEYWORDS, TOKENIZER_KEYWORDS
 from ..errors import InputError, ModelFileError, mismatch, shown
-from ..files import hub
-from ..files.json_object import read_object
+from ..files.file_sets import (
+    CONFIG,
+    ENCODER_SETTINGS,
+    MODEL_SETTINGS,
+    MODULE_LIST,
+    MODULE_WEIGHTS,
+    MODULES,
+    SETTINGS,
+    TOKENIZER,
+    WEIGHTS,
+    files_of_module,
+)
+from ..files.hub import DEFAULT_OPTIONS, HubOptions, ModelFiles
+from ..files.json_object import check_keys, read_object
 from ..files.module_list import read_module_list
 from .dense import load_dense
+from .encoder_settings import EMBEDDING, read_encoder_settings
+from .loading import keywords_of_parts, with_hub_options
 from .modules import Module, Normalize, Pooling
 from .similarity import ALL_PAIRS
 from .transformer import Transformer
 
 logger = logging.getLogger(__name__)
 
-MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
+__all__ = [
+    "MODULES",
+    "SETTINGS",
+    "LoadedModules",
+    "is_prompts",
+    "load_modules",
+    "merged_prompts",
+    "with_organization",
+]
+
 SUPPORTED = ("Transformer", "Pooling", "Dense", "Normalize")
-# Settings of an encoder for its parts, which _add_from_file reads.
-_OF_PARTS = (
-    "model_args",
-    "model_kwargs",
-    "config_args",
-    "config_kwargs",
-    "tokenizer_args",
-    "processor_kwargs",
-)
-# Settings with the values that change nothing here; with another, vectors would be others.
-_ONLY: dict[str, tuple[Any, ...]] = {
-    "transformer_task": (None, "feature-extraction"),
-    "module_output_name": (None, "token_embeddings"),
-    "modality_config": (None, {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}),
-    "processing_kwargs": (None, {}),
-    "unpad_inputs": (None, True, False),
-    **dict.fromkeys(
-        ("query_length", "document_length", "query_expansion", "tokenizer_name_or_path"), (None,)
-    ),
+# Models of other classes of sentence-transformers → what to do with them.
+_OTHER_CLASSES = {
+    "CrossEncoder": ": load it with CrossEncoder",
+    "SparseEncoder": ": this package does not support sparse encoders",
+    "MultiVectorEncoder": ": this package does not support multi-vector encoders",
 }
 # Models of transformers, which have no organization. Any other bare name is one of sentence-transformers'.
 _WITHOUT_ORGANIZATION = frozenset(
@@ -84,30 +90,9 @@ def with_organization(model: str | Path) -> str | Path:
     return f"sentence-transformers/{model}"
 
 
-class ModelFolder:
-    """The files of a folder or of one commit of a Hub repository."""
-
-    def __init__(self, path_or_id: str | Path, hub_options: hub.HubOptions) -> None:
-        """Fetches the files at the top. Raises HubError, InputError."""
-        self.path_or_id = path_or_id
-        self.root = hub.resolve(path_or_id, hub.SENTENCE, hub_options)
-        self.is_local = os.path.isdir(path_or_id)
-        is_commit = not self.is_local and re.fullmatch(r"[0-9a-f]{40}", self.root.name)
-        # All files are of one commit, that of the first.
-        self.hub_options = (
-            dataclasses.replace(hub_options, revision=self.root.name) if is_commit else hub_options
-        )
-
-    def fetch(self, folder: str, files: hub.FileSet) -> Path:
-        """The path of a folder in it, with those of `files` that exist."""
-        if not self.is_local:
-            hub.resolve(self.path_or_id, hub.below(folder, files), self.hub_options)
-        return self.root / folder if folder else self.root
-
-
 def load_modules(
     path_or_id: str | Path,
-    hub_options: hub.HubOptions,
+    hub_options: HubOptions,
     **encoder_keywords: Any,
 ) -> LoadedModules:
     """The modules of a folder or Hub repository.
@@ -115,23 +100,24 @@ def load_modules(
     encoder_keywords: model_kwargs, processor_kwargs, config_kwargs, dtype, num_threads, isa of Transformer;
     a Dense has the last two, also. Raises ModelFileError, TokenizerFileError, HubError, InputError.
     """
-    files = ModelFolder(path_or_id, hub_options)
-    if not (files.root / MODULES).exists():
-        encoder = Transformer(path_or_id, hub_options=files.hub_options, **encoder_keywords)
+    parts = keywords_of_parts(encoder_keywords)
+    files = ModelFiles(path_or_id, with_hub_options(hub_options, parts))
+    keywords = {**encoder_keywords, **parts}
+    root = files.fetch(MODULE_LIST)
+    if not (root / MODULES).exists():
+        encoder = Transformer(path_or_id, hub_options=files.hub_options, **keywords)
         logger.warning("%s: no %s: the embedding is the mean of the tokens", path_or_id, MODULES)
         pooling = Pooling(encoder.get_embedding_dimension(), "mean")
         return LoadedModules([encoder, pooling], [str(path_or_id)] * 2, {})
-    settings = _model_settings(files.root / SETTINGS)
+    settings = _model_settings(files.fetch(MODEL_SETTINGS) / SETTINGS)
     modules: list[Module] = []
     places: list[str] = []
-    for kind, folder in _listed(files.root / MODULES):
+    for kind, folder in _listed(root / MODULES):
+        places.append(str(root / folder / "config.json"))
         if kind == "Transformer":
-            modules.append(_transformer(files, folder, encoder_keywords))
-            places.append(str(files.root / folder / "config.json"))
-            continue
-        path = files.fetch(folder, hub.MODULE_CONFIG) / "config.json"
-        places.append(str(path))
-        modules.append(_other_module(files, kind, folder, path, encoder_keywords))
+            modules.append(_transformer(files, folder, keywords))
+        else:
+            modules.append(_other_module(files, kind, folder, keywords))
     return LoadedModules(modules, places, settings)
 
 
@@ -145,81 +131,38 @@ def _listed(path: Path) -> list[tuple[str, str]]:
     return [(module.kind, module.folder) for module in listed]
 
 
-def _other_module(files: ModelFolder, kind: str, folder: str, path: Path, keywords: dict[str, Any]) -> Module:
-    """A Pooling, Dense or Normalize. path: its config.json, which a Normalize may lack."""
-    if kind == "Normalize" and not path.exists():
-        return Normalize()
-    settings = read_object(path)
+def _transformer(files: ModelFiles, folder: str, keywords: dict[str, Any]) -> Transformer:
+    """The encoder in a folder: "" is the model's own, others are older versions' 0_Transformer."""
+    place = files.fetch(ENCODER_SETTINGS, folder)
+    settings = read_encoder_settings(place, EMBEDDING)
+    model: str | Path = files.path_or_id
+    hub_options = files.hub_options
+    if folder:
+        for part in (CONFIG, TOKENIZER, WEIGHTS):
+            files.fetch(part, folder)
+        model, hub_options = place, DEFAULT_OPTIONS
+    return Transformer(
+        model,
+        settings.max_seq_length,
+        do_lower_case=settings.do_lower_case,
+        hub_options=hub_options,
+        **{**keywords, **settings.below(keywords_of_parts(keywords))},
+    )
+
+
+def _other_module(files: ModelFiles, kind: str, folder: str, keywords: dict[str, Any]) -> Module:
+    """A Pooling, Dense or Normalize."""
+    path = files.fetch(files_of_module(kind)[0], folder) / "config.json"
+    settings = {} if kind == "Normalize" and not path.exists() else read_object(path)
     if kind == "Dense":
         threads, isa = keywords.get("num_threads"), keywords.get("isa")
-        return load_dense(files.fetch(folder, hub.MODULE_WEIGHTS), settings, threads, isa)
+        return load_dense(files.fetch(MODULE_WEIGHTS, folder), settings, threads, isa)
+    if kind == "Normalize":
+        check_keys(settings, ("module_input_name", "module_output_name"), path)
     try:
-        if kind == "Pooling":
-            return Pooling(**{name: value for name, value in settings.items() if name != "self"})
-        names = ("module_input_name", "module_output_name")
-        return Normalize(**{name: settings[name] for name in names if name in settings})
+        return Pooling(**settings) if kind == "Pooling" else Normalize(**settings)
     except InputError as error:
         raise ModelFileError(f"{path}: {error}") from None
-
-
-def _transformer(
-    files: ModelFolder,
-    folder: str,
-    encoder_keywords: dict[str, Any],
-) -> Transformer:
-    """The encoder in a folder: "" is the model's own, others are older versions' 0_Transformer."""
-    place = files.fetch(folder, hub.ENCODER_SETTINGS)
-    path = next((place / name for name in hub.SENTENCE_SETTINGS if (place / name).exists()), None)
-    settings = {} if path is None else read_object(path)
-    for name, value in settings.items():
-        if name in ("max_seq_length", "do_lower_case", *_OF_PARTS):
-            continue
-        if name not in _ONLY or value not in _ONLY[name]:
-            expected = f"{_ONLY[name][-1]!r}" if name in _ONLY else "no such setting"
-            raise ModelFileError(mismatch(f"{path}: {name}", shown(value), expected))
-    keywords = dict(encoder_keywords)
-    _add_from_file(keywords, "config_kwargs", settings, ("config_args", "config_kwargs"), path)
-    _add_from_file(keywords, "processor_kwargs", settings, ("tokenizer_args", "processor_kwargs"), path)
-    _add_from_file(keywords, "model_kwargs", settings, ("model_args", "model_kwargs"), path)
-    options = files.hub_options
-    model: str | Path = files.path_or_id
-    if folder:
-        for files_of_part in (hub.CONFIG, hub.TOKENIZER, hub.WEIGHTS):
-            files.fetch(folder, files_of_part)
-        model, options = place, hub.DEFAULT_OPTIONS
-    try:
-        return Transformer(
-            model,
-            settings.get("max_seq_length"),
-            settings.get("do_lower_case") or False,
-            hub_options=options,
-            **keywords,
-        )
-    except InputError as error:
-        if str(error).startswith(("max_seq_length", "do_lower_case")):
-            raise ModelFileError(f"{path}: {error}") from None
-        raise
-
-
-def _add_from_file(
-    keywords: dict[str, Any],
-    name: str,
-    settings: dict[str, Any],
-    names_in_file: tuple[str, ...],
-    path: Path | None,
-) -> None:
-    """Put the keywords that a file has for the encoder below those of the caller.
-
-    Left out are those that need nothing done here, or name an arithmetic: that is the caller's choice.
-    """
-    left_out = {*MODEL_KEYWORDS, *CONFIG_KEYWORDS, *TOKENIZER_KEYWORDS, "dtype", "torch_dtype"}
-    for name_in_file in names_in_file:
-        found = settings.get(name_in_file) or {}
-        if not isinstance(found, dict):
-            raise ModelFileError(mismatch(f"{path}: {name_in_file}", shown(found), "an object"))
-        kept = {key: value for key, value in found.items() if key not in left_out}
-        if kept:
-            keywords[name] = {**kept, **(keywords.get(name) or {})}
 
 
 def _model_settings(path: Path) -> dict[str, Any]:
@@ -232,7 +175,10 @@ def _model_settings(path: Path) -> dict[str, Any]:
     settings = read_object(path)
     model_type = settings.get("model_type", "SentenceTransformer")
     if model_type != "SentenceTransformer":
-        raise ModelFileError(mismatch(f"{path}: model_type", shown(model_type), "'SentenceTransformer'"))
+        expected = "'SentenceTransformer'"
+        if isinstance(model_type, str):
+            expected += _OTHER_CLASSES.get(model_type, "")
+        raise ModelFileError(mismatch(f"{path}: model_type", shown(model_type), expected))
     prompts = settings.get("prompts")
     if prompts is not None and not is_prompts(prompts):
         raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of strings"))

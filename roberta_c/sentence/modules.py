@@ -81,6 +81,7 @@ class Pooling(Module):
 
     def __init__(
         self,
+        /,  # a file's settings may have any name, and "self" is then one of `legacy`
         embedding_dimension: int | None = None,
         pooling_mode: str | tuple[str, ...] | list[str] | None = None,
         include_prompt: bool = True,

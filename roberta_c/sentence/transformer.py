@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..config import load_config
-from ..config.load_keywords import CONFIG_KEYWORDS, TOKENIZER_KEYWORDS, without_foreign
+from ..config.load_keywords import SENTENCE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
-from ..files.hub import DEFAULT_OPTIONS, SENTENCE_SETTINGS, HubOptions
+from ..files.file_sets import SENTENCE_SETTINGS
+from ..files.hub import DEFAULT_OPTIONS, HubOptions
 from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.options import check_count
-from ..tokenizer import AutoTokenizer
-from .loading import keyword_dict
+from .cross_encoder_keywords import renamed
+from .encoder_settings import EMBEDDING, OLDER_NAMES, check_other_settings
+from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer
 from .modules import Module, write_json
 
 
@@ -27,51 +28,60 @@ class Transformer(Module):
         self,
         model_name_or_path: str | Path,
         max_seq_length: int | None = None,
-        do_lower_case: bool = False,
+        model_args: dict[str, Any] | None = None,
         *,
+        do_lower_case: bool = False,
         model_kwargs: dict[str, Any] | None = None,
         processor_kwargs: dict[str, Any] | None = None,
         config_kwargs: dict[str, Any] | None = None,
+        cache_dir: str | Path | None = None,
         dtype: Any = None,
         num_threads: int | None = None,
         isa: str | None = None,
         hub_options: HubOptions = DEFAULT_OPTIONS,
+        **foreign: Any,
     ) -> None:
         """Loads both from a folder or a Hub repository.
 
         max_seq_length: None for as many as tokenizer and model take, which are the most. do_lower_case:
         whether texts are lower-cased. model_kwargs, dtype, num_threads, isa: of AutoModel.from_pretrained;
-        processor_kwargs of AutoTokenizer's, config_kwargs of AutoConfig's. Raises ModelFileError,
+        processor_kwargs of AutoTokenizer's, config_kwargs of AutoConfig's. model_args, tokenizer_args and
+        config_args are their older names. cache_dir: that of hub_options. foreign: other keywords of
+        sentence-transformers, where they cannot change the answer. Raises ModelFileError,
         TokenizerFileError, HubError, InputError.
         """
         if max_seq_length is not None:
             check_count("max_seq_length", max_seq_length, "an integer of at least 1, or None for the model's")
         if not isinstance(do_lower_case, bool):
             raise InputError(mismatch("do_lower_case", shown(do_lower_case), "True or False"))
-        of_model = keyword_dict("model_kwargs", model_kwargs)
-        of_tokenizer = without_foreign(keyword_dict("processor_kwargs", processor_kwargs), TOKENIZER_KEYWORDS)
-        of_config = without_foreign(keyword_dict("config_kwargs", config_kwargs), CONFIG_KEYWORDS)
-        for name, keywords, taken in (
-            ("model_kwargs", of_model, "config"),
-            ("processor_kwargs", of_tokenizer, "name_or_path"),
-            ("processor_kwargs", of_tokenizer, "facts"),
-        ):
-            if taken in keywords:
-                found, expected = f"the keyword {taken!r}", "config_kwargs, or the files' own"
-                raise InputError(mismatch(name, found, expected))
+        given: dict[str, Any] = {
+            "model_args": model_args,
+            "model_kwargs": model_kwargs,
+            "processor_kwargs": processor_kwargs,
+            "config_kwargs": config_kwargs,
+        }
+        given = renamed({**given, **foreign}, OLDER_NAMES)
+        parts = keywords_of_parts(given)
+        given = {name: value for name, value in given.items() if name not in PARTS}
+        check_other_settings(without_foreign(given, {"backend": SENTENCE_KEYWORDS["backend"]}), EMBEDDING)
+        if cache_dir is not None:
+            parts["model_kwargs"].setdefault("cache_dir", cache_dir)
+        of_model = parts["model_kwargs"]
         for name, value in (("dtype", dtype), ("num_threads", num_threads), ("isa", isa)):
             if value is not None and of_model.setdefault(name, value) is not value:
                 raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))
-        config = load_config(model_name_or_path, hub_options, of_config)
-        self.tokenizer = AutoTokenizer.load(model_name_or_path, hub_options, **of_tokenizer)
-        self.auto_model: RobertaModel = AutoModel.load(
-            model_name_or_path, hub_options, config=config, **of_model
+        model, self.tokenizer, _ = load_model_and_tokenizer(
+            AutoModel,
+            model_name_or_path,
+            hub_options,
+            model_keywords=of_model,
+            tokenizer_keywords=parts["processor_kwargs"],
+            config_keywords=parts["config_kwargs"],
+            max_seq_length=max_seq_length,
+            do_lower_case=do_lower_case,
         )
-        if max_seq_length is not None and "model_max_length" not in of_tokenizer:
-            self.tokenizer.model_max_length = max_seq_length
+        self.auto_model: RobertaModel = model
         self.do_lower_case = do_lower_case
-        if do_lower_case:
-            self.tokenizer.lower_case()
 
     @property
     def model(self) -> RobertaModel:

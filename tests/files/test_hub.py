@@ -33,6 +33,7 @@ from samples.loopback_hub import LoopbackHub
 from roberta_c.errors import HubError, InputError
 from roberta_c.files import hub as hub_module
 from roberta_c.files.hub import HubOptions
+from roberta_c.files.hub_answers import explained
 
 # Local paths
 
@@ -103,9 +104,10 @@ def test_arguments_of_the_wrong_kind(tmp_path):
 
 
 def test_a_token_is_never_shown():
-    repository = hub_module._Repository("org/name", HubOptions(token="hf_secret"))
-    assert "hf_secret" not in repr(HubOptions(token="hf_secret"))
-    message = repository._explain(ValueError("invalid header:\n'Bearer hf_secret'"), "config.json")
+    options = HubOptions(token="hf_secret")
+    assert "hf_secret" not in repr(options)
+    error = ValueError("invalid header:\n'Bearer hf_secret'")
+    message = explained(error, "config.json", "org/name", options, "cache")
     assert message.endswith("(ValueError: \"invalid header: 'Bearer \\u2026'\")")
 
 
@@ -134,6 +136,7 @@ def test_only_needed_files_are_fetched_and_later_come_from_the_cache(repository,
         assert {result.folder for result in calls(hub, ALL_CALLS)} == {folder}
         assert hub.requests == [("HEAD", "/org/name/resolve/main/config.json")] * 3
 
+        assert call(hub, "hub.download('org/name')").folder == folder
         hub.stop()
         again = calls(hub, [*ALL_CALLS, "hub.download('org/name')"])
         assert {result.folder for result in again} == {folder}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import roberta_c
@@ -45,3 +48,24 @@ def make_repository(folder: Path, files: dict[str, str | bytes]) -> Path:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def run_on_hub(hub, home: Path, script: str, meanwhile=None) -> str:
+    """Standard output of a script in a new process whose Hub is `hub`.
+
+    meanwhile: called when the script has printed its first line; the script's `input()` returns after it.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=hub.environment(home, PYTHONPATH=PACKAGE_PARENT, ROBERTA_C_NUM_THREADS="1"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if meanwhile is not None:
+            process.stdout.readline()
+            meanwhile()
+        output, errors = process.communicate("\n", timeout=50)
+    assert process.returncode == 0, errors
+    return output

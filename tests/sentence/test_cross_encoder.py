@@ -373,8 +373,8 @@ def test_a_model_without_a_classification_head(tweet_sentiment_small, tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("modules.json", [{"type": "a.Transformer", "path": ""}, {"type": "a.Dense"}], "Transformer, Dense"),
-        ("modules.json", {"type": "Transformer"}, "modules.json: found {'type'"),
+        ("modules.json", [{"type": "a.Transformer", "path": ""}], "found 'a.Transformer', expected one sent"),
+        ("modules.json", {"type": "Transformer"}, "modules.json: found a JSON dict, expected an array"),
         ("config_sentence_transformers.json", {"activation_fn": "torch.nn.Mish"}, "found 'torch.nn.Mish'"),
         ("config_sentence_transformers.json", {"prompts": {"a": 1}}, "prompts: found"),
         ("config_sentence_transformers.json", {"default_prompt_name": "a"}, "default_prompt_name: found 'a'"),

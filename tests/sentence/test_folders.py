@@ -6,16 +6,13 @@ import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
 from samples.embeddings import assert_near
-from samples.hub_calls import PACKAGE_PARENT
+from samples.hub_calls import run_on_hub
 from samples.loopback_hub import LoopbackHub
 from samples.tokenizers import assert_one_line
 from sentence_transformers import SentenceTransformer as Original
@@ -281,6 +278,9 @@ SUPPORTED = "expected a sentence_transformers Transformer, Pooling, Dense or Nor
         broken("2_Dense/config.json", replaced(use_residual=True), "residual.weight: found no such weight"),
         broken("2_Dense/config.json", replaced(bias=3), "bias: found 3, expected True or False"),
         broken(
+            "2_Dense/config.json", replaced(dropout=0.5), "config.json: dropout: found 0.5, expected no such"
+        ),
+        broken(
             "2_Dense/config.json",
             replaced(activation_function="os.system"),
             "found 'os.system', expected torch",
@@ -331,7 +331,14 @@ SUPPORTED = "expected a sentence_transformers Transformer, Pooling, Dense or Nor
             "truncate_dim: found '9', expected int",
         ),
         broken(
-            "config_sentence_transformers.json", replaced(model_type="SparseEncoder"), "found 'SparseEncoder'"
+            "config_sentence_transformers.json",
+            replaced(model_type="SparseEncoder"),
+            "found 'SparseEncoder', expected 'SentenceTransformer': this package does not support sparse enc",
+        ),
+        broken(
+            "config_sentence_transformers.json",
+            replaced(model_type="CrossEncoder"),
+            "found 'CrossEncoder', expected 'SentenceTransformer': load it with CrossEncoder",
         ),
         broken(
             "config_sentence_transformers.json",
@@ -438,19 +445,6 @@ def test_a_limit_beyond_the_models_is_the_models(legacy_folder, sentences):
 
 
 # The Hub
-
-
-def run_on_hub(hub, home, script):
-    """Standard output of a script in a process whose Hub is `hub`."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        env={**hub.environment(home), "PYTHONPATH": PACKAGE_PARENT, "ROBERTA_C_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.unsanitized
