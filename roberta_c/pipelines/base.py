@@ -249,6 +249,11 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                 mismatch(self.model.name_or_path, found, "finite numbers: the weights are damaged")
             )
 
+    def _warn_of_truncated(self, truncated: int, count: int, max_tokens: int) -> None:
+        """Log a warning if any of `count` texts were truncated."""
+        if truncated:
+            logger.warning("%d of %d texts truncated: longer than %d tokens", truncated, count, max_tokens)
+
     def _label(self, index: int) -> str:
         """The name of the model's output `index`, as its config has it now: callers rename labels."""
         labels = self.model.config.id2label
@@ -294,10 +299,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                     truncated += known[row].truncated
                     yield known[row]
         finally:
-            if truncated:
-                logger.warning(
-                    "%d of %d texts truncated: longer than %d tokens", truncated, count, max_tokens
-                )
+            self._warn_of_truncated(truncated, count, max_tokens)
 
     def _computed(
         self,

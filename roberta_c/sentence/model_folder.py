@@ -19,7 +19,8 @@ from ..files import hub
 from ..files.json_object import read_object
 from ..files.module_list import read_module_list
 from .dense import load_dense
-from .modules import Module, Normalize, Pooling
+from .modules import Module, Normalize
+from .pooling import Pooling
 from .similarity import ALL_PAIRS
 from .transformer import Transformer
 
