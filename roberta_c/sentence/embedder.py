@@ -81,7 +81,9 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
             first_of.setdefault(plain_text(text, name_of(index)), index) for index, text in enumerate(texts)
         ]
         is_array = self.options.output == VECTORS
-        results: Any = np.empty((len(texts), self.width), np.float32) if is_array else [None] * len(texts)
+        results: np.ndarray | list[Any] = [None] * len(texts)
+        if is_array:
+            results = np.empty((len(texts), self.width), np.float32)
         truncated_n = np.zeros(len(texts), bool)
         computed = self._first_results(first_of, name_of)
         count = 0

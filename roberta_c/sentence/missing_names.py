@@ -54,6 +54,7 @@ MISSING_NAMES = {
             "insert",
             "pop",
             "apply",
+            "smart_apply",
             "add_module",
             "register_module",
             "register_buffer",

@@ -74,9 +74,10 @@ def euclidean_sim(a: Any, b: Any) -> np.ndarray:
     """-|a_i - b_j| for each row of a (n, D) and each of b (m, D): float32 (n, m)."""
 
     def distances(a_nd: np.ndarray, b_md: np.ndarray) -> np.ndarray:
-        squares = np.square(a_nd).sum(axis=1)[:, None] + np.square(b_md).sum(axis=1)
+        squares: np.ndarray = np.square(a_nd).sum(axis=1)[:, None] + np.square(b_md).sum(axis=1)
         squares -= 2 * (a_nd @ b_md.T)
-        return -np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+        np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+        return np.negative(squares, out=squares)
 
     return _all_pairs(a, b, lambda x: x.astype(np.float64), distances)
 
@@ -86,7 +87,8 @@ def manhattan_sim(a: Any, b: Any) -> np.ndarray:
 
     def distances(a_nd: np.ndarray, b_md: np.ndarray) -> np.ndarray:
         differences = a_nd[:, None] - b_md
-        return -np.abs(differences, out=differences).sum(axis=2)
+        sums: np.ndarray = np.abs(differences, out=differences).sum(axis=2)
+        return -sums
 
     return _all_pairs(a, b, lambda x: x, distances, holds_rows=True)
 
@@ -118,14 +120,15 @@ def pairwise_angle_sim(x: Any, y: Any) -> np.ndarray:
     imaginary part. Source: Li and Li, AnglE-optimized Text Embeddings, 2023.
     """
 
-    def similarities(a_nd: np.ndarray, b_nd: np.ndarray) -> np.ndarray:
+    def compare(a_nd: np.ndarray, b_nd: np.ndarray) -> np.ndarray:
         a_nd, b_nd = normalized(a_nd), normalized(b_nd)
         width = a_nd.shape[1]
         real, imaginary = slice(0, width // 2), slice((width + 1) // 2, width)
         sines = (a_nd[:, imaginary] * b_nd[:, real] - a_nd[:, real] * b_nd[:, imaginary]).sum(axis=-1)
-        return np.abs((a_nd * b_nd).sum(axis=-1) + sines)
+        similarities: np.ndarray = np.abs((a_nd * b_nd).sum(axis=-1) + sines)
+        return similarities
 
-    return _row_pairs(x, y, similarities)
+    return _row_pairs(x, y, compare)
 
 
 ALL_PAIRS: dict[str, Similarity] = {

@@ -44,10 +44,12 @@ def test_every_public_name_of_the_original(models):
             getattr(ours, name)
         except MissingNameError:
             assert name in MISSING_NAMES
-    assert set(dir(theirs)) >= set(MISSING_NAMES)
+    # transformers gives torch's modules this one when it first loads a model.
+    assert set(MISSING_NAMES) - set(dir(theirs)) <= {"smart_apply"}
 
 
 def test_what_a_model_says_of_itself(models):
+    models[1].eval()
     for model in models:
         assert model.modalities == ["text"]
         assert model.supports("text")
@@ -108,7 +110,7 @@ def test_a_call_on_features_with_a_prompt(include_prompt, models, sentences):
             lambda model: model({"text": "a"}),
             "input: found the keys ['text'], expected a mapping",
         ),
-        (lambda model: model({"input_ids": [[5000]]}), "input_ids: found 5000, expected 0 to"),
+        (lambda model: model({"input_ids": [[10**6]]}), "input_ids: found 1000000, expected 0 to"),
         (
             lambda model: model({"input_ids": [[5]], "prompt_length": -1}),
             "prompt_length: found -1, expected an",

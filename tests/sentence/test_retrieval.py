@@ -101,8 +101,12 @@ def assert_same_pairs(ours, theirs):
     assert first == second
 
 
-def test_paraphrases(models, sentences, vectors):
+def test_paraphrases(models, sentences):
+    """Of texts that are all different: where texts are equal, the original takes any of their pairs."""
     ours, theirs = models
+    sentences = list(dict.fromkeys(sentences))
+    vectors = ours.encode(sentences)
+    vectors -= vectors.mean(axis=0)
     options = {"top_k": 5, "max_pairs": 200, "batch_size": 64}
     pairs = util.paraphrase_mining(ours, sentences, **options)
     assert_same_pairs(pairs, original.paraphrase_mining(theirs, sentences, **options))
@@ -179,7 +183,7 @@ def test_memory_is_bounded():
         ),
         (
             lambda v: util.semantic_search(v, v, score_function=lambda a, b: a[:, :2]),
-            "score_function: found scores of shape (256, 2), expected (256, 300)",
+            "score_function: found scores of shape (100, 2), expected (100, 300)",
         ),
         (lambda v: util.paraphrase_mining_embeddings(v, max_pairs=0), "max_pairs: found 0"),
         (lambda v: util.community_detection(v, "near"), "threshold: found 'near', expected a number"),
