@@ -77,7 +77,7 @@ def euclidean_sim(a: Any, b: Any) -> np.ndarray:
         squares: np.ndarray = np.square(a_nd).sum(axis=1)[:, None] + np.square(b_md).sum(axis=1)
         squares -= 2 * (a_nd @ b_md.T)
         np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-        return np.negative(squares, out=squares)
+        return -squares
 
     return _all_pairs(a, b, lambda x: x.astype(np.float64), distances)
 
