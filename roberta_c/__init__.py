@@ -69,10 +69,10 @@ _MODULE_OF = {
     "quantize_embeddings": "sentence",
     "quantize_report": "diagnose.quantization",
 }
-__all__ = [*_MODULE_OF, "errors", "logging"]
+__all__ = [*_MODULE_OF, "errors", "logging", "util"]
 
 if TYPE_CHECKING:
-    from . import logging
+    from . import logging, util
     from .config import RobertaConfig, XLMRobertaConfig
     from .diagnose.quantization import quantize_report
     from .files.bundled import bundled_model_path
@@ -130,7 +130,7 @@ _CLASS_NAME = re.compile(r"[A-Z]\w*[a-z]\w*")
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name == "logging":
+    if name in ("logging", "util"):
         return import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
         if _CLASS_NAME.fullmatch(name):

@@ -29,6 +29,7 @@ RANKS = [
     "model",
     "pipelines",
     "sentence",
+    "util",
     "diagnose",
     "cli",
     "__main__",

@@ -22,7 +22,7 @@ def load_sentence_transformer(
 
     if model is None:
         from ..files.bundled import bundled_model_path
-        from ..sentence.modules import Pooling
+        from ..sentence.pooling import Pooling
         from ..sentence.transformer import Transformer
 
         own = {name: keywords[name] for name in ("dtype", "num_threads")}

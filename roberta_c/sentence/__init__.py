@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from .bge_m3 import BGEM3FlagModel
+from .communities import community_detection
 from .cross_encoder import CrossEncoder
 from .dense import Dense
 from .flag_model import FlagModel
 from .flag_reranker import FlagReranker
-from .modules import Normalize, Pooling
+from .modules import Normalize
+from .pooling import Pooling
 from .quantization import quantize_embeddings
+from .retrieval import (
+    information_retrieval,
+    paraphrase_mining,
+    paraphrase_mining_embeddings,
+    semantic_search,
+)
 from .sentence_transformer import SentenceTransformer
 from .similarity import (
     SimilarityFunction,
@@ -16,12 +24,16 @@ from .similarity import (
     dot_score,
     euclidean_sim,
     manhattan_sim,
+    normalize_embeddings,
+    pairwise_angle_sim,
     pairwise_cos_sim,
     pairwise_dot_score,
     pairwise_euclidean_sim,
     pairwise_manhattan_sim,
+    pytorch_cos_sim,
 )
 from .transformer import Transformer
+from .vector_rows import truncate_embeddings
 
 __all__ = [
     "BGEM3FlagModel",
@@ -34,13 +46,22 @@ __all__ = [
     "SentenceTransformer",
     "SimilarityFunction",
     "Transformer",
+    "community_detection",
     "cos_sim",
     "dot_score",
     "euclidean_sim",
+    "information_retrieval",
     "manhattan_sim",
+    "normalize_embeddings",
+    "pairwise_angle_sim",
     "pairwise_cos_sim",
     "pairwise_dot_score",
     "pairwise_euclidean_sim",
     "pairwise_manhattan_sim",
+    "paraphrase_mining",
+    "paraphrase_mining_embeddings",
+    "pytorch_cos_sim",
     "quantize_embeddings",
+    "semantic_search",
+    "truncate_embeddings",
 ]

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import InputError, ModelFileError, mismatch
 from ..model.batch import PackedBatch
-from .modules import TOKENS, VECTORS, Module, Pooling, RowModule
+from .modules import TOKENS, VECTORS, Module, RowModule
+from .pooling import Pooling
 from .transformer import Transformer
 
 
@@ -68,37 +69,33 @@ class Chain:
         batch = model.pack(ids)
         if not self.on_tokens:
             return self._behind_pooling(model.pooled(batch, self.pooling.modes, prompt_tokens))
-        return self._pooled(self._token_rows(batch), batch, prompt_tokens)
+        return self.outputs(batch, prompt_tokens)[1]
 
     def features(self, ids: Sequence[Sequence[int]], prompt_tokens: int) -> list[dict[str, Any]]:
         """The ids, rows of tokens (len, H) and vector (dimension) of each text. Raises InputError."""
         batch = self.encoder.auto_model.pack(ids)
-        rows_th = self._token_rows(batch)
-        vectors_sd = self._pooled(rows_th, batch, prompt_tokens)
+        rows_td, vectors_sd = self.outputs(batch, prompt_tokens)
         return [
             {
                 "input_ids": batch.token_ids_t[begin:end],
                 "attention_mask": np.ones(end - begin, np.int64),
-                TOKENS: rows_th[begin:end],
+                TOKENS: rows_td[begin:end],
                 VECTORS: vector_d,
             }
             for (begin, end), vector_d in zip(pairwise(batch.seq_starts_s.tolist()), vectors_sd, strict=True)
         ]
 
-    def _token_rows(self, batch: PackedBatch) -> np.ndarray:
-        """The rows of all tokens, float32 (T, D), behind the modules on tokens."""
-        rows_td, _ = self.encoder.auto_model.encode(batch)
+    def outputs(self, batch: PackedBatch, prompt_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of all tokens behind the modules on tokens, (T, D), and the vectors, (S, dimension)."""
+        model = self.encoder.auto_model
+        rows_td, _ = model.encode(batch)
         for module in self.on_tokens:
             rows_td = module.rows(rows_td)
-        return rows_td
-
-    def _pooled(self, rows_td: np.ndarray, batch: PackedBatch, prompt_tokens: int) -> np.ndarray:
-        model, rows_td = self.encoder.auto_model, np.ascontiguousarray(rows_td, np.float32)
-        return self._behind_pooling(
-            model.kernels.pool(
-                rows_td, batch.seq_starts_s, self.pooling.modes, prompt_tokens, model.num_threads
-            )
+        rows_td = np.ascontiguousarray(rows_td, np.float32)
+        pooled_sd = model.kernels.pool(
+            rows_td, batch.seq_starts_s, self.pooling.modes, prompt_tokens, model.num_threads
         )
+        return rows_td, self._behind_pooling(pooled_sd)
 
     def _behind_pooling(self, vectors_sd: np.ndarray) -> np.ndarray:
         for module in self.on_vectors:

@@ -12,7 +12,7 @@ from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.base import Pipeline
 from ..pipelines.options import PipelineOptions
-from ..pipelines.rows import TextRow, plain_text
+from ..pipelines.rows import TextRow, blocks, plain_text
 from ..pipelines.windows import Window
 from .chain import Chain
 from .modules import TOKENS, VECTORS
@@ -64,19 +64,58 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         """How many numbers a vector has."""
         return self.chain.dimension if self.options.width is None else self.options.width
 
-    def embeddings(
-        self, texts: Iterable[Any], name_of: Callable[[int], str], across_blocks: bool
-    ) -> Iterator[Any]:
-        """The result of each text, in order, a block at a time; see Pipeline._predictions.
+    def of_list(
+        self,
+        texts: Sequence[Any],
+        name_of: Callable[[int], str],
+        counted: Callable[[Iterable[int]], Iterable[int]] = iter,
+    ) -> np.ndarray | list[Any]:
+        """The result of each text: float32 (n, width) of vectors, or a list of n other outputs.
 
-        Texts of a list are checked before the first is computed. Raises InputError.
+        Equal texts are computed once. Beside the result there are one block of batches and the texts by their
+        first places. name_of(index): what messages call a text. counted: a progress bar around the indices.
+        Texts are checked before the first is computed. Raises InputError, ModelFileError.
         """
-        rows: Iterable[TextRow] = (
-            self._row(text, name_of(index), self.options) for index, text in enumerate(texts)
-        )
-        rows = list(rows) if isinstance(texts, Sequence) else rows
-        found = self._predictions(rows, self.options, self.max_tokens, name_of, across_blocks)
+        first_of: dict[str, int] = {}
+        firsts = [
+            first_of.setdefault(plain_text(text, name_of(index)), index) for index, text in enumerate(texts)
+        ]
+        is_array = self.options.output == VECTORS
+        results: np.ndarray | list[Any] = [None] * len(texts)
+        if is_array:
+            results = np.empty((len(texts), self.width), np.float32)
+        truncated_n = np.zeros(len(texts), bool)
+        computed = self._first_results(first_of, name_of)
+        count = 0
+        try:
+            for index in counted(range(len(texts))):
+                first = firsts[index]
+                if first == index:
+                    embedding = next(computed)
+                    results[index], truncated_n[index] = embedding.value, embedding.truncated
+                else:
+                    results[index] = results[first] if is_array else _copied(results[first])
+                    truncated_n[index] = truncated_n[first]
+                count = index + 1
+        finally:
+            self._warn_of_truncated(int(truncated_n.sum()), count, self.max_tokens)
+        return results
+
+    def of_iterator(self, texts: Iterable[Any], name_of: Callable[[int], str]) -> Iterator[Any]:
+        """The result of each text, in order, read and computed a block at a time. Raises InputError."""
+        rows = (self._row(text, name_of(index), self.options) for index, text in enumerate(texts))
+        found = self._predictions(rows, self.options, self.max_tokens, name_of)
         return (self._result(one, self.options) for one in found)
+
+    def _first_results(self, first_of: dict[str, int], name_of: Callable[[int], str]) -> Iterator[Embedding]:
+        """The embeddings of distinct texts, in order; none is held here once it has been returned."""
+        rows = (TextRow(self.options.prompt + text) for text in first_of)
+        firsts = iter(first_of.values())
+        for block in blocks(rows, self.options.batch_size, self.block_batches):
+            indexes = dict(zip(block, firsts, strict=False))
+            found = self._computed(indexes, self.options, self.max_tokens, name_of)
+            for row in block:
+                yield found.pop(row)
 
     def _row(self, text: Any, name: str, options: EmbedderOptions) -> TextRow:
         return TextRow(options.prompt + plain_text(text, name))
@@ -86,13 +125,15 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         if options.output == VECTORS:
             vectors_sd = self.chain.vectors(ids, options.prompt_tokens)
             self._check_finite(vectors_sd)
-            vectors_sd = vectors_sd[:, : options.width]
+            # A view would keep the whole width in memory.
+            vectors_sd = np.ascontiguousarray(vectors_sd[:, : options.width])
             return normalized(vectors_sd) if options.normalize else vectors_sd
         features = self.chain.features(ids, options.prompt_tokens)
         for one in features:
             self._check_finite(one[TOKENS])
             one[VECTORS] = one[VECTORS][: options.width]
-        return [one[TOKENS] for one in features] if options.output == TOKENS else features
+        # Views would keep the batch in memory.
+        return [_copied(one[TOKENS] if options.output == TOKENS else one) for one in features]
 
     def _prediction(
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: EmbedderOptions
@@ -102,13 +143,17 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
 
     def _result(self, prediction: Embedding, options: EmbedderOptions) -> Any:
         """A copy, since equal texts share one embedding, and callers may change it."""
-        value = prediction.value
-        if isinstance(value, dict):
-            return {name: array.copy() for name, array in value.items()}
-        return value.copy()
+        return _copied(prediction.value)
 
 
 class TokenEmbedder(Embedder):
     """An Embedder whose results are the rows of all tokens: fewer are computed ahead."""
 
     block_batches: ClassVar[int] = 1  # base size: 1.5 MB for a text of 512 tokens
+
+
+def _copied(value: Any) -> Any:
+    """An array, or a dict of arrays, as a copy."""
+    if isinstance(value, dict):
+        return {name: array.copy() for name, array in value.items()}
+    return value.copy()

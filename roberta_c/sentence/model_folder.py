@@ -30,7 +30,8 @@ from ..files.module_list import read_module_list
 from .dense import load_dense
 from .encoder_settings import EMBEDDING, read_encoder_settings
 from .loading import keywords_of_parts, with_hub_options
-from .modules import Module, Normalize, Pooling
+from .modules import Module, Normalize
+from .pooling import Pooling
 from .similarity import ALL_PAIRS
 from .transformer import Transformer
 

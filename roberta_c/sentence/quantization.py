@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
+from .vector_rows import as_rows, row_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -45,17 +47,27 @@ def quantize_embeddings(
     if precision == "float32":
         return floats.astype(np.float32)
     if precision in ("binary", "ubinary"):
-        bits = np.packbits(floats > 0, axis=-1)
+        bits = _by_rows(floats, -(-floats.shape[-1] // 8), lambda rows_nd: np.packbits(rows_nd > 0, axis=-1))
         # Bytes 0 to 255 become -128 to 127: the first bit flipped, and read as a signed integer.
-        return bits if precision == "ubinary" else (bits ^ 0x80).view(np.int8)
-    kind = np.int8 if precision == "int8" else np.uint8
+        return bits if precision == "ubinary" else np.bitwise_xor(bits, 0x80, out=bits).view(np.int8)
     if floats.ndim == 2 and not len(floats):
-        return np.zeros(floats.shape, kind)
+        return np.zeros(floats.shape, precision)
     if ranges is None:
         ranges = _ranges_of(floats, precision, calibration_embeddings)
     least_d, step_d = _steps(ranges, floats.shape[-1])
-    numbers = np.clip(np.floor((floats - least_d) / step_d), 0, 255)
-    return (numbers - 128 if precision == "int8" else numbers).astype(kind)
+    numbers = _by_rows(
+        floats, floats.shape[-1], lambda rows_nd: np.clip(np.floor((rows_nd - least_d) / step_d), 0, 255)
+    )
+    return numbers if precision == "uint8" else np.subtract(numbers, 128, out=numbers).view(np.int8)
+
+
+def _by_rows(floats: np.ndarray, width: int, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """uint8 (…, width) from compute(rows (n, D)), some rows of (…, D) at a time."""
+    numbers = np.empty((*floats.shape[:-1], width), np.uint8)
+    rows_nd, numbers_nw = as_rows(floats), as_rows(numbers)
+    for rows in row_blocks(*rows_nd.shape):
+        numbers_nw[rows] = compute(rows_nd[rows])
+    return numbers
 
 
 def check_precision(precision: Any) -> None:

@@ -9,33 +9,31 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..config.load_keywords import ENCODE_KEYWORDS, SENTENCE_KEYWORDS, SENTENCE_SAVE_KEYWORDS, without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.hub import HubOptions
-from ..files.new_file import make_folder
+from ..pipelines.rows import plain_text
 from ..tokenizer import BatchEncoding
 from ..tokenizer.text_input import as_listed
 from .chain import Chain, checked_modules
 from .embedder import Embedder, EmbedderOptions, TokenEmbedder
-from .model_folder import MODULES, SETTINGS, is_prompts, load_modules, merged_prompts, with_organization
-from .modules import TOKENS, VECTORS, Module, write_json
+from .folder_writer import write_folder
+from .model_folder import SETTINGS, is_prompts, load_modules, merged_prompts, with_organization
+from .modules import TOKENS, VECTORS, Module
 from .progress import with_progress_bar
 from .quantization import check_precision, quantize_embeddings
-from .sequence import ModuleSequence
-from .similarity import ALL_PAIRS, PAIRWISE, similarity_name
+from .vector_settings import VectorSettings
 
 logger = logging.getLogger(__name__)
 
 _ROLE_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
 
-class SentenceTransformer(ModuleSequence):
+class SentenceTransformer(VectorSettings):
     """A model of sentence embeddings, loaded from a folder or a Hub repository.
 
     >>> from roberta_c import bundled_model_path
@@ -46,6 +44,9 @@ class SentenceTransformer(ModuleSequence):
     Attributes: `prompts`, name → what stands before a text; `default_prompt_name`; `truncate_dim`;
     `similarity_fn_name`; `max_seq_length`; `tokenizer`; `device`. `model[0]`, … are the modules.
     """
+
+    model_type = "SentenceTransformer"
+    default_huggingface_organization = "sentence-transformers"
 
     def __init__(
         self,
@@ -144,6 +145,11 @@ class SentenceTransformer(ModuleSequence):
                 self._prompt(None, value, name)
             setattr(self, name, value)
 
+    @classmethod
+    def load(cls, input_path: str | Path) -> SentenceTransformer:
+        """`SentenceTransformer(input_path)`, under its older name."""
+        return cls(input_path)
+
     # ---- texts → vectors -----------------------------------------------------------------------------
 
     def encode(
@@ -160,6 +166,8 @@ class SentenceTransformer(ModuleSequence):
         device: Any = None,
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
+        pool: Any = None,
+        chunk_size: Any = None,
         **foreign: Any,
     ) -> Any:
         """The embeddings of texts.
@@ -183,8 +191,14 @@ class SentenceTransformer(ModuleSequence):
         ModelFileError.
         """
         inputs = foreign.pop("sentences", inputs)
-        converted = {"convert_to_numpy": convert_to_numpy, "convert_to_tensor": convert_to_tensor}
-        for name in without_foreign({**foreign, **converted, "device": device}, ENCODE_KEYWORDS):
+        fixed = {
+            "convert_to_numpy": convert_to_numpy,
+            "convert_to_tensor": convert_to_tensor,
+            "device": device,
+            "pool": pool,
+            "chunk_size": chunk_size,
+        }
+        for name in without_foreign({**foreign, **fixed}, ENCODE_KEYWORDS):
             raise InputError(mismatch(name, "an unknown keyword", "one of encode's"))
         check_precision("float32" if precision is None else precision)
         if not isinstance(output_value, str | None) or output_value not in (VECTORS, TOKENS, None):
@@ -203,7 +217,7 @@ class SentenceTransformer(ModuleSequence):
             if precision in ("int8", "uint8"):
                 expected = "quantize_embeddings(vectors, precision, ranges): an iterator's ranges are unknown"
                 raise InputError(mismatch("precision of an iterator", repr(precision), expected))
-            values = embedder.embeddings(inputs, _input_name, across_blocks=False)
+            values = embedder.of_iterator(inputs, _input_name)
             return (quantize_embeddings(one, precision) for one in values) if quantized else values
 
         is_single = isinstance(inputs, str)
@@ -213,14 +227,8 @@ class SentenceTransformer(ModuleSequence):
             raise InputError(mismatch("inputs", type(inputs).__name__, expected))
         name_of = (lambda _: "inputs") if is_single else _input_name
         shows = logger.isEnabledFor(logging.INFO) if show_progress_bar is None else show_progress_bar
-        computed = embedder.embeddings(listed, name_of, across_blocks=True)
-        computed = with_progress_bar(computed, len(listed)) if shows else computed
-        if output_value == VECTORS and (listed or convert_to_numpy):
-            result: Any = np.empty((len(listed), embedder.width), np.float32)
-            for row_d, vector_d in zip(result, computed, strict=True):
-                row_d[:] = vector_d
-        else:
-            result = list(computed)
+        counted = partial(with_progress_bar, total=len(listed)) if shows else iter
+        result = embedder.of_list(listed, name_of, counted)
         if quantized and (len(result) or output_value == VECTORS):
             result = quantize_embeddings(result, precision)
         if is_single:
@@ -250,20 +258,30 @@ class SentenceTransformer(ModuleSequence):
         return kind(self._chain, EmbedderOptions().changed(options))
 
     def encode_query(
-        self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None, **options: Any
+        self,
+        inputs: Any = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *others: Any,
+        **options: Any,
     ) -> Any:
-        """`encode` with the prompt "query" of `prompts`, unless another is given."""
+        """`encode` with the prompt "query" of `prompts`, unless another is given. others: as of `encode`."""
         if prompt_name is None and prompt is None:
             prompt_name = self.role_prompt_name("query")
-        return self.encode(inputs, prompt_name, prompt, **options)
+        return self.encode(inputs, prompt_name, prompt, *others, **options)
 
     def encode_document(
-        self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None, **options: Any
+        self,
+        inputs: Any = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        *others: Any,
+        **options: Any,
     ) -> Any:
         """`encode` with the first of the prompts "document", "passage", "corpus", unless another is given."""
         if prompt_name is None and prompt is None:
             prompt_name = self.role_prompt_name("document")
-        return self.encode(inputs, prompt_name, prompt, **options)
+        return self.encode(inputs, prompt_name, prompt, *others, **options)
 
     def role_prompt_name(self, role: str) -> str | None:
         """The name of the prompt for "query" or "document"; None: the model has none."""
@@ -294,103 +312,49 @@ class SentenceTransformer(ModuleSequence):
         ids = self.tokenizer([prompt], truncation=True, max_length=self.max_seq_length)["input_ids"][0]
         return len(ids) - (ids[-1] in self.tokenizer.all_special_ids)
 
-    def tokenize(self, texts: Any, **options: Any) -> BatchEncoding:
-        """The ids and mask of texts, padded to the longest, truncated to max_seq_length: NumPy arrays."""
-        settings = {"padding": True, "truncation": True, "max_length": self.max_seq_length, **options}
-        texts = [texts] if isinstance(texts, str) else texts
-        encoding: BatchEncoding = self.tokenizer(texts, return_tensors="np", **settings)
+    def preprocess(self, inputs: Any, prompt: str | None = None, **options: Any) -> BatchEncoding:
+        """The ids and mask of texts, padded to the longest, truncated to max_seq_length: NumPy arrays.
+
+        inputs: a str, or a list of str or of pairs. prompt: what stands before each text. options: of the
+        tokenizer. The result has prompt_length if tokens of the prompt are not to be pooled. Raises
+        InputError.
+        """
+        inputs = [inputs] if isinstance(inputs, str) else inputs
+        before = "" if prompt is None else self._prompt(prompt, None)
+        if before:
+            listed = as_listed(inputs, takes_tuples=True)
+            if listed is None:
+                raise InputError(mismatch("inputs", type(inputs).__name__, "a str or a list of str"))
+            inputs = [before + plain_text(text, _input_name(index)) for index, text in enumerate(listed)]
+        skipped = self._prompt_tokens(before)
+        settings = {"padding": True, "truncation": True, "max_length": self.max_seq_length}
+        encoding: BatchEncoding = self.tokenizer(inputs, **{**settings, "return_tensors": "np", **options})
+        if skipped:
+            encoding["prompt_length"] = skipped
         return encoding
 
-    preprocess = tokenize
-
-    # ---- comparing vectors ---------------------------------------------------------------------------
-
-    @property
-    def similarity_fn_name(self) -> str:
-        """The name of the similarity: "cosine" unless the model or the caller says another."""
-        return self._similarity_fn_name or "cosine"
-
-    @similarity_fn_name.setter
-    def similarity_fn_name(self, value: Any) -> None:
-        self._similarity_fn_name = None if value is None else similarity_name(value)
-
-    def similarity(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
-        """The similarity of each of embeddings1 (n, D) and each of embeddings2 (m, D): float32 (n, m)."""
-        return ALL_PAIRS[self.similarity_fn_name](embeddings1, embeddings2)
-
-    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
-        """The similarity of the vectors at equal places, (n, D) each: float32 (n)."""
-        return PAIRWISE[self.similarity_fn_name](embeddings1, embeddings2)
-
-    # ---- settings ------------------------------------------------------------------------------------
-
-    @property
-    def embedding_dimension(self) -> int:
-        """The width of the vectors before truncate_dim."""
-        return self._chain.dimension
-
-    def get_embedding_dimension(self) -> int:
-        """The width of the vectors."""
-        return self.embedding_dimension if self.truncate_dim is None else self.truncate_dim
-
-    get_sentence_embedding_dimension = get_embedding_dimension
-
-    @property
-    def truncate_dim(self) -> int | None:
-        """How many numbers of a vector are kept; None: all."""
-        return self._truncate_dim
-
-    @truncate_dim.setter
-    def truncate_dim(self, value: int | None) -> None:
-        self._truncate_dim = self._checked_width(value)
-
-    def _checked_width(self, value: Any) -> int | None:
-        most = self.embedding_dimension
-        is_width = not isinstance(value, bool) and isinstance(value, (int, np.integer)) and 1 <= value <= most
-        if value is not None and not is_width:
-            expected = f"an integer from 1 to {most}, the width of the vectors, or None"
-            raise InputError(mismatch("truncate_dim", shown(value), expected))
-        return None if value is None else int(value)
-
-    @contextmanager
-    def truncate_embeddings(self, truncate_dim: int | None) -> Iterator[None]:
-        """A context in which the model's truncate_dim is this one."""
-        before = self.truncate_dim
-        self.truncate_dim = truncate_dim
-        try:
-            yield
-        finally:
-            self.truncate_dim = before
-
-    truncate_sentence_embeddings = truncate_embeddings
+    def tokenize(self, texts: Any, **options: Any) -> BatchEncoding:
+        """`preprocess`, under its older name."""
+        return self.preprocess(texts, **options)
 
     # ---- files ---------------------------------------------------------------------------------------
 
     def save_pretrained(self, path: str | os.PathLike[str], **keywords: Any) -> None:
         """Write a folder that sentence-transformers and this package load as this model.
 
-        Files and names are those that sentence-transformers wrote before version 6, which every version
-        reads. Weights are those of the files that the model came from, whatever its dtype. Raises InputError,
+        Weights are those of the files that the model came from, whatever its dtype. Raises InputError,
         ModelFileError.
         """
         for name in without_foreign(keywords, SENTENCE_SAVE_KEYWORDS):
             raise InputError(mismatch(name, "an unknown keyword", "one of save_pretrained's"))
-        folder = make_folder(path)
-        listed = []
-        for index, module in enumerate(self._listed):
-            below = "" if index == 0 else f"{index}_{type(module).__name__}"
-            module.save(folder / below if below else folder)
-            listed.append({"idx": index, "name": str(index), "path": below, "type": module.type_name})
         settings: dict[str, Any] = {
-            "model_type": "SentenceTransformer",
             "prompts": self.prompts,
             "default_prompt_name": self.default_prompt_name,
             "similarity_fn_name": self.similarity_fn_name,
         }
         if self.truncate_dim is not None:
             settings["truncate_dim"] = self.truncate_dim
-        write_json(folder / SETTINGS, settings)
-        write_json(folder / MODULES, listed)  # last: a folder without it is an encoder's alone
+        write_folder(path, self._listed, settings)
 
     save = save_pretrained
 

@@ -3,15 +3,19 @@ sentence-transformers' names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
+from ..config import RobertaConfig
 from ..errors import InputError, MissingNameError, mismatch, shown
 from ..machine.devices import CPU, Device
 from ..model import RobertaModel
+from ..model.batch import pack_batch
+from ..pipelines.options import check_count
+from ..tokenizer.text_input import as_listed
 from .chain import Chain
 from .missing_names import MISSING_NAMES
-from .modules import Module
+from .modules import TOKENS, VECTORS, Module
 from .transformer import Transformer
 
 Self = TypeVar("Self", bound="ModuleSequence")
@@ -20,8 +24,39 @@ Self = TypeVar("Self", bound="ModuleSequence")
 class ModuleSequence:
     """What a model has of torch.nn.Sequential, and what its first module and its Pooling have."""
 
+    # There is no training mode.
+    training = False
+
     _listed: list[Module]
     _chain: Chain
+
+    # ---- token ids → vectors -------------------------------------------------------------------------
+
+    def forward(self, input: Any) -> dict[str, Any]:
+        """What the modules compute of ids, as `preprocess` returns them.
+
+        input: a mapping with input_ids, attention_mask and, where there are any, token_type_ids, (S, width)
+            each; and prompt_length, how many tokens are not pooled if the Pooling leaves prompts out.
+
+        Returns the same names and values with float32 token_embeddings (S, width, D), zeros at padding, and
+        sentence_embedding (S, dimension), of which truncate_dim keeps all. Raises InputError.
+        """
+        if not isinstance(input, Mapping) or "input_ids" not in input:
+            found = f"the keys {shown(list(input))}" if isinstance(input, Mapping) else type(input).__name__
+            raise InputError(mismatch("input", found, "a mapping with input_ids, as preprocess returns it"))
+        skipped = input.get("prompt_length", 0)
+        check_count("prompt_length", skipped, "an integer of at least 0", least=0)
+        batch = pack_batch(
+            input["input_ids"],
+            input.get("attention_mask"),
+            input.get("token_type_ids"),
+            None,
+            self.transformers_model.embeddings.limits,
+        )
+        rows_td, vectors_sd = self._chain.outputs(batch, 0 if self._chain.pooling.include_prompt else skipped)
+        return {**input, TOKENS: batch.unpack(rows_td), VECTORS: vectors_sd}
+
+    __call__ = forward
 
     # ---- the encoder's and the Pooling's settings ----------------------------------------------------
 
@@ -44,6 +79,15 @@ class ModuleSequence:
         return self._chain.encoder.auto_model
 
     @property
+    def config(self) -> RobertaConfig:
+        """The encoder's config."""
+        return self.transformers_model.config
+
+    @config.setter
+    def config(self, value: RobertaConfig) -> None:
+        self.transformers_model.config = value
+
+    @property
     def tokenizer(self) -> Any:
         """The tokenizer."""
         return self._chain.encoder.tokenizer
@@ -53,6 +97,28 @@ class ModuleSequence:
         if not callable(value):
             raise InputError(mismatch("tokenizer", shown(value), "a loaded tokenizer"))
         self._chain.encoder.tokenizer = value
+
+    @property
+    def processor(self) -> Any:
+        """The tokenizer: there is no processor of images."""
+        return self.tokenizer
+
+    @property
+    def modalities(self) -> list[str]:
+        """What a model reads: ["text"]."""
+        return ["text"]
+
+    def supports(self, modality: Any) -> bool:
+        """Whether the model reads this: "text" alone."""
+        return modality in self.modalities
+
+    def is_singular_input(self, inputs: Any) -> bool:
+        """Whether `inputs` is one text, and not several."""
+        return as_listed(inputs, takes_tuples=True) is None and not isinstance(inputs, Iterator)
+
+    def get_model_kwargs(self) -> list[str]:
+        """The keywords that modules add to those of `encode`: none."""
+        return []
 
     def set_pooling_include_prompt(self, include_prompt: bool) -> None:
         """Whether the tokens of a prompt are pooled, too. Raises InputError."""
@@ -70,9 +136,14 @@ class ModuleSequence:
         """The arithmetic of the encoder's layers."""
         return self._chain.encoder.auto_model.dtype
 
-    def get_backend(self) -> str:
+    @property
+    def backend(self) -> str:
         """ "torch", the name of the backend that this package takes the place of."""
         return "torch"
+
+    def get_backend(self) -> str:
+        """`backend`."""
+        return self.backend
 
     def eval(self: Self) -> Self:
         """The model itself: there is no training mode."""

@@ -1,7 +1,12 @@
-"""How alike two embeddings are: cosine, dot product, and negative Euclidean and Manhattan distance."""
+"""How alike two embeddings are: cosine, dot product, and negative Euclidean and Manhattan distance.
+
+Rows are compared a block at a time, so that a call holds about 10 MB beside its arguments, as float32, and
+its result.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -9,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
+from .vector_rows import BLOCK, as_floats, as_matrix, as_rows, row_blocks, slices
 
 Similarity = Callable[[Any, Any], np.ndarray]
-# Floats of an intermediate of `manhattan_sim`.
-_BLOCK = 1 << 22
+# Rows of the first argument that are compared with each block of the second. Those of the second are
+# normalized again for each such block of the first, so it is large.
+_ROWS = 1 << 10
 
 
 class SimilarityFunction(Enum):
@@ -50,9 +57,10 @@ def similarity_name(value: Any, place: str = "similarity_fn_name") -> str:
 
 def cos_sim(a: Any, b: Any) -> np.ndarray:
     """The cosine of each row of a (n, D) and each of b (m, D), or of single vectors: float32 (n, m)."""
-    a_nd, b_md = _matrices(a, b)
-    cosines: np.ndarray = normalized(a_nd) @ normalized(b_md).T
-    return cosines
+    return _all_pairs(a, b, normalized, lambda a_nd, b_md: a_nd @ b_md.T)
+
+
+pytorch_cos_sim = cos_sim
 
 
 def dot_score(a: Any, b: Any) -> np.ndarray:
@@ -64,49 +72,63 @@ def dot_score(a: Any, b: Any) -> np.ndarray:
 
 def euclidean_sim(a: Any, b: Any) -> np.ndarray:
     """-|a_i - b_j| for each row of a (n, D) and each of b (m, D): float32 (n, m)."""
-    a_nd, b_md = (one.astype(np.float64) for one in _matrices(a, b))
-    squares = (a_nd**2).sum(axis=1)[:, None] + (b_md**2).sum(axis=1) - 2 * (a_nd @ b_md.T)
-    distances: np.ndarray = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
-    return -distances
+
+    def distances(a_nd: np.ndarray, b_md: np.ndarray) -> np.ndarray:
+        squares: np.ndarray = np.square(a_nd).sum(axis=1)[:, None] + np.square(b_md).sum(axis=1)
+        squares -= 2 * (a_nd @ b_md.T)
+        np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+        return -squares
+
+    return _all_pairs(a, b, lambda x: x.astype(np.float64), distances)
 
 
 def manhattan_sim(a: Any, b: Any) -> np.ndarray:
     """-sum |a_i - b_j| for each row of a (n, D) and each of b (m, D): float32 (n, m)."""
-    a_nd, b_md = _matrices(a, b)
-    distances = np.empty((len(a_nd), len(b_md)), np.float32)
-    rows = max(1, _BLOCK // max(1, b_md.size))
-    for first in range(0, len(a_nd), rows):
-        block = slice(first, first + rows)
-        np.abs(a_nd[block, None] - b_md).sum(axis=2, out=distances[block])
-    return -distances
+
+    def distances(a_nd: np.ndarray, b_md: np.ndarray) -> np.ndarray:
+        differences = a_nd[:, None] - b_md
+        sums: np.ndarray = np.abs(differences, out=differences).sum(axis=2)
+        return -sums
+
+    return _all_pairs(a, b, lambda x: x, distances, holds_rows=True)
 
 
 def pairwise_cos_sim(a: Any, b: Any) -> np.ndarray:
     """The cosine of a's and b's rows at equal places, (n, D) each: float32 (n)."""
-    a_nd, b_nd = _pairs(a, b)
-    cosines: np.ndarray = (normalized(a_nd) * normalized(b_nd)).sum(axis=-1)
-    return cosines
+    return _row_pairs(a, b, lambda a_nd, b_nd: (normalized(a_nd) * normalized(b_nd)).sum(axis=-1))
 
 
 def pairwise_dot_score(a: Any, b: Any) -> np.ndarray:
     """The dot product of a's and b's rows at equal places, (n, D) each: float32 (n)."""
-    a_nd, b_nd = _pairs(a, b)
-    products: np.ndarray = (a_nd * b_nd).sum(axis=-1)
-    return products
+    return _row_pairs(a, b, lambda a_nd, b_nd: (a_nd * b_nd).sum(axis=-1))
 
 
 def pairwise_euclidean_sim(a: Any, b: Any) -> np.ndarray:
     """-|a_i - b_i| of a's and b's rows at equal places, (n, D) each: float32 (n)."""
-    a_nd, b_nd = _pairs(a, b)
-    distances: np.ndarray = np.sqrt(((a_nd - b_nd) ** 2).sum(axis=-1))
-    return -distances
+    return _row_pairs(a, b, lambda a_nd, b_nd: -np.sqrt(np.square(a_nd - b_nd).sum(axis=-1)))
 
 
 def pairwise_manhattan_sim(a: Any, b: Any) -> np.ndarray:
     """-sum |a_i - b_i| of a's and b's rows at equal places, (n, D) each: float32 (n)."""
-    a_nd, b_nd = _pairs(a, b)
-    distances: np.ndarray = np.abs(a_nd - b_nd).sum(axis=-1)
-    return -distances
+    return _row_pairs(a, b, lambda a_nd, b_nd: -np.abs(a_nd - b_nd).sum(axis=-1))
+
+
+def pairwise_angle_sim(x: Any, y: Any) -> np.ndarray:
+    """AnglE's similarity |cos + sin| of x's and y's rows at equal places, (n, D) each: float32 (n).
+
+    The halves of a row are the real and the imaginary parts of complex numbers; a middle number has no
+    imaginary part. Source: Li and Li, AnglE-optimized Text Embeddings, 2023.
+    """
+
+    def compare(a_nd: np.ndarray, b_nd: np.ndarray) -> np.ndarray:
+        a_nd, b_nd = normalized(a_nd), normalized(b_nd)
+        width = a_nd.shape[1]
+        real, imaginary = slice(0, width // 2), slice((width + 1) // 2, width)
+        sines = (a_nd[:, imaginary] * b_nd[:, real] - a_nd[:, real] * b_nd[:, imaginary]).sum(axis=-1)
+        similarities: np.ndarray = np.abs((a_nd * b_nd).sum(axis=-1) + sines)
+        return similarities
+
+    return _row_pairs(x, y, compare)
 
 
 ALL_PAIRS: dict[str, Similarity] = {
@@ -128,17 +150,63 @@ def normalized(x: np.ndarray) -> np.ndarray:
 
     The length is summed in float64, over the row alone, so that its bits do not depend on the other rows.
     """
-    lengths = np.sqrt(np.square(x, dtype=np.float64).sum(axis=-1, keepdims=True))
-    unit: np.ndarray = (x / np.maximum(lengths, 1e-12)).astype(np.float32)
+    unit = np.empty(x.shape, np.float32)
+    x_nd, unit_nd = as_rows(x), as_rows(unit)
+    for rows in row_blocks(*x_nd.shape):
+        squares = np.square(x_nd[rows], dtype=np.float64, order="C")
+        lengths = np.sqrt(squares.sum(axis=-1, keepdims=True))
+        unit_nd[rows] = x_nd[rows] / np.maximum(lengths, 1e-12)
     return unit
+
+
+def normalize_embeddings(embeddings: Any) -> np.ndarray:
+    """Each row of `embeddings` (n, D), or a single vector (D), divided by its length: float32.
+
+    Raises InputError.
+    """
+    return normalized(as_floats(embeddings, "embeddings"))
+
+
+def _all_pairs(
+    a: Any,
+    b: Any,
+    prepare: Callable[[np.ndarray], np.ndarray],
+    compare: Similarity,
+    holds_rows: bool = False,
+) -> np.ndarray:
+    """float32 (n, m) from compare(prepare(rows of a), prepare(rows of b)), some rows of each at a time.
+
+    holds_rows: whether `compare` computes an intermediate row for each pair. Raises InputError.
+    """
+    a_nd, b_md = _matrices(a, b)
+    width = max(1, a_nd.shape[1])
+    similarities = np.empty((len(a_nd), len(b_md)), np.float32)
+    count = max(1, min(len(a_nd), _ROWS, 2 * BLOCK // width))
+    others = min(BLOCK // width, BLOCK // (count * width if holds_rows else count))
+    for rows in slices(len(a_nd), count):
+        block = prepare(a_nd[rows])
+        for columns in slices(len(b_md), others):
+            similarities[rows, columns] = compare(block, prepare(b_md[columns]))
+    return similarities
+
+
+def _row_pairs(a: Any, b: Any, compare: Similarity) -> np.ndarray:
+    """float32 (n), or a number of single vectors, from compare(rows of a, rows of b), some at a time.
+
+    Raises InputError.
+    """
+    a_nd, b_nd = _pairs(a, b)
+    similarities = np.empty(math.prod(a_nd.shape[:-1]), np.float32)
+    shape, a_nd, b_nd = a_nd.shape[:-1], as_rows(a_nd), as_rows(b_nd)
+    for rows in row_blocks(*a_nd.shape):
+        similarities[rows] = compare(a_nd[rows], b_nd[rows])
+    found: np.ndarray = similarities.reshape(shape)[()]
+    return found
 
 
 def _matrices(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both as matrices, a single vector as a matrix of one row. Raises InputError."""
-    a_nd, b_md = (np.atleast_2d(_floats(x, f"embeddings{n}")) for n, x in ((1, a), (2, b)))
-    for number, x in ((1, a_nd), (2, b_md)):
-        if x.ndim != 2:
-            raise InputError(mismatch(f"embeddings{number}", f"shape {x.shape}", "(n, width) or (width,)"))
+    a_nd, b_md = as_matrix(a, "embeddings1"), as_matrix(b, "embeddings2")
     if a_nd.shape[1] != b_md.shape[1]:
         found = f"width {b_md.shape[1]}"
         raise InputError(mismatch("embeddings2", found, f"{a_nd.shape[1]}, that of embeddings1"))
@@ -147,19 +215,8 @@ def _matrices(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _pairs(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays (n, D) of one shape, or as vectors (D). Raises InputError."""
-    a_nd, b_nd = _floats(a, "embeddings1"), _floats(b, "embeddings2")
+    a_nd, b_nd = as_floats(a, "embeddings1"), as_floats(b, "embeddings2")
     if a_nd.shape != b_nd.shape:
         found = f"shape {b_nd.shape}"
         raise InputError(mismatch("embeddings2", found, f"{a_nd.shape}, that of embeddings1"))
     return a_nd, b_nd
-
-
-def _floats(x: Any, name: str) -> np.ndarray:
-    """`x`, an array, a list of vectors or torch's tensor, as float32. Raises InputError."""
-    try:
-        array = np.asarray(x)
-    except Exception:  # vectors of different widths, or any error of a foreign tensor
-        raise InputError(mismatch(name, shown(x), "an array, or vectors of one width")) from None
-    if array.dtype.kind not in "fiu" or not array.ndim:
-        raise InputError(mismatch(name, shown(x), "an array of numbers"))
-    return array.astype(np.float32)

@@ -21,7 +21,8 @@ from roberta_c.cli import embed as command_file
 from roberta_c.cli import vector_files
 from roberta_c.cli.embed import EmbeddingForm, numbers
 from roberta_c.sentence import quantization
-from roberta_c.sentence.modules import Normalize, Pooling
+from roberta_c.sentence.modules import Normalize
+from roberta_c.sentence.pooling import Pooling
 from roberta_c.sentence.transformer import Transformer
 
 TEXTS = ["I love it", 'a "quoted", text', "", "two\nlines", " spaces ", "東京 é", "I love it"]

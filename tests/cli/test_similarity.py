@@ -12,7 +12,7 @@ from samples.command_line import assert_one_line, rows_of, write_csv
 
 from roberta_c import SentenceTransformer, bundled_model_path
 from roberta_c.cli.similarity import SIMILARITIES, PairSimilarities
-from roberta_c.sentence.modules import Pooling
+from roberta_c.sentence.pooling import Pooling
 from roberta_c.sentence.similarity import ALL_PAIRS
 from roberta_c.sentence.transformer import Transformer
 

@@ -9,7 +9,7 @@ import pytest
 from samples.call_tables import check_call, rows_of
 
 import roberta_c
-from roberta_c import sentence
+from roberta_c import sentence, util
 
 ROWS = rows_of("from-sentence-transformers.md")
 
@@ -26,6 +26,7 @@ def names(saved_model, tmp_path):
         "model": model,
         "texts": texts,
         "vectors": model.encode(texts),
+        "util": util,
         "copy": copy,
         "pickle": pickle,
     }

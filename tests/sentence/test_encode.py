@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import logging
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas
 import pytest
 from samples.tokenizers import assert_one_line
+from sentence_transformers import SentenceTransformer as Original
 
 from roberta_c import SentenceTransformer
-from roberta_c.errors import HubError, InputError, MissingNameError
+from roberta_c.errors import HubError, InputError
 from roberta_c.model import RobertaModel
 from roberta_c.sentence import Dense, Normalize, Pooling, Transformer
-from roberta_c.sentence.missing_names import MISSING_NAMES
 
 PROMPTS = (("query", "query: "), ("passage", "passage: "))
 
@@ -65,6 +67,43 @@ def test_one_text_several_and_none(model):
     assert model.encode([], precision="ubinary").shape == (0, 5)
     assert model.encode([], output_value="token_embeddings") == []
     assert model.encode([], convert_to_numpy=False) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"truncate_dim": 48}, {"output_value": "token_embeddings"}], ids=str)
+def test_a_list_holds_each_vector_once(options, saved_model):
+    """Beside the result, there are the vectors and rows of some batches, and the texts by their places."""
+    model = SentenceTransformer(saved_model("cls", "max", "mean", "weightedmean")[0], num_threads=1)
+    texts = [f"text {index}" for index in range(4000)]
+    model.encode(texts[:100], **options)
+    tracemalloc.start()
+    result = model.encode(texts, **options)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    size = sum(rows.nbytes for rows in result) if isinstance(result, list) else result.nbytes
+    assert len(result) == 4000
+    # The token ids, vectors and rows of 16 batches of 32 texts: 1 MB. A dict of 4000 texts: 0.3 MB.
+    assert peak < size + 3e6
+    assert held < size + 1.5e6
+    del result
+
+
+def test_positional_arguments_are_the_originals():
+    for name in ("encode", "encode_query", "encode_document"):
+        theirs = list(inspect.signature(getattr(Original, name)).parameters.values())[:-1]
+        ours = list(inspect.signature(SentenceTransformer.encode).parameters.values())[:-1]
+        assert [one.name for one in ours] == [one.name for one in theirs]
+        for one, other in zip(ours[2:], theirs[2:], strict=True):
+            assert one.default == other.default
+            assert one.kind == other.kind
+
+
+def test_roles_take_the_arguments_of_encode(model):
+    options = (32, False, "sentence_embedding", "float32", True, False, None, True, 9)
+    for role, prompt in ((model.encode_query, "query: "), (model.encode_document, "")):
+        found = role(["so good"], None, None, *options)
+        np.testing.assert_array_equal(found, model.encode(["so good"], None, prompt, *options))
+        assert found.shape == (1, 9)
+        np.testing.assert_array_equal(role(sentences=["so good"], truncate_dim=9).shape, (1, 9))
 
 
 def test_what_holds_several_texts(model):
@@ -253,20 +292,14 @@ def test_a_progress_bar_where_info_is_logged(model, caplog, capsys):
     assert "Texts: 100%" in capsys.readouterr().err
 
 
-def test_names_that_are_missing_say_what_to_do(model):
-    for name in MISSING_NAMES:
-        with pytest.raises(MissingNameError) as caught:
-            getattr(model, name)
-        assert_one_line(caught.value, f"SentenceTransformer.{name}: found no such name, expected ")
-        assert not hasattr(model, name)
-    with pytest.raises(AttributeError, match="'SentenceTransformer' object has no attribute 'nonsense'"):
-        _ = model.nonsense
-
-
 ENCODE_ERRORS = [
     ({"inputs": 3}, "inputs: found int, expected a str, or a list or iterator of these"),
     ({"inputs": None}, "inputs: found NoneType"),
     ({"inputs": {"text": "a"}}, "inputs: found dict"),
+    ({"inputs": [{"text": "a"}]}, "inputs[0]: found dict {'text': 'a'}, expected str"),
+    ({"inputs": [{"role": "user", "content": "a"}]}, "inputs[0]: found dict"),
+    ({"inputs": np.zeros((2, 3))}, "inputs[0]: found list [0.0, 0.0, 0.0], expected str"),
+    ({"inputs": b"RIFF"}, "inputs: found bytes, expected a str, or a list or iterator of these"),
     ({"inputs": ["a", 3]}, "inputs[1]: found int 3, expected str"),
     ({"inputs": ["a", None]}, "inputs[1]: found None, expected str"),
     ({"inputs": [("a", "b")]}, "inputs[0]: found tuple"),

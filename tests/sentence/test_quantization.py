@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -53,6 +54,17 @@ def test_single_vectors_lists_of_matrices_and_none_at_all(precision):
         original(MANY[:0], precision).dtype,
     )
     assert quantize_embeddings([], precision) == []
+
+
+@pytest.mark.parametrize("precision", PRECISIONS[1:])
+def test_extra_memory_is_bounded(precision):
+    """Beside the argument, 31 MB, and the result."""
+    embeddings = np.random.default_rng(0).standard_normal((10_000, 768)).astype(np.float32)
+    tracemalloc.start()
+    result = quantize_embeddings(embeddings, precision)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - result.nbytes < 10e6
 
 
 def test_few_embeddings_are_warned_of(caplog):

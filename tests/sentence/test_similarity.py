@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from sentence_transformers import util
 
 from roberta_c import sentence
 from roberta_c.errors import InputError
-from roberta_c.sentence import SentenceTransformer, SimilarityFunction
+from roberta_c.sentence import SentenceTransformer, SimilarityFunction, similarity, vector_rows
+from roberta_c.sentence.similarity import ALL_PAIRS, PAIRWISE
 
 NAMES = SimilarityFunction.possible_values()
 A = np.random.default_rng(0).standard_normal((70, 24)).astype(np.float32)
@@ -63,6 +66,50 @@ def test_the_name_is_read_and_set(saved_model):
     with pytest.raises(InputError) as caught:
         model.similarity_fn_name = "maxsim"
     assert_one_line(caught.value, "'maxsim', expected one of cosine, dot, euclidean, manhattan")
+
+
+def test_angles():
+    for a, b in ((A[:40], B), (A[:40, :23], B[:, :23])):
+        np.testing.assert_allclose(
+            sentence.pairwise_angle_sim(a, b), util.pairwise_angle_sim(a, b).numpy(), atol=1e-6
+        )
+    assert sentence.pairwise_angle_sim(A[0], B[0]) == sentence.pairwise_angle_sim(A[:1], B[:1])[0]
+
+
+ALL = {**ALL_PAIRS, **{f"pairwise_{name}": function for name, function in PAIRWISE.items()}}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_extra_memory_is_bounded(name):
+    """Beside the arguments, 31 MB each, and the result."""
+    a, b = (np.random.default_rng(seed).standard_normal((10_000, 768)).astype(np.float32) for seed in (0, 1))
+    if not name.startswith("pairwise"):
+        a = a[:50] if name == "manhattan" else a[:800]
+    tracemalloc.start()
+    result = ALL[name](a, b)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - result.nbytes < 16e6
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_blocks_do_not_change_results(name, monkeypatch):
+    expected = ALL[name](A[:40], B)
+    monkeypatch.setattr(similarity, "BLOCK", 100)
+    monkeypatch.setattr(vector_rows, "BLOCK", 100)
+    np.testing.assert_allclose(ALL[name](A[:40], B), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_row_is_normalized_to_the_same_bits_in_any_array(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((50, 1000)).astype(np.float32)
+    expected = similarity.normalized(rows)
+    lengths = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1, keepdims=True))
+    np.testing.assert_array_equal(expected, (rows / lengths).astype(np.float32))
+    assert similarity.normalized(rows[7]).tobytes() == expected[7].tobytes()
+    assert similarity.normalized(np.asfortranarray(rows)).tobytes() == expected.tobytes()
+    assert similarity.normalized(rows.reshape(5, 10, 1000)).tobytes() == expected.tobytes()
+    monkeypatch.setattr(vector_rows, "BLOCK", 3000)
+    assert similarity.normalized(rows).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize(

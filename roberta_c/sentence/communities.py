@@ -1,0 +1,69 @@
+"""Groups of embeddings that are near one of their number, as sentence-transformers' util finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, mismatch, shown
+from ..pipelines.options import check_count
+from .progress import with_progress_bar
+from .similarity import normalized
+from .vector_rows import as_matrix, slices
+
+# Cosines that are held at once: 16 MB.
+_COSINES = 1 << 22
+
+
+def community_detection(
+    embeddings: Any,
+    threshold: float = 0.75,
+    min_community_size: int = 10,
+    batch_size: int = 1024,
+    show_progress_bar: bool = False,
+) -> list[list[int]]:
+    """Groups of rows of `embeddings` (n, D), largest first; no row is in two.
+
+    A row is the centre of the rows whose cosine with it is at least `threshold`. Centres are taken from the
+    one with the most rows; each has its own first, then the others that are in no group yet, the most similar
+    first, if there are at least `min_community_size` of them, itself included.
+    batch_size: the most rows whose cosines are computed at once; results do not depend on it. Raises
+    InputError.
+    """
+    check_count("min_community_size", min_community_size, "an integer of at least 1")
+    check_count("batch_size", batch_size, "an integer of at least 1")
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)):
+        raise InputError(mismatch("threshold", shown(threshold), "a number"))
+    unit_nd = normalized(as_matrix(embeddings, "embeddings"))
+    least = np.float32(threshold)
+
+    sizes = _sizes(unit_nd, least, batch_size)
+    counted = with_progress_bar(sizes, len(unit_nd)) if show_progress_bar else sizes
+    sizes_n = np.fromiter(counted, np.int64)
+    centres = np.argsort(-sizes_n, kind="stable")
+    centres = centres[sizes_n[centres] >= min_community_size]
+
+    communities: list[list[int]] = []
+    is_taken_n = np.zeros(len(unit_nd), bool)
+    for block in slices(len(centres), _COSINES // max(1, len(unit_nd))):
+        # Cosines are computed again: those of all centres would not fit into memory.
+        some = centres[block][~is_taken_n[centres[block]]]
+        for centre, cosines_n in zip(some.tolist(), unit_nd[some] @ unit_nd.T, strict=True):
+            if is_taken_n[centre]:
+                continue
+            near = np.flatnonzero((cosines_n >= least) & ~is_taken_n)
+            if len(near) < min_community_size:
+                continue
+            near = near[np.argsort(-cosines_n[near], kind="stable")]
+            community = [centre, *near[near != centre].tolist()]
+            is_taken_n[community] = True
+            communities.append(community)
+    return sorted(communities, key=len, reverse=True)
+
+
+def _sizes(unit_nd: np.ndarray, least: np.float32, batch_size: int) -> Iterator[int]:
+    """How many rows have a cosine of at least `least` with each row."""
+    for rows in slices(len(unit_nd), min(batch_size, _COSINES // max(1, len(unit_nd)))):
+        yield from ((unit_nd[rows] @ unit_nd.T) >= least).sum(axis=1).tolist()
