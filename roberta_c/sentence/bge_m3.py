@@ -236,7 +236,8 @@ class BGEM3FlagModel(FlagEmbedder):
         outputs = encoding.outputs(texts, across_blocks=False)
         pairs = with_progress_bar(zip(outputs, outputs, strict=True), len(rows), "pair", bar)
         of_pairs = np.array([_scores(query, passage) for query, passage in pairs], np.float64)
-        scores = mixed_scores(*of_pairs.T, weights=weights)
+        dense_s, sparse_s, colbert_s = of_pairs.T
+        scores = mixed_scores(dense_s, sparse_s, colbert_s, weights)
         return {name: values[0] for name, values in scores.items()} if is_single else scores
 
     def compute_lexical_matching_score(self, lexical_weights_1: Any, lexical_weights_2: Any) -> Any:

@@ -215,5 +215,6 @@ class FlagEmbedder(FlagEmbeddingModel):
 
         They are an array of their own: a part of a larger one would keep all of it in memory.
         """
-        x_nh = np.ascontiguousarray(x_nh[:, :width])
+        if width is not None:
+            x_nh = x_nh[:, :width].copy()
         return normalized(x_nh) if self.normalize_embeddings else x_nh

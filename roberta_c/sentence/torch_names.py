@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from ..config import RobertaConfig
 from ..machine.devices import CPU, Device
 from ..missing_names import HasMissingNames
 from ..model.pretrained import PreTrainedModel
@@ -14,7 +15,7 @@ Self = TypeVar("Self", bound="OnCPU")
 class OnCPU(HasMissingNames):
     """A model on the CPU. A class derived from it has `transformers_model`."""
 
-    training = False
+    training = False  # there is no training mode
 
     @property
     def transformers_model(self) -> PreTrainedModel:
@@ -22,9 +23,13 @@ class OnCPU(HasMissingNames):
         raise NotImplementedError
 
     @property
-    def config(self) -> Any:
+    def config(self) -> RobertaConfig:
         """The model's config."""
         return self.transformers_model.config
+
+    @config.setter
+    def config(self, value: RobertaConfig) -> None:
+        self.transformers_model.config = value
 
     @property
     def device(self) -> Device:
@@ -38,18 +43,21 @@ class OnCPU(HasMissingNames):
 
     @property
     def modalities(self) -> list[str]:
-        """["text"]: what the model reads."""
+        """What a model reads: ["text"]."""
         return ["text"]
 
     def supports(self, modality: Any) -> bool:
         """Whether the model reads this: "text" alone."""
-        return bool(modality == "text")
+        return modality in self.modalities
 
-    def get_backend(self) -> str:
+    @property
+    def backend(self) -> str:
         """ "torch", the name of the backend that this package takes the place of."""
         return "torch"
 
-    backend = property(get_backend)
+    def get_backend(self) -> str:
+        """`backend`."""
+        return self.backend
 
     def eval(self: Self) -> Self:
         """The model itself: there is no training mode."""

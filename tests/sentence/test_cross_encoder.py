@@ -383,7 +383,8 @@ def test_every_public_name_of_the_original_is_here_or_says_what_to_do(folder_of)
                 getattr(ours, name)
         else:
             getattr(ours, name)
-    assert CROSS_ENCODER_NAMES.keys() <= set(names)
+    # transformers gives torch's modules this one when it first loads a model.
+    assert CROSS_ENCODER_NAMES.keys() - set(names) <= {"smart_apply"}
     assert not hasattr(ours, "nonsense")
 
 

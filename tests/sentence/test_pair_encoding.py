@@ -71,7 +71,6 @@ def test_only_second_cuts_the_query_first_and_then_the_document(query_length, to
         assert window.truncated == (len(cut) < len(query) or len(cut) + len(document) + 4 > 40)
 
 
-@pytest.mark.parametrize("max_length", [511, 512])
 def test_a_query_without_room_for_its_passage_is_refused_and_no_other_is(tokenizers):
     ours, _ = tokenizers
     nine = " ".join(["a"] * 9)
@@ -82,6 +81,7 @@ def test_a_query_without_room_for_its_passage_is_refused_and_no_other_is(tokeniz
         encoder.windows(pairs, lambda index: f"number {index}")
 
 
+@pytest.mark.parametrize("max_length", [511, 512])
 def test_very_long_texts_have_the_ids_of_complete_ones(max_length, tokenizers, words):
     ours, theirs = tokenizers
     long_ones = [" ".join((words * 3)[start : start + count]) for start, count in ((0, 2500), (5, 2400))]
