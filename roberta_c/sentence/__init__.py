@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from ..missing_names import missing_class
 from .bge_m3 import BGEM3FlagModel
 from .communities import community_detection
 from .cross_encoder import CrossEncoder
 from .dense import Dense
+from .flag_auto import FlagAutoModel, FlagAutoReranker
 from .flag_model import FlagModel
 from .flag_reranker import FlagReranker
 from .modules import Normalize
@@ -39,6 +43,8 @@ __all__ = [
     "BGEM3FlagModel",
     "CrossEncoder",
     "Dense",
+    "FlagAutoModel",
+    "FlagAutoReranker",
     "FlagModel",
     "FlagReranker",
     "Normalize",
@@ -65,3 +71,8 @@ __all__ = [
     "semantic_search",
     "truncate_embeddings",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    missing = missing_class(__name__, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}") if missing is None else missing

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError, mismatch, shown
-from ..files.file_sets import ENCODER_SETTINGS, MODEL_SETTINGS, MODULE_LIST, MODULES, SETTINGS
+from ..files.file_sets import (
+    ENCODER_SETTINGS,
+    MODEL_SETTINGS,
+    MODULE_LIST,
+    MODULES,
+    SENTENCE_SETTINGS,
+    SETTINGS,
+)
 from ..files.hub import HubOptions, ModelFiles
 from ..files.json_object import read_object
 from ..files.module_list import read_module_list
@@ -22,6 +29,8 @@ from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer import PreTrainedTokenizerFast
 from .encoder_settings import CLASSIFICATION, EncoderSettings, read_encoder_settings
 from .loading import check_model_place, load_model_and_tokenizer, with_hub_options
+from .modules import write_json
+from .prompts import is_prompts
 from .score_activations import ScoreActivation, as_activation, is_known
 
 if TYPE_CHECKING:
@@ -33,11 +42,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SavedSettings:
-    """activation: None where nothing is saved."""
+    """activation: None where nothing is saved.
+
+    default_prompt_name: as it is in the file, unchecked: prompts may be a caller's.
+    """
 
     activation: ScoreActivation | None = None
-    prompts: dict[str, str] = field(default_factory=dict)
-    default_prompt_name: str | None = None
+    prompts: dict[str, str | None] = field(default_factory=dict)
+    default_prompt_name: Any = None
 
 
 def load_cross_encoder(
@@ -89,12 +101,31 @@ def _check_modules(path: Path) -> None:
 
 def _saved_settings(settings: dict[str, Any], path: Path) -> SavedSettings:
     prompts = settings.get("prompts") or {}
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+    if not is_prompts(prompts):
         raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of names and texts"))
     name = settings.get("default_prompt_name")
-    if name is not None and name not in prompts:
-        raise ModelFileError(mismatch(f"{path}: default_prompt_name", shown(name), "a name in prompts"))
     return SavedSettings(_activation(settings.get("activation_fn"), f"{path}: activation_fn"), prompts, name)
+
+
+def write_settings(
+    folder: Path, activation: ScoreActivation, prompts: dict[str, str], default_prompt_name: str | None
+) -> None:
+    """Write what sentence-transformers 6 reads beside config.json. Raises ModelFileError."""
+    settings = {
+        "model_type": "CrossEncoder",
+        "prompts": prompts,
+        "default_prompt_name": default_prompt_name,
+        "activation_fn": activation.dotted_name,
+    }
+    module = {
+        "transformer_task": "sequence-classification",
+        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
+        "module_output_name": "scores",
+    }
+    kind = "sentence_transformers.base.modules.transformer.Transformer"
+    write_json(folder / SETTINGS, settings)
+    write_json(folder / SENTENCE_SETTINGS[0], module)
+    write_json(folder / MODULES, [{"idx": 0, "name": "0", "path": "", "type": kind}])
 
 
 def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | None:

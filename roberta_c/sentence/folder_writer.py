@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from ..files.file_sets import MODULES, SETTINGS
 from ..files.new_file import make_folder
-from .model_folder import MODULES, SETTINGS
 from .modules import Module, write_json
 
 

@@ -32,20 +32,11 @@ from .encoder_settings import EMBEDDING, read_encoder_settings
 from .loading import keywords_of_parts, with_hub_options
 from .modules import Module, Normalize
 from .pooling import Pooling
+from .prompts import is_prompts
 from .similarity import ALL_PAIRS
 from .transformer import Transformer
 
 logger = logging.getLogger(__name__)
-
-__all__ = [
-    "MODULES",
-    "SETTINGS",
-    "LoadedModules",
-    "is_prompts",
-    "load_modules",
-    "merged_prompts",
-    "with_organization",
-]
 
 SUPPORTED = ("Transformer", "Pooling", "Dense", "Normalize")
 # Models of other classes of sentence-transformers → what to do with them.
@@ -81,14 +72,14 @@ class LoadedModules(NamedTuple):
     settings: dict[str, Any]
 
 
-def with_organization(model: str | Path) -> str | Path:
-    """A bare name as sentence-transformers takes it: one of its own, but for transformers' models."""
+def with_organization(model: str | Path, organization: str = "sentence-transformers") -> str | Path:
+    """A bare name as sentence-transformers takes it: of this organization, but for transformers' models."""
     is_name = (
         isinstance(model, str) and "/" not in model and os.sep not in model and not os.path.exists(model)
     )
     if not is_name or not model or str(model).lower() in _WITHOUT_ORGANIZATION:
         return model
-    return f"sentence-transformers/{model}"
+    return f"{organization}/{model}"
 
 
 def load_modules(
@@ -191,19 +182,3 @@ def _model_settings(path: Path) -> dict[str, Any]:
         # Such as that of a model with a vector for each token; sentence-transformers ignores it, too.
         logger.warning("%s: similarity_fn_name %r is not used", path, settings.pop("similarity_fn_name"))
     return settings
-
-
-def is_prompts(value: Any) -> bool:
-    """Whether `value` is a dict of names and prompts, or of None where there is no prompt."""
-    return isinstance(value, dict) and all(
-        isinstance(name, str) and isinstance(text, str | None) for name, text in value.items()
-    )
-
-
-def merged_prompts(given: dict[str, str] | None, in_file: dict[str, Any] | None) -> dict[str, str]:
-    """A caller's prompts, those of the file, and empty ones for queries and documents."""
-    merged: dict[str, Any] = {"query": None, "document": None, **(given or {})}
-    for name, text in (in_file or {}).items():
-        if merged.get(name) is None:
-            merged[name] = text
-    return {name: text or "" for name, text in merged.items()}

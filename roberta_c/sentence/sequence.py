@@ -4,11 +4,9 @@ sentence-transformers' names."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-from ..config import RobertaConfig
-from ..errors import InputError, MissingNameError, mismatch, shown
-from ..machine.devices import CPU, Device
+from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from ..model.batch import pack_batch
 from ..pipelines.options import check_count
@@ -16,17 +14,14 @@ from ..tokenizer.text_input import as_listed
 from .chain import Chain
 from .missing_names import MISSING_NAMES
 from .modules import TOKENS, VECTORS, Module
+from .torch_names import OnCPU
 from .transformer import Transformer
 
-Self = TypeVar("Self", bound="ModuleSequence")
 
-
-class ModuleSequence:
+class ModuleSequence(OnCPU):
     """What a model has of torch.nn.Sequential, and what its first module and its Pooling have."""
 
-    # There is no training mode.
-    training = False
-
+    missing_names = MISSING_NAMES
     _listed: list[Module]
     _chain: Chain
 
@@ -79,15 +74,6 @@ class ModuleSequence:
         return self._chain.encoder.auto_model
 
     @property
-    def config(self) -> RobertaConfig:
-        """The encoder's config."""
-        return self.transformers_model.config
-
-    @config.setter
-    def config(self, value: RobertaConfig) -> None:
-        self.transformers_model.config = value
-
-    @property
     def tokenizer(self) -> Any:
         """The tokenizer."""
         return self._chain.encoder.tokenizer
@@ -124,50 +110,6 @@ class ModuleSequence:
         """Whether the tokens of a prompt are pooled, too. Raises InputError."""
         self._chain.pooling.include_prompt = include_prompt
 
-    # ---- where and in which type ---------------------------------------------------------------------
-
-    @property
-    def device(self) -> Device:
-        """The CPU."""
-        return CPU
-
-    @property
-    def dtype(self) -> str:
-        """The arithmetic of the encoder's layers."""
-        return self._chain.encoder.auto_model.dtype
-
-    @property
-    def backend(self) -> str:
-        """ "torch", the name of the backend that this package takes the place of."""
-        return "torch"
-
-    def get_backend(self) -> str:
-        """`backend`."""
-        return self.backend
-
-    def eval(self: Self) -> Self:
-        """The model itself: there is no training mode."""
-        return self
-
-    def cpu(self: Self) -> Self:
-        """The model itself."""
-        return self
-
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
-        """The model itself, for the CPU and for the dtype it has; InputError for any other."""
-        self._chain.encoder.auto_model.to(*args, **kwargs)
-        return self
-
-    def float(self: Self) -> Self:
-        """The model itself if its arithmetic is float32, else InputError."""
-        self._chain.encoder.auto_model.float()
-        return self
-
-    def bfloat16(self: Self) -> Self:
-        """The model itself if its arithmetic is bfloat16, else InputError."""
-        self._chain.encoder.auto_model.bfloat16()
-        return self
-
     # ---- modules -------------------------------------------------------------------------------------
 
     def __getitem__(self, index: int) -> Module:
@@ -196,9 +138,3 @@ class ModuleSequence:
     def __repr__(self) -> str:
         lines = [f"  ({name}): {module!r}\n" for name, module in self.named_children()]
         return f"{type(self).__name__}(\n{''.join(lines)})"
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in MISSING_NAMES:
-            place = f"{type(self).__name__}.{name}"
-            raise MissingNameError(mismatch(place, "no such name", MISSING_NAMES[name]))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..config.load_keywords import SENTENCE_KEYWORDS, without_foreign
+from ..config.load_keywords import without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SENTENCE_SETTINGS
 from ..files.hub import DEFAULT_OPTIONS, HubOptions
@@ -13,8 +13,8 @@ from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.options import check_count
-from .cross_encoder_keywords import renamed
 from .encoder_settings import EMBEDDING, OLDER_NAMES, check_other_settings
+from .keywords import SENTENCE_KEYWORDS, with_newer_names
 from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer
 from .modules import Module, write_json
 
@@ -60,7 +60,7 @@ class Transformer(Module):
             "processor_kwargs": processor_kwargs,
             "config_kwargs": config_kwargs,
         }
-        given = renamed({**given, **foreign}, OLDER_NAMES)
+        given = with_newer_names({**given, **foreign}, OLDER_NAMES)
         parts = keywords_of_parts(given)
         given = {name: value for name, value in given.items() if name not in PARTS}
         check_other_settings(without_foreign(given, {"backend": SENTENCE_KEYWORDS["backend"]}), EMBEDDING)
