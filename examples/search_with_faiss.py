@@ -31,10 +31,8 @@ def main() -> None:
     parser.add_argument("--top", type=int, default=10)
     options = parser.parse_intermixed_args()
     documents = options.documents.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    judged_lines = (
-        options.judged.read_text(encoding="utf-8").rstrip("\n").split("\n") if options.judged else []
-    )
-    judged = [line.rsplit("\t", 1) for line in judged_lines]
+    judged_text = options.judged.read_text(encoding="utf-8") if options.judged else ""
+    judged = [line.rsplit("\t", 1) for line in judged_text.split("\n") if line]
     queries = [*options.queries, *(query for query, _ in judged)]
     if not queries:
         parser.error("give queries or --judged")
