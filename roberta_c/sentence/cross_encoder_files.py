@@ -92,7 +92,7 @@ def _saved_settings(settings: dict[str, Any], path: Path) -> SavedSettings:
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of names and texts"))
     name = settings.get("default_prompt_name")
-    if name is not None and name not in prompts:
+    if name is not None and not (isinstance(name, str) and name in prompts):
         raise ModelFileError(mismatch(f"{path}: default_prompt_name", shown(name), "a name in prompts"))
     return SavedSettings(_activation(settings.get("activation_fn"), f"{path}: activation_fn"), prompts, name)
 
