@@ -105,6 +105,16 @@ def test_settings_of_a_cross_encoder_that_would_change_its_scores(settings, mess
     assert_one_line(caught.value, message)
 
 
+@pytest.mark.parametrize("name", ["a", ["a"], {}])
+def test_a_default_prompt_that_is_no_name_of_a_prompt(name, with_settings):
+    folder = with_settings()
+    settings = {"model_type": "CrossEncoder", "prompts": {"b": "B"}, "default_prompt_name": name}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings), "utf-8")
+    with pytest.raises(ModelFileError) as caught:
+        CrossEncoder(folder)
+    assert_one_line(caught.value, f"default_prompt_name: found {name!r}, expected a name in prompts")
+
+
 @pytest.mark.parametrize("type_name", ["my_code.Transformer", "sentence_transformers.models.Dense"])
 def test_a_cross_encoder_is_one_transformer_of_sentence_transformers(type_name, with_settings):
     folder = with_settings()

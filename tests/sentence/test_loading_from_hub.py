@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from samples.hub_calls import run_on_hub
 from samples.loopback_hub import LoopbackHub
 from samples.rerankers import make_cross_encoder, save_heads
@@ -157,8 +158,10 @@ def test_a_complete_copy_of_a_repository_tells_what_it_lacks(folders, expected, 
 @pytest.mark.parametrize("name", CLASSES)
 def test_all_files_are_of_one_commit_though_another_is_pushed_meanwhile(name, folders, expected, tmp_path):
     changed = shutil.copytree(folders[name], tmp_path / "changed")
-    for path in changed.glob("*.pt"):
+    for path in (*changed.glob("*.pt"), *changed.glob("*.bin")):
         torch.save({key: 2 * values for key, values in torch.load(path).items()}, path)
+    for path in changed.glob("*.safetensors"):
+        save_file({key: 2 * values for key, values in load_file(path).items()}, path)
     if (changed / "config_sentence_transformers.json").exists():
         settings = json.loads((changed / "config_sentence_transformers.json").read_text("utf-8"))
         settings |= {"prompts": {"p": "Not "}, "default_prompt_name": "p"}
