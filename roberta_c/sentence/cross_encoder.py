@@ -16,7 +16,8 @@ from ..files.file_sets import SETTINGS
 from ..files.hub import HubOptions
 from ..pipelines.options import check_choice, check_count
 from ..pipelines.text_classification import apply_function
-from .cross_encoder_files import load_cross_encoder, write_settings
+from .cross_encoder_files import load_cross_encoder
+from .cross_encoder_writer import write_settings
 from .keywords import (
     CROSS_ENCODER_KEYWORDS,
     CROSS_ENCODER_NAMES,

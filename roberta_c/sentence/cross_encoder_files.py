@@ -19,7 +19,6 @@ from ..files.file_sets import (
     MODEL_SETTINGS,
     MODULE_LIST,
     MODULES,
-    SENTENCE_SETTINGS,
     SETTINGS,
 )
 from ..files.hub import HubOptions, ModelFiles
@@ -29,7 +28,6 @@ from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer import PreTrainedTokenizerFast
 from .encoder_settings import CLASSIFICATION, EncoderSettings, read_encoder_settings
 from .loading import check_model_place, load_model_and_tokenizer, with_hub_options
-from .modules import write_json
 from .prompts import is_prompts
 from .score_activations import ScoreActivation, as_activation, is_known
 
@@ -105,27 +103,6 @@ def _saved_settings(settings: dict[str, Any], path: Path) -> SavedSettings:
         raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of names and texts"))
     name = settings.get("default_prompt_name")
     return SavedSettings(_activation(settings.get("activation_fn"), f"{path}: activation_fn"), prompts, name)
-
-
-def write_settings(
-    folder: Path, activation: ScoreActivation, prompts: dict[str, str], default_prompt_name: str | None
-) -> None:
-    """Write what sentence-transformers 6 reads beside config.json. Raises ModelFileError."""
-    settings = {
-        "model_type": "CrossEncoder",
-        "prompts": prompts,
-        "default_prompt_name": default_prompt_name,
-        "activation_fn": activation.dotted_name,
-    }
-    module = {
-        "transformer_task": "sequence-classification",
-        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
-        "module_output_name": "scores",
-    }
-    kind = "sentence_transformers.base.modules.transformer.Transformer"
-    write_json(folder / SETTINGS, settings)
-    write_json(folder / SENTENCE_SETTINGS[0], module)
-    write_json(folder / MODULES, [{"idx": 0, "name": "0", "path": "", "type": kind}])
 
 
 def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | None:

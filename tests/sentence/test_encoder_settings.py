@@ -193,7 +193,11 @@ def test_keywords_of_transformer_that_are_refused(options, message, encoder_fold
     assert_one_line(caught.value, message)
 
 
-@pytest.mark.parametrize("function", [torch.nn.Tanh(), torch.nn.GELU(), torch.nn.LeakyReLU(), None])
+@pytest.mark.parametrize(
+    "function",
+    [torch.nn.Tanh(), torch.nn.GELU(), torch.nn.LeakyReLU(), None],
+    ids=lambda one: type(one).__name__,
+)
 def test_a_dense_with_torchs_activation(function):
     torch.manual_seed(0)
     theirs = sentence_transformers.sentence_transformer.modules.Dense(8, 5, activation_function=function)
@@ -217,7 +221,7 @@ def test_a_dense_with_torchs_activation(function):
         (torch.tanh, "expected torch.nn's Identity"),
         (3, "found 3, expected torch.nn's Identity"),
     ],
-    ids=str,
+    ids=["GELU", "LeakyReLU", "PReLU", "function", "number"],
 )
 def test_activations_of_dense_that_are_refused(function, message):
     with pytest.raises(InputError) as caught:
