@@ -39,6 +39,8 @@ _MODULE_OF = {
     "CrossEncoder": "sentence",
     "FeatureExtractionPipeline": "pipelines.feature_extraction",
     "FillMaskPipeline": "pipelines.fill_mask",
+    "FlagAutoModel": "sentence",
+    "FlagAutoReranker": "sentence",
     "FlagModel": "sentence",
     "FlagReranker": "sentence",
     "QuestionAnsweringPipeline": "pipelines.question_answering",
@@ -107,6 +109,8 @@ if TYPE_CHECKING:
     from .sentence import (
         BGEM3FlagModel,
         CrossEncoder,
+        FlagAutoModel,
+        FlagAutoReranker,
         FlagModel,
         FlagReranker,
         SentenceTransformer,
@@ -133,10 +137,19 @@ def __getattr__(name: str) -> Any:
     if name == "logging":
         return import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
+        from .missing_names import missing_class
+
+        missing = missing_class(__name__, name)
+        if missing is not None:
+            raise missing
         if _CLASS_NAME.fullmatch(name):
             # An ImportError: `from roberta_c import …` would replace the message of an AttributeError.
             heads = [other.removeprefix("AutoModel") for other in _MODULE_OF if "AutoModelFor" in other]
-            expected = f"Roberta…, XLMRoberta… or Auto…, of Model, Config, Tokenizer, {', '.join(heads)}"
+            of_sentences = [other for other, module in _MODULE_OF.items() if module == "sentence"]
+            expected = (
+                f"Roberta…, XLMRoberta… or Auto…, of Model, Config, Tokenizer, {', '.join(heads)}; or "
+                f"{', '.join(of_sentences)}"
+            )
             raise ImportError(errors.mismatch("roberta_c", f"no {name}", expected), name=name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)

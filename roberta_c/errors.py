@@ -32,7 +32,7 @@ class InputError(RobertaCError, ValueError):
 
 
 class MissingNameError(InputError, AttributeError):
-    """An attribute or method that transformers has and this package has not; the message says what to do."""
+    """A name that the class of another package has and this package has not; the message says what to do."""
 
 
 class ResourceError(RobertaCError, RuntimeError):

@@ -14,8 +14,9 @@ import numbers
 from logging import CRITICAL, DEBUG, ERROR, FATAL, INFO, NOTSET, WARN, WARNING
 from typing import NoReturn
 
-from .errors import InputError, MissingNameError, mismatch, shown
+from .errors import InputError, mismatch, shown
 from .files import hub
+from .missing_names import missing_name
 
 __all__ = [
     "CRITICAL",
@@ -131,5 +132,5 @@ def enable_progress_bar() -> None:
 
 def __getattr__(name: str) -> NoReturn:
     if name in MISSING_NAMES:
-        raise MissingNameError(mismatch(f"logging.{name}", "no such function", MISSING_NAMES[name]))
+        raise missing_name("logging", name, MISSING_NAMES)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -85,7 +85,7 @@ def test_handlers_and_propagation(caplog):
 def test_what_is_not_here_says_what_to_do():
     for name in roberta_c.logging.MISSING_NAMES:
         assert hasattr(transformers.logging, name)
-        with pytest.raises(MissingNameError, match=rf"^logging\.{name}: found no such function, expected "):
+        with pytest.raises(MissingNameError, match=rf"^logging\.{name}: found no such name, expected "):
             getattr(roberta_c.logging, name)
     with pytest.raises(AttributeError, match="has no attribute 'other'"):
         _ = roberta_c.logging.other

@@ -19,6 +19,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", "
 # RANKS.
 RANKS = [
     "errors",
+    "missing_names",
     "files",
     "logging",
     "machine",

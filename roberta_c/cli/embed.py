@@ -16,9 +16,10 @@ from .label_results import cut
 from .messages import report
 from .options import (
     AtLeast,
-    Utf8,
+    check_one_of,
     max_length_option,
     model_option,
+    prompt_options,
     task_options,
     text_options,
     vector_output_options,
@@ -56,13 +57,7 @@ _SHOWN_NUMBERS = 4
     is_flag=True,
     help="Texts are documents: put the model's prompt for these before.",
 )
-@click.option(
-    "--prompt-name",
-    type=Utf8(),
-    metavar="NAME",
-    help="Put this prompt of the model before each text. Default: the model's default, if it has one.",
-)
-@click.option("--prompt", type=Utf8(), metavar="TEXT", help="Put TEXT before each text.")
+@prompt_options("each text")
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
@@ -103,16 +98,7 @@ def embed(
     """
     inputs = InputOptions.of(options)
     wanted = one_text(inputs, options)
-    chosen = {
-        "--query": as_query,
-        "--document": as_document,
-        "--prompt-name": prompt_name is not None,
-        "--prompt": prompt is not None,
-    }
-    given = [name for name, is_given in chosen.items() if is_given]
-    if len(given) > 1:
-        found = "both" if len(given) == 2 else "all of these"
-        raise click.UsageError(mismatch(", ".join(given), found, "one of them"))
+    check_one_of(query=as_query, document=as_document, prompt_name=prompt_name, prompt=prompt)
     output = OutputOptions.of(options, has_vectors=True)
     if precision in _RANGED:
         _check_whole(precision, inputs, output)

@@ -114,6 +114,26 @@ def check_hub_options(
             raise click.UsageError(mismatch(option, "no --model", "a Hub repository for it"))
 
 
+def prompt_options(what: str) -> Callable[[Command], Command]:
+    """--prompt-name and --prompt. what: what they are put before, "each text"."""
+    name = click.option(
+        "--prompt-name",
+        type=Utf8(),
+        metavar="NAME",
+        help=f"Put this prompt of the model before {what}. Default: the model's default, if it has one.",
+    )
+    prompt = click.option("--prompt", type=Utf8(), metavar="TEXT", help=f"Put TEXT before {what}.")
+    return lambda command: name(prompt(command))
+
+
+def check_one_of(**given: Any) -> None:
+    """UsageError if more than one of these options is given. given: by name, with _ for -."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value not in (None, False)]
+    if len(names) > 1:
+        found = "both" if len(names) == 2 else "all of these"
+        raise click.UsageError(mismatch(", ".join(names), found, "one of them"))
+
+
 # ---- texts ---------------------------------------------------------------------------------------------
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import mismatch
+from ..errors import InputError, mismatch, shown
 from .file_kinds import LINES
 from .help_page import HelpCommand
 from .inputs import Item, Part, Wanted
 from .label_results import cut
 from .options import (
     AtLeast,
+    check_one_of,
     document_options,
     max_length_option,
     output_options,
+    prompt_options,
     task_model_option,
     task_options,
 )
@@ -35,7 +38,12 @@ SCORE_CONVENTIONS = ("sentence-transformers", "flag-embedding", "tei")
 @task_model_option
 @document_options
 @output_options
-@click.option("--top-k", type=AtLeast(1), metavar="N", help="Show the N best documents.")
+@click.option(
+    "--top-k",
+    type=AtLeast(1),
+    metavar="N",
+    help="Show the N best documents; with rows of queries, those of each query.",
+)
 @click.option(
     "--score-convention",
     type=click.Choice(SCORE_CONVENTIONS),
@@ -45,6 +53,7 @@ SCORE_CONVENTIONS = ("sentence-transformers", "flag-embedding", "tei")
     help="Whose scores: sentence-transformers, flag-embedding (FlagReranker) or tei (Text Embeddings "
     "Inference).",
 )
+@prompt_options("each query")
 @max_length_option
 @task_options("Pairs per batch. Results do not depend on it.")
 def rerank(
@@ -52,6 +61,8 @@ def rerank(
     query_column: str | None,
     top_k: int | None,
     score_convention: str,
+    prompt_name: str | None,
+    prompt: str | None,
     max_length: int | None,
     batch_size: int,
     **options: Any,
@@ -63,10 +74,12 @@ def rerank(
       roberta-c rerank --model org/name --query "Who wrote it?" "Ada wrote it." "It rains."
       roberta-c rerank --model org/name --query "Who wrote it?" --file docs.txt --top-k 10
       roberta-c rerank --model org/name --file pairs.csv --query-column q --column d -o scored.csv
+      roberta-c rerank --model org/name --file pairs.tsv --top-k 10 -o best.tsv
 
     With --query, documents are arguments, lines, or the rows of a file, and the result is sorted: rank, score
     and index, the place of the document in the input, from 0. All documents are held in memory. Without it,
-    a file of rows has columns query and document, and its rows get a score in their order.
+    a file of rows has columns query and document, and its rows get a score in their order; with --top-k, the
+    rows of one query, which stand together in the file, are sorted, and its best ones kept.
     """
     inputs = InputOptions.of(options)
     column = options.pop("column")
@@ -76,11 +89,12 @@ def rerank(
         raise click.UsageError(mismatch("--query, --query-column", "both", "one of them"))
     if query is None and inputs.kind == LINES:
         raise click.UsageError(mismatch("--query", "none", "the query, or a file of rows with queries"))
-    if query is None and top_k is not None:
-        raise click.UsageError(mismatch("--top-k", "rows with queries of their own", "--query"))
-    if query is not None and output.resume:
-        expected = "a file of rows with queries: sorted documents are written when all are scored"
-        raise click.UsageError(mismatch("--resume", "--query", expected))
+    check_one_of(prompt_name=prompt_name, prompt=prompt)
+    ranks = query is not None or top_k is not None
+    if ranks and output.resume:
+        found = "--top-k" if query is None else "--query"
+        expected = "rows that are scored in their order, which can be gone on with"
+        raise click.UsageError(mismatch("--resume", found, expected))
 
     def load(model: str, *, cache_dir: str | None, **keywords: Any) -> PairScores:
         from ..sentence.cross_encoder import CrossEncoder
@@ -93,10 +107,10 @@ def rerank(
             max_length=max_length,
             **keywords,
         )
-        return PairScores(encoder, batch_size)
+        return PairScores(encoder, batch_size, prompt_name, prompt)
 
     def make_form(_: PairScores, __: str, width: int | None) -> RankForm | ScoreForm:
-        return ScoreForm(width) if query is None else RankForm(width)
+        return RankForm(width, shows_query=query is None) if ranks else ScoreForm(width)
 
     run_model(
         load,
@@ -106,7 +120,7 @@ def rerank(
         options,
         make_form,
         "a reranker, a model of one label",
-        iter if query is None else Ranked(top_k),
+        Ranked(top_k) if ranks else iter,
     )
 
 
@@ -135,24 +149,36 @@ class RankedDocument:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Computed items sorted by descending score, equal scores in the order of the input. top_k: None: all."""
+    """Computed items sorted by descending score, equal scores in the order of the input, query by query.
+
+    top_k: how many of a query's are kept; None: all.
+    """
 
     top_k: int | None
 
     def __call__(self, computed: Iterable[tuple[Item, ScoredPair]]) -> Iterator[tuple[Item, RankedDocument]]:
-        """Reads all of them first."""
-        every = list(computed)
-        order = sorted(range(len(every)), key=lambda index: -every[index][1].score)
-        for rank, index in enumerate(order[: self.top_k], start=1):
-            item, pair = every[index]
-            yield item, RankedDocument(rank, index, pair)
+        """Reads all items of a query first. Raises InputError for a query whose items are not together."""
+        done: set[str] = set()
+        numbered = ((index, *one) for index, one in enumerate(computed))
+        for query, group in groupby(numbered, key=lambda one: one[2].query):
+            of_query = list(group)
+            if query in done:
+                found = f"the query {shown(query, 40)}, of earlier rows too"
+                place = of_query[0][1].place
+                raise InputError(mismatch(place, found, "the rows of one query together: sort the file"))
+            done.add(query)
+            best = sorted(of_query, key=lambda one: -one[2].score)[: self.top_k]
+            for rank, (index, item, pair) in enumerate(best, start=1):
+                yield item, RankedDocument(rank, index, pair)
 
 
 @dataclass(frozen=True)
 class RankForm:
-    """How a ranked document is shown. width: of the terminal that long texts are cut to."""
+    """How a ranked document is shown. width: of the terminal that long texts are cut to. shows_query: whether
+    people see the query beside it."""
 
     width: int | None = None
+    shows_query: bool = False
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -183,7 +209,8 @@ class RankForm:
         """One line: rank, score, document."""
         pair = prediction.pair
         begin = f"{prediction.rank:4d}  {pair.score:8.4f}"
-        return f"{begin}  {cut(_shown(pair.document, pair), len(begin) + 2, self.width)}"
+        text = f"{pair.query} | {pair.document}" if self.shows_query else pair.document
+        return f"{begin}  {cut(_shown(text, pair), len(begin) + 2, self.width)}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,15 @@ from ..errors import InputError, mismatch
 from .help_page import HelpCommand
 from .inputs import Part, Wanted, decodable, divided
 from .label_results import cut
-from .options import max_length_option, model_option, output_options, pair_options, task_options
+from .options import (
+    check_one_of,
+    max_length_option,
+    model_option,
+    output_options,
+    pair_options,
+    prompt_options,
+    task_options,
+)
 from .output_options import OutputOptions
 from .run import InputOptions, run_model
 from .sentence_models import load_sentence_transformer
@@ -36,9 +44,17 @@ SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
     metavar="NAME",
     help="cosine, dot, euclidean or manhattan; the last two are negative distances. Default: the model's.",
 )
+@prompt_options("both texts")
 @max_length_option
 @task_options("Pairs per batch. With 1, each result is written before the next pair is read.")
-def similarity(similarity_name: str | None, max_length: int | None, batch_size: int, **options: Any) -> None:
+def similarity(
+    similarity_name: str | None,
+    prompt_name: str | None,
+    prompt: str | None,
+    max_length: int | None,
+    batch_size: int,
+    **options: Any,
+) -> None:
     """Show how alike two texts are, by their vectors: two arguments, or pairs in a file.
 
     \b
@@ -53,6 +69,7 @@ def similarity(similarity_name: str | None, max_length: int | None, batch_size: 
     inputs = InputOptions.of(options)
     column, pair_column = options.pop("column"), options.pop("pair_column")
     inputs.check_columns(column=column, pair_column=pair_column)
+    check_one_of(prompt_name=prompt_name, prompt=prompt)
     second: str | None = None
     if inputs.texts:
         if len(inputs.texts) != 2:
@@ -74,7 +91,7 @@ def similarity(similarity_name: str | None, max_length: int | None, batch_size: 
         loaded = load_sentence_transformer(model, max_length, keywords)
         if similarity_name is not None:
             loaded.similarity_fn_name = similarity_name
-        return PairSimilarities(loaded, batch_size)
+        return PairSimilarities(loaded, batch_size, prompt_name, prompt)
 
     def make_form(_: PairSimilarities, __: str, width: int | None) -> SimilarityForm:
         return SimilarityForm(width)
@@ -95,10 +112,17 @@ class PairSimilarity:
 class PairSimilarities:
     """A model that compares the texts of pairs, a block of them at a time."""
 
-    def __init__(self, model: SentenceTransformer, batch_size: int) -> None:
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        batch_size: int,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+    ) -> None:
         self._compare = model.similarity_pairwise
         # Only with batches of 1 are no texts read ahead.
-        self._embedder = model.embedder(batch_size=2 * batch_size if batch_size > 1 else 1)
+        texts = 2 * batch_size if batch_size > 1 else 1
+        self._embedder = model.embedder(prompt_name, prompt, batch_size=texts)
 
     def predictions(self, texts: Iterable[dict[str, str]]) -> Iterator[PairSimilarity]:
         """The similarity of each pair {"text": …, "text_pair": …}. Raises InputError."""

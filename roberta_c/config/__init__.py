@@ -15,10 +15,11 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, overload
 
-from ..errors import InputError, MissingNameError, ModelFileError, mismatch, shown
+from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import read_object
 from ..files.new_file import is_file_name, make_folder, new_file
+from ..missing_names import HasMissingNames
 from .fields import ACTIVATIONS, FAMILY_DEFAULTS, GENERIC_DEFAULTS, BadField, check_fields
 from .labels import agreed_labels
 from .load_keywords import CONFIG_KEYWORDS, SAVE_KEYWORDS, without_foreign
@@ -45,13 +46,14 @@ MISSING_NAMES = {
 _Config = TypeVar("_Config", bound="RobertaConfig")
 
 
-class RobertaConfig:
+class RobertaConfig(HasMissingNames):
     """Configuration of a RoBERTa encoder; keyword arguments are the keys of `config.json`.
 
     `num_labels=`, `id2label=` and `label2id=` may be given in any combination without contradictions.
     Raises InputError naming the argument that is out of range or of the wrong type.
     """
 
+    missing_names = MISSING_NAMES
     model_type: ClassVar[str] = "roberta"
     _family_defaults: ClassVar[dict[str, Any]] = FAMILY_DEFAULTS
 
@@ -284,9 +286,7 @@ class RobertaConfig:
             return values[name]
         if name == "torch_dtype":  # transformers 4's name
             return values.get("dtype")
-        if name in MISSING_NAMES:
-            raise MissingNameError(mismatch(f"config.{name}", "no such method", MISSING_NAMES[name]))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "name_or_path" or isinstance(getattr(type(self), name, None), property):

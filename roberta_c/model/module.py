@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..errors import InputError, MissingNameError, mismatch, shown
+from ..errors import InputError, mismatch, shown
+from ..missing_names import HasMissingNames
 from .missing_names import MISSING_NAMES
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 _UNCHANGED = "no change of a loaded model: change its config or its files, and load it again"
 
 
-class Module:
+class Module(HasMissingNames):
     """A node of the model tree: children are the attributes that are Modules, in order of assignment.
 
     `kind` is transformers' class name without the family, for printing only; None: this class's name.
     `family` is printed in front of it: one class serves Roberta… and XLMRoberta….
     """
 
+    missing_names = MISSING_NAMES
     kind: str | None = None
     # What may be assigned to although the model is loaded.
     assignable: ClassVar[tuple[str, ...]] = ()
@@ -143,12 +145,6 @@ class Module:
         if self._place is not None and _is_part(self, name, None):
             raise InputError(mismatch(f"del {type(self).__name__}.{name}", "a deletion", _UNCHANGED))
         super().__delattr__(name)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in MISSING_NAMES:
-            place = f"{type(self).__name__}.{name}"
-            raise MissingNameError(mismatch(place, "no such method", MISSING_NAMES[name]))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def details(self) -> str:
         """The text in the parentheses of a leaf."""

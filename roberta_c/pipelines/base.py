@@ -13,12 +13,13 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
 from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
-from ..errors import InputError, MissingNameError, ModelFileError, mismatch, shown
+from ..errors import InputError, ModelFileError, mismatch, shown
+from ..missing_names import HasMissingNames
 from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.text_input import as_listed
 from .options import PipelineOptions
@@ -64,7 +65,7 @@ def text_name(index: int) -> str:
     return f"texts[{index}]"
 
 
-class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
+class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
     """A model and its tokenizer as a callable from texts to results; each task derives a class from it.
 
     A task implements `_outputs` (windows of token ids → what the model computes of each), `_prediction` (a
@@ -79,6 +80,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
     several threads may call it at once.
     """
 
+    missing_names = MISSING_NAMES
     task: ClassVar[str]
     options_class: ClassVar[type[PipelineOptions]]
     auto_class: ClassVar[type[AutoModelClass]]
@@ -191,12 +193,6 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
         self.model.save_pretrained(save_directory, **keywords)
         self.tokenizer.save_pretrained(save_directory)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in MISSING_NAMES:
-            place = f"{type(self).__name__}.{name}"
-            raise MissingNameError(mismatch(place, "no such method", MISSING_NAMES[name]))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     # What a task implements
 
     @abstractmethod
@@ -249,6 +245,11 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                 mismatch(self.model.name_or_path, found, "finite numbers: the weights are damaged")
             )
 
+    def _warn_of_truncated(self, truncated: int, count: int, max_tokens: int) -> None:
+        """Log a warning if any of `count` texts were truncated."""
+        if truncated:
+            logger.warning("%d of %d texts truncated: longer than %d tokens", truncated, count, max_tokens)
+
     def _label(self, index: int) -> str:
         """The name of the model's output `index`, as its config has it now: callers rename labels."""
         labels = self.model.config.id2label
@@ -294,10 +295,7 @@ class Pipeline(ABC, Generic[OptionsT, RowT, PredictionT]):
                     truncated += known[row].truncated
                     yield known[row]
         finally:
-            if truncated:
-                logger.warning(
-                    "%d of %d texts truncated: longer than %d tokens", truncated, count, max_tokens
-                )
+            self._warn_of_truncated(truncated, count, max_tokens)
 
     def _computed(
         self,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from ..missing_names import missing_class
 from .bge_m3 import BGEM3FlagModel
 from .cross_encoder import CrossEncoder
 from .dense import Dense
+from .flag_auto import FlagAutoModel, FlagAutoReranker
 from .flag_model import FlagModel
 from .flag_reranker import FlagReranker
 from .modules import Normalize, Pooling
@@ -27,6 +31,8 @@ __all__ = [
     "BGEM3FlagModel",
     "CrossEncoder",
     "Dense",
+    "FlagAutoModel",
+    "FlagAutoReranker",
     "FlagModel",
     "FlagReranker",
     "Normalize",
@@ -44,3 +50,8 @@ __all__ = [
     "pairwise_manhattan_sim",
     "quantize_embeddings",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    missing = missing_class(__name__, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}") if missing is None else missing

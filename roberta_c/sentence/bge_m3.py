@@ -20,10 +20,12 @@ from ..model.batch import PackedBatch
 from ..pipelines.options import check_choice, check_count
 from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads
 from .bge_m3_scores import LexicalWeights, colbert_score, lexical_matching_score, mixed_scores
-from .flag_embedding import FlagEmbedder
-from .pair_encoding import PairRow, pair_rows
-
-POOLINGS = ("cls", "mean", "last_token")
+from .flag_embedder import FlagEmbedder
+from .keywords import FLAG_CALL_KEYWORDS
+from .loading import checked_keywords
+from .pair_encoding import pair_rows
+from .progress import is_shown_for_many, with_progress_bar
+from .text_encoding import BlockEncoding, LimitedText
 
 
 class Wanted(NamedTuple):
@@ -35,15 +37,20 @@ class Wanted(NamedTuple):
 
 
 class M3Output(NamedTuple):
-    """The representations of one text; None for those that are not wanted."""
+    """The representations of one text; None for those that are not wanted.
 
-    dense_h: np.ndarray | None
-    lexical_weights: LexicalWeights | None
-    colbert_th: np.ndarray | None
+    dense_h, colbert_th: float32 (H) and (t - 1, colbert_dim). lexical_weights: LexicalWeights.
+    """
+
+    dense_h: Any
+    lexical_weights: Any
+    colbert_th: Any
 
 
 class BGEM3FlagModel(FlagEmbedder):
     """bge-m3, or a model fine-tuned from it: `BGEM3FlagModel(folder or Hub repository).encode(sentences)`."""
+
+    poolings = ("cls", "mean", "last_token")
 
     def __init__(
         self,
@@ -65,48 +72,42 @@ class BGEM3FlagModel(FlagEmbedder):
         return_sparse: bool = False,
         return_colbert_vecs: bool = False,
         truncate_dim: int | None = None,
-        *,
-        passage_instruction_for_retrieval: str | None = None,
-        passage_instruction_format: str = "{}{}",
-        dtype: Any = None,
-        num_threads: int | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
         **keywords: Any,
     ) -> None:
         """Loads the model, and its heads if their files are there.
 
         colbert_dim: how many numbers a token's vector has; -1: as many as a text's.
         return_dense, return_sparse, return_colbert_vecs: what calls compute by default.
-        pooling_method: "cls", "mean" or "last_token", for dense vectors.
-        The rest is as in FlagModel; so are the errors. A head of another shape is a ModelFileError.
+        pooling_method: "cls", "mean" or "last_token", for dense vectors. truncate_dim: how many numbers of
+            dense and of tokens' vectors `encode` keeps; None: all. compute_score uses all of them.
+        The rest, and the keywords, are as in FlagModel; so are the errors. A head of another shape is a
+        ModelFileError.
         """
-        keywords |= {"use_fp16": use_fp16, "use_bf16": use_bf16, "trust_remote_code": trust_remote_code}
         check_count("colbert_dim", colbert_dim, "an integer of at least 1, or -1 for the model's", least=-1)
         self.return_dense, self.return_sparse = return_dense, return_sparse
         self.return_colbert_vecs = return_colbert_vecs
         self._wanted(None, None, None)
-        hub_options = HubOptions(revision, token, cache_dir, local_files_only)
         super().__init__(
             model_name_or_path,
-            hub_options,
-            poolings=POOLINGS,
-            pooling_method=pooling_method,
-            normalize_embeddings=normalize_embeddings,
-            query_instruction_for_retrieval=query_instruction_for_retrieval,
-            query_instruction_format=query_instruction_format,
-            passage_instruction_for_retrieval=passage_instruction_for_retrieval,
-            passage_instruction_format=passage_instruction_format,
-            query_max_length=query_max_length,
-            passage_max_length=passage_max_length,
+            normalize_embeddings,
+            use_fp16,
+            use_bf16,
+            query_instruction_for_retrieval,
+            query_instruction_format,
+            devices,
+            pooling_method,
+            trust_remote_code,
+            cache_dir,
+            batch_size,
+            query_max_length,
+            passage_max_length,
             truncate_dim=truncate_dim,
-            dtype=dtype,
-            num_threads=num_threads,
-            batch_size=batch_size,
-            keywords={**keywords, "devices": devices},
+            **keywords,
         )
-        self._heads = BGEM3Heads(self.model, hub_options, colbert_dim)
+        of_hub = {
+            name: keywords[name] for name in ("revision", "token", "local_files_only") if name in keywords
+        }
+        self._heads = BGEM3Heads(self.model, HubOptions(cache_dir=cache_dir, **of_hub), colbert_dim)
 
     # ---- representations -----------------------------------------------------------------------------
 
@@ -118,9 +119,6 @@ class BGEM3FlagModel(FlagEmbedder):
         return_dense: bool | None = None,
         return_sparse: bool | None = None,
         return_colbert_vecs: bool | None = None,
-        *,
-        instruction: str | None = None,
-        instruction_format: str | None = None,
         **keywords: Any,
     ) -> dict[str, Any]:
         """The representations of sentences, in their order; None for those that are not asked for.
@@ -134,15 +132,12 @@ class BGEM3FlagModel(FlagEmbedder):
         that is needed, or if outputs are not numbers.
         """
         wanted = self._wanted(return_dense, return_sparse, return_colbert_vecs)
-        first_only = self.pooling_method == "cls" and not wanted.sparse and not wanted.colbert
         outputs, is_single = self._outputs_of(
             sentences,
-            lambda batch, last_rh: self._representations(batch, last_rh, wanted),
-            first_only,
+            lambda batch, last_rh: self._representations(batch, last_rh, wanted, self.truncate_dim),
+            self.pooling_method == "cls" and not wanted.sparse and not wanted.colbert,
             batch_size,
             max_length,
-            instruction,
-            instruction_format,
             keywords,
         )
         dense = [output.dense_h for output in outputs]
@@ -158,52 +153,6 @@ class BGEM3FlagModel(FlagEmbedder):
         dense_sh = (np.stack(dense) if dense else empty) if wanted.dense else None
         return {"dense_vecs": dense_sh, "lexical_weights": weights, "colbert_vecs": vectors}
 
-    def encode_queries(
-        self,
-        queries: Any,
-        batch_size: int | None = None,
-        max_length: int | None = None,
-        return_dense: bool | None = None,
-        return_sparse: bool | None = None,
-        return_colbert_vecs: bool | None = None,
-        **keywords: Any,
-    ) -> dict[str, Any]:
-        """`encode` with the instruction for queries and query_max_length."""
-        return self.encode(
-            queries,
-            batch_size,
-            self.query_max_length if max_length is None else max_length,
-            return_dense,
-            return_sparse,
-            return_colbert_vecs,
-            instruction=self.query_instruction_for_retrieval,
-            instruction_format=self.query_instruction_format,
-            **keywords,
-        )
-
-    def encode_corpus(
-        self,
-        corpus: Any,
-        batch_size: int | None = None,
-        max_length: int | None = None,
-        return_dense: bool | None = None,
-        return_sparse: bool | None = None,
-        return_colbert_vecs: bool | None = None,
-        **keywords: Any,
-    ) -> dict[str, Any]:
-        """`encode` with the instruction for passages and passage_max_length."""
-        return self.encode(
-            corpus,
-            batch_size,
-            max_length,
-            return_dense,
-            return_sparse,
-            return_colbert_vecs,
-            instruction=self.passage_instruction_for_retrieval,
-            instruction_format=self.passage_instruction_format,
-            **keywords,
-        )
-
     def _wanted(self, dense: bool | None, sparse: bool | None, colbert: bool | None) -> Wanted:
         """What a call computes. Raises InputError if that is nothing."""
         names = ("return_dense", "return_sparse", "return_colbert_vecs")
@@ -215,10 +164,13 @@ class BGEM3FlagModel(FlagEmbedder):
             raise InputError(mismatch(", ".join(names), "all False", "at least one of them True"))
         return Wanted(*chosen.values())
 
-    def _representations(self, batch: PackedBatch, last_rh: np.ndarray, wanted: Wanted) -> Sequence[M3Output]:
+    def _representations(
+        self, batch: PackedBatch, last_rh: np.ndarray, wanted: Wanted, width: int | None
+    ) -> Sequence[M3Output]:
+        """width: how many numbers of vectors are kept; None: all."""
         places = list(pairwise(batch.seq_starts_s.tolist()))
         nothing: list[Any] = [None] * len(places)
-        dense = list(self._dense(batch, last_rh)) if wanted.dense else nothing
+        dense = list(self._dense(batch, last_rh, width)) if wanted.dense else nothing
         weights, vectors = nothing, nothing
         if wanted.sparse:
             weights_t = self._heads.needed(SPARSE)(last_rh, activation="relu")[:, 0]
@@ -228,8 +180,8 @@ class BGEM3FlagModel(FlagEmbedder):
                 for begin, end in places
             ]
         if wanted.colbert:
-            vectors_tc = self._finished(self._heads.needed(COLBERT)(last_rh))
-            vectors = [vectors_tc[begin + 1 : end] for begin, end in places]
+            vectors_tc = self._finished(self._heads.needed(COLBERT)(last_rh), width)
+            vectors = [vectors_tc[begin + 1 : end].copy() for begin, end in places]
         return [M3Output(*parts) for parts in zip(dense, weights, vectors, strict=True)]
 
     def _unused_ids(self) -> set[int]:
@@ -246,6 +198,8 @@ class BGEM3FlagModel(FlagEmbedder):
         max_query_length: int | None = None,
         max_passage_length: int | None = None,
         weights_for_different_modes: Sequence[float] | None = None,
+        *,
+        show_progress_bar: bool | None = None,
         **keywords: Any,
     ) -> Any:
         """The scores of pairs of a query and a passage: {"colbert", "sparse", "dense", "sparse+dense",
@@ -254,47 +208,37 @@ class BGEM3FlagModel(FlagEmbedder):
         batch_size: how many pairs are held in memory together; equal texts of these are encoded once.
         max_query_length, max_passage_length: None: those of the constructor. weights_for_different_modes:
         weights of dense, sparse and colbert in the mixed scores, which are weighted means; None: 1 each.
-        Raises as `encode` does.
+        show_progress_bar: as in FlagModel.encode. Raises as `encode` does.
         """
+        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
         rows, is_single = pair_rows(sentence_pairs, "sentence_pairs")
         count = self.batch_size if batch_size is None else batch_size
         check_count("batch_size", count, "an integer of at least 1")
         weights = _checked_weights(weights_for_different_modes)
-        lengths = (
-            self.query_max_length if max_query_length is None else max_query_length,
-            self.passage_max_length if max_passage_length is None else max_passage_length,
+        bar = is_shown_for_many(show_progress_bar, len(rows), count)
+        query_limit = self.query_max_length if max_query_length is None else max_query_length
+        passage_limit = self.passage_max_length if max_passage_length is None else max_passage_length
+        limits = (
+            self._length("max_query_length", query_limit),
+            self._length("max_passage_length", passage_limit),
         )
         if not rows:
             return []
-        scores: dict[str, list[float]] = {}
-        for start in range(0, len(rows), count):
-            of_batch = self._scores(rows[start : start + count], count, lengths, weights, keywords)
-            for name, values in of_batch.items():
-                scores.setdefault(name, []).extend(values)
+        everything = Wanted(True, True, True)
+        encoding = BlockEncoding(
+            self.model,
+            self.tokenizer,
+            2 * count,  # texts
+            limits,
+            lambda batch, last_rh: self._representations(batch, last_rh, everything, None),
+        )
+        texts = (LimitedText(*sided) for row in rows for sided in zip(row, limits, strict=True))
+        outputs = encoding.outputs(texts, across_blocks=False)
+        pairs = with_progress_bar(zip(outputs, outputs, strict=True), len(rows), "pair", bar)
+        of_pairs = np.array([_scores(query, passage) for query, passage in pairs], np.float64)
+        dense_s, sparse_s, colbert_s = of_pairs.T
+        scores = mixed_scores(dense_s, sparse_s, colbert_s, weights)
         return {name: values[0] for name, values in scores.items()} if is_single else scores
-
-    def _scores(
-        self,
-        rows: Sequence[PairRow],
-        batch_size: int,
-        lengths: tuple[int, int],
-        weights: Sequence[float],
-        keywords: dict[str, Any],
-    ) -> dict[str, list[float]]:
-        texts = [row.first for row in rows], [row.second for row in rows]
-        queries, passages = (
-            self.encode(part, batch_size, length, True, True, True, **keywords)
-            for part, length in zip(texts, lengths, strict=True)
-        )
-        dense = np.multiply(queries["dense_vecs"], passages["dense_vecs"], dtype=np.float64).sum(axis=1)
-        sparse, colbert = (
-            [function(*pair) for pair in zip(queries[name], passages[name], strict=True)]
-            for name, function in (
-                ("lexical_weights", lexical_matching_score),
-                ("colbert_vecs", colbert_score),
-            )
-        )
-        return mixed_scores(dense, np.asarray(sparse, np.float64), np.asarray(colbert, np.float64), weights)
 
     def compute_lexical_matching_score(self, lexical_weights_1: Any, lexical_weights_2: Any) -> Any:
         """The sum over shared tokens of the products of their weights: a float for two texts' weights, an
@@ -320,6 +264,13 @@ class BGEM3FlagModel(FlagEmbedder):
             for weights in listed
         ]
         return named[0] if len(named) == 1 else named
+
+
+def _scores(query: M3Output, passage: M3Output) -> tuple[float, float, float]:
+    """The dense, sparse and colbert score of two texts whose representations have all three parts."""
+    dense = np.multiply(query.dense_h, passage.dense_h, dtype=np.float64).sum()
+    sparse = lexical_matching_score(query.lexical_weights, passage.lexical_weights)
+    return float(dense), sparse, colbert_score(query.colbert_th, passage.colbert_th)
 
 
 def _lexical_weights(ids_t: np.ndarray, weights_t: np.ndarray, unused: set[int]) -> LexicalWeights:

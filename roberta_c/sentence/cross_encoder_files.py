@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import parse_object, read_file, read_object
+from .modules import write_json
+from .prompts import is_prompts
 from .score_activations import ScoreActivation, as_activation, is_known
 
 if TYPE_CHECKING:
@@ -32,11 +34,14 @@ FILES = hub.FileSet("configuration", ("config.json", SETTINGS, MODULES, MODULE_S
 
 @dataclass(frozen=True)
 class SavedSettings:
-    """activation: None where nothing is saved. max_length: in tokens, None for the model's own."""
+    """activation: None where nothing is saved. max_length: in tokens, None for the model's own.
+
+    default_prompt_name: as it is in the file, unchecked: prompts may be a caller's.
+    """
 
     activation: ScoreActivation | None = None
-    prompts: dict[str, str] = field(default_factory=dict)
-    default_prompt_name: str | None = None
+    prompts: dict[str, str | None] = field(default_factory=dict)
+    default_prompt_name: Any = None
     max_length: int | None = None
 
 
@@ -49,15 +54,34 @@ def saved_settings(path_or_id: str | Path, options: hub.HubOptions, config: Robe
         return SavedSettings(_config_activation(config, folder / "config.json"))
     _check_modules(folder / MODULES)
     prompts = settings.get("prompts") or {}
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+    if not is_prompts(prompts):
         raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of names and texts"))
     name = settings.get("default_prompt_name")
-    if name is not None and name not in prompts:
-        raise ModelFileError(mismatch(f"{path}: default_prompt_name", shown(name), "a name in prompts"))
     activation = _activation(settings.get("activation_fn"), f"{path}: activation_fn")
     if activation is None:
         activation = _config_activation(config, folder / "config.json")
     return SavedSettings(activation, prompts, name, _max_length(folder / MODULE_SETTINGS))
+
+
+def write_settings(
+    folder: Path, activation: ScoreActivation, prompts: dict[str, str], default_prompt_name: str | None
+) -> None:
+    """Write what sentence-transformers 6 reads beside config.json. Raises ModelFileError."""
+    settings = {
+        "model_type": "CrossEncoder",
+        "prompts": prompts,
+        "default_prompt_name": default_prompt_name,
+        "activation_fn": activation.dotted_name,
+    }
+    module = {
+        "transformer_task": "sequence-classification",
+        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
+        "module_output_name": "scores",
+    }
+    kind = "sentence_transformers.base.modules.transformer.Transformer"
+    write_json(folder / SETTINGS, settings)
+    write_json(folder / MODULE_SETTINGS, module)
+    write_json(folder / MODULES, [{"idx": 0, "name": "0", "path": "", "type": kind}])
 
 
 def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | None:

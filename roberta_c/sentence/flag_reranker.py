@@ -11,10 +11,12 @@ from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.options import check_choice
 from ..pipelines.text_classification import apply_function
-from .flag_embedding import CALL_KEYWORDS, FlagEmbeddingModel, with_instruction
+from .flag_embedding import FlagEmbeddingModel, with_instruction
+from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
 from .pair_encoding import PairRow, pair_rows
 from .pair_scoring import PairOptions, PairScoring
+from .progress import is_shown_for_many
 
 
 class FlagReranker(FlagEmbeddingModel):
@@ -23,6 +25,7 @@ class FlagReranker(FlagEmbeddingModel):
     `FlagReranker(folder or Hub repository).compute_score(pairs)`.
     """
 
+    auto_class = AutoModelForSequenceClassification
     model: RobertaForSequenceClassification
 
     def __init__(
@@ -53,7 +56,8 @@ class FlagReranker(FlagEmbeddingModel):
         use_fp16: accepted, without an effect, as in FlagEmbedding on a CPU. dtype chooses the arithmetic.
         query_instruction_for_rerank, passage_instruction_for_rerank: what the formats put before the texts.
         max_length: tokens of a pair; None: 512, or the model's limit if it is less. query_max_length: tokens
-            of a query; None: three quarters of max_length. normalize: whether scores are sigmoids of logits.
+            of a query; None: three quarters of max_length. A pair whose query leaves no room for its passage
+            is an InputError of the call. normalize: whether scores are sigmoids of logits.
         The rest is as in AutoModel.from_pretrained.
 
         Raises InputError, ModelFileError (also for a model without one label), TokenizerFileError, HubError.
@@ -66,7 +70,6 @@ class FlagReranker(FlagEmbeddingModel):
         self.passage_instruction_format = passage_instruction_format
         self._with_instructions(PairRow("a query", "a passage"))  # a bad format fails at once
         super().__init__(
-            AutoModelForSequenceClassification,
             model_name_or_path,
             HubOptions(revision, token, cache_dir, local_files_only),
             dtype=dtype,
@@ -79,6 +82,7 @@ class FlagReranker(FlagEmbeddingModel):
             raise ModelFileError(mismatch(place, self.model.config.num_labels, "1: a reranker's one score"))
         self.query_max_length, self.normalize = query_max_length, normalize
         self.max_length = self._length("max_length", max_length)
+        self._scoring([], None, None, None)  # bad lengths fail at once
 
     def compute_score(
         self,
@@ -87,33 +91,51 @@ class FlagReranker(FlagEmbeddingModel):
         query_max_length: int | None = None,
         max_length: int | None = None,
         normalize: bool | None = None,
+        *,
+        show_progress_bar: bool | None = None,
         **keywords: Any,
     ) -> list[float]:
         """The scores of pairs of a query and a passage, in their order: a list, also for one pair.
 
         sentence_pairs: a list of pairs of str, or one pair; an empty list gives an empty list. The other
         arguments are the constructor's, for this call. A score is the logit or, with `normalize`, its
-        sigmoid. A query keeps its first `query_max_length` tokens; the passage is cut to the rest. Raises
+        sigmoid. A query keeps its first `query_max_length` tokens; the passage is cut to the rest.
+        show_progress_bar: None: whether standard error is a terminal, for more pairs than a batch. Raises
         InputError; ModelFileError if logits are not numbers.
         """
-        checked_keywords(keywords, CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
+        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
         rows, _ = pair_rows(sentence_pairs, "sentence_pairs")
-        length = self.max_length if max_length is None else self._length("max_length", max_length)
-        query_length = self.query_max_length if query_max_length is None else query_max_length
         normalize = self.normalize if normalize is None else normalize
         check_choice("normalize", normalize, (True, False))
-        options = PairOptions().changed(
-            {
-                "batch_size": self.batch_size if batch_size is None else batch_size,
-                "max_length": length,
-                "truncation": "only_second",
-                "first_max_length": length * 3 // 4 if query_length is None else query_length,
-            }
-        )
         rows = [self._with_instructions(row) for row in rows]
-        logits_sc = PairScoring(self.model, self.tokenizer, options, rows).logits_sc()
+        scoring = self._scoring(rows, batch_size, query_max_length, max_length)
+        bar = is_shown_for_many(show_progress_bar, len(rows), scoring.options.batch_size)
+        logits_sc = scoring.logits_sc(bar)
         scores: list[float] = apply_function("sigmoid" if normalize else "none", logits_sc)[:, 0].tolist()
         return scores
+
+    def _scoring(
+        self,
+        rows: list[PairRow],
+        batch_size: int | None,
+        query_max_length: int | None,
+        max_length: int | None,
+    ) -> PairScoring:
+        """The pipeline of a call; None for what the constructor said. Raises InputError."""
+        length = self.max_length if max_length is None else self._length("max_length", max_length)
+        query_length = self.query_max_length if query_max_length is None else query_max_length
+        given = {
+            "batch_size": self.batch_size if batch_size is None else batch_size,
+            "max_length": length,
+            "truncation": "only_second",
+            "first_max_length": max(1, length * 3 // 4) if query_length is None else query_length,
+        }
+        return PairScoring(self.model, self.tokenizer, PairOptions().changed(given), rows)
+
+    def get_detailed_inputs(self, sentence_pairs: Any) -> list[list[str]]:
+        """The pairs as the model reads them: with the instructions before their texts. Raises InputError."""
+        rows, _ = pair_rows(sentence_pairs, "sentence_pairs")
+        return [list(self._with_instructions(row)) for row in rows]
 
     def _with_instructions(self, row: PairRow) -> PairRow:
         return PairRow(

@@ -11,22 +11,12 @@ from ..config import load_config
 from ..config.load_keywords import TOKENIZER_KEYWORDS, Keyword, without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.hub import KEYWORDS, HubOptions
-from ..machine.devices import is_cpu
 from ..model import dtype_name
 from ..tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
     from ..model.auto import AutoModelClass
-
-
-def is_cpu_or_list(devices: Any) -> bool:
-    """Whether `devices` is the CPU under one of its names, or a list of nothing else."""
-    return all(map(is_cpu, devices)) if isinstance(devices, (list, tuple)) else is_cpu(devices)
-
-
-DEVICES = Keyword(is_cpu_or_list, "None, 'cpu' or ['cpu']: this package runs on the CPU")
-ANYTHING = Keyword(lambda value: True, "")
 
 
 def checked_keywords(given: Mapping[str, Any], keywords: dict[str, Keyword], names: str) -> None:

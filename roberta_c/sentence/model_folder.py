@@ -74,14 +74,14 @@ class LoadedModules(NamedTuple):
     settings: dict[str, Any]
 
 
-def with_organization(model: str | Path) -> str | Path:
-    """A bare name as sentence-transformers takes it: one of its own, but for transformers' models."""
+def with_organization(model: str | Path, organization: str = "sentence-transformers") -> str | Path:
+    """A bare name as sentence-transformers takes it: of this organization, but for transformers' models."""
     is_name = (
         isinstance(model, str) and "/" not in model and os.sep not in model and not os.path.exists(model)
     )
     if not is_name or not model or str(model).lower() in _WITHOUT_ORGANIZATION:
         return model
-    return f"sentence-transformers/{model}"
+    return f"{organization}/{model}"
 
 
 class ModelFolder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import InputError, mismatch, shown
@@ -33,7 +33,36 @@ def pair_rows(pairs: Any, name: str) -> tuple[list[PairRow], bool]:
         raise InputError(mismatch(name, _named(pairs), PAIR_FORMS))
     if listed and isinstance(listed[0], str):
         return [_pair_row(listed, name)], True
-    return [_pair_row(pair, f"{name}[{index}]") for index, pair in enumerate(listed)], False
+    return list(pairs_of(listed, name)), False
+
+
+def pairs_of(pairs: Iterable[Any], name: str) -> Iterator[PairRow]:
+    """Each of a caller's pairs as a row; `name` is the argument's. Raises InputError."""
+    return (_pair_row(pair, f"{name}[{index}]") for index, pair in enumerate(pairs))
+
+
+def queries_with_documents(query: Any, documents: Any) -> list[tuple[str, list[str]]]:
+    """A caller's query with its documents, or each query of a list with its own. Raises InputError."""
+    if isinstance(query, str):
+        return [(plain_text(query, "query"), _texts(documents, "documents"))]
+    queries = as_listed(query, takes_tuples=True)
+    if queries is None:
+        raise InputError(mismatch("query", _named(query), "str, or a list of these"))
+    lists = as_listed(documents, takes_tuples=True)
+    if lists is None or len(lists) != len(queries):
+        found = _named(documents) if lists is None else f"{len(lists)}"
+        raise InputError(mismatch("documents", found, f"{len(queries)} lists of str, one for each query"))
+    return [
+        (plain_text(one, f"query[{index}]"), _texts(of_one, f"documents[{index}]"))
+        for index, (one, of_one) in enumerate(zip(queries, lists, strict=True))
+    ]
+
+
+def _texts(documents: Any, name: str) -> list[str]:
+    listed = as_listed(documents, takes_tuples=True)
+    if listed is None:
+        raise InputError(mismatch(name, shown(documents), "a list of str"))
+    return [plain_text(text, f"{name}[{index}]") for index, text in enumerate(listed)]
 
 
 def _pair_row(pair: Any, name: str) -> PairRow:
@@ -55,7 +84,8 @@ class PairEncoder:
     truncation: "longest_first" cuts the longer text, both alike once they are equally long; "only_second"
     the second alone. first_max_length: how many tokens of a first text are used at all; None: all of them.
     Texts that are in several of `pairs` stay tokenized from one call of `windows` to the next. Raises
-    InputError for a tokenizer whose pairs are not one text after the other, or without room for any token.
+    InputError for a tokenizer whose pairs are not one text after the other, or a `max_tokens` below the
+    special tokens.
     """
 
     def __init__(
@@ -73,21 +103,31 @@ class PairEncoder:
         self._room = max_tokens - specials
         if self._room < 0:
             raise InputError(mismatch("max_length", max_tokens, f"at least {specials}, the special tokens"))
-        if first_max_length is not None and first_max_length >= self._room:
-            found = f"{first_max_length} with max_length {max_tokens} and {specials} special tokens"
-            raise InputError(mismatch("query_max_length", found, "one that leaves room for the passage"))
         counts = Counter(text for pair in set(pairs) for text in pair)
         self._repeated = {text for text, count in counts.items() if count > 1}
         self._kept: dict[str, list[int]] = {}
 
-    def windows(self, pairs: Sequence[PairRow]) -> list[Window]:
-        """The token ids of each pair, and whether tokens of it were cut off."""
+    def windows(self, pairs: Sequence[PairRow], name_of: Callable[[int], str]) -> list[Window]:
+        """The token ids of each pair, and whether tokens of it were cut off.
+
+        name_of: index → what messages call that pair. Raises InputError for one whose first text leaves no
+        room for the second, where that one alone is cut.
+        """
         texts = dict.fromkeys(text for pair in pairs for text in pair)
         parts = {text: self._kept[text] for text in texts if text in self._kept}
         new = [text for text in texts if text not in parts]
         parts |= zip(new, self._encoded(new), strict=True)
         self._kept |= {text: parts[text] for text in new if text in self._repeated}
-        return [self._joined(parts[pair.first], parts[pair.second]) for pair in pairs]
+        windows = []
+        for index, pair in enumerate(pairs):
+            first, second = parts[pair.first], parts[pair.second]
+            lengths = self._lengths(len(first), len(second))
+            if lengths is None:
+                found = f"a query that leaves no room for its passage with max_length {self.max_tokens}"
+                expected = "a larger max_length, or less of the query"
+                raise InputError(mismatch(name_of(index), found, expected))
+            windows.append(self._joined(first, second, lengths))
+        return windows
 
     def _encoded(self, texts: list[str]) -> list[list[int]]:
         """The ids of each text, without special tokens; of a very long one, more than are used."""
@@ -97,12 +137,16 @@ class PairEncoder:
             texts = [beginning(self.tokenizer, TextRow(text), self.max_tokens).text for text in texts]
         return [part.ids for part in self.tokenizer.encode_parts(texts)]
 
-    def _joined(self, first: list[int], second: list[int]) -> Window:
-        used = len(first) if self.first_max_length is None else min(len(first), self.first_max_length)
-        lengths = used, len(second)
-        if sum(lengths) > self._room:
-            is_alike = self.truncation == "longest_first"
-            lengths = longest_first(*lengths, self._room) if is_alike else (used, self._room - used)
+    def _lengths(self, first: int, second: int) -> tuple[int, int] | None:
+        """How many tokens of two texts of these many are used; None if there is no room for the second."""
+        used = first if self.first_max_length is None else min(first, self.first_max_length)
+        if used + second <= self._room:
+            return used, second
+        if self.truncation == "longest_first":
+            return longest_first(used, second, self._room)
+        return (used, self._room - used) if used < self._room else None
+
+    def _joined(self, first: list[int], second: list[int], lengths: tuple[int, int]) -> Window:
         # Joining the tokenizers library's encodings would also build every combination of the parts that are
         # cut off: gigabytes for two long texts and a small `max_length`.
         before, between, after = self._specials

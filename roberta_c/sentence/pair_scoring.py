@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..pipelines.options import PipelineOptions, check_count
 from ..pipelines.rows import plain_text
 from ..pipelines.windows import Window
 from .pair_encoding import PairEncoder, PairRow
+from .progress import with_progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +67,25 @@ class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
         truncation, first_max_length = options.truncation_name, options.first_max_length
         self._encoder = PairEncoder(self.tokenizer, pairs, max_tokens, truncation, first_max_length)
 
-    def logits_sc(self) -> np.ndarray:
+    def logits_sc(self, shows_bar: bool | None = False) -> np.ndarray:
         """The logits of the pairs, float32 (S, C), in their order; one warning counts truncated pairs.
 
+        shows_bar: whether a progress bar is shown; None: where standard error is a terminal.
         Raises ModelFileError if they are not numbers, InputError for a text that cannot be tokenized.
         """
-        predictions = self._predictions(
-            self.pairs, self.options, self._encoder.max_tokens, lambda index: f"pairs[{index}]", True
-        )
-        logits = [prediction.logits_c for prediction in predictions]
+        predictions = self._of_rows(self.pairs, across_blocks=True)
+        counted = with_progress_bar(predictions, len(self.pairs), "pair", shows_bar)
+        logits = [prediction.logits_c for prediction in counted]
         return np.stack(logits) if logits else np.empty((0, self.model.config.num_labels), np.float32)
+
+    def stream(self, pairs: Iterable[PairRow]) -> Iterator[PairLogits]:
+        """The logits of each pair, read and computed a block at a time, in bounded memory. As `logits_sc`."""
+        return self._of_rows(pairs, across_blocks=False)
+
+    def _of_rows(self, pairs: Iterable[PairRow], across_blocks: bool) -> Iterator[PairLogits]:
+        return self._predictions(
+            pairs, self.options, self._encoder.max_tokens, lambda index: f"pairs[{index}]", across_blocks
+        )
 
     def _row(self, text: Any, name: str, options: PairOptions) -> PairRow:
         """A pair of a stream, as `predictions` reads it."""
@@ -89,7 +99,7 @@ class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
         max_tokens: int,
         name_of: Callable[[int], str],
     ) -> list[list[Window]]:
-        return [[window] for window in self._encoder.windows(rows)]
+        return [[window] for window in self._encoder.windows(rows, name_of)]
 
     def _outputs(self, windows: Sequence[Window], options: PairOptions) -> np.ndarray:
         logits_sc: np.ndarray = self.model(

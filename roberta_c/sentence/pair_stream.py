@@ -1,4 +1,4 @@
-"""Scores of a stream of pairs, a block at a time in bounded memory: CrossEncoder.predict for iterators."""
+"""Scores of a stream of pairs, each with its texts and whether they were cut: for the command line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError, mismatch
 from .cross_encoder import CrossEncoder
+from .prompts import chosen_prompt
 from .score_activations import apply_activation
 
 
@@ -23,16 +24,23 @@ class ScoredPair:
 class PairScores:
     """A model of one label that scores pairs as `encoder.predict` does.
 
-    batch_size: results do not depend on it. Raises InputError for a model of several labels.
+    batch_size: results do not depend on it. prompt_name, prompt: what is put before queries. Raises
+    InputError for a model of several labels.
     """
 
-    def __init__(self, encoder: CrossEncoder, batch_size: int = 32) -> None:
+    def __init__(
+        self,
+        encoder: CrossEncoder,
+        batch_size: int = 32,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+    ) -> None:
         if encoder.num_labels != 1:
             found = f"a model of {encoder.num_labels} labels"
             raise InputError(mismatch(encoder.model.name_or_path, found, "a reranker, a model of 1 label"))
         self.encoder = encoder
         self._scoring = encoder.scoring([], batch_size)
-        self._before = encoder.prompt_text()
+        self._before = chosen_prompt(encoder.prompts, encoder.default_prompt_name, prompt, prompt_name)
 
     def predictions(self, texts: Iterable[dict[str, str]]) -> Iterator[ScoredPair]:
         """The score of each pair {"query": …, "document": …}. Raises InputError; ModelFileError."""

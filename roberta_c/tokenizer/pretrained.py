@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from tokenizers import AddedToken, Tokenizer
 
 from ..config.load_keywords import TOKENIZER_KEYWORDS, TOKENIZER_SAVE_KEYWORDS, without_foreign
-from ..errors import InputError, MissingNameError, TokenizerFileError, mismatch, shown
+from ..errors import InputError, TokenizerFileError, mismatch, shown
 from ..files.hub import HubOptions
 from ..files.new_file import as_folder, is_file_name
+from ..missing_names import HasMissingNames
 from .arguments import check_keywords
 from .call_backends import CallBackends
 from .missing_names import MISSING_NAMES
@@ -33,7 +34,7 @@ from .tokenizer_json import (
 _Tokenizer = TypeVar("_Tokenizer", bound="PreTrainedTokenizerFast")
 
 
-class PreTrainedTokenizerFast(TextCalls):
+class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
     """A tokenizer made from tokenizer.json; its subclasses are made from other files too.
 
     Attributes: `name_or_path`; `model_max_length` (1e30 if no file sets it); `max_positions` (how many tokens
@@ -42,6 +43,7 @@ class PreTrainedTokenizerFast(TextCalls):
     `settings_paths`, the files that the tokenizer was made from.
     """
 
+    missing_names = MISSING_NAMES
     vocabulary_files: ClassVar[tuple[str, ...]] = ()
     default_roles: ClassVar[dict[str, AddedToken]] = {}
     default_add_prefix_space: ClassVar[bool] = False
@@ -232,8 +234,3 @@ class PreTrainedTokenizerFast(TextCalls):
             f" clean_up_tokenization_spaces={self.clean_up_tokenization_spaces},"
             f" added_tokens_decoder={{\n{tokens}}}\n)"
         )
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in MISSING_NAMES:
-            raise MissingNameError(mismatch(f"tokenizer.{name}", "no such name", MISSING_NAMES[name]))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

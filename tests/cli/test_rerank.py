@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from itertools import islice
 
 import pytest
 from samples.command_line import assert_one_line, rows_of, write_csv
 
 from roberta_c import CrossEncoder
-from roberta_c.cli.rerank import SCORE_CONVENTIONS
-from roberta_c.sentence import cross_encoder
+from roberta_c.cli.inputs import Item
+from roberta_c.cli.rerank import SCORE_CONVENTIONS, Ranked
+from roberta_c.sentence import score_conventions
+from roberta_c.sentence.pair_stream import ScoredPair
 
 pytest.importorskip("transformers")
 
@@ -76,7 +79,7 @@ def test_score_conventions(rerank, folder, convention):
 
 
 def test_conventions_are_the_librarys():
-    assert tuple(cross_encoder.SCORE_CONVENTIONS) == SCORE_CONVENTIONS
+    assert tuple(score_conventions.SCORE_CONVENTIONS) == SCORE_CONVENTIONS
 
 
 def test_lines_and_files(rerank, encoder, tmp_path):
@@ -183,6 +186,77 @@ def test_scores_of_rows(rerank, encoder, tmp_path):
     assert shown == f"{row['score']:8.4f}  Who? | Ada\n"
 
 
+RANKED_ROWS = [
+    ("Who?", "b"),
+    ("Who?", "Ada"),
+    ("Who?", "c d"),
+    ("When?", "b"),
+    ("Why?", "x"),
+    ("Why?", "Ada"),
+]
+
+
+@pytest.mark.parametrize("ending", ["tsv", "jsonl"])
+def test_the_rows_of_each_query_are_ranked(rerank, encoder, tmp_path, ending):
+    path = write_csv(
+        tmp_path / "in.csv", ["query", "id", "document"], [(q, i, d) for i, (q, d) in enumerate(RANKED_ROWS)]
+    )
+    out = tmp_path / f"out.{ending}"
+    assert rerank("--file", path, "--top-k", "2", "-o", out, "--batch-size", "2").stderr == ""
+    if ending == "tsv":
+        rows = list(csv.DictReader(io.StringIO(out.read_text("utf-8"), newline=""), delimiter="\t"))
+        assert list(rows[0]) == ["query", "id", "document", "rank", "score", "index", "truncated"]
+    else:
+        rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    found = [(row["query"], int(row["rank"]), int(row["index"]), float(row["score"])) for row in rows]
+    expected, start = [], 0
+    for query in ("Who?", "When?", "Why?"):
+        documents = [document for one, document in RANKED_ROWS if one == query]
+        for rank, one in enumerate(encoder.rank(query, documents, top_k=2), start=1):
+            expected.append((query, rank, start + one["corpus_id"], one["score"]))
+        start += len(documents)
+    assert found == expected
+    assert [int(row["id"]) for row in rows] == [index for _, _, index, _ in expected]
+    shown = rerank("--file", path, "--top-k", "1", "--format", "human").stdout.splitlines()
+    assert len(shown) == 3
+    assert shown[1].endswith("  When? | b")
+
+
+def test_a_query_is_written_when_its_last_row_has_been_read(encoder):
+    read = []
+
+    def computed():
+        for number, (query, document) in enumerate(RANKED_ROWS):
+            read.append(number)
+            yield Item(f"row {number}", {}, {}), ScoredPair(query, document, float(number), False)
+
+    ranked = Ranked(1)(computed())
+    assert [one.index for _, one in islice(ranked, 2)] == [2, 3]
+    assert read == [0, 1, 2, 3, 4]
+
+
+def test_a_query_whose_rows_are_apart_is_refused(rerank, tmp_path):
+    path = write_csv(tmp_path / "in.csv", ["query", "document"], [*RANKED_ROWS, ("Who?", "z")])
+    result = rerank("--file", path, "--top-k", "1")
+    assert_one_line(
+        result, 1, "row 7", "found the query 'Who?', of earlier rows too, expected the rows of one"
+    )
+    assert result.stdout.count("\n") == 3
+    assert rerank("--file", path).exit_code == 0  # scores alone need no order
+
+
+def test_prompts(rerank, encoder, run, tmp_path):
+    CrossEncoder(encoder.model.name_or_path, prompts={"ask": "Say: "}).save_pretrained(tmp_path / "model")
+    expected = as_rows(encoder.rank(QUERY, DOCUMENTS, prompt="Say: "))
+    assert expected != as_rows(encoder.rank(QUERY, DOCUMENTS))
+    assert rows_of(rerank("--query", QUERY, *DOCUMENTS, "--prompt", "Say: ")) == expected
+    named = ("rerank", "--model", tmp_path / "model", "--threads", "1", "--query", QUERY, *DOCUMENTS)
+    assert rows_of(run(*named, "--prompt-name", "ask")) == expected
+    assert_one_line(run(*named, "--prompt-name", "x"), 1, "--prompt-name: found 'x', expected one of ask")
+    result = rerank("--query", QUERY, "a", "--prompt", "a", "--prompt-name", "b")
+    assert_one_line(result, 2, "--prompt-name, --prompt: found both, expected one of them")
+
+
 def test_bad_rows_of_pairs(rerank, tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text('{"query": "a", "document": "b"}\n{"query": "\\ud800", "document": "b"}\n')
@@ -202,10 +276,13 @@ def test_bad_rows_of_pairs(rerank, tmp_path):
         (["a"], "--query: found none, expected the query, or a file of rows with queries"),
         (["a", "--query", "q", "--query-column", "x"], "--query-column: found texts as arguments"),
         (["--file", "x.csv", "--query", "q", "--query-column", "x"], "--query, --query-column: found both"),
-        (["--file", "x.csv", "--top-k", "2"], "--top-k: found rows with queries of their own"),
+        (
+            ["--file", "x.csv", "--top-k", "2", "-o", "y.csv", "--resume"],
+            "--resume: found --top-k, expected rows",
+        ),
         (
             ["--query", "q", "a", "-o", "x.csv", "--resume"],
-            "--resume: found --query, expected a file of rows",
+            "--resume: found --query, expected rows that are scored",
         ),
         (["--query", "q", "a", "--top-k", "0"], "found '0', expected an integer of at least 1"),
         (["--query", "q", "a", "--score-convention", "mine"], "'mine' is not one of"),

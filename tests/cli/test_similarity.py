@@ -86,6 +86,23 @@ def test_pairs_of_a_file(similarity, model, tmp_path, name, form):
     np.testing.assert_allclose(found, expected_of(model, PAIRS, name or "dot"), rtol=1e-6, atol=1e-6)
 
 
+def test_prompts(similarity, run, model, tmp_path):
+    parts = [Transformer(bundled_model_path()), Pooling(192, "mean")]
+    SentenceTransformer(modules=parts, prompts={"topic": "sad "}).save_pretrained(tmp_path)
+    (plain,) = expected_of(model, [("a", "b")], "cosine")
+    (expected,) = expected_of(model, [("sad a", "sad b")], "cosine")
+    assert abs(expected - plain) > 1e-3
+    for words in (["--prompt", "sad "], ["--prompt-name", "topic"]):
+        result = run("similarity", "--model", tmp_path, "--threads", "1", "a", "b", *words)
+        row = json.loads(result.stdout)
+        assert (row["text"], row["text_pair"]) == ("a", "b")
+        assert row["similarity"] == pytest.approx(expected, rel=1e-6)
+    result = run("similarity", "--model", tmp_path, "a", "b", "--prompt-name", "x")
+    assert_one_line(result, 1, "--prompt-name: found 'x', expected one of query, document, topic")
+    result = similarity("a", "b", "--prompt", "x", "--prompt-name", "y")
+    assert_one_line(result, 2, "--prompt-name, --prompt: found both, expected one of them")
+
+
 def test_names_are_the_librarys():
     assert tuple(ALL_PAIRS) == SIMILARITIES
 

@@ -252,7 +252,7 @@ def test_methods_of_files(tweet_sentiment_small, tmp_path):
         (lambda: made.save_pretrained(tmp_path, push_to_hub=True), "push_to_hub: found True"),
         (lambda: made.save_pretrained(tmp_path, other=True), "other: found an unknown keyword"),
         (lambda: made.update(5), "values: found 5, expected a dict"),
-        (lambda: made.push_to_hub, "config.push_to_hub: found no such method"),
+        (lambda: made.push_to_hub, "RobertaConfig.push_to_hub: found no such name"),
         (lambda: AutoConfig.for_model("bert"), "model_type: found 'bert', expected roberta or xlm-roberta"),
     ):
         with pytest.raises(InputError, match=message):

@@ -179,9 +179,7 @@ def test_methods_that_are_not_here_say_what_to_do(model):
         is_theirs = hasattr(transformers.RobertaForSequenceClassification, name)
         assert is_theirs or name in ("generate", "prune_heads", "to_bettertransformer")
         assert not hasattr(model, name)
-        with pytest.raises(
-            MissingNameError, match=rf"Classification\.{name}: found no such method, expected "
-        ):
+        with pytest.raises(MissingNameError, match=rf"Classification\.{name}: found no such name, expected "):
             getattr(model, name)
     with pytest.raises(AttributeError, match="object has no attribute 'anything'"):
         _ = model.anything

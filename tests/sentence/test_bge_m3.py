@@ -17,6 +17,8 @@ from samples.rerankers import HIDDEN, make_bge_m3, make_small_xlmr_tokenizer, sa
 
 from roberta_c import BGEM3FlagModel, FlagModel
 from roberta_c.errors import InputError, MissingNameError, ModelFileError, UnsafeFileError
+from roberta_c.sentence import bge_m3
+from roberta_c.sentence.missing_names import FLAG_NAMES
 
 TOLERANCE = 2e-5
 EVERYTHING = {"return_dense": True, "return_sparse": True, "return_colbert_vecs": True}
@@ -207,6 +209,62 @@ def test_scores_are_the_published_ones(model, pairs, published):
     assert cut != equal
 
 
+def test_scores_are_of_complete_vectors_whatever_encode_cuts(folder, model, pairs):
+    """As in FlagEmbedding, whose compute_score does not read truncate_dim."""
+    cut = BGEM3FlagModel(folder, truncate_dim=7, **EVERYTHING)
+    assert cut.compute_score(pairs) == model.compute_score(pairs)
+    assert cut.encode(["a"])["dense_vecs"].shape == (1, 7)
+    assert cut.encode(["a"])["colbert_vecs"][0].shape[1] == 7
+
+
+def test_a_repeated_query_is_encoded_once_and_its_vectors_are_not_copied(folder, model, pairs, monkeypatch):
+    query, passages = pairs[0][0], [pair[1] for pair in pairs[:20]]
+    expected = [model.compute_score((query, passage)) for passage in passages]
+    seen, held = [], []
+    encode = type(model.model).encode
+    monkeypatch.setattr(
+        type(model.model),
+        "encode",
+        lambda self, batch, **options: seen.append(len(batch)) or encode(self, batch, **options),
+    )
+    score = bge_m3.colbert_score
+    monkeypatch.setattr(bge_m3, "colbert_score", lambda one, other: held.append(one) or score(one, other))
+    scores = model.compute_score([(query, passage) for passage in passages])
+    assert sum(seen) == 1 + len(set(passages))
+    assert len({id(array) for array in held}) == 1
+    assert scores == {name: [one[name] for one in expected] for name in scores}
+
+
+def test_one_warning_counts_the_texts_of_pairs_that_are_truncated(model, pairs, caplog):
+    long = " ".join(pair[0] for pair in pairs)
+    for options, message in (
+        ({"max_query_length": 16, "max_passage_length": 16}, "2 of 6 texts truncated: longer than 16 tokens"),
+        ({"max_query_length": 16}, "1 of 6 texts truncated: longer than 16 or 512 tokens"),
+    ):
+        caplog.clear()
+        model.compute_score([(long, "a"), ("a", "b"), ("b", long)], batch_size=1, **options)
+        assert [record.getMessage() for record in caplog.records] == [message]
+
+
+def test_vectors_keep_no_others_in_memory(folder, texts):
+    """What an array that is kept alive is a part of is as large as it."""
+    for options in ({}, {"truncate_dim": 5}, {"truncate_dim": 5, "normalize_embeddings": False}):
+        found = BGEM3FlagModel(folder, **options, **EVERYTHING).encode(texts[0])
+        for array in (found["dense_vecs"], found["colbert_vecs"]):
+            assert array.base is None or array.base.size == array.size
+        both = BGEM3FlagModel(folder, **options, **EVERYTHING).encode(texts[:9])["colbert_vecs"]
+        assert all(array.base is None or array.base.size == array.size for array in both)
+
+
+def test_a_progress_bar_is_shown_when_asked_for(model, texts, capsys):
+    model.encode(texts, batch_size=2)
+    assert capsys.readouterr().err == ""  # no terminal
+    model.encode_queries(texts, show_progress_bar=True)
+    assert "Texts: 100%" in capsys.readouterr().err
+    model.compute_score([("a", "b")], show_progress_bar=True)
+    assert "Pairs: 100%" in capsys.readouterr().err
+
+
 def test_scores_of_representations(model, pairs):
     queries, passages = ([pair[part] for pair in pairs[:4]] for part in (0, 1))
     one, other = model.encode(queries, **EVERYTHING), model.encode(passages, **EVERYTHING)
@@ -358,7 +416,7 @@ class Harmful:
         ({"batch_size": -1}, "batch_size: found -1"),
         ({"truncate_dim": 0}, "truncate_dim: found 0"),
         ({"normalize_embeddings": "yes"}, "normalize_embeddings: found 'yes'"),
-        ({"devices": "cuda:0"}, "devices: found 'cuda:0'"),
+        ({"devices": "cuda:0"}, "devices: found 'cuda:0', expected 'cpu' or None"),
         ({"convert_to_numpy": False}, "convert_to_numpy: found False, expected True"),
         ({"nonsense": 1}, "nonsense: found an unknown keyword"),
         ({"query_instruction_for_retrieval": 5}, "query_instruction: found 5, expected a str"),
@@ -382,6 +440,12 @@ def test_refusals_of_constructors(kind, options, message, folder):
         (lambda model: model.encode(["a"], return_sparse=1.5), "return_sparse: found 1.5"),
         (lambda model: model.encode(["a"], device="cuda"), "device: found 'cuda'"),
         (lambda model: model.encode(["a"], nonsense=1), "nonsense: found an unknown keyword"),
+        (lambda model: model.encode_corpus(["a"], show_progress_bar=1), "show_progress_bar: found 1"),
+        (
+            lambda model: model.compute_score([("a", "b")], max_query_length=513),
+            "max_query_length: found 513",
+        ),
+        (lambda model: model.compute_score([("a", "b")], nonsense=1), "nonsense: found an unknown keyword"),
         (lambda model: model.compute_score(["a", "b", "c"]), "sentence_pairs: found a list of 3"),
         (lambda model: model.compute_score("a"), "sentence_pairs: found str 'a'"),
         (lambda model: model.compute_score([("a", "b")], batch_size=0), "batch_size: found 0"),
@@ -390,7 +454,7 @@ def test_refusals_of_constructors(kind, options, message, folder):
             r"weights_for_different_modes: found \[1, 2\], expected three numbers",
         ),
     ],
-    ids=range(12),
+    ids=range(15),
 )
 def test_refusals_of_calls(call, message, model):
     with pytest.raises(InputError, match=message) as raised:
@@ -398,9 +462,30 @@ def test_refusals_of_calls(call, message, model):
     assert "\n" not in str(raised.value)
 
 
-def test_names_that_are_not_here_and_defaults(model):
-    for name in ("encode_single_device", "start_multi_process_pool"):
-        with pytest.raises(MissingNameError, match=f"BGEM3FlagModel.{name}: found no such method"):
+# What FlagEmbedding 1.4.2's classes have beside what is missing here; those of bge-m3's alone come last.
+NAMES = (
+    *(
+        "model_name_or_path",
+        "normalize_embeddings",
+        "use_fp16",
+        "use_bf16",
+        "query_instruction_for_retrieval",
+    ),
+    *("query_instruction_format", "batch_size", "query_max_length", "passage_max_length", "convert_to_numpy"),
+    *("truncate_dim", "model", "tokenizer", "pooling_method", "DEFAULT_POOLING_METHOD", "stop_self_pool"),
+    *("get_detailed_instruct", "encode", "encode_queries", "encode_corpus"),
+)
+NAMES_OF_M3 = (
+    *("return_dense", "return_sparse", "return_colbert_vecs", "compute_score", "colbert_score"),
+    *("compute_lexical_matching_score", "convert_id_to_token"),
+)
+
+
+def test_names_that_are_not_here_and_defaults(model, folder):
+    assert all(hasattr(model, name) for name in (*NAMES, *NAMES_OF_M3))
+    assert all(hasattr(FlagModel(folder), name) for name in NAMES)
+    for name in FLAG_NAMES:
+        with pytest.raises(MissingNameError, match=f"BGEM3FlagModel.{name}: found no such name, expected "):
             getattr(model, name)
     assert (model.batch_size, model.query_max_length, model.passage_max_length) == (256, 512, 512)
 

@@ -18,7 +18,8 @@ from samples.rerankers import make_cross_encoder, sentence_pairs
 from samples.task_models import make_task_model
 
 from roberta_c import CrossEncoder
-from roberta_c.errors import InputError, MissingNameError, ModelFileError
+from roberta_c.errors import HubError, InputError, MissingNameError, ModelFileError
+from roberta_c.sentence.missing_names import CROSS_ENCODER_NAMES
 from roberta_c.sentence.pair_encoding import PairEncoder
 
 TOLERANCE = 2e-5  # of float32 scores: measured 4e-7
@@ -129,8 +130,68 @@ def test_prompts_are_sentence_transformers(folder_of, pairs):
     assert ours.default_prompt_name == theirs.default_prompt_name == "query"
     for options in ({}, {"prompt": "a b c "}, {"prompt_name": "other"}, {"prompt": ""}):
         assert_close(ours.predict(pairs[:20], **options), theirs.predict(pairs[:20], **options))
-    with pytest.raises(InputError, match="prompt_name: found 'none', expected one of"):
+    with pytest.raises(InputError, match="prompt_name: found 'none', expected one of other, query"):
         ours.predict(pairs, prompt_name="none")
+    own = CrossEncoder(
+        folder_of(1, "version 6"), prompts={"query": "", "mine": "say "}, default_prompt_name="mine"
+    )
+    assert own.prompts == {"query": "", "mine": "say ", "other": "text: "}
+    assert_close(own.predict(pairs[:20]), theirs.predict(pairs[:20], prompt="say "))
+
+
+def test_a_prompt_beside_its_name(encoder, folder_of, caplog):
+    model = CrossEncoder(folder_of(1, "version 6"))
+    with caplog.at_level(logging.WARNING):
+        score = model.predict(("a", "b"), prompt="x ", prompt_name="query")
+    assert score == model.predict(("a", "b"), prompt="x ")
+    assert "prompt_name: found 'query' beside prompt, which is used" in caplog.text
+
+
+def test_each_query_of_a_list_is_ranked_with_its_own_documents(encoder, pairs, monkeypatch):
+    queries = [pair[0] for pair in pairs[:3]]
+    lists = [[pair[1] for pair in pairs[start : start + 5]] for start in (0, 3, 40)]
+    lists[1] = []
+    expected = [
+        encoder.rank(*one, top_k=2, return_documents=True) for one in zip(queries, lists, strict=True)
+    ]
+    calls = []
+    predict = CrossEncoder.predict
+    monkeypatch.setattr(
+        CrossEncoder, "predict", lambda self, *args: calls.append(args) or predict(self, *args)
+    )
+    assert encoder.rank(queries, lists, 2, True) == expected
+    assert [len(ranking) for ranking in expected] == [2, 0, 2]
+    assert len(calls) == 1
+    assert encoder.rank([], []) == []
+
+
+def test_an_iterator_of_pairs_is_read_as_its_scores_are(folder_of, pairs):
+    for labels, options in ((1, {}), (3, {"apply_softmax": True}), (1, {"activation_fn": "tanh"})):
+        model = CrossEncoder(folder_of(labels, "version 6"), max_length=16)
+        expected = model.predict(pairs, **options)
+        read = []
+        scores = model.predict((read.append(pair) or pair for pair in pairs), batch_size=2, **options)
+        assert read == []
+        first = next(scores)
+        assert first.dtype == np.float32
+        assert len(read) == 2
+        assert np.array_equal(np.stack([first, *scores]), expected)
+    with pytest.raises(InputError, match=r"pairs\[1\]: found a list of 1, expected a pair"):
+        list(model.predict(iter([("a", "b"), ["c"]])))
+    with pytest.raises(InputError, match="batch_size: found 0"):
+        model.predict(iter([("a", "b")]), batch_size=0)
+
+
+def test_a_progress_bar_where_info_is_logged(encoder, caplog, capsys):
+    encoder.predict([("a", "b")])
+    assert capsys.readouterr().err == ""
+    encoder.rank("a", ["b", "c"], show_progress_bar=True)
+    assert "Pairs: 100%" in capsys.readouterr().err
+    with caplog.at_level(logging.INFO, logger="roberta_c.sentence"):
+        encoder.predict([("a", "b")])
+        assert "Pairs: 100%" in capsys.readouterr().err
+        encoder.predict([("a", "b")], show_progress_bar=False)
+    assert capsys.readouterr().err == ""
 
 
 # ---- score conventions -----------------------------------------------------------------------------------
@@ -212,16 +273,19 @@ def test_equal_pairs_are_computed_once_and_a_query_is_tokenized_once(encoder, pa
 
 @pytest.mark.parametrize("form", ["nothing", "sbert", "version 6"])
 def test_a_saved_model_gives_its_scores_in_both_packages(form, folder_of, pairs, tmp_path):
-    ours = CrossEncoder(folder_of(1, form), max_length=20, activation_fn="tanh")
-    ours.default_prompt_name = None
+    given = {"prompts": {"query": "find ", "empty": ""}, "default_prompt_name": "query"}
+    ours = CrossEncoder(folder_of(1, form), max_length=20, activation_fn="tanh", **given)
     ours.save_pretrained(tmp_path / "saved")
     assert not hasattr(ours.config, "sentence_transformers") or form != "nothing"
     scores = ours.predict(pairs)
     again, theirs = both(tmp_path / "saved")
     assert repr(again.activation_fn) == "Tanh()"
     assert again.max_length == 20
+    assert again.prompts == theirs.prompts == ours.prompts
+    assert again.default_prompt_name == theirs.default_prompt_name == "query"
     assert np.array_equal(again.predict(pairs), scores)
     assert np.abs(theirs.predict(pairs) - scores).max() < TOLERANCE
+    assert np.abs(theirs.predict(pairs, prompt="") - scores).max() > 100 * TOLERANCE
     ours.activation_fn = np.tanh
     with pytest.raises(InputError, match="expected one with a name: config"):
         ours.save_pretrained(tmp_path / "other")
@@ -231,7 +295,21 @@ def test_attributes_and_what_a_model_of_torch_has(encoder, folder_of):
     assert encoder.config is encoder.model.config
     assert encoder.tokenizer.cls_token == "<s>"
     assert encoder.default_activation_function == encoder.activation_fn
-    assert encoder.eval().to("cpu") is encoder
+    assert encoder.eval().cpu().float().to("cpu") is encoder
+    assert encoder.get_max_seq_length() == encoder.max_seq_length == 512
+    assert encoder.transformers_model is encoder.model
+    assert encoder.processor is encoder.tokenizer
+    assert (encoder.get_backend(), encoder.modalities, encoder.supports("image")) == (
+        "torch",
+        ["text"],
+        False,
+    )
+    with pytest.raises(InputError, match=r"model\.bfloat16\(\): found"):
+        encoder.bfloat16()
+    with pytest.raises(
+        MissingNameError, match=r"CrossEncoder\[0\]: found no modules, expected its attributes"
+    ):
+        encoder[0]
     assert str(encoder.device) == "cpu"
     assert encoder.dtype == "float32"
     assert "activation_fn=Sigmoid(), max_length=512" in repr(encoder)
@@ -281,11 +359,33 @@ def test_older_and_other_names_of_keywords(folder_of, pairs, encoder):
     assert length.max_length == 20
 
 
-@pytest.mark.parametrize("name", ["fit", "push_to_hub", "start_multi_process_pool", "forward"])
-def test_what_is_not_here_says_what_to_do(name, encoder):
-    with pytest.raises(MissingNameError, match=rf"CrossEncoder\.{name}: found no such method, expected"):
-        getattr(encoder, name)
-    assert not hasattr(encoder, "nonsense")
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("stsb-roberta-base", "cross-encoder/stsb-roberta-base"),
+        ("roberta-base", "roberta-base"),
+        ("org/stsb-roberta-base", "org/stsb-roberta-base"),
+    ],
+)
+def test_names_without_an_organization(name, repository, tmp_path):
+    with pytest.raises(HubError, match=f"^{repository}: no such folder"):
+        CrossEncoder(name, local_files_only=True, cache_folder=tmp_path)
+
+
+def test_every_public_name_of_the_original_is_here_or_says_what_to_do(folder_of):
+    ours, theirs = both(folder_of())
+    names = [name for name in dir(theirs) if not name.startswith("_")]
+    for name in names:
+        if name in CROSS_ENCODER_NAMES:
+            with pytest.raises(
+                MissingNameError, match=rf"CrossEncoder\.{name}: found no such name, expected"
+            ):
+                getattr(ours, name)
+        else:
+            getattr(ours, name)
+    # transformers gives torch's modules this one when it first loads a model.
+    assert CROSS_ENCODER_NAMES.keys() - set(names) <= {"smart_apply"}
+    assert not hasattr(ours, "nonsense")
 
 
 # ---- errors ----------------------------------------------------------------------------------------------
@@ -304,8 +404,8 @@ def test_what_is_not_here_says_what_to_do(name, encoder):
         ({"score_convention": "cohere"}, "score_convention: found 'cohere', expected one of sentence-"),
         ({"model_name": "b"}, "model_name: found model_name_or_path too, its newer name"),
         ({"num_labels": 0}, "num_labels: found 0, expected an integer of at least 1"),
-        ({"device": "cuda"}, "device: found 'cuda', expected None, 'cpu'"),
-        ({"backend": "onnx"}, "backend: found 'onnx', expected 'torch' or nothing"),
+        ({"device": "cuda"}, "device: found 'cuda', expected 'cpu' or None"),
+        ({"backend": "onnx"}, "backend: found 'onnx', expected 'torch': there is one backend"),
         ({"trust_remote_code": True}, "trust_remote_code: found True, expected False"),
         ({"modules": []}, r"modules: found \[\], expected None: the model is read from files"),
         ({"nonsense": 1}, "nonsense: found an unknown keyword, expected a keyword of sentence-transformers"),
@@ -313,6 +413,14 @@ def test_what_is_not_here_says_what_to_do(name, encoder):
         ({"tokenizer_kwargs": 3}, "processor_kwargs: found 3, expected a dict of keywords or None"),
         ({"cache_dir": "a", "cache_folder": "b"}, "cache_dir: found cache_folder too, its newer name"),
         ({"prompts": ["a"]}, r"prompts: found \['a'\], expected a dict"),
+        (
+            {"default_prompt_name": "query"},
+            "default_prompt_name: found 'query', expected None: the model has no",
+        ),
+        (
+            {"prompts": {"a": "b"}, "default_prompt_name": "query"},
+            "default_prompt_name: .*, expected one of a",
+        ),
         ({"dtype": "float8"}, "dtype: found 'float8'"),
     ],
     ids=lambda value: str(value)[:40],
@@ -333,15 +441,22 @@ def test_refusals_of_the_constructor(options, message, folder_of):
         (lambda model: model.predict([("a", "b")], activation_fn="no"), "activation_fn: found 'no'"),
         (lambda model: model.predict([("a", "b")], activation_fn=len), "activation_fn's result: found int64"),
         (lambda model: model.predict([("a", "b")], convert_to_tensor=True), "convert_to_tensor: found True"),
-        (lambda model: model.predict([("a", "b")], pool={}), "pool: found {}, expected None"),
+        (lambda model: model.predict([("a", "b")], pool={}), "pool: found {}, expected it to be left out"),
+        (lambda model: model.predict([("a", "b")], processing_kwargs={"a": 1}), "processing_kwargs: found"),
+        (lambda model: model.predict([("a", "b")], show_progress_bar=1), "show_progress_bar: found 1"),
+        (lambda model: model.predict([("a", "b")], apply_softmax=2), "apply_softmax: found 2"),
+        (lambda model: model.predict([("a", "b")], prompt=3), "prompt: found 3, expected a str or None"),
+        (lambda model: model.rank("a", ["b"], nonsense=1), "nonsense: found an unknown keyword"),
         (lambda model: model.predict([("a", "b")], nonsense=1), "nonsense: found an unknown keyword"),
         (lambda model: model.rank("a", "text"), "documents: found 'text', expected a list of str"),
         (lambda model: model.rank("a", ["b", None]), r"documents\[1\]: found None, expected str"),
-        (lambda model: model.rank(["a"], ["b"]), "query: found list"),
+        (lambda model: model.rank(["a"], ["b"]), r"documents\[0\]: found 'b', expected a list of str"),
+        (lambda model: model.rank(["a"], []), "documents: found 0, expected 1 lists of str"),
+        (lambda model: model.rank(3, ["b"]), "query: found int 3, expected str"),
         (lambda model: model.rank("a", ["b"], top_k=-1), "top_k: found -1"),
         (lambda model: model.rank("a", ["b"], device="cuda"), "device: found 'cuda'"),
     ],
-    ids=range(14),
+    ids=range(21),
 )
 def test_refusals_of_calls(call, message, encoder):
     with pytest.raises(InputError, match=message) as raised:
@@ -377,7 +492,7 @@ def test_a_model_without_a_classification_head(tweet_sentiment_small, tmp_path):
         ("modules.json", {"type": "Transformer"}, "modules.json: found {'type'"),
         ("config_sentence_transformers.json", {"activation_fn": "torch.nn.Mish"}, "found 'torch.nn.Mish'"),
         ("config_sentence_transformers.json", {"prompts": {"a": 1}}, "prompts: found"),
-        ("config_sentence_transformers.json", {"default_prompt_name": "a"}, "default_prompt_name: found 'a'"),
+        ("config_sentence_transformers.json", {"default_prompt_name": ["a"]}, "default_prompt_name: found"),
         ("sentence_bert_config.json", {"max_seq_length": "long"}, "max_seq_length: found 'long'"),
         ("sentence_bert_config.json", [], "found a JSON list, expected an object"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from samples.rerankers import make_cross_encoder, make_small_xlmr_tokenizer, sen
 
 from roberta_c import CrossEncoder, FlagReranker
 from roberta_c.errors import InputError, MissingNameError, ModelFileError
+from roberta_c.sentence.missing_names import FLAG_NAMES
 
 TOLERANCE = 2e-5
 
@@ -65,6 +68,26 @@ def test_scores_are_the_published_ones(max_length, query_max_length, folder, pai
     assert FlagReranker(folder, **options).compute_score(pairs) == normalized
 
 
+@pytest.mark.parametrize("lengths", [(512, 512), (24, 20), (24, 600)])
+def test_a_short_query_fits_whatever_length_is_allowed(lengths, folder, pairs, published):
+    max_length, query_max_length = lengths
+    short = [(" ".join(query.split()[:5]), passage) for query, passage in pairs[:10]]
+    reranker = FlagReranker(folder, max_length=max_length, query_max_length=query_max_length)
+    assert np.abs(reranker.compute_score(short) - published(short, *lengths)).max() < TOLERANCE
+
+
+def test_a_progress_bar_for_more_pairs_than_a_batch(folder, pairs, capsys, monkeypatch):
+    reranker = FlagReranker(folder, batch_size=4)
+    reranker.compute_score(pairs[:5])
+    assert capsys.readouterr().err == ""  # no terminal
+    reranker.compute_score(pairs[:2], show_progress_bar=True)
+    assert "Pairs: 100%" in capsys.readouterr().err
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True, raising=False)
+    for count, options, is_shown in ((5, {}, True), (4, {}, False), (5, {"show_progress_bar": False}, False)):
+        reranker.compute_score(pairs[:count], **options)
+        assert ("Pairs: 100%" in capsys.readouterr().err) == is_shown
+
+
 def test_instructions(folder, pairs):
     reranker = FlagReranker(
         folder,
@@ -88,15 +111,27 @@ def test_a_pair_has_the_same_bits_in_any_company(folder, pairs):
     assert by_name.tolist() == scores
 
 
+# What FlagEmbedding 1.4.2's class has beside what is missing here.
+NAMES = (
+    *("model_name_or_path", "use_fp16", "query_instruction_for_rerank", "query_instruction_format"),
+    *("passage_instruction_for_rerank", "passage_instruction_format", "batch_size", "query_max_length"),
+    *("max_length", "normalize", "model", "tokenizer", "stop_self_pool", "get_detailed_instruct"),
+    *("get_detailed_inputs", "compute_score"),
+)
+
+
 def test_names(folder):
     reranker = FlagReranker(folder, False, trust_remote_code=False, devices=["cpu"])
     assert (reranker.batch_size, reranker.max_length, reranker.query_max_length) == (128, 512, None)
     assert reranker.compute_score([]) == []
     assert reranker.tokenizer.cls_token == "<s>"
+    assert all(hasattr(reranker, name) for name in NAMES)
     reranker.stop_self_pool()
     assert repr(reranker).startswith("FlagReranker(XLMRobertaForSequenceClassification '")
-    for name in ("compute_score_single_gpu", "start_multi_process_pool"):
-        with pytest.raises(MissingNameError, match=f"FlagReranker.{name}: found no such method"):
+    assert reranker.get_detailed_inputs(("a", "b")) == [["a", "b"]]
+    assert reranker.get_detailed_instruct("{}: {}", "find", "a") == "find: a"
+    for name in FLAG_NAMES:
+        with pytest.raises(MissingNameError, match=f"FlagReranker.{name}: found no such name"):
             getattr(reranker, name)
 
 
@@ -107,8 +142,11 @@ def test_names(folder):
         ({"max_length": 0}, "max_length: found 0, expected an integer from 1 to 512"),
         ({"batch_size": 0}, "batch_size: found 0"),
         ({"use_fp16": "yes"}, "use_fp16: found 'yes', expected True or False"),
-        ({"devices": ["cuda:0"]}, r"devices: found \['cuda:0'\], expected None, 'cpu'"),
+        ({"devices": ["cuda:0"]}, r"devices: found \['cuda:0'\], expected 'cpu' or None"),
         ({"normalize": 2}, "normalize: found 2"),
+        ({"query_max_length": 0}, "query_max_length: found 0, expected an integer of at least 1, or None"),
+        ({"query_max_length": "long"}, "query_max_length: found 'long'"),
+        ({"max_length": 3}, "max_length: found 3, expected at least 4, the special tokens"),
         (
             {"nonsense": 2},
             "nonsense: found an unknown keyword, expected a keyword of FlagEmbedding's FlagReranker",
@@ -139,15 +177,17 @@ def test_refusals_of_the_constructor(options, message, folder):
         ([("a", None)], {}, r"sentence_pairs\[0\]\[1\]: found None"),
         ([("a", "b")], {"max_length": 900}, "max_length: found 900, expected at most 512"),
         (
-            [("a", "b")],
+            [("a", "b"), ("a " * 600, "b c d")],
             {"query_max_length": 508},
-            "query_max_length: found 508 with max_length 512 and 4 special",
+            r"pairs\[1\]: found a query that leaves no room for its passage with max_length 512, expected",
         ),
         ([("a", "b")], {"query_max_length": 0}, "query_max_length: found 0"),
-        ([("a", "b")], {"max_length": 8}, "query_max_length: found 6 with max_length 8"),
+        ([("a " * 9, "b")], {"max_length": 8}, r"pairs\[0\]: found a query that leaves no room"),
+        ([("a", "b")], {"max_length": 3}, "max_length: found 3, expected at least 4, the special tokens"),
+        ([("a", "b")], {"show_progress_bar": 3}, "show_progress_bar: found 3"),
         ([("a", "b")], {"device": "cuda"}, "device: found 'cuda'"),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_refusals_of_calls(pairs, options, message, folder):
     with pytest.raises(InputError, match=message) as raised:

@@ -46,7 +46,7 @@ def test_longest_first_cuts_as_transformers_does(max_length, side, tokenizers, w
     pairs = pairs_of_random_lengths(words, 80, 60)
     ours.truncation_side = theirs.truncation_side = side
     try:
-        windows = PairEncoder(ours, pairs, max_length, "longest_first", None).windows(pairs)
+        windows = PairEncoder(ours, pairs, max_length, "longest_first", None).windows(pairs, str)
         ids, whole = (
             theirs(*map(list, zip(*pairs, strict=True)), **options)["input_ids"]
             for options in ({"truncation": "longest_first", "max_length": max_length}, {})
@@ -62,7 +62,7 @@ def test_only_second_cuts_the_query_first_and_then_the_document(query_length, to
     ours, theirs = tokenizers
     pairs = pairs_of_random_lengths(words, 80, 60)
     for pair, window in zip(
-        pairs, PairEncoder(ours, pairs, 40, "only_second", query_length).windows(pairs), strict=True
+        pairs, PairEncoder(ours, pairs, 40, "only_second", query_length).windows(pairs, str), strict=True
     ):
         query, document = (theirs(text, add_special_tokens=False)["input_ids"] for text in pair)
         cut = query[:query_length]
@@ -71,13 +71,23 @@ def test_only_second_cuts_the_query_first_and_then_the_document(query_length, to
         assert window.truncated == (len(cut) < len(query) or len(cut) + len(document) + 4 > 40)
 
 
+def test_a_query_without_room_for_its_passage_is_refused_and_no_other_is(tokenizers):
+    ours, _ = tokenizers
+    nine = " ".join(["a"] * 9)
+    pairs = [PairRow("a", "b"), PairRow(nine, ""), PairRow(nine, "b")]
+    encoder = PairEncoder(ours, pairs, 13, "only_second", 20)
+    assert [window.truncated for window in encoder.windows(pairs[:2], str)] == [False, False]
+    with pytest.raises(InputError, match=r"^number 2: found a query that leaves no room for its passage"):
+        encoder.windows(pairs, lambda index: f"number {index}")
+
+
 @pytest.mark.parametrize("max_length", [511, 512])
 def test_very_long_texts_have_the_ids_of_complete_ones(max_length, tokenizers, words):
     ours, theirs = tokenizers
     long_ones = [" ".join((words * 3)[start : start + count]) for start, count in ((0, 2500), (5, 2400))]
     assert min(map(len, long_ones)) > LONG_TEXT
     pairs = [PairRow(one, other) for one in [*long_ones, "a few words"] for other in long_ones]
-    windows = PairEncoder(ours, pairs, max_length, "longest_first", None).windows(pairs)
+    windows = PairEncoder(ours, pairs, max_length, "longest_first", None).windows(pairs, str)
     ids = theirs(*map(list, zip(*pairs, strict=True)), truncation=True, max_length=max_length)["input_ids"]
     assert [window.ids for window in windows] == ids
 
@@ -93,7 +103,7 @@ def test_a_text_of_several_pairs_is_tokenized_once(tokenizers, monkeypatch):
     encoder = PairEncoder(ours, pairs, 64, "longest_first", None)
     texts.clear()  # those that showed where special tokens go
     for pair in pairs:  # one call for each, as if each were a block of its own
-        encoder.windows([pair])
+        encoder.windows([pair], str)
     assert sorted(texts) == ["it", "that", "what", "who"]
 
 

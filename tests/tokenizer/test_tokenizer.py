@@ -223,7 +223,7 @@ def test_methods_that_are_not_here_say_what_to_do(tweet_sentiment_small):
     tokenizer = AutoTokenizer.from_pretrained(tweet_sentiment_small)
     for name in MISSING_NAMES:
         assert not hasattr(tokenizer, name)
-        with pytest.raises(MissingNameError, match=f"^tokenizer.{name}: found no such name, expected "):
+        with pytest.raises(MissingNameError, match=rf"^\w+Fast\.{name}: found no such name, expected "):
             getattr(tokenizer, name)
 
 

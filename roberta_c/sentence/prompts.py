@@ -1,0 +1,68 @@
+"""Prompts: texts with names that are put before other texts, as sentence-transformers does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InputError, mismatch, shown
+from ..pipelines.rows import plain_text
+
+logger = logging.getLogger(__name__)
+
+
+def is_prompts(value: Any) -> bool:
+    """Whether `value` is a dict of names and prompts, or of None where there is no prompt."""
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(text, str | None) for name, text in value.items()
+    )
+
+
+def check_prompts(given: Any) -> None:
+    """Raise InputError unless a caller's prompts are a dict of names and prompts, or None."""
+    if given is not None and not is_prompts(given):
+        raise InputError(mismatch("prompts", shown(given), "a dict of names and prompts"))
+
+
+def merged_prompts(
+    given: Mapping[str, str | None] | None,
+    in_file: Mapping[str, str | None] | None,
+    names: tuple[str, ...] = (),
+) -> dict[str, str]:
+    """A caller's prompts, those of the file that have other names, and empty ones for the rest of `names`.
+
+    A caller's None is what the file has under its name, or empty.
+    """
+    merged: dict[str, str | None] = {**dict.fromkeys(names), **(given or {})}
+    for name, text in (in_file or {}).items():
+        if merged.get(name) is None:
+            merged[name] = text
+    return {name: text or "" for name, text in merged.items()}
+
+
+def check_prompt_name(name: Any, prompts: Mapping[str, str], place: str = "prompt_name") -> None:
+    """Raise InputError, which calls it `place`, unless `name` is that of one of the prompts."""
+    if not isinstance(name, str) or name not in prompts:
+        expected = f"one of {', '.join(prompts)}" if prompts else "None: the model has no prompts"
+        raise InputError(mismatch(place, shown(name), expected))
+
+
+def chosen_prompt(prompts: Mapping[str, str], default_name: str | None, prompt: Any, prompt_name: Any) -> str:
+    """The text that a call puts before others: `prompt`; else that of `prompt_name`; else the default.
+
+    Raises InputError for a name that is not in `prompts`.
+    """
+    if not isinstance(prompt, str | None):
+        raise InputError(mismatch("prompt", shown(prompt), "a str or None"))
+    if prompt is not None:
+        if prompt_name is not None:
+            logger.warning("prompt_name: found %s beside prompt, which is used", shown(prompt_name))
+        return plain_text(prompt, "prompt")
+    if prompt_name is not None:
+        check_prompt_name(prompt_name, prompts)
+        return prompts[prompt_name] or ""
+    if default_name is None:
+        return ""
+    check_prompt_name(default_name, prompts, "default_prompt_name")
+    return prompts[default_name] or ""
