@@ -161,34 +161,6 @@ SAVE_KEYWORDS = {
     "max_shard_size": Keyword(lambda value: True, ""),  # one file holds any model of this family
 }
 
-# Keywords of `SentenceTransformer`.
-SENTENCE_KEYWORDS = {
-    "device": Keyword(is_cpu, "'cpu' or None: this package runs on the CPU"),
-    "backend": Keyword(_one_of(None, "torch"), "'torch': there is one backend, this package's kernels"),
-    "trust_remote_code": MODEL_KEYWORDS["trust_remote_code"],
-    "use_auth_token": MODEL_KEYWORDS["use_auth_token"],
-    "model_card_data": Keyword(lambda value: True, ""),  # no model card is written
-}
-# Keywords of `SentenceTransformer.encode`.
-_PROCESSES = f"{_OUT}: one process computes with num_threads threads"
-ENCODE_KEYWORDS = {
-    "device": Keyword(is_cpu, "'cpu' or None: one process computes with num_threads threads"),
-    "pool": Keyword(_NONE, _PROCESSES),
-    "chunk_size": Keyword(_NONE, _PROCESSES),
-    "task": Keyword(lambda value: value is None or isinstance(value, str), "a str"),  # for routers alone
-    "processing_kwargs": Keyword(_one_of(None, {}), f"{_OUT}: assign model.max_seq_length"),
-    "convert_to_numpy": Keyword(_BOOL, "True or False"),
-    "convert_to_tensor": Keyword(_OFF, "False: embeddings are NumPy arrays, which torch.from_numpy takes"),
-}
-# Keywords of `SentenceTransformer.save_pretrained`.
-SENTENCE_SAVE_KEYWORDS = {
-    "safe_serialization": SAVE_KEYWORDS["safe_serialization"],
-    **{
-        name: Keyword(lambda value: True, "")
-        for name in ("model_name", "create_model_card", "train_datasets")
-    },
-}
-
 
 def without_foreign(given: dict[str, Any], keywords: dict[str, Keyword]) -> dict[str, Any]:
     """`given` without the `keywords`, whose values are checked. Raises InputError for the first bad one."""

@@ -20,6 +20,7 @@ from ..files.json_object import read_object
 from ..files.module_list import read_module_list
 from .dense import load_dense
 from .modules import Module, Normalize, Pooling
+from .prompts import is_prompts
 from .similarity import ALL_PAIRS
 from .transformer import Transformer
 
@@ -244,19 +245,3 @@ def _model_settings(path: Path) -> dict[str, Any]:
         # Such as that of a model with a vector for each token; sentence-transformers ignores it, too.
         logger.warning("%s: similarity_fn_name %r is not used", path, settings.pop("similarity_fn_name"))
     return settings
-
-
-def is_prompts(value: Any) -> bool:
-    """Whether `value` is a dict of names and prompts, or of None where there is no prompt."""
-    return isinstance(value, dict) and all(
-        isinstance(name, str) and isinstance(text, str | None) for name, text in value.items()
-    )
-
-
-def merged_prompts(given: dict[str, str] | None, in_file: dict[str, Any] | None) -> dict[str, str]:
-    """A caller's prompts, those of the file, and empty ones for queries and documents."""
-    merged: dict[str, Any] = {"query": None, "document": None, **(given or {})}
-    for name, text in (in_file or {}).items():
-        if merged.get(name) is None:
-            merged[name] = text
-    return {name: text or "" for name, text in merged.items()}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config.load_keywords import ENCODE_KEYWORDS, SENTENCE_KEYWORDS, SENTENCE_SAVE_KEYWORDS, without_foreign
+from ..config.load_keywords import without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.hub import HubOptions
 from ..files.new_file import make_folder
@@ -23,9 +23,11 @@ from ..tokenizer import BatchEncoding
 from ..tokenizer.text_input import as_listed
 from .chain import Chain, checked_modules
 from .embedder import Embedder, EmbedderOptions, TokenEmbedder
-from .model_folder import MODULES, SETTINGS, is_prompts, load_modules, merged_prompts, with_organization
+from .keywords import ENCODE_KEYWORDS, SENTENCE_KEYWORDS, SENTENCE_SAVE_KEYWORDS
+from .model_folder import MODULES, SETTINGS, load_modules, with_organization
 from .modules import TOKENS, VECTORS, Module, write_json
-from .progress import with_progress_bar
+from .progress import is_shown, with_progress_bar
+from .prompts import check_prompt_name, check_prompts, chosen_prompt, merged_prompts
 from .quantization import check_precision, quantize_embeddings
 from .sequence import ModuleSequence
 from .similarity import ALL_PAIRS, PAIRWISE, similarity_name
@@ -83,8 +85,7 @@ class SentenceTransformer(ModuleSequence):
         """
         for name in without_foreign(foreign, SENTENCE_KEYWORDS):
             raise InputError(mismatch(name, "an unknown keyword", "one of SentenceTransformer's"))
-        if prompts is not None and not is_prompts(prompts):
-            raise InputError(mismatch("prompts", shown(prompts), "a dict of names and prompts"))
+        check_prompts(prompts)
         if processor_kwargs is not None and tokenizer_kwargs is not None:
             raise InputError(
                 mismatch("tokenizer_kwargs", "it beside processor_kwargs", "processor_kwargs alone")
@@ -120,7 +121,7 @@ class SentenceTransformer(ModuleSequence):
             modules, places, settings = loaded
         self._listed: list[Module] = checked_modules(modules)
         self._chain = Chain(self._listed, places)
-        self.prompts: dict[str, str] = merged_prompts(prompts, settings.get("prompts"))
+        self.prompts: dict[str, str] = merged_prompts(prompts, settings.get("prompts"), tuple(_ROLE_PROMPTS))
         self.default_prompt_name: str | None = None
         self._similarity_fn_name: str | None = None
         self._truncate_dim: int | None = None
@@ -141,7 +142,7 @@ class SentenceTransformer(ModuleSequence):
             if value is None:
                 continue
             if name == "default_prompt_name":
-                self._prompt(None, value, name)
+                check_prompt_name(value, self.prompts, name)
             setattr(self, name, value)
 
     # ---- texts → vectors -----------------------------------------------------------------------------
@@ -192,8 +193,7 @@ class SentenceTransformer(ModuleSequence):
             raise InputError(mismatch("output_value", shown(output_value), expected))
         if not isinstance(normalize_embeddings, bool):
             raise InputError(mismatch("normalize_embeddings", shown(normalize_embeddings), "True or False"))
-        if not isinstance(show_progress_bar, bool | None):
-            raise InputError(mismatch("show_progress_bar", shown(show_progress_bar), "True, False or None"))
+        shows_bar = is_shown(show_progress_bar, logger)
         embedder = self.embedder(
             prompt_name, prompt, batch_size, output_value, normalize_embeddings, truncate_dim
         )
@@ -212,9 +212,8 @@ class SentenceTransformer(ModuleSequence):
             expected = "a str, or a list or iterator of these"
             raise InputError(mismatch("inputs", type(inputs).__name__, expected))
         name_of = (lambda _: "inputs") if is_single else _input_name
-        shows = logger.isEnabledFor(logging.INFO) if show_progress_bar is None else show_progress_bar
         computed = embedder.embeddings(listed, name_of, across_blocks=True)
-        computed = with_progress_bar(computed, len(listed)) if shows else computed
+        computed = with_progress_bar(computed, len(listed), is_shown=shows_bar)
         if output_value == VECTORS and (listed or convert_to_numpy):
             result: Any = np.empty((len(listed), embedder.width), np.float32)
             for row_d, vector_d in zip(result, computed, strict=True):
@@ -237,7 +236,7 @@ class SentenceTransformer(ModuleSequence):
         truncate_dim: int | None = None,
     ) -> Embedder:
         """The pipeline below `encode`, with its options. Raises InputError."""
-        text = self._prompt(prompt, prompt_name)
+        text = chosen_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
         options = {
             "batch_size": batch_size,
             "prompt": text,
@@ -268,21 +267,6 @@ class SentenceTransformer(ModuleSequence):
     def role_prompt_name(self, role: str) -> str | None:
         """The name of the prompt for "query" or "document"; None: the model has none."""
         return next((name for name in _ROLE_PROMPTS[role] if name in self.prompts), None)
-
-    def _prompt(self, prompt: Any, prompt_name: Any, place: str = "prompt_name") -> str:
-        """The text that stands before each text. Raises InputError."""
-        if not isinstance(prompt, str | None):
-            raise InputError(mismatch("prompt", shown(prompt), "a str or None"))
-        if prompt is not None:
-            if prompt_name is not None:
-                logger.warning("prompt_name: found %s beside prompt, which is used", shown(prompt_name))
-            return prompt
-        if prompt_name is None:
-            return self.prompts.get(self.default_prompt_name or "", "") or ""
-        if not isinstance(prompt_name, str) or prompt_name not in self.prompts:
-            expected = f"one of {', '.join(self.prompts)}"
-            raise InputError(mismatch(place, shown(prompt_name), expected))
-        return self.prompts[prompt_name] or ""
 
     def _prompt_tokens(self, prompt: str) -> int:
         """How many tokens of a text are its prompt's, not pooled: those of the prompt alone without `</s>`.

@@ -4,22 +4,21 @@ sentence-transformers' names."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-from ..errors import InputError, MissingNameError, mismatch, shown
-from ..machine.devices import CPU, Device
+from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from .chain import Chain
 from .missing_names import MISSING_NAMES
 from .modules import Module
+from .torch_names import OnCPU
 from .transformer import Transformer
 
-Self = TypeVar("Self", bound="ModuleSequence")
 
-
-class ModuleSequence:
+class ModuleSequence(OnCPU):
     """What a model has of torch.nn.Sequential, and what its first module and its Pooling have."""
 
+    missing_names = MISSING_NAMES
     _listed: list[Module]
     _chain: Chain
 
@@ -58,45 +57,6 @@ class ModuleSequence:
         """Whether the tokens of a prompt are pooled, too. Raises InputError."""
         self._chain.pooling.include_prompt = include_prompt
 
-    # ---- where and in which type ---------------------------------------------------------------------
-
-    @property
-    def device(self) -> Device:
-        """The CPU."""
-        return CPU
-
-    @property
-    def dtype(self) -> str:
-        """The arithmetic of the encoder's layers."""
-        return self._chain.encoder.auto_model.dtype
-
-    def get_backend(self) -> str:
-        """ "torch", the name of the backend that this package takes the place of."""
-        return "torch"
-
-    def eval(self: Self) -> Self:
-        """The model itself: there is no training mode."""
-        return self
-
-    def cpu(self: Self) -> Self:
-        """The model itself."""
-        return self
-
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
-        """The model itself, for the CPU and for the dtype it has; InputError for any other."""
-        self._chain.encoder.auto_model.to(*args, **kwargs)
-        return self
-
-    def float(self: Self) -> Self:
-        """The model itself if its arithmetic is float32, else InputError."""
-        self._chain.encoder.auto_model.float()
-        return self
-
-    def bfloat16(self: Self) -> Self:
-        """The model itself if its arithmetic is bfloat16, else InputError."""
-        self._chain.encoder.auto_model.bfloat16()
-        return self
-
     # ---- modules -------------------------------------------------------------------------------------
 
     def __getitem__(self, index: int) -> Module:
@@ -125,9 +85,3 @@ class ModuleSequence:
     def __repr__(self) -> str:
         lines = [f"  ({name}): {module!r}\n" for name, module in self.named_children()]
         return f"{type(self).__name__}(\n{''.join(lines)})"
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in MISSING_NAMES:
-            place = f"{type(self).__name__}.{name}"
-            raise MissingNameError(mismatch(place, "no such name", MISSING_NAMES[name]))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
