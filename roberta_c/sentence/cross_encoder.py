@@ -16,7 +16,8 @@ from ..files.hub import HubOptions
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.options import check_choice, check_count
 from ..pipelines.text_classification import apply_function
-from .cross_encoder_files import SETTINGS, saved_settings, write_settings
+from .cross_encoder_files import saved_settings
+from .cross_encoder_writer import SETTINGS, write_settings
 from .keywords import (
     CROSS_ENCODER_KEYWORDS,
     CROSS_ENCODER_NAMES,

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.json_object import parse_object, read_file, read_object
-from .modules import write_json
 from .prompts import is_prompts
 from .score_activations import ScoreActivation, as_activation, is_known
 
@@ -61,27 +60,6 @@ def saved_settings(path_or_id: str | Path, options: hub.HubOptions, config: Robe
     if activation is None:
         activation = _config_activation(config, folder / "config.json")
     return SavedSettings(activation, prompts, name, _max_length(folder / MODULE_SETTINGS))
-
-
-def write_settings(
-    folder: Path, activation: ScoreActivation, prompts: dict[str, str], default_prompt_name: str | None
-) -> None:
-    """Write what sentence-transformers 6 reads beside config.json. Raises ModelFileError."""
-    settings = {
-        "model_type": "CrossEncoder",
-        "prompts": prompts,
-        "default_prompt_name": default_prompt_name,
-        "activation_fn": activation.dotted_name,
-    }
-    module = {
-        "transformer_task": "sequence-classification",
-        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
-        "module_output_name": "scores",
-    }
-    kind = "sentence_transformers.base.modules.transformer.Transformer"
-    write_json(folder / SETTINGS, settings)
-    write_json(folder / MODULE_SETTINGS, module)
-    write_json(folder / MODULES, [{"idx": 0, "name": "0", "path": "", "type": kind}])
 
 
 def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | None:
