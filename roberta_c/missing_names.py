@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from .errors import MissingNameError, mismatch
 
@@ -17,10 +17,12 @@ class HasMissingNames:
 
     missing_names: ClassVar[Mapping[str, str]] = {}
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in self.missing_names:
-            raise missing_name(type(self).__name__, name, self.missing_names)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if not TYPE_CHECKING:  # a type checker would accept any name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in self.missing_names:
+                raise missing_name(type(self).__name__, name, self.missing_names)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 def missing_name(owner: str, name: str, instead: Mapping[str, str]) -> MissingNameError:

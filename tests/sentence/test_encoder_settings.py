@@ -112,7 +112,7 @@ def test_a_default_prompt_that_is_no_name_of_a_prompt(name, with_settings):
     (folder / "config_sentence_transformers.json").write_text(json.dumps(settings), "utf-8")
     with pytest.raises(ModelFileError) as caught:
         CrossEncoder(folder)
-    assert_one_line(caught.value, f"default_prompt_name: found {name!r}, expected a name in prompts")
+    assert_one_line(caught.value, f"default_prompt_name: found {name!r}, expected one of b")
 
 
 @pytest.mark.parametrize("type_name", ["my_code.Transformer", "sentence_transformers.models.Dense"])
