@@ -20,9 +20,13 @@ class HasMissingNames:
     if not TYPE_CHECKING:  # a type checker would accept any name
 
         def __getattr__(self, name: str) -> NoReturn:
-            if name in self.missing_names:
-                raise missing_name(type(self).__name__, name, self.missing_names)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self._raise_missing(name)
+
+    def _raise_missing(self, name: str) -> NoReturn:
+        """Raise MissingNameError for one of missing_names, AttributeError for another name."""
+        if name in self.missing_names:
+            raise missing_name(type(self).__name__, name, self.missing_names)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 def missing_name(owner: str, name: str, instead: Mapping[str, str]) -> MissingNameError:

@@ -286,7 +286,7 @@ class RobertaConfig(HasMissingNames):
             return values[name]
         if name == "torch_dtype":  # transformers 4's name
             return values.get("dtype")
-        super().__getattr__(name)
+        self._raise_missing(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "name_or_path" or isinstance(getattr(type(self), name, None), property):
