@@ -414,7 +414,7 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
 def _with_new_rows(
     read: Iterable[list[RowT]], across_blocks: bool
 ) -> Iterator[tuple[list[RowT], dict[RowT, int]]]:
-    """Each block with its distinct rows and their indexes; with `across_blocks` those that no earlier one has."""
+    """Each block with its distinct rows and their indexes; `across_blocks`: those that no earlier one has."""
     known: set[RowT] = set()
     count = 0
     for block in read:
