@@ -23,6 +23,7 @@ from ..missing_names import HasMissingNames
 from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.encode_options import DO_NOT_TRUNCATE
 from ..tokenizer.text_input import as_listed
+from .ahead import one_ahead
 from .long_texts import encode_in_windows
 from .options import WINDOWS, PipelineOptions
 from .rows import BLOCK_BATCHES, TextRow, as_row, blocks
@@ -81,6 +82,7 @@ class TextPrediction:
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 OptionsT = TypeVar("OptionsT", bound=PipelineOptions)
 PredictionT = TypeVar("PredictionT", bound=RowPrediction)
+BlockT = TypeVar("BlockT")
 
 
 def text_name(index: int) -> str:
@@ -339,15 +341,13 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
         """
         known: dict[RowT, PredictionT] = {}
         count = truncated = 0
+        read = blocks(rows, options.batch_size, self.block_batches)
+        divided = _with_new_rows(read, across_blocks)
         try:
-            for block in blocks(rows, options.batch_size, self.block_batches):
+            for block, computed in self._computed(divided, options, max_tokens, name_of):
                 if not across_blocks:
                     known = {}
-                new_rows: dict[RowT, int] = {}
-                for index, row in enumerate(block, start=count):
-                    if row not in known:
-                        new_rows.setdefault(row, index)
-                known.update(self._computed(new_rows, options, max_tokens, name_of))
+                known.update(computed)
                 for row in block:
                     count += 1
                     truncated += known[row].truncated
@@ -357,14 +357,32 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
 
     def _computed(
         self,
-        rows: Mapping[RowT, int],
+        blocks_with_rows: Iterable[tuple[BlockT, Mapping[RowT, int]]],
         options: OptionsT,
         max_tokens: int,
         name_of: Callable[[int], str],
+    ) -> Iterator[tuple[BlockT, dict[RowT, PredictionT]]]:
+        """Each block with the predictions of its rows, which map each row to its index in the input.
+
+        The rows of the next block are tokenized while a block is computed; with a batch_size of 1 they are
+        not even read then.
+        """
+
+        def encoded(block: tuple[BlockT, Mapping[RowT, int]]) -> list[list[Window]]:
+            indexes = list(block[1].values())
+            return self._windows(
+                list(block[1]), options, max_tokens, lambda position: name_of(indexes[position])
+            )
+
+        one_by_one = options.batch_size == 1
+        in_turn = ((block, encoded(block)) for block in blocks_with_rows)
+        for (block, rows), windows in in_turn if one_by_one else one_ahead(blocks_with_rows, encoded):
+            yield block, self._computed_rows(list(rows), windows, options)
+
+    def _computed_rows(
+        self, rows: Sequence[RowT], windows: Sequence[Sequence[Window]], options: OptionsT
     ) -> dict[RowT, PredictionT]:
-        """The predictions of `rows`, which map each row to its index in the input."""
-        distinct, indexes = list(rows), list(rows.values())
-        windows = self._windows(distinct, options, max_tokens, lambda position: name_of(indexes[position]))
+        """The predictions of distinct rows from the windows of each."""
         flat = [window for of_row in windows for window in of_row]
         outputs: list[Any] = [None] * len(flat)
         for batch in batches_by_length([len(window.ids) for window in flat], options.batch_size):
@@ -374,7 +392,7 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
                 outputs[index] = output
         computed: dict[RowT, PredictionT] = {}
         first = 0
-        for row, of_row in zip(distinct, windows, strict=True):
+        for row, of_row in zip(rows, windows, strict=True):
             of_outputs = outputs[first : first + len(of_row)]
             computed[row] = self._prediction(row, of_row, of_outputs, options)
             first += len(of_row)
@@ -391,6 +409,23 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
             expected = f"at most {model_limit}, the model's limit"
             raise InputError(mismatch("max_length", options.max_length, expected))
         return options.max_length
+
+
+def _with_new_rows(
+    read: Iterable[list[RowT]], across_blocks: bool
+) -> Iterator[tuple[list[RowT], dict[RowT, int]]]:
+    """Each block with its distinct rows and their indexes; `across_blocks`: those that no earlier one has."""
+    known: set[RowT] = set()
+    count = 0
+    for block in read:
+        new_rows: dict[RowT, int] = {}
+        for index, row in enumerate(block, start=count):
+            if row not in known:
+                new_rows.setdefault(row, index)
+        if across_blocks:
+            known.update(new_rows)
+        count += len(block)
+        yield block, new_rows
 
 
 def _with_lengths(result: Any, prediction: Any) -> dict[str, Any]:

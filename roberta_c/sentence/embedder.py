@@ -111,9 +111,11 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         """The embeddings of distinct texts, in order; none is held here once it has been returned."""
         rows = (TextRow(self.options.prompt + text) for text in first_of)
         firsts = iter(first_of.values())
-        for block in blocks(rows, self.options.batch_size, self.block_batches):
-            indexes = dict(zip(block, firsts, strict=False))
-            found = self._computed(indexes, self.options, self.max_tokens, name_of)
+        read = (
+            (block, dict(zip(block, firsts, strict=False)))
+            for block in blocks(rows, self.options.batch_size, self.block_batches)
+        )
+        for block, found in self._computed(read, self.options, self.max_tokens, name_of):
             for row in block:
                 yield found.pop(row)
 
