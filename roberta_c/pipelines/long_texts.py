@@ -131,10 +131,10 @@ def windows_of(
     frame = Frame.of(encoding, sequence)
     room = frame.room(max_tokens)
     if room <= (stride or 0):
-        found = f"{max_tokens - room} tokens, which leave {max(room, 0)} of {max_tokens}"
-        raise InputError(
-            mismatch(f"{name}: text", found, f"more than {stride or 0}, the stride, for text_pair")
-        )
+        found = f"{max_tokens - room} tokens with the special ones"
+        least = (stride or 0) + 1
+        expected = f"at most {max_tokens - least}, so that {least} of {max_tokens} are left for text_pair"
+        raise InputError(mismatch(f"{name}: text", found, expected))
     divided = parts(len(frame.tokens), room, room // WINDOW_PER_STRIDE if stride is None else stride)
     first = len(frame.before)
     windows = []

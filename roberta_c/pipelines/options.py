@@ -16,6 +16,8 @@ from ..tokenizer.encode_options import DO_NOT_TRUNCATE, LONGEST_FIRST, PADDINGS,
 TRUNCATE, ERROR, WINDOWS = "truncate", "error", "windows"
 # How the scores of windows become those of a text.
 MEAN, MAX = "mean", "max"
+# The options of windows.
+OF_WINDOWS = frozenset(("stride", "window_scores"))
 
 _Options = TypeVar("_Options", bound="PipelineOptions")
 
@@ -63,6 +65,11 @@ class PipelineOptions:
         values = self._field_values(given)
         if "truncation" in given:  # a call's truncation counts, not the pipeline's long_text
             values.setdefault("long_text", None)
+        if values.get("long_text", WINDOWS) != WINDOWS and self.long_text == WINDOWS:
+            for name in OF_WINDOWS & set(
+                names
+            ):  # the pipeline's own options for windows have no meaning then
+                values.setdefault(name, None)
         options = dataclasses.replace(self, **values)
         options._check()
         return options

@@ -186,7 +186,7 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
     ) -> Answers:
         # Some spans become one when they are extended to words.
         count = 2 * options.top_k + 10 if options.align_to_words else options.top_k
-        answers: list[dict[str, Any]] = []
+        by_text: dict[str, dict[str, Any]] = {}  # answers that differ by case alone are one
         null_score = 1.0
         for window, (start_t, end_t) in zip(windows, outputs, strict=True):
             spans, null_of_window = best_spans(
@@ -201,11 +201,9 @@ class QuestionAnsweringPipeline(Pipeline[AnswerOptions, QuestionRow, Answers]):
             for first, last, score in spans:
                 begin, end = _characters(window, first, last, options.align_to_words)
                 text = row.context[begin:end]
-                known = next((one for one in answers if one["answer"].lower() == text.lower()), None)
-                if known is None:
-                    answers.append({"score": score, "start": begin, "end": end, "answer": text})
-                else:
-                    known["score"] += score
+                answer = {"score": 0.0, "start": begin, "end": end, "answer": text}
+                by_text.setdefault(text.lower(), answer)["score"] += score
+        answers = list(by_text.values())
         if options.handle_impossible_answer:
             answers.append({"score": null_score, "start": 0, "end": 0, "answer": ""})
         answers.sort(key=lambda one: -one["score"])

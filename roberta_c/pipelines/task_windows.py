@@ -254,7 +254,7 @@ def encode_questions(
                 expected = f"more than doc_stride ({stride}) for the context"
                 raise InputError(mismatch(f"{name_of(index)}: question", found, expected))
             if options.long_text == ERROR:
-                raise InputError(mismatch(name_of(index), f"{count} tokens", f"at most {max_tokens}"))
+                raise too_many_tokens(name_of(index), count, max_tokens)
             divided = parts(len(encoding), room, stride)
             if tokenizer.truncation_side == "left":  # the tokenizers library then divides from the end
                 divided = [range(len(encoding) - one.stop, len(encoding) - one.start) for one in divided]

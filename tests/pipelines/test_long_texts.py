@@ -246,6 +246,11 @@ def test_options_of_the_pipeline_and_of_a_call(run_of, reviews):
     assert windows(text) == run(text, long_text="windows") != run(text)
     assert windows(text, truncation=True) == windows(text, long_text="truncate") == run(text)
     assert run("a", long_text="error", truncation=False, max_length=9) == run("a")
+    options = {"long_text": "windows", "stride": 20, "window_scores": "max"}
+    strided = pipeline("text-classification", run.model, tokenizer=run.tokenizer, **options)
+    assert strided(text, truncation=True) == strided(text, long_text="truncate") == run(text)
+    with pytest.raises(InputError, match="stride: found 5 without windows"):
+        strided(text, long_text="truncate", stride=5)
     with pytest.raises(InputError, match="expected at most 3; long_text="):
         windows("one two three", long_text="error", max_length=3)
 
@@ -257,10 +262,12 @@ def test_what_leaves_no_room(run_of, reviews):
     windows = {"long_text": "windows", "max_length": 64}
     long_first = {"text": reviews[0], "text_pair": "b"}
     with pytest.raises(
-        InputError, match=r"texts\[1\]: text: found \d+ tokens, which leave 0 of 64, expected"
+        InputError, match=r"texts\[1\]: text: found \d+ tokens with the special ones, expected at most 63"
     ):
         classify(["a", long_first], **windows)
-    with pytest.raises(InputError, match=r"which leave 5. of 64, expected more than 59, the stride"):
+    with pytest.raises(
+        InputError, match=r"with the special ones, expected at most 4, so that 60 of 64 are left"
+    ):
         classify({"text": "a b", "text_pair": reviews[0]}, stride=59, **windows)
     with pytest.raises(InputError, match=r"stride: found 55, expected less than 5., the tokens of a window"):
         zero_shot("a", LABELS, stride=55, **windows)
