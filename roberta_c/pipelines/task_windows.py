@@ -55,6 +55,13 @@ def encode_with_places(
             tokenizer, rows, truncation=LONGEST_FIRST, max_length=max_tokens, stride=stride
         )
         return [_overlapping(row, encoding, stride) for row, encoding in zip(rows, encodings, strict=True)]
+    return [[window] for window in _truncated(tokenizer, rows, max_tokens, options, name_of)]
+
+
+def _truncated(
+    tokenizer: Any, rows: Sequence[WordsRow], max_tokens: int, options: PipelineOptions, name_of: NameOf
+) -> list[Window]:
+    """One window of each row."""
     shorter = [
         row._replace(text=beginning(tokenizer, TextRow(row.text), max_tokens).text)
         if row.words is None
@@ -66,7 +73,7 @@ def encode_with_places(
     for index, (row, encoding) in enumerate(zip(rows, encodings, strict=True)):
         is_complete = len(shorter[index].text) == len(row.text)
         if is_complete and not encoding.overflowing:
-            windows.append([Window(encoding.ids, False, encoding, len(encoding), (0, len(row.text)))])
+            windows.append(Window(encoding.ids, False, encoding, len(encoding), (0, len(row.text))))
             continue
         window = Window(encoding.ids, True, encoding)
         refuses = options.truncation_name == DO_NOT_TRUNCATE
@@ -77,7 +84,7 @@ def encode_with_places(
             places, place_of = text_places(encoding, 0), place_in_text(row, encoding)
             span = truncated_span(places, place_of, len(row.text), tokenizer.truncation_side)
             window = window._replace(n_tokens=count, span=span)
-        windows.append([window])
+        windows.append(window)
     return windows
 
 
