@@ -26,6 +26,9 @@ from .progress import is_shown_for_many, with_progress_bar
 from .similarity import normalized
 from .text_encoding import LimitedText, StatesToOutputs, TextEncoding, WindowsToOutput
 
+# A text that no template has by itself.
+_SAMPLE = "∅"
+
 
 class FlagEmbedder(FlagEmbeddingModel):
     """A model that makes vectors of texts. A class derived from it has `poolings` and `encode`."""
@@ -172,7 +175,7 @@ class FlagEmbedder(FlagEmbeddingModel):
         """What `compute` gives for each sentence; with return_lengths, how much of each was read; and whether
         `sentences` is one str.
 
-        merge: makes the output of a sentence in several windows.
+        merge: makes the output of a sentence from those of its windows.
         keywords: instruction, instruction_format, show_progress_bar, long_text, stride, return_lengths, and
         those that need nothing done.
         """
@@ -196,11 +199,10 @@ class FlagEmbedder(FlagEmbeddingModel):
         encoding = TextEncoding(
             self.model, self.tokenizer, count, (length,), compute, first_only, merge, **reading
         )
-        limited = [
-            LimitedText(text, length, _instruction_length(text, sentence, encoding.options))
-            for text, sentence in zip(texts, listed, strict=True)
-        ]
-        encoded = encoding.encoded(limited, lambda index: f"sentences[{index}]")
+        before = _instruction_length(template, instruction, encoding.options)
+        encoded = encoding.encoded(
+            [LimitedText(text, length, before) for text in texts], lambda index: f"sentences[{index}]"
+        )
         bar = is_shown_for_many(show_progress_bar, len(texts), count)
         found = list(with_progress_bar(encoded, len(texts), is_shown=bar))
         lengths = [lengths_of(one) for one in found] if encoding.options.return_lengths else None
@@ -242,16 +244,16 @@ class FlagEmbedder(FlagEmbeddingModel):
         return normalized(x_nh) if self.normalize_embeddings else x_nh
 
 
-def _instruction_length(text: str, sentence: str, options: PipelineOptions) -> int:
-    """How many characters of a text with its instruction are before the sentence.
+def _instruction_length(template: str, instruction: str | None, options: PipelineOptions) -> int:
+    """How many characters an instruction puts before each text, where windows or lengths need to know it.
 
-    Raises InputError for windows or lengths of a text that does not end with the sentence.
+    Raises InputError for a template with characters behind the text.
     """
-    if text.endswith(sentence):
-        return len(text) - len(sentence)
-    for name in ("long_text", "return_lengths"):
-        value = getattr(options, name)
-        if value in (WINDOWS, True):
-            found = f"{shown(value)} with characters behind the text in instruction_format"
-            raise InputError(mismatch(name, found, "a format that ends with the text"))
-    return 0
+    if options.long_text != WINDOWS and not options.return_lengths:
+        return 0
+    formatted = with_instruction("instruction", template, instruction, _SAMPLE)
+    if not formatted.endswith(_SAMPLE):
+        name = "long_text" if options.long_text == WINDOWS else "return_lengths"
+        found = f"{getattr(options, name)!r} with characters behind the text in instruction_format"
+        raise InputError(mismatch(name, found, "a format that ends with the text"))
+    return len(formatted) - len(_SAMPLE)

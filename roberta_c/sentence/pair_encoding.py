@@ -119,11 +119,8 @@ class PairEncoder:
         self.tokenizer, self.max_tokens, self.truncation = tokenizer, max_tokens, truncation
         self.first_max_length = first_max_length
         options = PipelineOptions() if options is None else options
-        self._long_text, self._stride, self._measures = (
-            options.long_text,
-            options.stride,
-            options.return_lengths,
-        )
+        self._long_text, self._stride = options.long_text, options.stride
+        self._measures = options.return_lengths
         self._has_places = self._long_text == WINDOWS or self._measures
         self._cuts = self._long_text not in (ERROR, WINDOWS)
         self._specials = _specials_of_a_pair(tokenizer)

@@ -20,8 +20,6 @@ from ..pipelines.windows import Coverage, Window, coverage
 # From a batch and the last states of its tokens, (T, H), or of its first ones, (S, H): what is wanted of each
 # of its S texts.
 StatesToOutputs = Callable[[PackedBatch, np.ndarray], Sequence[Any]]
-
-
 # From the windows of a text and the outputs of each: the output of the text.
 WindowsToOutput = Callable[[Sequence[Window], Sequence[Any]], Any]
 
@@ -67,8 +65,8 @@ class TextEncoding(Pipeline[PipelineOptions, LimitedText, EncodedText]):
         **reading: Any,
     ) -> None:
         """limits: those that the texts have. first_only: whether `compute` gets the states of first tokens
-        alone, which is less work. merge: makes the output of a text in several windows. reading: long_text,
-        stride and return_lengths. Raises InputError."""
+        alone, which is less work. merge: makes the output of a text from those of its windows. reading:
+        long_text, stride and return_lengths. Raises InputError."""
         options = PipelineOptions().changed({"batch_size": batch_size, "max_length": max(limits), **reading})
         super().__init__(model, tokenizer, options)
         self.limits, self._compute, self._first_only, self._merge = limits, compute, first_only, merge
