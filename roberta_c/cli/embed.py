@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError, mismatch
+from .file_kinds import VECTOR_KINDS
 from .help_page import HelpCommand
 from .inputs import Item
 from .label_results import cut
+from .long_texts import LengthsForm, long_text_arguments, long_text_options
 from .messages import report
 from .options import (
     AtLeast,
     check_one_of,
-    max_length_option,
     model_option,
     prompt_options,
     task_options,
@@ -69,7 +70,7 @@ _SHOWN_NUMBERS = 4
 )
 @click.option("--truncate-dim", type=AtLeast(1), metavar="N", help="Keep the first N numbers of a vector.")
 @click.option("--normalize", is_flag=True, help="Divide each vector by its length.")
-@max_length_option
+@long_text_options()
 @task_options("Texts per batch. With 1, each result is written before the next text is read.")
 def embed(
     as_query: bool,
@@ -79,7 +80,6 @@ def embed(
     precision: str,
     truncate_dim: int | None,
     normalize: bool,
-    max_length: int | None,
     batch_size: int,
     **options: Any,
 ) -> None:
@@ -94,12 +94,17 @@ def embed(
 
     Texts are read as by classify. .npy is an array (texts, numbers); .npz has the arrays vectors and texts; a
     row of the other formats has embedding, a list of numbers (in CSV and TSV as JSON). A model without
-    modules.json, such as the bundled one, gives the mean of its tokens' vectors.
+    modules.json, such as the bundled one, gives the mean of its tokens' vectors. With --long-text windows,
+    the vector of a long text is the mean of its windows', weighted by their tokens.
     """
     inputs = InputOptions.of(options)
     wanted = one_text(inputs, options)
     check_one_of(query=as_query, document=as_document, prompt_name=prompt_name, prompt=prompt)
     output = OutputOptions.of(options, has_vectors=True)
+    reading = long_text_arguments(options)
+    max_length, has_lengths = reading.pop("max_length", None), reading["return_lengths"]
+    if has_lengths and output.kind() in VECTOR_KINDS:
+        raise click.UsageError(mismatch("--lengths", f"the format {output.kind()}", "one with columns"))
     if precision in _RANGED:
         _check_whole(precision, inputs, output)
 
@@ -111,10 +116,12 @@ def embed(
             batch_size=batch_size,
             truncate_dim=truncate_dim,
             normalize=normalize,
+            **reading,
         )
 
-    def make_form(embedder: Embedder, _: str, width: int | None) -> EmbeddingForm:
-        return EmbeddingForm(embedder.width, precision, len(inputs.texts) == 1, width)
+    def make_form(embedder: Embedder, _: str, width: int | None) -> EmbeddingForm | LengthsForm:
+        form = EmbeddingForm(embedder.width, precision, len(inputs.texts) == 1, width)
+        return LengthsForm(form) if has_lengths else form
 
     run_model(load, inputs, wanted, output, options, make_form, arranged=_Quantized(precision))
 

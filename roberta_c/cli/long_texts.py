@@ -12,10 +12,13 @@ from ..errors import mismatch
 from .options import AtLeast, Command
 
 if TYPE_CHECKING:
+    from ..pipelines.windows import Coverage
     from .results import PredictionForm
 
 _TRUNCATE, _ERROR, _WINDOWS = "truncate", "error", "windows"
 _LENGTHS = {"n_tokens": "int64", "truncated": "bool", "windows": [["int64"]]}
+# Of the second text of a pair; `truncated` is about both.
+_LENGTHS_OF_PAIR = {"n_tokens_pair": "int64", "windows_pair": [["int64"]]}
 
 
 def long_text_options(*, has_scores: bool = False, has_stride: bool = True) -> Callable[[Command], Command]:
@@ -96,39 +99,54 @@ def long_text_arguments(options: dict[str, Any], stride_alone: bool = False) -> 
 
 @dataclass(frozen=True)
 class LengthsForm:
-    """A form of results, and how much of each text was read."""
+    """A form of results, and how much of each text was read.
+
+    is_pair: whether predictions have a `coverage_pair`, of a second text.
+    """
 
     form: PredictionForm
+    is_pair: bool = False
+
+    @property
+    def _columns(self) -> dict[str, Any]:
+        return {**_LENGTHS, **_LENGTHS_OF_PAIR} if self.is_pair else _LENGTHS
 
     @property
     def columns(self) -> dict[str, Any]:
         """The columns of the form, and those of --lengths."""
-        return {**self.form.columns, **_LENGTHS}
+        return {**self.form.columns, **self._columns}
 
     @property
     def names(self) -> list[str]:
         """The members of an object in JSON."""
-        return list(dict.fromkeys([*self.form.names, *_LENGTHS]))
+        return list(dict.fromkeys([*self.form.names, *self._columns]))
 
     def members(self, prediction: Any) -> dict[str, Any]:
         """The members of the form, and those of --lengths."""
-        return {**self.form.members(prediction), **_lengths(prediction)}
+        return {**self.form.members(prediction), **self._lengths(prediction)}
 
     def cells(self, prediction: Any) -> dict[str, Any]:
         """The cells of the form, and those of --lengths."""
-        return {**self.form.cells(prediction), **_lengths(prediction)}
+        return {**self.form.cells(prediction), **self._lengths(prediction)}
 
     def lines(self, prediction: Any) -> str:
         """The lines of the form, and one about the length."""
-        count = len(prediction.windows)
-        read = f" in {count} windows" if count > 1 else ""
-        line = f"  {prediction.n_tokens} tokens{', truncated' if prediction.truncated else read}"
-        return f"{self.form.lines(prediction)}\n{line}"
+        coverages = [prediction.coverage, *([prediction.coverage_pair] if self.is_pair else [])]
+        return f"{self.form.lines(prediction)}\n  {' | '.join(map(_line, coverages))}"
+
+    def _lengths(self, prediction: Any) -> dict[str, Any]:
+        lengths = {
+            "n_tokens": prediction.coverage.n_tokens,
+            "truncated": prediction.truncated,
+            "windows": [list(span) for span in prediction.coverage.windows],
+        }
+        if self.is_pair:
+            lengths["n_tokens_pair"] = prediction.coverage_pair.n_tokens
+            lengths["windows_pair"] = [list(span) for span in prediction.coverage_pair.windows]
+        return lengths
 
 
-def _lengths(prediction: Any) -> dict[str, Any]:
-    return {
-        "n_tokens": prediction.n_tokens,
-        "truncated": prediction.truncated,
-        "windows": [list(span) for span in prediction.windows],
-    }
+def _line(coverage: Coverage) -> str:
+    count = len(coverage.windows or ())
+    read = f" in {count} windows" if count > 1 else ""
+    return f"{coverage.n_tokens} tokens{', truncated' if coverage.truncated else read}"

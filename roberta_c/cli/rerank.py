@@ -14,11 +14,11 @@ from .file_kinds import LINES
 from .help_page import HelpCommand
 from .inputs import Item, Part, Wanted
 from .label_results import cut
+from .long_texts import LengthsForm, long_text_arguments, long_text_options
 from .options import (
     AtLeast,
     check_one_of,
     document_options,
-    max_length_option,
     output_options,
     prompt_options,
     task_model_option,
@@ -29,6 +29,7 @@ from .run import InputOptions, run_model
 from .terminal_text import printable
 
 if TYPE_CHECKING:
+    from ..pipelines.windows import Coverage
     from ..sentence.pair_stream import PairScores, ScoredPair
 
 SCORE_CONVENTIONS = ("sentence-transformers", "flag-embedding", "tei")
@@ -54,7 +55,7 @@ SCORE_CONVENTIONS = ("sentence-transformers", "flag-embedding", "tei")
     "Inference).",
 )
 @prompt_options("each query")
-@max_length_option
+@long_text_options()
 @task_options("Pairs per batch. Results do not depend on it.")
 def rerank(
     query: str | None,
@@ -63,7 +64,6 @@ def rerank(
     score_convention: str,
     prompt_name: str | None,
     prompt: str | None,
-    max_length: int | None,
     batch_size: int,
     **options: Any,
 ) -> None:
@@ -79,7 +79,8 @@ def rerank(
     With --query, documents are arguments, lines, or the rows of a file, and the result is sorted: rank, score
     and index, the place of the document in the input, from 0. All documents are held in memory. Without it,
     a file of rows has columns query and document, and its rows get a score in their order; with --top-k, the
-    rows of one query, which stand together in the file, are sorted, and its best ones kept.
+    rows of one query, which stand together in the file, are sorted, and its best ones kept. With --long-text
+    windows, the score of a long document is that of its best window.
     """
     inputs = InputOptions.of(options)
     column = options.pop("column")
@@ -90,6 +91,8 @@ def rerank(
     if query is None and inputs.kind == LINES:
         raise click.UsageError(mismatch("--query", "none", "the query, or a file of rows with queries"))
     check_one_of(prompt_name=prompt_name, prompt=prompt)
+    reading = long_text_arguments(options)
+    max_length, has_lengths = reading.pop("max_length", None), reading["return_lengths"]
     ranks = query is not None or top_k is not None
     if ranks and output.resume:
         found = "--top-k" if query is None else "--query"
@@ -107,10 +110,11 @@ def rerank(
             max_length=max_length,
             **keywords,
         )
-        return PairScores(encoder, batch_size, prompt_name, prompt)
+        return PairScores(encoder, batch_size, prompt_name, prompt, **reading)
 
-    def make_form(_: PairScores, __: str, width: int | None) -> RankForm | ScoreForm:
-        return RankForm(width, shows_query=query is None) if ranks else ScoreForm(width)
+    def make_form(_: PairScores, __: str, width: int | None) -> RankForm | ScoreForm | LengthsForm:
+        form = RankForm(width, shows_query=query is None) if ranks else ScoreForm(width)
+        return LengthsForm(form) if has_lengths else form
 
     run_model(
         load,
@@ -145,6 +149,16 @@ class RankedDocument:
     rank: int
     index: int
     pair: ScoredPair
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the document was read."""
+        return self.pair.coverage
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a text was truncated."""
+        return self.pair.truncated
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from ..errors import InputError, mismatch
 from .help_page import HelpCommand
 from .inputs import Part, Wanted, decodable, divided
 from .label_results import cut
+from .long_texts import LengthsForm, long_text_arguments, long_text_options
 from .options import (
     check_one_of,
-    max_length_option,
     model_option,
     output_options,
     pair_options,
@@ -28,6 +28,7 @@ from .sentence_models import load_sentence_transformer
 from .terminal_text import printable
 
 if TYPE_CHECKING:
+    from ..pipelines.windows import Coverage
     from ..sentence.sentence_transformer import SentenceTransformer
 
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
@@ -45,13 +46,12 @@ SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
     help="cosine, dot, euclidean or manhattan; the last two are negative distances. Default: the model's.",
 )
 @prompt_options("both texts")
-@max_length_option
+@long_text_options()
 @task_options("Pairs per batch. With 1, each result is written before the next pair is read.")
 def similarity(
     similarity_name: str | None,
     prompt_name: str | None,
     prompt: str | None,
-    max_length: int | None,
     batch_size: int,
     **options: Any,
 ) -> None:
@@ -64,12 +64,15 @@ def similarity(
       printf 'one text\\tanother\\n' | roberta-c similarity --model org/name
 
     A line is two texts with a tab between them. A file of rows has columns text and text_pair. A result has
-    similarity.
+    similarity. With --long-text windows, the vector of a long text is that of embed. --lengths adds
+    n_tokens_pair and windows_pair, too.
     """
     inputs = InputOptions.of(options)
     column, pair_column = options.pop("column"), options.pop("pair_column")
     inputs.check_columns(column=column, pair_column=pair_column)
     check_one_of(prompt_name=prompt_name, prompt=prompt)
+    reading = long_text_arguments(options)
+    max_length, has_lengths = reading.pop("max_length", None), reading["return_lengths"]
     second: str | None = None
     if inputs.texts:
         if len(inputs.texts) != 2:
@@ -91,26 +94,36 @@ def similarity(
         loaded = load_sentence_transformer(model, max_length, keywords)
         if similarity_name is not None:
             loaded.similarity_fn_name = similarity_name
-        return PairSimilarities(loaded, batch_size, prompt_name, prompt)
+        return PairSimilarities(loaded, batch_size, prompt_name, prompt, **reading)
 
-    def make_form(_: PairSimilarities, __: str, width: int | None) -> SimilarityForm:
-        return SimilarityForm(width)
+    def make_form(_: PairSimilarities, __: str, width: int | None) -> SimilarityForm | LengthsForm:
+        form = SimilarityForm(width)
+        return LengthsForm(form, is_pair=True) if has_lengths else form
 
     run_model(load, inputs, wanted, OutputOptions.of(options), options, make_form)
 
 
 @dataclass(frozen=True)
 class PairSimilarity:
-    """Two texts, how alike they are, and whether one of them was truncated."""
+    """Two texts, how alike they are, and how much of each was read."""
 
     text: str
     text_pair: str
     similarity: float
-    truncated: bool
+    coverage: Coverage
+    coverage_pair: Coverage
+
+    @property
+    def truncated(self) -> bool:
+        """Whether one of the texts was truncated."""
+        return self.coverage.truncated or self.coverage_pair.truncated
 
 
 class PairSimilarities:
-    """A model that compares the texts of pairs, a block of them at a time."""
+    """A model that compares the texts of pairs, a block of them at a time.
+
+    reading: long_text, stride and return_lengths of `encode`.
+    """
 
     def __init__(
         self,
@@ -118,11 +131,12 @@ class PairSimilarities:
         batch_size: int,
         prompt_name: str | None = None,
         prompt: str | None = None,
+        **reading: Any,
     ) -> None:
         self._compare = model.similarity_pairwise
         # Only with batches of 1 are no texts read ahead.
         texts = 2 * batch_size if batch_size > 1 else 1
-        self._embedder = model.embedder(prompt_name, prompt, batch_size=texts)
+        self._embedder = model.embedder(prompt_name, prompt, batch_size=texts, **reading)
 
     def predictions(self, texts: Iterable[dict[str, str]]) -> Iterator[PairSimilarity]:
         """The similarity of each pair {"text": …, "text_pair": …}. Raises InputError."""
@@ -130,7 +144,7 @@ class PairSimilarities:
         try:
             for one, other in zip(embeddings, embeddings, strict=True):
                 alike = float(self._compare(one.value, other.value))
-                yield PairSimilarity(one.text, other.text, alike, one.truncated or other.truncated)
+                yield PairSimilarity(one.text, other.text, alike, one.coverage, other.coverage)
         except InputError as error:
             match = re.match(r"texts\[(\d+)\]", str(error))
             if match is None:

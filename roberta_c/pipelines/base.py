@@ -24,10 +24,10 @@ from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.encode_options import DO_NOT_TRUNCATE
 from ..tokenizer.text_input import as_listed
 from .ahead import one_ahead
-from .long_texts import encode_in_windows
+from .long_texts import encode_texts
 from .options import WINDOWS, PipelineOptions
 from .rows import BLOCK_BATCHES, TextRow, as_row, blocks
-from .windows import Coverage, Span, Window, batches_by_length, encode_rows
+from .windows import Coverage, Span, Window, batches_by_length
 
 if TYPE_CHECKING:
     from ..model.auto import AutoModelClass
@@ -167,7 +167,7 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
             row = self._row(texts, "texts", chosen)
             (prediction,) = self._predictions([row], chosen, max_tokens, lambda _: "texts")
             result = self._single_result(self._result(prediction, chosen), texts, chosen, options)
-            return _with_lengths(result, prediction) if chosen.return_lengths else result
+            return {"result": result, **lengths_of(prediction)} if chosen.return_lengths else result
         if isinstance(texts, Iterator):
             lazy_rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
             lazy_predictions = self._predictions(lazy_rows, chosen, max_tokens)
@@ -255,12 +255,7 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
     ) -> list[list[Window]]:
         """The windows of each row; `name_of(index)` is what messages call that row. Raises InputError."""
         texts = cast("Sequence[TextRow]", rows)  # a task with other rows changes this method
-        if options.long_text == WINDOWS:
-            return encode_in_windows(self.tokenizer, texts, max_tokens, options.stride, name_of)
-        encoded = encode_rows(
-            self.tokenizer, texts, max_tokens, options.truncation_name, name_of, options.return_lengths
-        )
-        return [[window] for window in encoded]
+        return encode_texts(self.tokenizer, texts, max_tokens, options, name_of)
 
     def _single_result(self, result: Any, text: Any, options: OptionsT, given: Mapping[str, Any]) -> Any:
         """What a call on a single text returns; `given` holds the keywords of that call alone."""
@@ -283,9 +278,13 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
     def _warn_of_truncated(self, truncated: int, count: int, max_tokens: int) -> None:
         """Log a warning if any of `count` texts were truncated."""
         if truncated:
-            advice = '; long_text="windows" reads all of them' if self.reads_windows else ""
             message = "%d of %d texts truncated: longer than %d tokens%s"
-            logger.warning(message, truncated, count, max_tokens, advice)
+            logger.warning(message, truncated, count, max_tokens, self._advice)
+
+    @property
+    def _advice(self) -> str:
+        """What the warning of truncated texts ends with."""
+        return '; long_text="windows" reads all of them' if self.reads_windows else ""
 
     def _label(self, index: int) -> str:
         """The name of the model's output `index`, as its config has it now: callers rename labels."""
@@ -321,7 +320,7 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
     def _returned(self, prediction: PredictionT, options: OptionsT) -> Any:
         """What a call returns for one text of several."""
         result = self._result(prediction, options)
-        return _with_lengths(result, prediction) if options.return_lengths else result
+        return {"result": result, **lengths_of(prediction)} if options.return_lengths else result
 
     # From rows to predictions
 
@@ -428,10 +427,9 @@ def _with_new_rows(
         yield block, new_rows
 
 
-def _with_lengths(result: Any, prediction: Any) -> dict[str, Any]:
-    """The result of a call with `return_lengths`."""
+def lengths_of(prediction: Any) -> dict[str, Any]:
+    """How much of a text was read, as the results of calls with `return_lengths` say it."""
     return {
-        "result": result,
         "n_tokens": prediction.n_tokens,
         "truncated": prediction.truncated,
         "windows": [list(span) for span in prediction.windows],

@@ -23,9 +23,9 @@ import numpy as np
 from ..errors import InputError, mismatch
 from ..tokenizer import Encoding
 from ..tokenizer.encode_options import DO_NOT_TRUNCATE
-from .options import MAX
+from .options import MAX, WINDOWS, PipelineOptions
 from .rows import TextRow
-from .windows import Part, Span, Window, divided_length, text_places, token_span
+from .windows import Part, Span, Window, divided_length, encode_rows, text_places, token_span
 
 # The default stride is the room of a window divided by this.
 WINDOW_PER_STRIDE = 8
@@ -55,16 +55,66 @@ class Frame(NamedTuple):
     after: list[int]
 
     @classmethod
-    def of(cls, encoding: Encoding, sequence: int) -> Frame:
-        """sequence: 0, or 1 for the second text of a pair, whose first text is among the ids before it."""
+    def of(cls, encoding: Encoding, sequence: int, kept: int = 0) -> Frame:
+        """sequence: 0, or 1 for the second text of a pair, whose first text is among the ids before it. kept:
+        how many ids at the beginning are before the tokens, such as those of a prompt."""
         ids, places = encoding.ids, text_places(encoding, sequence)
         if not places:
             return cls(ids, [], [])
-        return cls(ids[: places.start], ids[places.start : places.stop], ids[places.stop :])
+        first = max(places.start, min(kept, places.stop))
+        return cls(ids[:first], ids[first : places.stop], ids[places.stop :])
 
     def room(self, max_tokens: int) -> int:
         """How many tokens of the text a window has; none, or less, if the other ids fill it."""
         return max_tokens - len(self.before) - len(self.after)
+
+
+class Prompt(NamedTuple):
+    """What each text of a call begins with, and so does each of its windows; their spans do not count it.
+
+    characters: how many it has. tokens: how many ids at the beginning of a text are taken for it, special
+    ones included; 0: those before the first token that reads beyond these characters.
+    """
+
+    characters: int = 0
+    tokens: int = 0
+
+    def ids(self, encoding: Encoding) -> int:
+        """How many ids at the beginning of a text each window repeats, special ones included."""
+        if self.tokens or not self.characters:
+            return self.tokens
+        places = text_places(encoding, 0)
+        beyond = (index for index in places if token_span(encoding, index)[1] > self.characters)
+        return next(beyond, places.stop)
+
+    def without(self, window: Window) -> Window:
+        """A window with the span that does not count the prompt."""
+        if not self.characters or window.span is None:
+            return window
+        start, end = (max(place - self.characters, 0) for place in window.span)
+        return window._replace(span=(start, end))
+
+
+NO_PROMPT = Prompt()
+
+
+def encode_texts(
+    tokenizer: Any,
+    rows: Sequence[TextRow],
+    max_tokens: int,
+    options: PipelineOptions,
+    name_of: Callable[[int], str],
+    prompt: Prompt = NO_PROMPT,
+) -> list[list[Window]]:
+    """The windows of each row: several of a long one with "windows", otherwise one. Raises InputError for
+    what the options do not allow."""
+    if options.long_text == WINDOWS:
+        windows = encode_in_windows(tokenizer, rows, max_tokens, options.stride, name_of, prompt)
+    else:
+        truncation, measures = options.truncation_name, options.return_lengths
+        encoded = encode_rows(tokenizer, rows, max_tokens, truncation, name_of, measures)
+        windows = [[window] for window in encoded]
+    return [[prompt.without(window) for window in of_row] for of_row in windows]
 
 
 def encode_in_windows(
@@ -73,12 +123,14 @@ def encode_in_windows(
     max_tokens: int,
     stride: int | None,
     name_of: Callable[[int], str],
+    prompt: Prompt = NO_PROMPT,
 ) -> list[list[Window]]:
     """The windows of each row, which have at most `max_tokens` and read all of it; of a pair, each window has
     all of the first text.
 
-    stride: how many tokens each window repeats of the one before it; None for an eighth of its room. Raises
-    InputError if it leaves no room, or a first text does.
+    stride: how many tokens each window repeats of the one before it; None for an eighth of its room. prompt:
+    what single texts begin with; here spans count it. Raises InputError if the stride leaves no room, or a
+    first text or a prompt does.
     """
     check_stride(tokenizer, max_tokens, stride)
     windows: dict[int, list[Window]] = {}
@@ -94,8 +146,9 @@ def encode_in_windows(
         )
         for index, encoding in zip(chosen, encoded.encodings, strict=True):
             length, place_of = divided_length(rows[index]), partial(token_span, encoding)
+            kept = prompt.ids(encoding)
             windows[index] = windows_of(
-                encoding, int(has_pair), length, max_tokens, stride, name_of(index), place_of
+                encoding, int(has_pair), length, max_tokens, stride, name_of(index), place_of, kept
             )
     return [windows[index] for index in range(len(rows))]
 
@@ -118,23 +171,27 @@ def windows_of(
     stride: int | None,
     name: str,
     place_of: Callable[[int], Span],
+    kept: int = 0,
 ) -> list[Window]:
     """The windows of a row from its complete encoding; one if it fits.
 
     sequence: the text that is divided, 1 for the second of a pair. length: its characters. place_of: index of
-    a token → its characters. name: what a message calls the row. Raises InputError for a first text of a pair
-    that leaves no room.
+    a token → its characters. name: what a message calls the row. kept: how many ids at the beginning each
+    window has. Raises InputError for a first text of a pair, or a prompt, that leaves no room.
     """
     count = len(encoding)
     if count <= max_tokens:
         return [Window(encoding.ids, False, encoding, count, (0, length))]
-    frame = Frame.of(encoding, sequence)
+    frame = Frame.of(encoding, sequence, kept)
     room = frame.room(max_tokens)
     if room <= (stride or 0):
         found = f"{max_tokens - room} tokens with the special ones"
         least = (stride or 0) + 1
-        expected = f"at most {max_tokens - least}, so that {least} of {max_tokens} are left for text_pair"
-        raise InputError(mismatch(f"{name}: text", found, expected))
+        before, divided_text = ("text", "text_pair") if sequence else ("prompt", "the text")
+        expected = (
+            f"at most {max_tokens - least}, so that {least} of {max_tokens} are left for {divided_text}"
+        )
+        raise InputError(mismatch(f"{name}: {before}", found, expected))
     divided = parts(len(frame.tokens), room, room // WINDOW_PER_STRIDE if stride is None else stride)
     first = len(frame.before)
     windows = []

@@ -18,11 +18,13 @@ from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
 from ..model.batch import PackedBatch
 from ..pipelines.options import check_choice, check_count
+from ..pipelines.windows import Window
 from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads
 from .bge_m3_scores import LexicalWeights, colbert_score, lexical_matching_score, mixed_scores
 from .flag_embedder import FlagEmbedder
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
+from .long_vectors import largest_weights, merged_token_vectors
 from .pair_encoding import pair_rows
 from .progress import is_shown_for_many, with_progress_bar
 from .text_encoding import BlockEncoding, LimitedText
@@ -128,30 +130,36 @@ class BGEM3FlagModel(FlagEmbedder):
         tokens float32 (t - 1, colbert_dim). For one str, its own; for an empty list, empty ones.
 
         max_length: tokens of a text, at most the model's limit (8192 for bge-m3); None: passage_max_length.
-        The other arguments are those of FlagModel.encode. Raises InputError; ModelFileError without the head
+        The other arguments are those of FlagModel.encode. With long_text="windows", a text has the weighted
+        mean of its windows' dense vectors, normalized if they are; the largest weight of each token id; and
+        each token's vector from the window where it has most context. With return_lengths, "lengths" is a
+        key, too. Raises InputError; ModelFileError without the head
         that is needed, or if outputs are not numbers.
         """
         wanted = self._wanted(return_dense, return_sparse, return_colbert_vecs)
-        outputs, is_single = self._outputs_of(
+        outputs, lengths, is_single = self._outputs_of(
             sentences,
             lambda batch, last_rh: self._representations(batch, last_rh, wanted, self.truncate_dim),
             self.pooling_method == "cls" and not wanted.sparse and not wanted.colbert,
             batch_size,
             max_length,
+            self._merged,
             keywords,
         )
         dense = [output.dense_h for output in outputs]
         weights = [dict(output.lexical_weights) for output in outputs] if wanted.sparse else None
         vectors = _unshared([output.colbert_th for output in outputs]) if wanted.colbert else None
         if is_single:
-            return {
+            of_one = {
                 "dense_vecs": dense[0],
                 "lexical_weights": weights and weights[0],
                 "colbert_vecs": vectors and vectors[0],
             }
+            return of_one if lengths is None else {**of_one, "lengths": lengths[0]}
         empty = np.empty((0, self.vector_size), np.float32)
         dense_sh = (np.stack(dense) if dense else empty) if wanted.dense else None
-        return {"dense_vecs": dense_sh, "lexical_weights": weights, "colbert_vecs": vectors}
+        of_all = {"dense_vecs": dense_sh, "lexical_weights": weights, "colbert_vecs": vectors}
+        return of_all if lengths is None else {**of_all, "lengths": lengths}
 
     def _wanted(self, dense: bool | None, sparse: bool | None, colbert: bool | None) -> Wanted:
         """What a call computes. Raises InputError if that is nothing."""
@@ -183,6 +191,17 @@ class BGEM3FlagModel(FlagEmbedder):
             vectors_tc = self._finished(self._heads.needed(COLBERT)(last_rh), width)
             vectors = [vectors_tc[begin + 1 : end].copy() for begin, end in places]
         return [M3Output(*parts) for parts in zip(dense, weights, vectors, strict=True)]
+
+    def _merged(self, windows: Sequence[Window], outputs: Sequence[M3Output]) -> M3Output:
+        """The representations of a text from those of its windows."""
+        if len(windows) == 1:
+            return outputs[0]
+        dense, weights, vectors = zip(*outputs, strict=True)
+        return M3Output(
+            None if dense[0] is None else self._mean(windows, dense),
+            None if weights[0] is None else largest_weights(weights),
+            None if vectors[0] is None else merged_token_vectors(windows, vectors),
+        )
 
     def _unused_ids(self) -> set[int]:
         """The ids of tokens that have no lexical weight."""
@@ -233,7 +252,7 @@ class BGEM3FlagModel(FlagEmbedder):
             lambda batch, last_rh: self._representations(batch, last_rh, everything, None),
         )
         texts = (LimitedText(*sided) for row in rows for sided in zip(row, limits, strict=True))
-        outputs = encoding.outputs(texts, across_blocks=False)
+        outputs = (one.output for one in encoding.encoded(texts, across_blocks=False))
         pairs = with_progress_bar(zip(outputs, outputs, strict=True), len(rows), "pair", bar)
         of_pairs = np.array([_scores(query, passage) for query, passage in pairs], np.float64)
         dense_s, sparse_s, colbert_s = of_pairs.T

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SETTINGS
 from ..files.hub import HubOptions
+from ..pipelines.base import lengths_of
 from ..pipelines.options import check_choice, check_count
 from ..pipelines.text_classification import apply_function
 from .cross_encoder_files import load_cross_encoder
@@ -150,6 +151,10 @@ class CrossEncoder(PairModel):
         activation_fn: Any = None,
         apply_softmax: bool | None = False,
         convert_to_numpy: bool = True,
+        *,
+        long_text: str | None = None,
+        stride: int | None = None,
+        return_lengths: bool = False,
         **keywords: Any,
     ) -> Any:
         """The scores of pairs: float32 (S), or (S, C) for a model of C > 1 labels.
@@ -165,10 +170,22 @@ class CrossEncoder(PairModel):
             none: its length is not known.
         apply_softmax: with several labels, softmax over each row of what the activation gives.
         convert_to_numpy: False for a list of the rows.
+        long_text: what is done with a pair of more than max_length tokens. "truncate" or None: the convention
+            cuts it, and one logged warning counts such pairs. "error": an InputError names it. "windows": the
+            model reads all of the second text, in windows that overlap, each with the complete first text;
+            the logit of each label is the highest of any window, and the activation comes after that. The
+            first text may have at most max_length tokens less the special ones and `stride`, or what the
+            convention allows. A pair that fits has the same bits with each.
+        stride: how many tokens of the second text a window repeats of the one before it; None for an eighth
+            of its room.
+        return_lengths: whether the result is (scores, lengths). lengths is a list of {"n_tokens",
+            "truncated", "windows"}: the complete pair's tokens, with the special ones; whether some were cut
+            off; and the characters [start, end] of the second text that each window read. For one pair it is
+            one dict; each item of an iterator is (score, dict).
         keywords: older names (`sentences`, `activation_fct`), and keywords that need nothing done here.
 
-        Each text is tokenized once for all pairs it is in; one logged warning counts truncated pairs. Raises
-        InputError; ModelFileError if logits are not numbers.
+        Each text is tokenized once for all pairs it is in. Raises InputError; ModelFileError if logits are
+        not numbers.
         """
         given = {"inputs": inputs, "activation_fn": activation_fn, "convert_to_numpy": convert_to_numpy}
         given = with_newer_names({**given, **keywords}, PREDICT_NAMES)
@@ -178,21 +195,24 @@ class CrossEncoder(PairModel):
         shows_bar = is_shown(show_progress_bar, logger)
         before = chosen_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
         activation = self.activation_fn if activation_fn is None else as_activation(activation_fn)
+        softmax = bool(apply_softmax)
         if isinstance(inputs, Iterator):
-            return self._stream(inputs, before, batch_size, activation, bool(apply_softmax))
+            # Bad options fail before the first pair is read.
+            scoring = self.scoring([], batch_size, long_text, stride, return_lengths)
+            scored = scoring.stream(_prompted(pairs_of(inputs, "pairs"), before))
+            pairs = ((self._scores(one.logits_c[None], activation, softmax)[0], one) for one in scored)
+            if return_lengths:
+                return ((score, lengths_of(one)) for score, one in pairs)
+            return (score for score, _ in pairs)
         rows, is_single = pair_rows(inputs, "pairs")
-        scoring = self.scoring(list(_prompted(rows, before)), batch_size)
-        scores = self._scores(scoring.logits_sc(shows_bar), activation, bool(apply_softmax))
+        rows = list(_prompted(rows, before))
+        scoring = self.scoring(rows, batch_size, long_text, stride, return_lengths)
+        logits_sc, lengths = scoring.logits_sc(shows_bar)
+        scores = self._scores(logits_sc, activation, softmax)
         if is_single:
-            return scores[0]
-        return scores if convert_to_numpy else list(scores)
-
-    def _stream(
-        self, pairs: Iterator[Any], before: str, batch_size: int, activation: Activation, softmax: bool
-    ) -> Iterator[Any]:
-        """The score or scores of each pair. A bad batch size fails before the first pair is read."""
-        scored = self.scoring([], batch_size).stream(_prompted(pairs_of(pairs, "pairs"), before))
-        return (self._scores(one.logits_c[None], activation, softmax)[0] for one in scored)
+            return (scores[0], lengths[0]) if return_lengths else scores[0]
+        result = scores if convert_to_numpy else list(scores)
+        return (result, lengths) if return_lengths else result
 
     def _scores(self, logits_sc: np.ndarray, activation: Activation, softmax: bool) -> np.ndarray:
         scores = apply_activation(activation, logits_sc)
@@ -213,10 +233,14 @@ class CrossEncoder(PairModel):
         batch_size: int = 32,
         show_progress_bar: bool | None = None,
         activation_fn: Any = None,
+        *,
+        long_text: str | None = None,
+        stride: int | None = None,
+        return_lengths: bool = False,
         **keywords: Any,
     ) -> list[Any]:
         """The documents by descending score: [{"corpus_id": index, "score": float}, …]; with
-        `return_documents` also "text".
+        `return_documents` also "text", and with `return_lengths` "n_tokens", "truncated" and "windows".
 
         query: a str; or a list of them, with a list of documents for each: the result is the list of their
             rankings. documents: a list of str, or a column of them. top_k: how many of the best; None for
@@ -240,22 +264,41 @@ class CrossEncoder(PairModel):
             batch_size,
             show_progress_bar,
             activation_fn,
+            long_text=long_text,
+            stride=stride,
+            return_lengths=return_lengths,
         )
+        scores, lengths = scores if return_lengths else (scores, None)
         rankings, start = [], 0
         for _, texts in of_queries:
-            of_query = scores[start : start + len(texts)]
-            rankings.append(_ranking(of_query, texts if return_documents else None, top_k))
+            of_query = slice(start, start + len(texts))
+            added: list[dict[str, Any]] = [{} for _ in texts]
+            if return_documents:
+                added = [{"text": text} for text in texts]
+            if lengths is not None:
+                added = [one | of_text for one, of_text in zip(added, lengths[of_query], strict=True)]
+            rankings.append(_ranking(scores[of_query], added, top_k))
             start += len(texts)
         return rankings[0] if isinstance(query, str) else rankings
 
-    def scoring(self, rows: list[PairRow], batch_size: int) -> PairScoring:
+    def scoring(
+        self,
+        rows: list[PairRow],
+        batch_size: int,
+        long_text: str | None = None,
+        stride: int | None = None,
+        return_lengths: bool = False,
+    ) -> PairScoring:
         """The pipeline below `predict`, which cuts pairs as the convention says. rows: [] for a stream."""
         cuts_query = SCORE_CONVENTIONS[self.score_convention].cuts_query
         given = {
             "batch_size": batch_size,
             "max_length": self.max_length,
-            "truncation": "only_second" if cuts_query else "longest_first",
+            "cut": "only_second" if cuts_query else "longest_first",
             "first_max_length": self.max_length * 3 // 4 if cuts_query else None,
+            "long_text": long_text,
+            "stride": stride,
+            "return_lengths": return_lengths,
         }
         return PairScoring(self.model, self.tokenizer, PairOptions().changed(given), rows)
 
@@ -288,11 +331,7 @@ def _prompted(rows: Iterable[PairRow], before: str) -> Iterable[PairRow]:
     return (PairRow(before + row.first, row.second) for row in rows) if before else rows
 
 
-def _ranking(scores_s: np.ndarray, texts: list[str] | None, top_k: int | None) -> list[dict[str, Any]]:
-    """The places of the best scores, equal ones in their order; with `texts` also the text at each place."""
+def _ranking(scores_s: np.ndarray, added: list[dict[str, Any]], top_k: int | None) -> list[dict[str, Any]]:
+    """The places of the best scores, equal ones in their order, each with what is `added` of its document."""
     order = np.argsort(-scores_s, kind="stable")[:top_k].tolist()
-    ranking: list[dict[str, Any]] = [{"corpus_id": index, "score": float(scores_s[index])} for index in order]
-    if texts is not None:
-        for result in ranking:
-            result["text"] = texts[result["corpus_id"]]
-    return ranking
+    return [{"corpus_id": index, "score": float(scores_s[index]), **added[index]} for index in order]

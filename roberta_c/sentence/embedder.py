@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,12 +11,14 @@ import numpy as np
 
 from ..model import RobertaModel
 from ..model.auto import AutoModel
-from ..pipelines.base import Pipeline
-from ..pipelines.options import PipelineOptions
+from ..pipelines.base import Pipeline, TextPrediction, lengths_of
+from ..pipelines.long_texts import Prompt, encode_texts, merged_rows
+from ..pipelines.options import WINDOWS, PipelineOptions
 from ..pipelines.rows import TextRow, blocks, plain_text
-from ..pipelines.windows import Window
+from ..pipelines.windows import Coverage, Window, coverage
 from .chain import Chain
-from .modules import TOKENS, VECTORS
+from .long_vectors import mean_vector
+from .modules import TOKENS, VECTORS, Normalize
 from .similarity import normalized
 
 
@@ -36,15 +39,15 @@ class EmbedderOptions(PipelineOptions):
 
 
 @dataclass(frozen=True)
-class Embedding:
+class Embedding(TextPrediction):
     """What was computed of one text: a vector (D), rows of tokens (len, H), or a dict of features.
 
-    text: without its prompt.
+    text: without its prompt, whose tokens count in `n_tokens`.
     """
 
     text: str
     value: Any
-    truncated: bool
+    coverage: Coverage
 
 
 class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
@@ -54,6 +57,7 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
     options_class = EmbedderOptions
     auto_class = AutoModel
     model_class = RobertaModel
+    reads_windows: ClassVar[bool] = True
 
     def __init__(self, chain: Chain, options: EmbedderOptions) -> None:
         super().__init__(chain.encoder.auto_model, chain.encoder.tokenizer, options)
@@ -69,8 +73,9 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         texts: Sequence[Any],
         name_of: Callable[[int], str],
         counted: Callable[[Iterable[int]], Iterable[int]] = iter,
-    ) -> np.ndarray | list[Any]:
-        """The result of each text: float32 (n, width) of vectors, or a list of n other outputs.
+    ) -> tuple[np.ndarray | list[Any], list[dict[str, Any]]]:
+        """The result of each text: float32 (n, width) of vectors, or a list of n other outputs. With
+        `return_lengths` also how much of each was read, else an empty list.
 
         Equal texts are computed once. Beside the result there are one block of batches and the texts by their
         first places. name_of(index): what messages call a text. counted: a progress bar around the indices.
@@ -85,6 +90,7 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         if is_array:
             results = np.empty((len(texts), self.width), np.float32)
         truncated_n = np.zeros(len(texts), bool)
+        lengths: list[dict[str, Any]] = []
         computed = self._first_results(first_of, name_of)
         count = 0
         try:
@@ -93,19 +99,27 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
                 if first == index:
                     embedding = next(computed)
                     results[index], truncated_n[index] = embedding.value, embedding.truncated
+                    if self.options.return_lengths:
+                        lengths.append(lengths_of(embedding))
                 else:
                     results[index] = results[first] if is_array else _copied(results[first])
                     truncated_n[index] = truncated_n[first]
+                    if self.options.return_lengths:
+                        lengths.append(deepcopy(lengths[first]))
                 count = index + 1
         finally:
             self._warn_of_truncated(int(truncated_n.sum()), count, self.max_tokens)
-        return results
+        return results, lengths
 
-    def of_iterator(self, texts: Iterable[Any], name_of: Callable[[int], str]) -> Iterator[Any]:
-        """The result of each text, in order, read and computed a block at a time. Raises InputError."""
+    def of_iterator(
+        self, texts: Iterable[Any], name_of: Callable[[int], str]
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """The result of each text, in order, read and computed a block at a time. With `return_lengths` also
+        how much of it was read, else an empty dict. Raises InputError."""
         rows = (self._row(text, name_of(index), self.options) for index, text in enumerate(texts))
         found = self._predictions(rows, self.options, self.max_tokens, name_of)
-        return (self._result(one, self.options) for one in found)
+        measures = self.options.return_lengths
+        return ((self._result(one, self.options), lengths_of(one) if measures else {}) for one in found)
 
     def _first_results(self, first_of: dict[str, int], name_of: Callable[[int], str]) -> Iterator[Embedding]:
         """The embeddings of distinct texts, in order; none is held here once it has been returned."""
@@ -122,18 +136,29 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
     def _row(self, text: Any, name: str, options: EmbedderOptions) -> TextRow:
         return TextRow(options.prompt + plain_text(text, name))
 
+    def _windows(
+        self,
+        rows: Sequence[TextRow],
+        options: EmbedderOptions,
+        max_tokens: int,
+        name_of: Callable[[int], str],
+    ) -> list[list[Window]]:
+        # Tokens that are not pooled are the prompt's in every window.
+        prompt = Prompt(len(options.prompt), options.prompt_tokens)
+        return encode_texts(self.tokenizer, rows, max_tokens, options, name_of, prompt)
+
     def _outputs(self, windows: Sequence[Window], options: EmbedderOptions) -> Sequence[Any] | np.ndarray:
         ids = [window.ids for window in windows]
         if options.output == VECTORS:
             vectors_sd = self.chain.vectors(ids, options.prompt_tokens)
             self._check_finite(vectors_sd)
-            # A view would keep the whole width in memory.
-            vectors_sd = np.ascontiguousarray(vectors_sd[:, : options.width])
-            return normalized(vectors_sd) if options.normalize else vectors_sd
+            # The mean of windows is made of complete vectors, so that Normalize has its meaning for it.
+            return vectors_sd if options.long_text == WINDOWS else _finished(vectors_sd, options)
         features = self.chain.features(ids, options.prompt_tokens)
         for one in features:
             self._check_finite(one[TOKENS])
-            one[VECTORS] = one[VECTORS][: options.width]
+            if options.long_text != WINDOWS:
+                one[VECTORS] = one[VECTORS][: options.width]
         # Views would keep the batch in memory.
         return [_copied(one[TOKENS] if options.output == TOKENS else one) for one in features]
 
@@ -141,7 +166,20 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         self, row: TextRow, windows: Sequence[Window], outputs: Sequence[Any], options: EmbedderOptions
     ) -> Embedding:
         text = row.text[len(options.prompt) :]
-        return Embedding(text, outputs[0], windows[0].truncated)
+        value = outputs[0] if options.long_text != WINDOWS else self._of_windows(windows, outputs, options)
+        return Embedding(text, value, coverage(windows))
+
+    def _of_windows(self, windows: Sequence[Window], outputs: Sequence[Any], options: EmbedderOptions) -> Any:
+        """The output of a text from those of its windows."""
+        if options.output == TOKENS:
+            return merged_rows(windows, outputs)
+        modules = self.chain.on_vectors
+        normalizes = bool(modules) and isinstance(modules[-1], Normalize)
+        if options.output == VECTORS:
+            return _finished(mean_vector(windows, outputs, normalizes), options)
+        vector_d = mean_vector(windows, [one[VECTORS] for one in outputs], normalizes)
+        merged = {name: merged_rows(windows, [one[name] for one in outputs]) for name in outputs[0]}
+        return {**merged, VECTORS: vector_d[: options.width]}
 
     def _result(self, prediction: Embedding, options: EmbedderOptions) -> Any:
         """A copy, since equal texts share one embedding, and callers may change it."""
@@ -152,6 +190,13 @@ class TokenEmbedder(Embedder):
     """An Embedder whose results are the rows of all tokens: fewer are computed ahead."""
 
     block_batches: ClassVar[int] = 1  # base size: 1.5 MB for a text of 512 tokens
+
+
+def _finished(vectors_sd: np.ndarray, options: EmbedderOptions) -> np.ndarray:
+    """Vectors (…, D) cut to `options.width` numbers, then normalized if they are to be."""
+    # A view would keep the complete width in memory.
+    vectors_sd = np.ascontiguousarray(vectors_sd[..., : options.width])
+    return normalized(vectors_sd) if options.normalize else vectors_sd
 
 
 def _copied(value: Any) -> Any:

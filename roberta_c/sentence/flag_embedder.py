@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,15 +13,21 @@ from ..files.hub import HubOptions
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..model.batch import PackedBatch
-from ..pipelines.options import check_choice, check_count
+from ..pipelines.base import lengths_of
+from ..pipelines.options import WINDOWS, PipelineOptions, check_choice, check_count
 from ..pipelines.rows import plain_text
+from ..pipelines.windows import Window
 from ..tokenizer.text_input import as_listed
 from .flag_embedding import FlagEmbeddingModel, with_instruction
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
+from .long_vectors import mean_vector
 from .progress import is_shown_for_many, with_progress_bar
 from .similarity import normalized
-from .text_encoding import LimitedText, StatesToOutputs, TextEncoding
+from .text_encoding import LimitedText, StatesToOutputs, TextEncoding, WindowsToOutput
+
+# A text that no template has by itself.
+_SAMPLE = "∅"
 
 
 class FlagEmbedder(FlagEmbeddingModel):
@@ -162,15 +169,21 @@ class FlagEmbedder(FlagEmbeddingModel):
         first_only: bool,
         batch_size: int | None,
         max_length: int | None,
+        merge: WindowsToOutput,
         keywords: dict[str, Any],
-    ) -> tuple[list[Any], bool]:
-        """What `compute` gives for each sentence, and whether `sentences` is one str.
+    ) -> tuple[list[Any], list[dict[str, Any]] | None, bool]:
+        """What `compute` gives for each sentence; with return_lengths, how much of each was read; and whether
+        `sentences` is one str.
 
-        keywords: instruction, instruction_format, show_progress_bar, and those that need nothing done.
+        merge: makes the output of a sentence from those of its windows.
+        keywords: instruction, instruction_format, show_progress_bar, long_text, stride, return_lengths, and
+        those that need nothing done.
         """
         keywords = dict(keywords)
         instruction, template = keywords.pop("instruction", None), keywords.pop("instruction_format", None)
         show_progress_bar = keywords.pop("show_progress_bar", None)
+        names = ("long_text", "stride", "return_lengths")
+        reading = {name: keywords.pop(name) for name in names if name in keywords}
         checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's encode")
         is_single = isinstance(sentences, str)
         listed = [sentences] if is_single else as_listed(sentences, takes_tuples=True)
@@ -183,10 +196,17 @@ class FlagEmbedder(FlagEmbeddingModel):
         ]
         length = self._length("max_length", self.passage_max_length if max_length is None else max_length)
         count = self.batch_size if batch_size is None else batch_size
-        encoding = TextEncoding(self.model, self.tokenizer, count, (length,), compute, first_only)
-        outputs = encoding.outputs([LimitedText(text, length) for text in texts])
+        encoding = TextEncoding(
+            self.model, self.tokenizer, count, (length,), compute, first_only, merge, **reading
+        )
+        before = _instruction_length(template, instruction, encoding.options)
+        encoded = encoding.encoded(
+            [LimitedText(text, length, before) for text in texts], lambda index: f"sentences[{index}]"
+        )
         bar = is_shown_for_many(show_progress_bar, len(texts), count)
-        return list(with_progress_bar(outputs, len(texts), is_shown=bar)), is_single
+        found = list(with_progress_bar(encoded, len(texts), is_shown=bar))
+        lengths = [lengths_of(one) for one in found] if encoding.options.return_lengths else None
+        return [one.output for one in found], lengths, is_single
 
     # ---- vectors -------------------------------------------------------------------------------------
 
@@ -210,6 +230,10 @@ class FlagEmbedder(FlagEmbeddingModel):
             x_sh = last_rh if len(last_rh) == len(batch) else last_rh[batch.first_tokens_s]
         return self._finished(x_sh, width)
 
+    def _mean(self, windows: Sequence[Window], vectors: Sequence[np.ndarray]) -> np.ndarray:
+        """The vector of a text from those of its windows."""
+        return mean_vector(windows, vectors, self.normalize_embeddings)
+
     def _finished(self, x_nh: np.ndarray, width: int | None) -> np.ndarray:
         """Rows cut to `width` numbers and, if the model is to, divided by their lengths.
 
@@ -218,3 +242,18 @@ class FlagEmbedder(FlagEmbeddingModel):
         if width is not None:
             x_nh = x_nh[:, :width].copy()
         return normalized(x_nh) if self.normalize_embeddings else x_nh
+
+
+def _instruction_length(template: str, instruction: str | None, options: PipelineOptions) -> int:
+    """How many characters an instruction puts before each text, where windows or lengths need to know it.
+
+    Raises InputError for a template with characters behind the text.
+    """
+    if options.long_text != WINDOWS and not options.return_lengths:
+        return 0
+    formatted = with_instruction("instruction", template, instruction, _SAMPLE)
+    if not formatted.endswith(_SAMPLE):
+        name = "long_text" if options.long_text == WINDOWS else "return_lengths"
+        found = f"{getattr(options, name)!r} with characters behind the text in instruction_format"
+        raise InputError(mismatch(name, found, "a format that ends with the text"))
+    return len(formatted) - len(_SAMPLE)

@@ -93,14 +93,20 @@ class FlagReranker(FlagEmbeddingModel):
         normalize: bool | None = None,
         *,
         show_progress_bar: bool | None = None,
+        long_text: str | None = None,
+        stride: int | None = None,
+        return_lengths: bool = False,
         **keywords: Any,
-    ) -> list[float]:
+    ) -> Any:
         """The scores of pairs of a query and a passage, in their order: a list, also for one pair.
 
         sentence_pairs: a list of pairs of str, or one pair; an empty list gives an empty list. The other
         arguments are the constructor's, for this call. A score is the logit or, with `normalize`, its
         sigmoid. A query keeps its first `query_max_length` tokens; the passage is cut to the rest.
-        show_progress_bar: None: whether standard error is a terminal, for more pairs than a batch. Raises
+        show_progress_bar: None: whether standard error is a terminal, for more pairs than a batch.
+        long_text, stride: as of CrossEncoder.predict; with "windows", a query of more than `query_max_length`
+        tokens is an InputError. return_lengths: whether the result is (scores, lengths), as there but with
+        lists of both for one pair, too; characters are those of the passage with its instruction. Raises
         InputError; ModelFileError if logits are not numbers.
         """
         checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
@@ -108,11 +114,12 @@ class FlagReranker(FlagEmbeddingModel):
         normalize = self.normalize if normalize is None else normalize
         check_choice("normalize", normalize, (True, False))
         rows = [self._with_instructions(row) for row in rows]
-        scoring = self._scoring(rows, batch_size, query_max_length, max_length)
+        reading = {"long_text": long_text, "stride": stride, "return_lengths": return_lengths}
+        scoring = self._scoring(rows, batch_size, query_max_length, max_length, **reading)
         bar = is_shown_for_many(show_progress_bar, len(rows), scoring.options.batch_size)
-        logits_sc = scoring.logits_sc(bar)
+        logits_sc, lengths = scoring.logits_sc(bar)
         scores: list[float] = apply_function("sigmoid" if normalize else "none", logits_sc)[:, 0].tolist()
-        return scores
+        return (scores, lengths) if return_lengths else scores
 
     def _scoring(
         self,
@@ -120,15 +127,18 @@ class FlagReranker(FlagEmbeddingModel):
         batch_size: int | None,
         query_max_length: int | None,
         max_length: int | None,
+        **reading: Any,
     ) -> PairScoring:
-        """The pipeline of a call; None for what the constructor said. Raises InputError."""
+        """The pipeline of a call; None for what the constructor said. reading: what is done with long texts.
+        Raises InputError."""
         length = self.max_length if max_length is None else self._length("max_length", max_length)
         query_length = self.query_max_length if query_max_length is None else query_max_length
         given = {
             "batch_size": self.batch_size if batch_size is None else batch_size,
             "max_length": length,
-            "truncation": "only_second",
+            "cut": "only_second",
             "first_max_length": max(1, length * 3 // 4) if query_length is None else query_length,
+            **reading,
         }
         return PairScoring(self.model, self.tokenizer, PairOptions().changed(given), rows)
 

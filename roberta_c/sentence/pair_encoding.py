@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..errors import InputError, mismatch, shown
+from ..pipelines.long_texts import WINDOW_PER_STRIDE, parts, span_of
+from ..pipelines.options import ERROR, WINDOWS, PipelineOptions
 from ..pipelines.rows import TextRow, plain_text
-from ..pipelines.windows import Window, beginning
-from ..tokenizer import PreTrainedTokenizerFast
+from ..pipelines.windows import (
+    Span,
+    Window,
+    beginning,
+    count_tokens,
+    token_span,
+    too_many_tokens,
+    truncated_span,
+)
+from ..tokenizer import Encoding, PreTrainedTokenizerFast
 from ..tokenizer.text_input import as_listed
 
 PAIR_FORMS = "a list of pairs of str, or one pair"
@@ -78,11 +89,19 @@ def _named(value: Any) -> str:
     return "None" if value is None else f"{type(value).__name__} {shown(value, 40)}"
 
 
+class _Tokens(NamedTuple):
+    """The ids of a text, without special tokens. encoding: their places in it, where these are needed."""
+
+    ids: list[int]
+    encoding: Encoding | None
+
+
 class PairEncoder:
     """Token ids of the pairs of one call, `<s> A </s></s> B </s>`, of at most `max_tokens`.
 
     truncation: "longest_first" cuts the longer text, both alike once they are equally long; "only_second"
     the second alone. first_max_length: how many tokens of a first text are used at all; None: all of them.
+    options: `long_text`, `stride` and `return_lengths` of a call.
     Texts that are in several of `pairs` stay tokenized from one call of `windows` to the next. Raises
     InputError for a tokenizer whose pairs are not one text after the other, or a `max_tokens` below the
     special tokens.
@@ -95,9 +114,15 @@ class PairEncoder:
         max_tokens: int,
         truncation: str,
         first_max_length: int | None,
+        options: PipelineOptions | None = None,
     ) -> None:
         self.tokenizer, self.max_tokens, self.truncation = tokenizer, max_tokens, truncation
         self.first_max_length = first_max_length
+        options = PipelineOptions() if options is None else options
+        self._long_text, self._stride = options.long_text, options.stride
+        self._measures = options.return_lengths
+        self._has_places = self._long_text == WINDOWS or self._measures
+        self._cuts = self._long_text not in (ERROR, WINDOWS)
         self._specials = _specials_of_a_pair(tokenizer)
         specials = sum(map(len, self._specials))
         self._room = max_tokens - specials
@@ -105,37 +130,85 @@ class PairEncoder:
             raise InputError(mismatch("max_length", max_tokens, f"at least {specials}, the special tokens"))
         counts = Counter(text for pair in set(pairs) for text in pair)
         self._repeated = {text for text, count in counts.items() if count > 1}
-        self._kept: dict[str, list[int]] = {}
+        self._kept: dict[str, _Tokens] = {}
 
-    def windows(self, pairs: Sequence[PairRow], name_of: Callable[[int], str]) -> list[Window]:
-        """The token ids of each pair, and whether tokens of it were cut off.
+    def windows(self, pairs: Sequence[PairRow], name_of: Callable[[int], str]) -> list[list[Window]]:
+        """The token ids of each pair: in one window, which says whether tokens of it were cut off; or, with
+        "windows", in one for each part of the second text.
 
         name_of: index → what messages call that pair. Raises InputError for one whose first text leaves no
-        room for the second, where that one alone is cut.
+        room for the second, where that one alone is cut or divided; with "error", for one that is too long.
         """
         texts = dict.fromkeys(text for pair in pairs for text in pair)
-        parts = {text: self._kept[text] for text in texts if text in self._kept}
-        new = [text for text in texts if text not in parts]
-        parts |= zip(new, self._encoded(new), strict=True)
-        self._kept |= {text: parts[text] for text in new if text in self._repeated}
-        windows = []
-        for index, pair in enumerate(pairs):
-            first, second = parts[pair.first], parts[pair.second]
-            lengths = self._lengths(len(first), len(second))
-            if lengths is None:
-                found = f"a query that leaves no room for its passage with max_length {self.max_tokens}"
-                expected = "a larger max_length, or less of the query"
-                raise InputError(mismatch(name_of(index), found, expected))
-            windows.append(self._joined(first, second, lengths))
-        return windows
+        tokens = {text: self._kept[text] for text in texts if text in self._kept}
+        new = [text for text in texts if text not in tokens]
+        tokens |= zip(new, self._encoded(new), strict=True)
+        self._kept |= {text: tokens[text] for text in new if text in self._repeated}
+        return [
+            self._of_pair(pair, tokens[pair.first], tokens[pair.second], name_of(index))
+            for index, pair in enumerate(pairs)
+        ]
 
-    def _encoded(self, texts: list[str]) -> list[list[int]]:
-        """The ids of each text, without special tokens; of a very long one, more than are used."""
+    def _encoded(self, texts: list[str]) -> list[_Tokens]:
+        """The tokens of each text; of a very long one that is to be cut, more than are used."""
         # Cut alike, of an odd number of tokens the longer text gets one more: only of texts that are
         # tokenized completely is it known which that is.
-        if self.truncation != "longest_first" or self._room % 2 == 0:
+        if self._cuts and (self.truncation != "longest_first" or self._room % 2 == 0):
             texts = [beginning(self.tokenizer, TextRow(text), self.max_tokens).text for text in texts]
-        return [part.ids for part in self.tokenizer.encode_parts(texts)]
+        encodings = self.tokenizer.encode_parts(texts)
+        return [_Tokens(part.ids, part if self._has_places else None) for part in encodings]
+
+    def _of_pair(self, pair: PairRow, first: _Tokens, second: _Tokens, name: str) -> list[Window]:
+        """The windows of a pair, which messages call `name`."""
+        complete = len(first.ids), len(second.ids)
+        most = self.first_max_length
+        if not self._cuts and most is not None and complete[0] > most:
+            expected = f"at most {most}, as long_text is {self._long_text!r}"
+            raise InputError(mismatch(name, f"a query of {complete[0]} tokens", expected))
+        if self._long_text == WINDOWS:
+            return self._divided(pair, first, second, name)
+        lengths = self._lengths(*complete)
+        if lengths != complete and not self._cuts:
+            raise too_many_tokens(name, self.max_tokens - self._room + sum(complete), self.max_tokens)
+        if lengths is None:
+            raise self._no_room(name)
+        window = self._joined(first.ids, second.ids, lengths)
+        if not window.truncated:
+            return [window._replace(n_tokens=len(window.ids), span=(0, len(pair.second)))]
+        if self._measures:
+            n_tokens = count_tokens(self.tokenizer, TextRow(*pair))
+            span = (0, len(pair.second))
+            if lengths[1] < complete[1]:
+                side = self.tokenizer.truncation_side
+                left = range(lengths[1]) if side == "right" else range(complete[1] - lengths[1], complete[1])
+                span = truncated_span(left, _places(second), len(pair.second), side)
+            window = window._replace(n_tokens=n_tokens, span=span)
+        return [window]
+
+    def _divided(self, pair: PairRow, first: _Tokens, second: _Tokens, name: str) -> list[Window]:
+        """A window for each part of the second text, with all of the first one; one if the pair fits."""
+        count = len(second.ids)
+        room = self._room - len(first.ids)
+        divided = [range(count)]
+        if count > room:
+            if room <= (self._stride or 0):
+                raise self._no_room(name)
+            divided = parts(count, room, room // WINDOW_PER_STRIDE if self._stride is None else self._stride)
+        before, between, after = self._specials
+        n_tokens = self.max_tokens - room + count
+        return [
+            Window(
+                [*before, *first.ids, *between, *second.ids[part.start : part.stop], *after],
+                n_tokens=n_tokens,
+                span=span_of(part, 0, count, len(pair.second), _places(second)),
+            )
+            for part in divided
+        ]
+
+    def _no_room(self, name: str) -> InputError:
+        beside = f" beside stride {self._stride}" if self._stride else ""
+        found = f"a query that leaves no room for its passage{beside} with max_length {self.max_tokens}"
+        return InputError(mismatch(name, found, "a larger max_length, or less of the query"))
 
     def _lengths(self, first: int, second: int) -> tuple[int, int] | None:
         """How many tokens of two texts of these many are used; None if there is no room for the second."""
@@ -155,6 +228,12 @@ class PairEncoder:
 
     def _cut(self, ids: list[int], length: int) -> list[int]:
         return ids[:length] if self.tokenizer.truncation_side == "right" else ids[len(ids) - length :]
+
+
+def _places(tokens: _Tokens) -> Callable[[int], Span]:
+    """Index of a token → its characters."""
+    assert tokens.encoding is not None
+    return partial(token_span, tokens.encoding)
 
 
 def longest_first(first: int, second: int, room: int) -> tuple[int, int]:

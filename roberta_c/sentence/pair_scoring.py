@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
-from ..pipelines.base import Pipeline
+from ..pipelines.base import Pipeline, TextPrediction, lengths_of
 from ..pipelines.options import PipelineOptions, check_count
 from ..pipelines.rows import plain_text
-from ..pipelines.windows import Window
+from ..pipelines.windows import Coverage, Window, coverage
 from .pair_encoding import PairEncoder, PairRow
 from .progress import with_progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairOptions(PipelineOptions):
-    """How pairs are read and batched: the options of PipelineOptions and one more.
+    """How pairs are read and batched: the options of PipelineOptions and these.
 
-    truncation: "longest_first" or "only_second".
+    cut: "longest_first" or "only_second", what is cut of a pair that is too long.
     first_max_length: how many tokens of a first text are used; None: as many as fit.
     """
 
+    cut: str = "longest_first"
     first_max_length: int | None = None
 
     def _check(self) -> None:
@@ -35,12 +36,12 @@ class PairOptions(PipelineOptions):
 
 
 @dataclass(frozen=True)
-class PairLogits:
-    """The logits of one pair, float32 (C)."""
+class PairLogits(TextPrediction):
+    """The logits of one pair, float32 (C): of several windows, the highest of each label."""
 
     row: PairRow
     logits_c: np.ndarray
-    truncated: bool
+    coverage: Coverage
 
 
 class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
@@ -51,6 +52,7 @@ class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
     auto_class = AutoModelForSequenceClassification
     model_class = RobertaForSequenceClassification
     needs_own_tokenizer = True
+    reads_windows: ClassVar[bool] = True
     model: RobertaForSequenceClassification
 
     def __init__(
@@ -64,19 +66,26 @@ class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
         super().__init__(model, tokenizer, options)
         self.pairs = pairs
         max_tokens = self._max_tokens(options)
-        truncation, first_max_length = options.truncation_name, options.first_max_length
-        self._encoder = PairEncoder(self.tokenizer, pairs, max_tokens, truncation, first_max_length)
+        self._encoder = PairEncoder(
+            self.tokenizer, pairs, max_tokens, options.cut, options.first_max_length, options
+        )
 
-    def logits_sc(self, shows_bar: bool | None = False) -> np.ndarray:
-        """The logits of the pairs, float32 (S, C), in their order; one warning counts truncated pairs.
+    def logits_sc(self, shows_bar: bool | None = False) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """The logits of the pairs, float32 (S, C), in their order; one warning counts truncated pairs. With
+        `return_lengths` also how much of each was read, else an empty list.
 
         shows_bar: whether a progress bar is shown; None: where standard error is a terminal.
         Raises ModelFileError if they are not numbers, InputError for a text that cannot be tokenized.
         """
         predictions = self._of_rows(self.pairs, across_blocks=True)
         counted = with_progress_bar(predictions, len(self.pairs), "pair", shows_bar)
-        logits = [prediction.logits_c for prediction in counted]
-        return np.stack(logits) if logits else np.empty((0, self.model.config.num_labels), np.float32)
+        logits, lengths = [], []
+        for prediction in counted:
+            logits.append(prediction.logits_c)
+            if self.options.return_lengths:
+                lengths.append(lengths_of(prediction))
+        empty_0c = np.empty((0, self.model.config.num_labels), np.float32)
+        return (np.stack(logits) if logits else empty_0c), lengths
 
     def stream(self, pairs: Iterable[PairRow]) -> Iterator[PairLogits]:
         """The logits of each pair, read and computed a block at a time, in bounded memory. As `logits_sc`."""
@@ -99,7 +108,7 @@ class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
         max_tokens: int,
         name_of: Callable[[int], str],
     ) -> list[list[Window]]:
-        return [[window] for window in self._encoder.windows(rows, name_of)]
+        return self._encoder.windows(rows, name_of)
 
     def _outputs(self, windows: Sequence[Window], options: PairOptions) -> np.ndarray:
         logits_sc: np.ndarray = self.model(
@@ -114,7 +123,7 @@ class PairScoring(Pipeline[PairOptions, PairRow, PairLogits]):
     def _prediction(
         self, row: PairRow, windows: Sequence[Window], outputs: Sequence[Any], options: PairOptions
     ) -> PairLogits:
-        return PairLogits(row, outputs[0], windows[0].truncated)
+        return PairLogits(row, np.max(outputs, axis=0), coverage(windows))
 
     def _result(self, prediction: PairLogits, options: PairOptions) -> np.ndarray:
         return prediction.logits_c

@@ -170,6 +170,10 @@ class SentenceTransformer(VectorSettings):
         truncate_dim: int | None = None,
         pool: Any = None,
         chunk_size: Any = None,
+        *,
+        long_text: str | None = None,
+        stride: int | None = None,
+        return_lengths: bool = False,
         **foreign: Any,
     ) -> Any:
         """The embeddings of texts.
@@ -187,10 +191,21 @@ class SentenceTransformer(VectorSettings):
         convert_to_numpy: False for a list of vectors in place of one array.
         normalize_embeddings: whether vectors are divided by their lengths. truncate_dim: how many of their
             numbers are kept, before that; None for the model's truncate_dim.
+        long_text: what is done with a text of more than max_seq_length tokens. "truncate" or None: it is cut,
+            and one logged warning counts such texts. "error": an InputError names it. "windows": all of it is
+            read, in windows of max_seq_length tokens that overlap, and each begins with the prompt. Its
+            vector is Σ w_i v_i / Σ w_i, where v_i is what the model's modules make of window i, and w_i is
+            how many of the text's tokens are the window's own; this mean is normalized if the last module is
+            Normalize. truncate_dim and normalize_embeddings come after it. Rows of tokens are each those of
+            the window where the token has most context. A text that fits has the same bits with each.
+        stride: how many tokens a window repeats of the one before it; None for an eighth of its room.
+        return_lengths: whether the result is (embeddings, lengths). lengths is a list of {"n_tokens",
+            "truncated", "windows"}: the complete text's tokens, with the prompt's and special ones; whether
+            some were cut off; and the characters [start, end] of the text, without its prompt, that each
+            window read. For a str it is one dict; each item of an iterator is a pair.
 
-        Returns float32 (n, D), (D) for a str, (0, D) for an empty list; a list for other outputs. Texts of
-        more than max_seq_length tokens are truncated, and one logged warning counts them. Raises InputError,
-        ModelFileError.
+        Returns float32 (n, D), (D) for a str, (0, D) for an empty list; a list for other outputs. Raises
+        InputError, ModelFileError.
         """
         inputs = foreign.pop("sentences", inputs)
         fixed = {
@@ -210,7 +225,15 @@ class SentenceTransformer(VectorSettings):
             raise InputError(mismatch("normalize_embeddings", shown(normalize_embeddings), "True or False"))
         shows_bar = is_shown(show_progress_bar, logger)
         embedder = self.embedder(
-            prompt_name, prompt, batch_size, output_value, normalize_embeddings, truncate_dim
+            prompt_name,
+            prompt,
+            batch_size,
+            output_value,
+            normalize_embeddings,
+            truncate_dim,
+            long_text,
+            stride,
+            return_lengths,
         )
         quantized = precision not in (None, "float32") and output_value is not None
 
@@ -218,8 +241,10 @@ class SentenceTransformer(VectorSettings):
             if precision in ("int8", "uint8"):
                 expected = "quantize_embeddings(vectors, precision, ranges): an iterator's ranges are unknown"
                 raise InputError(mismatch("precision of an iterator", repr(precision), expected))
-            values = embedder.of_iterator(inputs, _input_name)
-            return (quantize_embeddings(one, precision) for one in values) if quantized else values
+            pairs = embedder.of_iterator(inputs, _input_name)
+            if quantized:
+                pairs = ((quantize_embeddings(one, precision), lengths) for one, lengths in pairs)
+            return pairs if return_lengths else (value for value, _ in pairs)
 
         is_single = isinstance(inputs, str)
         listed = [inputs] if is_single else as_listed(inputs, takes_tuples=True)
@@ -228,12 +253,14 @@ class SentenceTransformer(VectorSettings):
             raise InputError(mismatch("inputs", type(inputs).__name__, expected))
         name_of = (lambda _: "inputs") if is_single else _input_name
         counted = partial(with_progress_bar, total=len(listed), is_shown=shows_bar)
-        result = embedder.of_list(listed, name_of, counted)
+        result, lengths = embedder.of_list(listed, name_of, counted)
         if quantized and (len(result) or output_value == VECTORS):
             result = quantize_embeddings(result, precision)
         if is_single:
-            return result[0]
-        return list(result) if output_value == VECTORS and not convert_to_numpy else result
+            return (result[0], lengths[0]) if return_lengths else result[0]
+        if output_value == VECTORS and not convert_to_numpy:
+            result = list(result)
+        return (result, lengths) if return_lengths else result
 
     def embedder(
         self,
@@ -243,6 +270,9 @@ class SentenceTransformer(VectorSettings):
         output_value: str | None = VECTORS,
         normalize: bool = False,
         truncate_dim: int | None = None,
+        long_text: str | None = None,
+        stride: int | None = None,
+        return_lengths: bool = False,
     ) -> Embedder:
         """The pipeline below `encode`, with its options. Raises InputError."""
         text = chosen_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
@@ -253,6 +283,10 @@ class SentenceTransformer(VectorSettings):
             "output": output_value,
             "width": self._checked_width(self.truncate_dim if truncate_dim is None else truncate_dim),
             "normalize": normalize,
+            "max_length": self.max_seq_length,
+            "long_text": long_text,
+            "stride": stride,
+            "return_lengths": return_lengths,
         }
         kind = Embedder if output_value == VECTORS else TokenEmbedder
         return kind(self._chain, EmbedderOptions().changed(options))

@@ -256,7 +256,10 @@ def test_long_texts(embed, model):
     result = embed(*texts)
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [row.get("truncated") for row in rows] == [None, True]
-    assert result.stderr == "roberta-c: warning: 1 of 2 texts truncated: longer than 32 tokens\n"
+    assert result.stderr == (
+        "roberta-c: warning: 1 of 2 texts truncated: longer than 32 tokens; "
+        '--long-text="windows" reads all of them\n'
+    )
     longer = embed(*texts, "--max-length", "128")
     assert "truncated" not in longer.stdout
     assert not np.array_equal(np.array(rows[1]["embedding"], np.float32), vectors_of(longer)[1])

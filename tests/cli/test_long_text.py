@@ -1,4 +1,4 @@
-"""--long-text, --stride, --window-scores and --lengths: the pipelines' results in every format."""
+"""--long-text, --stride, --window-scores and --lengths: the library's results in every format."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
-from samples.command_line import assert_one_line, rows_of
+from samples.command_line import assert_one_line, rows_of, write_csv
+from samples.rerankers import make_cross_encoder
 
 import roberta_c
+from roberta_c.sentence.pooling import Pooling
+from roberta_c.sentence.transformer import Transformer
 
 LONG = "so good and then so bad, " * 120
 TEXTS = ["so good", LONG]
@@ -156,3 +160,79 @@ def test_options_without_effect_are_errors(words, part, classify):
 def test_stride_without_room(classify):
     result = classify("a", "--long-text", "windows", "--stride", "62", "--max-length", "64")
     assert_one_line(result, 1, "--stride: found 62, expected less than 62, the tokens of a window")
+
+
+# ---- vectors and pairs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def embedder_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("embedder")
+    modules = [Transformer(roberta_c.bundled_model_path()), Pooling(192, "mean")]
+    roberta_c.SentenceTransformer(modules=modules).save_pretrained(folder)
+    return folder
+
+
+def test_embed_reads_all_of_a_long_text(run, embedder_folder, tmp_path):
+    model = ("--model", embedder_folder, "--threads", "1", "--max-length", "64")
+    encoder = roberta_c.SentenceTransformer(embedder_folder, num_threads=1)
+    encoder.max_seq_length = 64
+    options = {"long_text": "windows", "stride": 9, "return_lengths": True}
+    vectors, expected = encoder.encode(TEXTS, prompt="say: ", **options)
+    words = ("embed", *model, *TEXTS, "--long-text", "windows", "--stride", "9", "--prompt", "say: ")
+    rows = [json.loads(line) for line in run(*words, "--lengths", "--format", "jsonl").stdout.splitlines()]
+    assert [row["embedding"] for row in rows] == vectors.astype("U32").astype(float).tolist()
+    assert lengths(rows) == expected
+    out = tmp_path / "out.npy"
+    assert run(*words, "-o", out).exit_code == 0
+    np.testing.assert_array_equal(np.load(out), vectors)
+    human = run(*words, "--lengths", "--format", "human").stdout.splitlines()
+    assert human[-1] == f"  {expected[1]['n_tokens']} tokens in {len(expected[1]['windows'])} windows"
+    result = run(*words, "--lengths", "-o", tmp_path / "out.npz")
+    assert_one_line(result, 2, "--lengths: found the format npz, expected one with columns")
+    too_long = run("embed", *model, *TEXTS, "--long-text", "error")
+    n_tokens = len(encoder.tokenizer(LONG)["input_ids"])
+    assert_one_line(too_long, 1, f"2: found {n_tokens} tokens, expected at most 64")
+
+
+def test_rerank_reads_all_of_a_long_document(run, tweet_sentiment_small, tmp_path):
+    make_cross_encoder(tmp_path / "model", tweet_sentiment_small)
+    encoder = roberta_c.CrossEncoder(tmp_path / "model", max_length=64, num_threads=1)
+    options = {"long_text": "windows", "stride": 9, "return_lengths": True}
+    expected = encoder.rank("what is so bad?", TEXTS, **options)
+    model = ("rerank", "--model", tmp_path / "model", "--threads", "1", "--max-length", "64")
+    query, words = ("--query", "what is so bad?"), ("--long-text", "windows", "--stride", "9", "--lengths")
+    rows = [json.loads(line) for line in run(*model, *query, *TEXTS, *words).stdout.splitlines()]
+    assert [(row["index"], row["score"]) for row in rows] == [
+        (one["corpus_id"], one["score"]) for one in expected
+    ]
+    assert lengths(rows) == lengths(expected)
+    path = write_csv(tmp_path / "in.csv", ["query", "document"], [["what is so bad?", one] for one in TEXTS])
+    table = run(*model, "--file", path, *words, "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    in_order = sorted(expected, key=lambda one: one["corpus_id"])
+    assert [json.loads(row["windows"]) for row in rows] == [one["windows"] for one in in_order]
+    too_long = run(*model, "--query", LONG, "a", "--long-text", "windows")
+    assert_one_line(too_long, 1, "1: found a query that leaves no room for its passage")
+
+
+def test_similarity_says_what_was_read_of_both_texts(run, embedder_folder):
+    encoder = roberta_c.SentenceTransformer(embedder_folder, num_threads=1)
+    options = {"long_text": "windows", "return_lengths": True}
+    (short, long), (of_short, of_long) = encoder.encode(TEXTS, **options)
+    model = ("similarity", "--model", embedder_folder, "--threads", "1", *TEXTS, "--lengths")
+    (row,) = rows_of(run(*model, "--long-text", "windows"))
+    assert row["similarity"] == float(encoder.similarity_pairwise(short, long))
+    assert lengths([row]) == [of_short]
+    assert {name: row[f"{name}_pair"] for name in ("n_tokens", "windows")} == {
+        name: of_long[name] for name in ("n_tokens", "windows")
+    }
+    human = run(*model, "--long-text", "windows", "--format", "human").stdout.splitlines()
+    windows = len(of_long["windows"])
+    assert human[1] == f"  {of_short['n_tokens']} tokens | {of_long['n_tokens']} tokens in {windows} windows"
+    result = run(*model)
+    assert json.loads(result.stdout)["truncated"] is True
+    human = run(*model, "--format", "human").stdout.splitlines()
+    assert human[1] == f"  {of_short['n_tokens']} tokens | {of_long['n_tokens']} tokens, truncated"
+    too_long = run(*model, "--long-text", "error")
+    assert_one_line(too_long, 1, f": text_pair: found {of_long['n_tokens']} tokens, expected at")

@@ -13,6 +13,7 @@ from samples.command_line import assert_one_line, rows_of, write_csv
 from roberta_c import CrossEncoder
 from roberta_c.cli.inputs import Item
 from roberta_c.cli.rerank import SCORE_CONVENTIONS, Ranked
+from roberta_c.pipelines.windows import Coverage
 from roberta_c.sentence import score_conventions
 from roberta_c.sentence.pair_stream import ScoredPair
 
@@ -145,7 +146,10 @@ def test_long_documents(rerank):
     result = rerank("--query", QUERY, "a", "word " * 600, "--max-length", "64")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert sorted(row.get("truncated", False) for row in rows) == [False, True]
-    assert result.stderr == "roberta-c: warning: 1 of 2 texts truncated: longer than 64 tokens\n"
+    assert result.stderr == (
+        "roberta-c: warning: 1 of 2 texts truncated: longer than 64 tokens; "
+        '--long-text="windows" reads all of them\n'
+    )
 
 
 def test_for_people(rerank, encoder):
@@ -222,13 +226,16 @@ def test_the_rows_of_each_query_are_ranked(rerank, encoder, tmp_path, ending):
     assert shown[1].endswith("  When? | b")
 
 
+WHOLE = Coverage(3, False, ((0, 1),))
+
+
 def test_a_query_is_written_when_its_last_row_has_been_read(encoder):
     read = []
 
     def computed():
         for number, (query, document) in enumerate(RANKED_ROWS):
             read.append(number)
-            yield Item(f"row {number}", {}, {}), ScoredPair(query, document, float(number), False)
+            yield Item(f"row {number}", {}, {}), ScoredPair(query, document, float(number), WHOLE)
 
     ranked = Ranked(1)(computed())
     assert [one.index for _, one in islice(ranked, 2)] == [2, 3]

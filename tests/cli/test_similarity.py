@@ -135,7 +135,10 @@ def test_lines_with_a_tab(similarity, tmp_path):
 def test_long_texts(similarity):
     result = similarity("a", "word " * 60)
     assert json.loads(result.stdout)["truncated"] is True
-    assert result.stderr == "roberta-c: warning: 1 of 2 texts truncated: longer than 16 tokens\n"
+    assert result.stderr == (
+        "roberta-c: warning: 1 of 2 texts truncated: longer than 16 tokens; "
+        '--long-text="windows" reads all of them\n'
+    )
     assert "truncated" not in similarity("a", "word " * 60, "--max-length", "128").stdout
     assert similarity("a", "word " * 60, "--format", "human").stdout.endswith(" [truncated]\n")
 

@@ -53,15 +53,15 @@ def test_longest_first_cuts_as_transformers_does(max_length, side, tokenizers, w
         )
     finally:
         ours.truncation_side = theirs.truncation_side = "right"
-    assert [window.ids for window in windows] == ids
-    assert [window.truncated for window in windows] == [len(row) > max_length for row in whole]
+    assert [window.ids for (window,) in windows] == ids
+    assert [window.truncated for (window,) in windows] == [len(row) > max_length for row in whole]
 
 
 @pytest.mark.parametrize("query_length", [1, 12, 30])
 def test_only_second_cuts_the_query_first_and_then_the_document(query_length, tokenizers, words):
     ours, theirs = tokenizers
     pairs = pairs_of_random_lengths(words, 80, 60)
-    for pair, window in zip(
+    for pair, (window,) in zip(
         pairs, PairEncoder(ours, pairs, 40, "only_second", query_length).windows(pairs, str), strict=True
     ):
         query, document = (theirs(text, add_special_tokens=False)["input_ids"] for text in pair)
@@ -76,7 +76,7 @@ def test_a_query_without_room_for_its_passage_is_refused_and_no_other_is(tokeniz
     nine = " ".join(["a"] * 9)
     pairs = [PairRow("a", "b"), PairRow(nine, ""), PairRow(nine, "b")]
     encoder = PairEncoder(ours, pairs, 13, "only_second", 20)
-    assert [window.truncated for window in encoder.windows(pairs[:2], str)] == [False, False]
+    assert [window.truncated for (window,) in encoder.windows(pairs[:2], str)] == [False, False]
     with pytest.raises(InputError, match=r"^number 2: found a query that leaves no room for its passage"):
         encoder.windows(pairs, lambda index: f"number {index}")
 
@@ -89,7 +89,7 @@ def test_very_long_texts_have_the_ids_of_complete_ones(max_length, tokenizers, w
     pairs = [PairRow(one, other) for one in [*long_ones, "a few words"] for other in long_ones]
     windows = PairEncoder(ours, pairs, max_length, "longest_first", None).windows(pairs, str)
     ids = theirs(*map(list, zip(*pairs, strict=True)), truncation=True, max_length=max_length)["input_ids"]
-    assert [window.ids for window in windows] == ids
+    assert [window.ids for (window,) in windows] == ids
 
 
 def test_a_text_of_several_pairs_is_tokenized_once(tokenizers, monkeypatch):

@@ -56,7 +56,7 @@ def test_one_warning_counts_truncated_pairs(folder, caplog):
     with caplog.at_level(logging.WARNING, "roberta_c"):
         list(scores.predictions(as_dicts([("a", "word " * 40), ("a", "b"), ("word " * 40, "b")])))
     assert [record.getMessage() for record in caplog.records] == [
-        "2 of 3 texts truncated: longer than 16 tokens"
+        '2 of 3 texts truncated: longer than 16 tokens; long_text="windows" reads all of them'
     ]
 
 
