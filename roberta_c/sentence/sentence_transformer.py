@@ -339,7 +339,7 @@ class SentenceTransformer(VectorSettings):
         InputError.
         """
         inputs = [inputs] if isinstance(inputs, str) else inputs
-        before = chosen_prompt(self.prompts, None, prompt, None)
+        before = chosen_prompt({}, None, prompt, None)
         if before:
             listed = as_listed(inputs, takes_tuples=True)
             if listed is None:

@@ -157,7 +157,9 @@ def test_each_query_of_a_list_is_ranked_with_its_own_documents(encoder, pairs, m
     calls = []
     predict = CrossEncoder.predict
     monkeypatch.setattr(
-        CrossEncoder, "predict", lambda self, *args: calls.append(args) or predict(self, *args)
+        CrossEncoder,
+        "predict",
+        lambda self, *args, **options: calls.append(args) or predict(self, *args, **options),
     )
     assert encoder.rank(queries, lists, 2, True) == expected
     assert [len(ranking) for ranking in expected] == [2, 0, 2]
