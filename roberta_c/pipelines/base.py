@@ -152,7 +152,7 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
             over these.
 
         Returns one result for a str or a dict, the list of the results for a list, and for an iterator an
-        iterator that reads and computes a block of some batches at a time.
+        iterator that computes a block of some batches at a time, and reads a block ahead.
 
         Texts with more tokens than the model takes are truncated, and one logged warning counts them; see
         `long_text` and `return_lengths` in PipelineOptions.

@@ -1,7 +1,7 @@
 """What callers pass as texts: checked rows, and how many of them are read at a time.
 
-A block is how many rows are read ahead: they are tokenized, sorted by length and computed together. Its size
-is bounded, and so is memory, however long the input is.
+The rows of a block are tokenized, sorted by length and computed together; one more block is read ahead and
+tokenized meanwhile. Sizes of blocks are bounded, and so is memory, however long the input is.
 """
 
 from __future__ import annotations

@@ -284,16 +284,16 @@ def test_batches_hold_texts_of_similar_length(counting, tweets):
     assert np.mean(spreads) < 0.28 * np.mean(unsorted)
 
 
-def test_an_iterator_is_read_a_window_ahead(classify):
+def test_an_iterator_is_read_a_block_ahead(classify):
     taken = itertools.count()
     texts = (f"text {next(taken)}" for _ in range(2000))
     results = classify(texts, batch_size=4)
     assert next(taken) == 0  # no text is read before the first result is
     assert [next(results) for _ in range(3)] == classify(["text 1", "text 2", "text 3"])
-    assert next(taken) == 5
+    assert next(taken) == 1 + 4 + 8  # blocks of one batch and of two
     for _ in range(500):
         next(results)
-    assert next(taken) <= 510 + 4 * BLOCK_BATCHES
+    assert next(taken) <= 510 + 2 * 4 * BLOCK_BATCHES
 
     taken = itertools.count()
     results = classify((f"text {next(taken)}" for _ in range(2000)), batch_size=1)

@@ -95,7 +95,7 @@ def test_iterators_are_read_a_block_at_a_time(task, task_pipeline, tweets):
     assert next(taken) == 0
     for _ in range(100):
         next(results)
-    assert next(taken) <= 110 + 4 * BLOCK_BATCHES
+    assert next(taken) <= 110 + 2 * 4 * BLOCK_BATCHES
 
 
 @pytest.mark.parametrize("task", HEAD_OF)
