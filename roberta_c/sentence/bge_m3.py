@@ -219,6 +219,8 @@ class BGEM3FlagModel(FlagEmbedder):
         weights_for_different_modes: Sequence[float] | None = None,
         *,
         show_progress_bar: bool | None = None,
+        long_text: str | None = None,
+        stride: int | None = None,
         **keywords: Any,
     ) -> Any:
         """The scores of pairs of a query and a passage: {"colbert", "sparse", "dense", "sparse+dense",
@@ -227,7 +229,7 @@ class BGEM3FlagModel(FlagEmbedder):
         batch_size: how many pairs are held in memory together; equal texts of these are encoded once.
         max_query_length, max_passage_length: None: those of the constructor. weights_for_different_modes:
         weights of dense, sparse and colbert in the mixed scores, which are weighted means; None: 1 each.
-        show_progress_bar: as in FlagModel.encode. Raises as `encode` does.
+        show_progress_bar, long_text, stride: as in `encode`, for both texts. Raises as `encode` does.
         """
         checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
         rows, is_single = pair_rows(sentence_pairs, "sentence_pairs")
@@ -250,9 +252,13 @@ class BGEM3FlagModel(FlagEmbedder):
             2 * count,  # texts
             limits,
             lambda batch, last_rh: self._representations(batch, last_rh, everything, None),
+            merge=self._merged,
+            long_text=long_text,
+            stride=stride,
         )
         texts = (LimitedText(*sided) for row in rows for sided in zip(row, limits, strict=True))
-        outputs = (one.output for one in encoding.encoded(texts, across_blocks=False))
+        encoded = encoding.encoded(texts, _name_in_pair, across_blocks=False)
+        outputs = (one.output for one in encoded)
         pairs = with_progress_bar(zip(outputs, outputs, strict=True), len(rows), "pair", bar)
         of_pairs = np.array([_scores(query, passage) for query, passage in pairs], np.float64)
         dense_s, sparse_s, colbert_s = of_pairs.T
@@ -283,6 +289,10 @@ class BGEM3FlagModel(FlagEmbedder):
             for weights in listed
         ]
         return named[0] if len(named) == 1 else named
+
+
+def _name_in_pair(index: int) -> str:
+    return f"sentence_pairs[{index // 2}][{index % 2}]"
 
 
 def _scores(query: M3Output, passage: M3Output) -> tuple[float, float, float]:

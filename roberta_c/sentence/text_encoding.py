@@ -129,4 +129,3 @@ class BlockEncoding(TextEncoding):
     """A TextEncoding that reads one batch ahead: for outputs of which few are held in memory together."""
 
     block_batches = 1
-    reads_windows = False

@@ -378,5 +378,22 @@ def test_bge_m3_merges_its_three_representations(m3_folder, texts):
     short = model.encode([texts[0]], **everything)
     assert short["lexical_weights"][0] == found["lexical_weights"][0]
     np.testing.assert_array_equal(short["dense_vecs"][0], found["dense_vecs"][0])
-    with pytest.raises(InputError, match=r"^long_text: found 'windows'|^long_text: found an unknown"):
-        model.compute_score([("a", "b")], long_text="windows")
+
+
+def test_bge_m3_scores_complete_texts(m3_folder, texts):
+    model = BGEM3FlagModel(m3_folder, query_max_length=LIMIT, passage_max_length=LIMIT)
+    everything = {"return_dense": True, "return_sparse": True, "return_colbert_vecs": True}
+    windows = {"long_text": "windows", "stride": STRIDE}
+    scores = model.compute_score([(texts[0], texts[1]), (texts[1], texts[0])], **windows)
+    one, other = (model.encode(text, **everything, **windows) for text in texts[:2])
+    assert scores["dense"] == pytest.approx([one["dense_vecs"] @ other["dense_vecs"]] * 2, abs=TOLERANCE)
+    lexical = model.compute_lexical_matching_score(one["lexical_weights"], other["lexical_weights"])
+    assert scores["sparse"] == pytest.approx([lexical] * 2, abs=TOLERANCE)
+    colbert = model.colbert_score(one["colbert_vecs"], other["colbert_vecs"])
+    assert scores["colbert"][0] == pytest.approx(colbert, abs=TOLERANCE)
+    cut = model.compute_score([(texts[0], texts[1])])
+    assert cut["dense"][0] != scores["dense"][0]
+    with pytest.raises(
+        InputError, match=rf"^sentence_pairs\[1\]\[0\]: found \d+ tokens, expected at most {LIMIT}"
+    ):
+        model.compute_score([(texts[0], texts[0]), (texts[1], texts[0])], long_text="error")
