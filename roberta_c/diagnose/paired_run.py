@@ -16,7 +16,7 @@ from ..errors import ModelFileError, mismatch
 from ..model import RobertaForSequenceClassification
 from ..model.batch import pack_batch
 from ..model.encoder import CHUNK_TOKENS
-from ..pipelines.windows import batches_by_length
+from ..pipelines.batches import batches_by_length
 from .finite import finite_or_none
 
 # At most this many timed rounds over all texts. The first is always timed; the others only if they are

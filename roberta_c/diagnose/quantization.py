@@ -25,7 +25,7 @@ from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines import load_pipeline
 from ..pipelines.rows import TextRow, as_row, blocks
 from ..pipelines.text_classification import ClassifyOptions, TextClassificationPipeline, apply_function
-from ..pipelines.windows import encode_rows
+from ..pipelines.truncation import encode_rows
 from .finite import finite_or_none
 from .paired_run import ModelPair, PairedRun, Progress, layer_facts
 from .weight_bytes import memory_facts

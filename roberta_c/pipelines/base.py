@@ -24,10 +24,11 @@ from ..tokenizer import PreTrainedTokenizerFast
 from ..tokenizer.encode_options import DO_NOT_TRUNCATE
 from ..tokenizer.text_input import as_listed
 from .ahead import one_ahead
+from .batches import batches_by_length
 from .long_texts import encode_texts
 from .options import WINDOWS, PipelineOptions
 from .rows import BLOCK_BATCHES, TextRow, as_row, blocks
-from .windows import Coverage, Span, Window, batches_by_length
+from .windows import Window, lengths_of
 
 if TYPE_CHECKING:
     from ..model.auto import AutoModelClass
@@ -56,27 +57,6 @@ class RowPrediction(Protocol):
     @property
     def truncated(self) -> bool:
         """Whether tokens of the row were cut off."""
-
-
-class TextPrediction:
-    """A prediction that says how much of its text was read: `coverage`, of which it has each field."""
-
-    coverage: Coverage
-
-    @property
-    def n_tokens(self) -> int | None:
-        """The tokens of the complete text, special ones included; see Coverage."""
-        return self.coverage.n_tokens
-
-    @property
-    def truncated(self) -> bool:
-        """Whether tokens of the text were cut off."""
-        return self.coverage.truncated
-
-    @property
-    def windows(self) -> tuple[Span, ...] | None:
-        """The characters that each window read; see Coverage."""
-        return self.coverage.windows
 
 
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
@@ -425,12 +405,3 @@ def _with_new_rows(
             known.update(new_rows)
         count += len(block)
         yield block, new_rows
-
-
-def lengths_of(prediction: Any) -> dict[str, Any]:
-    """How much of a text was read, as the results of calls with `return_lengths` say it."""
-    return {
-        "n_tokens": prediction.n_tokens,
-        "truncated": prediction.truncated,
-        "windows": [list(span) for span in prediction.windows],
-    }

@@ -11,11 +11,11 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from ..model.auto import AutoModel
-from .base import Pipeline, TextPrediction
+from .base import Pipeline
 from .long_texts import merged_rows
 from .options import PipelineOptions
 from .rows import TextRow
-from .windows import Coverage, Window, coverage
+from .windows import Coverage, TextPrediction, Window, coverage
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..model import RobertaForMaskedLM
 from ..model.auto import AutoModelForMaskedLM
-from .base import Pipeline, TextPrediction
+from .base import Pipeline
 from .options import PipelineOptions, check_count
 from .rows import TextRow
-from .windows import Coverage, Window, coverage
+from .windows import Coverage, TextPrediction, Window, coverage
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,8 @@ from ..tokenizer import Encoding
 from ..tokenizer.encode_options import DO_NOT_TRUNCATE
 from .options import MAX, WINDOWS, PipelineOptions
 from .rows import TextRow
-from .windows import Part, Span, Window, divided_length, encode_rows, text_places, token_span
+from .truncation import encode_rows
+from .windows import Part, Span, Window, divided_length, text_places, token_span
 
 # The default stride is the room of a window divided by this.
 WINDOW_PER_STRIDE = 8

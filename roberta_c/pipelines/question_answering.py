@@ -19,12 +19,12 @@ from ..errors import InputError, mismatch, shown
 from ..model import RobertaForQuestionAnswering
 from ..model.auto import AutoModelForQuestionAnswering
 from ..tokenizer.text_input import as_listed
-from .base import Pipeline, TextPrediction
+from .base import Pipeline
 from .options import TRUNCATE, PipelineOptions, check_count, check_flag
 from .rows import plain_text
 from .task_windows import encode_questions
 from .text_classification import apply_function
-from .windows import Coverage, Window, coverage, token_span
+from .windows import Coverage, TextPrediction, Window, coverage, token_span
 
 MAX_SEQ_LEN, DOC_STRIDE = 384, 128
 

@@ -12,17 +12,8 @@ from ..tokenizer.encode_options import DO_NOT_TRUNCATE, LONGEST_FIRST
 from .long_texts import WINDOW_PER_STRIDE, Frame, check_stride, own_tokens, parts, span_of, windows_of
 from .options import ERROR, WINDOWS, PipelineOptions
 from .rows import TextRow, WordsRow
-from .windows import (
-    Part,
-    Span,
-    Window,
-    beginning,
-    count_tokens,
-    text_places,
-    token_span,
-    too_many_tokens,
-    truncated_span,
-)
+from .truncation import beginning, count_tokens, too_many_tokens
+from .windows import Part, Span, Window, text_places, token_span, truncated_span
 
 # Index of a row → what a message calls it.
 NameOf = Callable[[int], str]

@@ -13,11 +13,11 @@ import numpy as np
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
-from .base import Pipeline, TextPrediction
+from .base import Pipeline
 from .long_texts import combined_scores
 from .options import PipelineOptions, check_choice, check_count, check_window_scores
 from .rows import TextRow
-from .windows import Coverage, Window, coverage
+from .windows import Coverage, TextPrediction, Window, coverage
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig

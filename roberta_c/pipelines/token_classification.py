@@ -18,13 +18,13 @@ from ..errors import InputError, ModelFileError, mismatch, shown
 from ..model import RobertaForTokenClassification
 from ..model.auto import AutoModelForTokenClassification
 from ..tokenizer.text_input import as_listed
-from .base import Pipeline, TextPrediction
+from .base import Pipeline
 from .long_texts import merged_rows
 from .options import WINDOWS, PipelineOptions, check_choice, check_flag, check_needs_windows
 from .rows import WordsRow, plain_text
 from .task_windows import encode_with_places, place_in_text
 from .text_classification import apply_function
-from .windows import Coverage, Window, coverage
+from .windows import Coverage, TextPrediction, Window, coverage
 
 NONE, SIMPLE, FIRST, AVERAGE, MAX = "none", "simple", "first", "average", "max"
 STRATEGIES = (NONE, SIMPLE, FIRST, AVERAGE, MAX)

@@ -17,13 +17,13 @@ from ..errors import InputError, ModelFileError, mismatch, shown
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer.text_input import as_listed
-from .base import Pipeline, TextPrediction
+from .base import Pipeline
 from .long_texts import combined_scores
 from .options import PipelineOptions, check_flag, check_window_scores
 from .rows import TextRow, plain_text
 from .task_windows import encode_premises
 from .text_classification import apply_function
-from .windows import Coverage, Window, coverage
+from .windows import Coverage, TextPrediction, Window, coverage
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SETTINGS
 from ..files.hub import HubOptions
-from ..pipelines.base import lengths_of
 from ..pipelines.options import check_choice, check_count
 from ..pipelines.text_classification import apply_function
+from ..pipelines.windows import lengths_of
 from .cross_encoder_files import load_cross_encoder
 from .cross_encoder_writer import write_settings
 from .keywords import (

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..model import RobertaModel
 from ..model.auto import AutoModel
-from ..pipelines.base import Pipeline, TextPrediction, lengths_of
+from ..pipelines.base import Pipeline
 from ..pipelines.long_texts import Prompt, encode_texts, merged_rows
 from ..pipelines.options import WINDOWS, PipelineOptions
 from ..pipelines.rows import TextRow, blocks, plain_text
-from ..pipelines.windows import Coverage, Window, coverage
+from ..pipelines.windows import Coverage, TextPrediction, Window, coverage, lengths_of
 from .chain import Chain
 from .long_vectors import mean_vector
 from .modules import TOKENS, VECTORS, Normalize

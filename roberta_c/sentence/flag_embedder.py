@@ -13,10 +13,9 @@ from ..files.hub import HubOptions
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..model.batch import PackedBatch
-from ..pipelines.base import lengths_of
 from ..pipelines.options import WINDOWS, PipelineOptions, check_choice, check_count
 from ..pipelines.rows import plain_text
-from ..pipelines.windows import Window
+from ..pipelines.windows import Window, lengths_of
 from ..tokenizer.text_input import as_listed
 from .flag_embedding import FlagEmbeddingModel, with_instruction
 from .keywords import FLAG_CALL_KEYWORDS

@@ -11,15 +11,8 @@ from ..errors import InputError, mismatch, shown
 from ..pipelines.long_texts import WINDOW_PER_STRIDE, parts, span_of
 from ..pipelines.options import ERROR, WINDOWS, PipelineOptions
 from ..pipelines.rows import TextRow, plain_text
-from ..pipelines.windows import (
-    Span,
-    Window,
-    beginning,
-    count_tokens,
-    token_span,
-    too_many_tokens,
-    truncated_span,
-)
+from ..pipelines.truncation import beginning, count_tokens, too_many_tokens
+from ..pipelines.windows import Span, Window, token_span, truncated_span
 from ..tokenizer import Encoding, PreTrainedTokenizerFast
 from ..tokenizer.text_input import as_listed
 

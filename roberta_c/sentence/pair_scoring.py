@@ -10,10 +10,10 @@ import numpy as np
 
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
-from ..pipelines.base import Pipeline, TextPrediction, lengths_of
+from ..pipelines.base import Pipeline
 from ..pipelines.options import PipelineOptions, check_count
 from ..pipelines.rows import plain_text
-from ..pipelines.windows import Coverage, Window, coverage
+from ..pipelines.windows import Coverage, TextPrediction, Window, coverage, lengths_of
 from .pair_encoding import PairEncoder, PairRow
 from .progress import with_progress_bar
 

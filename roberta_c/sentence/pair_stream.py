@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, mismatch
-from ..pipelines.base import TextPrediction
-from ..pipelines.windows import Coverage
+from ..pipelines.windows import Coverage, TextPrediction
 from .cross_encoder import CrossEncoder
 from .prompts import chosen_prompt
 from .score_activations import apply_activation

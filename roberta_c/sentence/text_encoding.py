@@ -11,11 +11,11 @@ import numpy as np
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..model.batch import PackedBatch, pack_batch
-from ..pipelines.base import Pipeline, TextPrediction, logger, text_name
+from ..pipelines.base import Pipeline, logger, text_name
 from ..pipelines.long_texts import Prompt, encode_texts
 from ..pipelines.options import PipelineOptions
 from ..pipelines.rows import TextRow
-from ..pipelines.windows import Coverage, Window, coverage
+from ..pipelines.windows import Coverage, TextPrediction, Window, coverage
 
 # From a batch and the last states of its tokens, (T, H), or of its first ones, (S, H): what is wanted of each
 # of its S texts.

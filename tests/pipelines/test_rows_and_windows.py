@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from roberta_c.pipelines.batches import BATCH_TOKENS, batches_by_length
 from roberta_c.pipelines.rows import BLOCK_CHARACTERS, TextRow, blocks
-from roberta_c.pipelines.windows import BATCH_TOKENS, batches_by_length, encode_rows
+from roberta_c.pipelines.truncation import encode_rows
 
 
 def test_blocks_grow_and_end_early_at_long_texts():

@@ -11,7 +11,7 @@ from samples.rerankers import make_cross_encoder, make_small_xlmr_tokenizer, sen
 
 from roberta_c import AutoTokenizer
 from roberta_c.errors import InputError
-from roberta_c.pipelines.windows import LONG_TEXT
+from roberta_c.pipelines.truncation import LONG_TEXT
 from roberta_c.sentence.pair_encoding import PairEncoder, PairRow, pair_rows
 
 
