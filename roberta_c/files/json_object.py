@@ -148,7 +148,8 @@ def _parse(
 
 
 def is_there(path: Path) -> bool:
-    """Whether a folder has a file of this name; a link to nothing is one, too, which `read_file` refuses."""
+    """Whether there is a file or a link of this name. A link to nothing is damage, which `read_file` refuses;
+    a model without the file would be another one."""
     return os.path.lexists(path)
 
 

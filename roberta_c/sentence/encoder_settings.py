@@ -32,7 +32,7 @@ OLDER_NAMES = {
 # choice.
 _CALLERS = ("dtype", "torch_dtype", "num_threads", "isa")
 _LEFT_OUT = {*MODEL_KEYWORDS, *CONFIG_KEYWORDS, *TOKENIZER_KEYWORDS, *KEYWORDS, *_CALLERS}
-# Without a meaning for a tokenizer alone.
+# Among TOKENIZER_KEYWORDS, as it says nothing to a tokenizer; a config's changes the model's head.
 _OF_OTHERS = {"num_labels"}
 
 
@@ -60,6 +60,7 @@ class EncoderSettings:
         try:
             yield
         except InputError as error:
+            # What is expected may list names that are not at fault.
             about, _, _ = str(error).partition(", expected ")
             if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", about) for name in own):
                 raise ModelFileError(f"{self.path}: {error}") from None

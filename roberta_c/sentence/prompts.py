@@ -99,4 +99,5 @@ def chosen_prompt(prompts: Mapping[str, str], default_name: str | None, prompt: 
 
 def _named(prompts: Mapping[str, str | None], name: str) -> str:
     """The prompt of this name. Raises InputError if it is no text: the dict is the caller's to change."""
-    return plain_text(prompts[name] or "", f"prompts[{shown(name)}]")
+    text = prompts[name]
+    return "" if text is None else plain_text(text, f"prompts[{shown(name)}]")
