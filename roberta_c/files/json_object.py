@@ -147,13 +147,21 @@ def _parse(
     return value
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file or a link of this name. A link to nothing is damage, which `read_file` refuses;
+    a model without the file would be another one."""
+    return os.path.lexists(path)
+
+
 def read_file(path: Path) -> bytes:
     """The first MAX_JSON_BYTES + 1 bytes of a JSON file: `parse_object` refuses a longer one.
 
     Raises ModelFileError if the file is missing, not a regular file, or cannot be read.
     """
     if not os.path.isfile(path):  # opening a FIFO would wait for a writer
-        found = "something that is not a regular file" if os.path.exists(path) else "no such file"
+        found = "a link to no file" if is_there(path) else "no such file"
+        if os.path.exists(path):
+            found = "something that is not a regular file"
         raise ModelFileError(mismatch(path, found, "a JSON file"))
     try:
         with open(path, "rb") as file:

@@ -10,6 +10,7 @@ from ..errors import ModelFileError, mismatch, shown
 from .json_object import read_array
 
 _IS_FOLDER = re.compile(r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*", re.ASCII)
+_MOST_CHARACTERS = 255  # of a folder: messages about its files have all of them
 
 
 class ListedModule(NamedTuple):
@@ -35,7 +36,8 @@ def read_module_list(path: Path) -> list[ListedModule]:
         if not isinstance(type_name, str):
             expected = "a name such as sentence_transformers.models.Pooling"
             raise ModelFileError(mismatch(f"{place}: type", shown(type_name), expected))
-        if not isinstance(folder, str) or (folder and not _IS_FOLDER.fullmatch(folder)):
+        is_short = isinstance(folder, str) and len(folder) <= _MOST_CHARACTERS
+        if not is_short or (folder and not _IS_FOLDER.fullmatch(folder)):
             raise ModelFileError(mismatch(f"{place}: path", shown(folder), "a folder below this one"))
         is_theirs = type_name.startswith("sentence_transformers.")
         listed.append(ListedModule(type_name.rpartition(".")[2] if is_theirs else "", type_name, folder))

@@ -25,7 +25,8 @@ def is_file_name(value: object) -> bool:
 def as_folder(save_directory: str | os.PathLike[str]) -> Path:
     """The path of a folder that may not exist yet. Raises InputError for what is no path."""
     is_path = isinstance(save_directory, (str, os.PathLike))
-    if not is_path or not is_file_name(os.fspath(save_directory)):
+    # Path("") is the current folder, which nobody means by an empty name.
+    if not is_path or not is_file_name(os.fspath(save_directory)) or not os.fspath(save_directory):
         raise InputError(mismatch("save_directory", shown(save_directory), "the path of a folder"))
     return Path(save_directory)
 

@@ -249,11 +249,7 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
 
     def _check_finite(self, outputs: np.ndarray) -> None:
         """Raise ModelFileError if an output of the model is NaN or infinite."""
-        if not np.isfinite(outputs).all():
-            found = "outputs that are NaN or infinite"
-            raise ModelFileError(
-                mismatch(self.model.name_or_path, found, "finite numbers: the weights are damaged")
-            )
+        check_finite(outputs, self.model)
 
     def _warn_of_truncated(self, truncated: int, count: int, max_tokens: int) -> None:
         """Log a warning if any of `count` texts were truncated."""
@@ -405,3 +401,10 @@ def _with_new_rows(
             known.update(new_rows)
         count += len(block)
         yield block, new_rows
+
+
+def check_finite(outputs: np.ndarray, model: Any) -> None:
+    """Raise ModelFileError, which names the model, if an output of it is NaN or infinite."""
+    if not np.isfinite(outputs).all():
+        found = "outputs that are NaN or infinite"
+        raise ModelFileError(mismatch(model.name_or_path, found, "finite numbers: the weights are damaged"))

@@ -6,6 +6,7 @@ import dataclasses
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, ClassVar, TypeVar
 
 from ..config.load_keywords import CALL_KEYWORDS, without_foreign
@@ -149,6 +150,19 @@ def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     """Raise InputError unless `value` is a str, a bool or None, and one of `choices`."""
     if not isinstance(value, (str, bool, type(None))) or value not in choices:
         raise InputError(mismatch(name, shown(value), f"one of {', '.join(map(str, choices))}"))
+
+
+def has_places(template: Any, count: int) -> bool:
+    """Whether `template` is a str with `count` places for other texts, each "{}" as in str.format.
+
+    "{{" and "}}" are braces. Other forms of places are refused: one such as "{:>999999}" makes a text of any
+    size.
+    """
+    try:
+        parts = list(Formatter().parse(template))
+    except (TypeError, ValueError):  # not a str, or a single brace
+        return False
+    return [tuple(place) for _, *place in parts if place[0] is not None] == [("", "", None)] * count
 
 
 def check_flag(name: str, value: Any) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from string import Formatter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer.text_input import as_listed
 from .base import Pipeline
 from .long_texts import combined_scores
-from .options import PipelineOptions, check_flag, check_window_scores
+from .options import PipelineOptions, check_flag, check_window_scores, has_places
 from .rows import TextRow, plain_text
 from .task_windows import encode_premises
 from .text_classification import apply_function
@@ -66,12 +65,7 @@ class ZeroShotOptions(PipelineOptions):
         As in str.format, "{{" and "}}" are braces. Its other forms, such as "{:>9}", are refused.
         """
         template = self.hypothesis_template
-        try:
-            parts = list(Formatter().parse(template))
-        except (TypeError, ValueError):  # not a str, or a single brace
-            parts = []
-        places = [tuple(place) for _, *place in parts if place[0] is not None]
-        if places != [("", "", None)]:
+        if not has_places(template, 1):
             found = shown(template)
             raise InputError(mismatch("hypothesis_template", found, "a str with one {} for the label"))
         return [template.format(label) for label in self.labels()]

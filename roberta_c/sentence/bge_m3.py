@@ -7,6 +7,7 @@ of each token but `<s>`, normalized. All three come from one pass of the encoder
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +18,18 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
 from ..model.batch import PackedBatch
+from ..pipelines.base import check_finite
 from ..pipelines.options import check_choice, check_count
 from ..pipelines.windows import Window
 from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads
-from .bge_m3_scores import LexicalWeights, colbert_score, lexical_matching_score, mixed_scores
+from .bge_m3_scores import (
+    LexicalWeights,
+    checked_weights,
+    colbert_score,
+    finite_number,
+    lexical_matching_score,
+    mixed_scores,
+)
 from .flag_embedder import FlagEmbedder
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
@@ -28,6 +37,7 @@ from .long_vectors import largest_weights, merged_token_vectors
 from .pair_encoding import pair_rows
 from .progress import is_shown_for_many, with_progress_bar
 from .text_encoding import BlockEncoding, LimitedText
+from .vector_rows import as_floats
 
 
 class Wanted(NamedTuple):
@@ -181,14 +191,17 @@ class BGEM3FlagModel(FlagEmbedder):
         dense = list(self._dense(batch, last_rh, width)) if wanted.dense else nothing
         weights, vectors = nothing, nothing
         if wanted.sparse:
-            weights_t = self._heads.needed(SPARSE)(last_rh, activation="relu")[:, 0]
+            weights_t = self._heads.needed(SPARSE)(last_rh)[:, 0]
+            check_finite(weights_t, self.model)
             unused = self._unused_ids()
             weights = [
                 _lexical_weights(batch.token_ids_t[begin:end], weights_t[begin:end], unused)
                 for begin, end in places
             ]
         if wanted.colbert:
-            vectors_tc = self._finished(self._heads.needed(COLBERT)(last_rh), width)
+            vectors_tc = self._heads.needed(COLBERT)(last_rh)
+            check_finite(vectors_tc, self.model)
+            vectors_tc = self._finished(vectors_tc, width)
             vectors = [vectors_tc[begin + 1 : end].copy() for begin, end in places]
         return [M3Output(*parts) for parts in zip(dense, weights, vectors, strict=True)]
 
@@ -261,6 +274,7 @@ class BGEM3FlagModel(FlagEmbedder):
         outputs = (one.output for one in encoded)
         pairs = with_progress_bar(zip(outputs, outputs, strict=True), len(rows), "pair", bar)
         of_pairs = np.array([_scores(query, passage) for query, passage in pairs], np.float64)
+        check_finite(of_pairs, self.model)
         dense_s, sparse_s, colbert_s = of_pairs.T
         scores = mixed_scores(dense_s, sparse_s, colbert_s, weights)
         return {name: values[0] for name, values in scores.items()} if is_single else scores
@@ -268,27 +282,57 @@ class BGEM3FlagModel(FlagEmbedder):
     def compute_lexical_matching_score(self, lexical_weights_1: Any, lexical_weights_2: Any) -> Any:
         """The sum over shared tokens of the products of their weights: a float for two texts' weights, an
         array float64 (S1, S2) for two lists of them. Raises InputError."""
-        if isinstance(lexical_weights_1, Mapping) and isinstance(lexical_weights_2, Mapping):
-            return lexical_matching_score(lexical_weights_1, lexical_weights_2)
-        if not (isinstance(lexical_weights_1, list) and isinstance(lexical_weights_2, list)):
+        given = {"lexical_weights_1": lexical_weights_1, "lexical_weights_2": lexical_weights_2}
+        if all(isinstance(weights, Mapping) for weights in given.values()):
+            return lexical_matching_score(*(checked_weights(value, name) for name, value in given.items()))
+        if not all(isinstance(weights, list) for weights in given.values()):
             found = f"{type(lexical_weights_1).__name__} and {type(lexical_weights_2).__name__}"
             raise InputError(mismatch("lexical_weights", found, "two dicts, or two lists of dicts"))
-        return np.array(
-            [[lexical_matching_score(one, two) for two in lexical_weights_2] for one in lexical_weights_1]
+        ones, others = (
+            [checked_weights(weights, f"{name}[{index}]") for index, weights in enumerate(value)]
+            for name, value in given.items()
         )
+        scores = [lexical_matching_score(one, other) for one in ones for other in others]
+        return np.array(scores, np.float64).reshape(len(ones), len(others))
 
     def colbert_score(self, q_reps: Any, p_reps: Any) -> np.float32:
-        """The mean over a query's tokens of their largest product with a passage's: of (m, H) and (n, H)."""
-        return np.float32(colbert_score(np.asarray(q_reps), np.asarray(p_reps)))
+        """The mean over a query's tokens of their largest product with a passage's: of (m, H) and (n, H).
+
+        Raises InputError.
+        """
+        query_mh, passage_nh = as_floats(q_reps, "q_reps"), as_floats(p_reps, "p_reps")
+        for name, rows in (("q_reps", query_mh), ("p_reps", passage_nh)):
+            if rows.ndim != 2 or not len(rows) or rows.shape[1] != query_mh.shape[-1]:
+                found, width = f"shape {rows.shape}", query_mh.shape[-1] if name == "p_reps" else "width"
+                raise InputError(mismatch(name, found, f"(tokens, {width}), at least one token"))
+        return np.float32(colbert_score(query_mh, passage_nh))
 
     def convert_id_to_token(self, lexical_weights: Any) -> Any:
-        """Lexical weights with tokens in place of ids: of a list of texts, or of one (also in a list)."""
+        """Lexical weights with tokens in place of ids: of a list of texts, or of one (also in a list).
+
+        Raises InputError.
+        """
         listed = [lexical_weights] if isinstance(lexical_weights, Mapping) else lexical_weights
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(one, Mapping) for one in listed):
+            expected = "a dict of token ids and weights, or a list of these"
+            raise InputError(mismatch("lexical_weights", shown(lexical_weights), expected))
         named = [
-            {self.tokenizer.decode([int(token_id)]): weight for token_id, weight in weights.items()}
+            {self.tokenizer.decode([self._token_id(key)]): weight for key, weight in weights.items()}
             for weights in listed
         ]
         return named[0] if len(named) == 1 else named
+
+    def _token_id(self, key: Any) -> int:
+        """The id that a key of lexical weights is. Raises InputError."""
+        try:
+            token_id = int(key) if isinstance(key, str) else operator.index(key)
+        except (TypeError, ValueError):
+            token_id = -1
+        count = len(self.tokenizer)
+        if not 0 <= token_id < count:
+            expected = f"an id of the vocabulary, from 0 to {count - 1}"
+            raise InputError(mismatch("lexical_weights: a key", shown(key), expected))
+        return token_id
 
 
 def _name_in_pair(index: int) -> str:
@@ -303,7 +347,7 @@ def _scores(query: M3Output, passage: M3Output) -> tuple[float, float, float]:
 
 
 def _lexical_weights(ids_t: np.ndarray, weights_t: np.ndarray, unused: set[int]) -> LexicalWeights:
-    """The largest weight of each id, in the order of the text, without weights of 0."""
+    """The largest weight of each id, in the order of the text, without those that relu makes 0."""
     largest: LexicalWeights = {}
     for token_id, weight in zip(ids_t.tolist(), weights_t.tolist(), strict=True):
         if weight > 0 and token_id not in unused and weight > largest.get(str(token_id), 0.0):
@@ -326,10 +370,10 @@ def _checked_weights(weights: Any) -> list[float]:
     if weights is None:
         return [1.0, 1.0, 1.0]
     try:
-        numbers = [float(weight) for weight in weights]
-    except (TypeError, ValueError):
+        numbers = [finite_number(weight, "weights_for_different_modes") for weight in weights]
+    except (TypeError, InputError):  # TypeError: nothing to iterate over
         numbers = []
-    if len(numbers) != 3 or not np.isfinite(numbers).all():
+    if len(numbers) != 3:
         expected = "three numbers, for dense, sparse and colbert"
         raise InputError(mismatch("weights_for_different_modes", shown(weights), expected))
     return numbers

@@ -12,6 +12,7 @@ from ..checkpoint import FLOAT_DTYPES, open_checkpoint
 from ..errors import ModelFileError, mismatch, shown
 from ..files.file_sets import BGE_M3_HEADS, COLBERT, SPARSE
 from ..files.hub import HubOptions, ModelFiles
+from ..files.json_object import is_there
 from ..model.leaves import Linear
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class BGEM3Heads:
 
 
 def _read_head(path: Path, model: RobertaModel, shape: tuple[int, int], advice: str) -> Linear | None:
-    if not path.exists():
+    if not is_there(path):
         return None
     checkpoint = open_checkpoint(path)
     shapes = {"weight": shape, "bias": shape[:1]}

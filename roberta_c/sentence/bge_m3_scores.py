@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..errors import InputError, mismatch, shown
+
 # The weights of a text's tokens: {token id as str: weight}.
 LexicalWeights = dict[str, float]
+
+
+def finite_number(value: Any, name: str) -> float:
+    """A caller's number. Raises InputError, which calls it `name`, for anything else, and for NaN."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    try:
+        number = float(value) if is_number else np.nan
+    except OverflowError:  # an integer of hundreds of digits
+        number = np.inf
+    if not np.isfinite(number):
+        raise InputError(mismatch(name, shown(value), "a number"))
+    return number
+
+
+def checked_weights(weights: Any, name: str) -> LexicalWeights:
+    """A caller's weights of a text's tokens. Raises InputError, which calls them `name`."""
+    if not isinstance(weights, Mapping):
+        raise InputError(mismatch(name, shown(weights), "a dict of token ids and weights"))
+    return {token: finite_number(weight, f"{name}[{shown(token)}]") for token, weight in weights.items()}
 
 
 def lexical_matching_score(one: Mapping[str, float], other: Mapping[str, float]) -> float:

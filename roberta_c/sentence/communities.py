@@ -29,8 +29,9 @@ def community_detection(
     A row is the centre of the rows whose cosine with it is at least `threshold`. Centres are taken from the
     one with the most rows; each has its own first, then the others that are in no group yet, the most similar
     first, if there are at least `min_community_size` of them, itself included.
-    batch_size: the most rows whose cosines are computed at once; results do not depend on it. Raises
-    InputError.
+    batch_size: the most rows whose cosines are computed at once. Whatever it is, cosines are equal to
+    rounding: a group may depend on it only where a cosine is that near to `threshold` or to another.
+    Raises InputError.
     """
     check_count("min_community_size", min_community_size, "an integer of at least 1")
     check_count("batch_size", batch_size, "an integer of at least 1")

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SETTINGS
 from ..files.hub import HubOptions
-from ..pipelines.options import check_choice, check_count
+from ..pipelines.options import check_choice, check_count, check_flag
 from ..pipelines.text_classification import apply_function
 from ..pipelines.windows import lengths_of
 from .cross_encoder_files import load_cross_encoder
@@ -34,14 +34,14 @@ from .pair_encoding import PairRow, pair_rows, pairs_of, queries_with_documents
 from .pair_model import PairModel
 from .pair_scoring import PairOptions, PairScoring
 from .progress import is_shown
-from .prompts import check_prompt_name, check_prompts, chosen_prompt, merged_prompts
+from .prompts import HasPrompts, check_prompt_name, check_prompts, chosen_prompt, merged_prompts
 from .score_activations import Activation, ScoreActivation, apply_activation, as_activation
 from .score_conventions import SCORE_CONVENTIONS, check_convention
 
 logger = logging.getLogger(__name__)
 
 
-class CrossEncoder(PairModel):
+class CrossEncoder(HasPrompts, PairModel):
     """A model that reads two texts together and gives a score, or a score for each label.
 
     `CrossEncoder(folder or Hub repository)`, then `predict(pairs)` or `rank(query, documents)`. Attributes:
@@ -124,7 +124,7 @@ class CrossEncoder(PairModel):
         hub_options = HubOptions(revision, token, folder, local_files_only)
         model, tokenizer, saved = load_cross_encoder(path_or_id, hub_options, **parts)
         super().__init__(model, tokenizer, saved.activation, own_activation)
-        self.prompts: dict[str, str] = merged_prompts(prompts, saved.prompts)
+        self.prompts = merged_prompts(prompts, saved.prompts)
         self.default_prompt_name = (
             saved.default_prompt_name if default_prompt_name is None else default_prompt_name
         )
@@ -251,6 +251,7 @@ class CrossEncoder(PairModel):
         if self.num_labels != 1:
             expected = "a model of 1 label: rank has one score for each document, predict one for each label"
             raise InputError(mismatch("rank", f"a model of {self.num_labels} labels", expected))
+        check_flag("return_documents", return_documents)
         if top_k is not None:
             check_count("top_k", top_k, "an integer of at least 0, or None for all documents", least=0)
         given = with_newer_names({"activation_fn": activation_fn, **keywords}, PREDICT_NAMES)

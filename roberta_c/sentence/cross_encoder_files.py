@@ -22,13 +22,13 @@ from ..files.file_sets import (
     SETTINGS,
 )
 from ..files.hub import HubOptions, ModelFiles
-from ..files.json_object import read_object
+from ..files.json_object import is_there, read_object
 from ..files.module_list import read_module_list
 from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer import PreTrainedTokenizerFast
-from .encoder_settings import CLASSIFICATION, EncoderSettings, read_encoder_settings
+from .encoder_settings import CLASSIFICATION, EncoderSettings, check_room, read_encoder_settings
 from .loading import check_model_place, load_model_and_tokenizer, with_hub_options
-from .prompts import is_prompts
+from .prompts import check_prompts_in_file
 from .score_activations import ScoreActivation, as_activation, is_known
 
 if TYPE_CHECKING:
@@ -64,24 +64,28 @@ def load_cross_encoder(
     folder = files.fetch(MODULE_LIST)
     settings: dict[str, Any] = {}
     encoder, saved = EncoderSettings(), SavedSettings()
-    if (folder / MODULES).exists():
+    if is_there(folder / MODULES):
         path = files.fetch(MODEL_SETTINGS) / SETTINGS
-        settings = read_object(path) if path.exists() else {}
+        settings = read_object(path) if is_there(path) else {}
+        if not isinstance(settings.get("model_type"), str | None):
+            raise ModelFileError(mismatch(f"{path}: model_type", shown(settings["model_type"]), "a str"))
     if settings.get("model_type") == "CrossEncoder":  # else of a model that makes embeddings
         _check_modules(folder / MODULES)
         saved = _saved_settings(settings, folder / SETTINGS)
         encoder = read_encoder_settings(files.fetch(ENCODER_SETTINGS), CLASSIFICATION)
-    parts = encoder.below(parts)
-    model, tokenizer, _ = load_model_and_tokenizer(
-        AutoModelForSequenceClassification,
-        path_or_id,
-        files.hub_options,
-        model_keywords=parts["model_kwargs"],
-        tokenizer_keywords=parts["processor_kwargs"],
-        config_keywords=parts["config_kwargs"],
-        max_seq_length=encoder.max_seq_length,
-        do_lower_case=encoder.do_lower_case,
-    )
+    merged = encoder.below(parts)
+    with encoder.named_in_errors(parts):
+        model, tokenizer, _ = load_model_and_tokenizer(
+            AutoModelForSequenceClassification,
+            path_or_id,
+            files.hub_options,
+            model_keywords=merged["model_kwargs"],
+            tokenizer_keywords=merged["processor_kwargs"],
+            config_keywords=merged["config_kwargs"],
+            max_seq_length=encoder.max_seq_length,
+            do_lower_case=encoder.do_lower_case,
+        )
+        check_room(tokenizer, encoder.max_seq_length, merged["processor_kwargs"], pair=True)
     if saved.activation is None:
         activation = _config_activation(model.config, folder / "config.json")
         saved = dataclasses.replace(saved, activation=activation)
@@ -99,8 +103,7 @@ def _check_modules(path: Path) -> None:
 
 def _saved_settings(settings: dict[str, Any], path: Path) -> SavedSettings:
     prompts = settings.get("prompts") or {}
-    if not is_prompts(prompts):
-        raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of names and texts"))
+    check_prompts_in_file(prompts, path)
     name = settings.get("default_prompt_name")
     return SavedSettings(_activation(settings.get("activation_fn"), f"{path}: activation_fn"), prompts, name)
 

@@ -50,7 +50,7 @@ _AFTER_KERNEL: dict[str, Callable[[np.ndarray, Kernels], np.ndarray]] = {
 
 
 class _WeightError(InputError):
-    """A weight is missing or has another shape."""
+    """A weight is missing, has another shape, or has numbers that are not finite."""
 
 
 def activation_path(value: Any) -> str:
@@ -205,17 +205,24 @@ def load_dense(folder: Path, settings: dict[str, Any], num_threads: int | None, 
         for argument, name in (("init_weight", WEIGHT), ("init_bias", BIAS), ("residual_weight", RESIDUAL))
     }
     try:
-        return Dense(**settings, **arrays, num_threads=num_threads, isa=isa)
+        dense = Dense(**settings, **arrays, num_threads=num_threads, isa=isa)
     except _WeightError as error:
         raise ModelFileError(f"{checkpoint.files[0]}: {error}") from None
     except InputError as error:
         raise ModelFileError(f"{path}: {error}") from None
+    for name in checkpoint.tensors:
+        if name not in dense.weights:
+            expected = f"{', '.join(dense.weights)} alone, by config.json"
+            raise ModelFileError(mismatch(checkpoint.files[0], f"the tensor {shown(name)}", expected))
+    return dense
 
 
 def _float32(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """A copy of a weight as float32. Raises _WeightError unless it has this shape."""
+    """A copy of a weight as float32. Raises _WeightError unless it has this shape and is finite."""
     array = None if value is None else np.array(value, np.float32, order="C")
     if array is None or array.shape != shape:
         found = "no such weight" if array is None else f"shape {array.shape}"
         raise _WeightError(mismatch(name, found, f"shape {shape}"))
+    if not np.isfinite(array).all():
+        raise _WeightError(mismatch(name, "numbers that are NaN or infinite", "finite ones"))
     return array

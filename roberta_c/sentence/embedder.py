@@ -157,6 +157,8 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         features = self.chain.features(ids, options.prompt_tokens)
         for one in features:
             self._check_finite(one[TOKENS])
+            if options.output is None:
+                self._check_finite(one[VECTORS])
             if options.long_text != WINDOWS:
                 one[VECTORS] = one[VECTORS][: options.width]
         # Views would keep the batch in memory.

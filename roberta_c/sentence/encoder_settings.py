@@ -3,7 +3,9 @@ name of another model type. Those of embeddings and of cross-encoders differ in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from ..config.load_keywords import CONFIG_KEYWORDS, MODEL_KEYWORDS, TOKENIZER_KE
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SENTENCE_SETTINGS
 from ..files.hub import KEYWORDS
-from ..files.json_object import read_object
+from ..files.json_object import is_there, read_object
 from .loading import PARTS
 
 EMBEDDING, CLASSIFICATION = "feature-extraction", "sequence-classification"
@@ -26,22 +28,43 @@ OLDER_NAMES = {
     "config_args": "config_kwargs",
 }
 # Keywords that a file may have for the parts, and that are left out: those that need nothing done here, those
-# that name files, as in sentence-transformers, and the arithmetic, which is the caller's choice.
-_LEFT_OUT = {*MODEL_KEYWORDS, *CONFIG_KEYWORDS, *TOKENIZER_KEYWORDS, *KEYWORDS, "dtype", "torch_dtype"}
+# that name files, as in sentence-transformers, and the arithmetic and the threads, which are the caller's
+# choice.
+_CALLERS = ("dtype", "torch_dtype", "num_threads", "isa")
+_LEFT_OUT = {*MODEL_KEYWORDS, *CONFIG_KEYWORDS, *TOKENIZER_KEYWORDS, *KEYWORDS, *_CALLERS}
+# Among TOKENIZER_KEYWORDS, as it says nothing to a tokenizer; a config's changes the model's head.
+_OF_OTHERS = {"num_labels"}
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
     """max_seq_length: tokens of a text, None for the tokenizer's own. parts: keywords of the model, the
-    tokenizer and the config, by "model_kwargs", "processor_kwargs" and "config_kwargs"."""
+    tokenizer and the config, by "model_kwargs", "processor_kwargs" and "config_kwargs". path: of the file."""
 
     max_seq_length: int | None = None
     do_lower_case: bool = False
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    path: Path | None = None
 
     def below(self, given: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """A caller's keywords of the three parts, and those of the file that the caller has not given."""
         return {part: {**self.parts.get(part, {}), **keywords} for part, keywords in given.items()}
+
+    @contextmanager
+    def named_in_errors(self, given: Mapping[str, dict[str, Any]]) -> Iterator[None]:
+        """Within this context, in which the model is loaded with them, an InputError about a setting of the
+        file that is not among a caller's `given` keywords is a ModelFileError, which names the file."""
+        own = {name for part, keywords in self.parts.items() for name in keywords.keys() - given[part].keys()}
+        if self.max_seq_length is not None:
+            own.add("max_seq_length")
+        try:
+            yield
+        except InputError as error:
+            # What is expected may list names that are not at fault.
+            about, _, _ = str(error).partition(", expected ")
+            if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", about) for name in own):
+                raise ModelFileError(f"{self.path}: {error}") from None
+            raise
 
 
 def read_encoder_settings(folder: Path, task: str) -> EncoderSettings:
@@ -50,7 +73,7 @@ def read_encoder_settings(folder: Path, task: str) -> EncoderSettings:
     task: EMBEDDING or CLASSIFICATION. Raises ModelFileError for a malformed file, or for a setting with which
     results would be others.
     """
-    path = next((folder / name for name in SENTENCE_SETTINGS if (folder / name).exists()), None)
+    path = next((folder / name for name in SENTENCE_SETTINGS if is_there(folder / name)), None)
     if path is None:
         return EncoderSettings()
     settings = read_object(path)
@@ -64,13 +87,28 @@ def read_encoder_settings(folder: Path, task: str) -> EncoderSettings:
         keywords = settings.pop(name, None) or {}
         if not isinstance(keywords, dict):
             raise ModelFileError(mismatch(f"{path}: {name}", shown(keywords), "an object"))
-        kept = {key: value for key, value in keywords.items() if key not in _LEFT_OUT}
+        left_out = _LEFT_OUT if part == "processor_kwargs" else _LEFT_OUT - _OF_OTHERS
+        kept = {key: value for key, value in keywords.items() if key not in left_out}
         parts[part] = {**parts.get(part, {}), **kept}
     try:
         check_other_settings(settings, task)
     except InputError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    return EncoderSettings(length, bool(lower), parts)
+    return EncoderSettings(length, bool(lower), parts, path)
+
+
+def check_room(
+    tokenizer: Any, max_seq_length: int | None, of_tokenizer: Mapping[str, Any], pair: bool = False
+) -> None:
+    """Raise InputError if a limit that was given is less than the special tokens of a text, or of a pair.
+
+    of_tokenizer: the tokenizer's keywords, whose model_max_length replaces max_seq_length.
+    """
+    name = "model_max_length" if "model_max_length" in of_tokenizer else "max_seq_length"
+    if name in of_tokenizer or max_seq_length is not None:
+        least, length = tokenizer.num_special_tokens_to_add(pair), tokenizer.model_max_length
+        if length < least:
+            raise InputError(mismatch(name, length, f"at least {least}, the special tokens"))
 
 
 def check_other_settings(settings: Mapping[str, Any], task: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import BGE_M3_HEADS, SPARSE
 from ..files.hub import HubOptions, ModelFiles
+from ..files.json_object import is_there
 from .bge_m3 import BGEM3FlagModel
 from .flag_model import FlagModel
 from .flag_reranker import FlagReranker
@@ -66,7 +67,7 @@ class FlagAutoModel:
                 keywords.get("cache_dir"),
                 keywords.get("local_files_only", False),
             )
-            is_m3 = (ModelFiles(model_name_or_path, options).fetch(BGE_M3_HEADS) / SPARSE).exists()
+            is_m3 = is_there(ModelFiles(model_name_or_path, options).fetch(BGE_M3_HEADS) / SPARSE)
             kind = BGEM3FlagModel if is_m3 else FlagModel
             if pooling is None and pooling_method is None and not is_m3:
                 found = f"{shown(str(model_name_or_path))}, whose pooling is unknown"

@@ -14,7 +14,7 @@ from ..errors import InputError, mismatch, shown
 from ..files.hub import HubOptions
 from ..missing_names import HasMissingNames
 from ..model.auto import AutoModelClass
-from ..pipelines.options import check_count
+from ..pipelines.options import check_count, has_places
 from ..tokenizer import PreTrainedTokenizerFast
 from .keywords import FLAG_KEYWORDS
 from .loading import checked_keywords, load_model_and_tokenizer
@@ -86,10 +86,6 @@ def with_instruction(name: str, template: str, instruction: str | None, text: st
         return text
     if not isinstance(instruction, str):
         raise InputError(mismatch(name, shown(instruction), "a str or None"))
-    try:
-        formatted = template.replace("\\n", "\n").format(instruction, text)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        formatted = None
-    if formatted is None or text not in formatted:
+    if not has_places(template, 2):
         raise InputError(mismatch(f"{name}_format", shown(template), "a str with two {}"))
-    return formatted
+    return template.replace("\\n", "\n").format(instruction, text)

@@ -25,14 +25,14 @@ from ..files.file_sets import (
     files_of_module,
 )
 from ..files.hub import DEFAULT_OPTIONS, HubOptions, ModelFiles
-from ..files.json_object import check_keys, read_object
+from ..files.json_object import check_keys, is_there, read_object
 from ..files.module_list import read_module_list
 from .dense import load_dense
 from .encoder_settings import EMBEDDING, read_encoder_settings
 from .loading import keywords_of_parts, with_hub_options
 from .modules import Module, Normalize
 from .pooling import Pooling
-from .prompts import is_prompts
+from .prompts import check_prompts_in_file
 from .similarity import ALL_PAIRS
 from .transformer import Transformer
 
@@ -96,7 +96,7 @@ def load_modules(
     files = ModelFiles(path_or_id, with_hub_options(hub_options, parts))
     keywords = {**encoder_keywords, **parts}
     root = files.fetch(MODULE_LIST)
-    if not (root / MODULES).exists():
+    if not is_there(root / MODULES):
         encoder = Transformer(path_or_id, hub_options=files.hub_options, **keywords)
         logger.warning("%s: no %s: the embedding is the mean of the tokens", path_or_id, MODULES)
         pooling = Pooling(encoder.get_embedding_dimension(), "mean")
@@ -133,19 +133,21 @@ def _transformer(files: ModelFiles, folder: str, keywords: dict[str, Any]) -> Tr
         for part in (CONFIG, TOKENIZER, WEIGHTS):
             files.fetch(part, folder)
         model, hub_options = place, DEFAULT_OPTIONS
-    return Transformer(
-        model,
-        settings.max_seq_length,
-        do_lower_case=settings.do_lower_case,
-        hub_options=hub_options,
-        **{**keywords, **settings.below(keywords_of_parts(keywords))},
-    )
+    given = keywords_of_parts(keywords)
+    with settings.named_in_errors(given):
+        return Transformer(
+            model,
+            settings.max_seq_length,
+            do_lower_case=settings.do_lower_case,
+            hub_options=hub_options,
+            **{**keywords, **settings.below(given)},
+        )
 
 
 def _other_module(files: ModelFiles, kind: str, folder: str, keywords: dict[str, Any]) -> Module:
     """A Pooling, Dense or Normalize."""
     path = files.fetch(files_of_module(kind)[0], folder) / "config.json"
-    settings = {} if kind == "Normalize" and not path.exists() else read_object(path)
+    settings = {} if kind == "Normalize" and not is_there(path) else read_object(path)
     if kind == "Dense":
         threads, isa = keywords.get("num_threads"), keywords.get("isa")
         return load_dense(files.fetch(MODULE_WEIGHTS, folder), settings, threads, isa)
@@ -162,7 +164,7 @@ def _model_settings(path: Path) -> dict[str, Any]:
 
     Raises ModelFileError for values of another type, and for a model of another class.
     """
-    if not path.exists():
+    if not is_there(path):
         return {}
     settings = read_object(path)
     model_type = settings.get("model_type", "SentenceTransformer")
@@ -171,9 +173,7 @@ def _model_settings(path: Path) -> dict[str, Any]:
         if isinstance(model_type, str):
             expected += _OTHER_CLASSES.get(model_type, "")
         raise ModelFileError(mismatch(f"{path}: model_type", shown(model_type), expected))
-    prompts = settings.get("prompts")
-    if prompts is not None and not is_prompts(prompts):
-        raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of strings"))
+    check_prompts_in_file(settings.get("prompts"), path)
     for name, kind in (("default_prompt_name", str), ("similarity_fn_name", str), ("truncate_dim", int)):
         value = settings.get(name)
         if value is not None and type(value) is not kind:

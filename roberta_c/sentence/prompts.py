@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, mismatch, shown
+from ..errors import InputError, ModelFileError, mismatch, shown
 from ..pipelines.rows import plain_text
 
 logger = logging.getLogger(__name__)
@@ -21,8 +22,36 @@ def is_prompts(value: Any) -> bool:
 
 def check_prompts(given: Any) -> None:
     """Raise InputError unless a caller's prompts are a dict of names and prompts, or None."""
-    if given is not None and not is_prompts(given):
+    if given is None:
+        return
+    if not is_prompts(given):
         raise InputError(mismatch("prompts", shown(given), "a dict of names and prompts"))
+    for name, text in given.items():
+        plain_text(text or "", f"prompts[{shown(name)}]")
+
+
+def check_prompts_in_file(prompts: Any, path: Path) -> None:
+    """Raise ModelFileError, which names the file, unless its prompts are such a dict, or None."""
+    try:
+        check_prompts(prompts)
+    except InputError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+
+
+class HasPrompts:
+    """What models with prompts share."""
+
+    _prompts: dict[str, str]
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """Name → what stands before a text. An assignment is checked: InputError."""
+        return self._prompts
+
+    @prompts.setter
+    def prompts(self, value: dict[str, str] | None) -> None:
+        check_prompts(value)
+        self._prompts = {} if value is None else value
 
 
 def merged_prompts(
@@ -61,8 +90,14 @@ def chosen_prompt(prompts: Mapping[str, str], default_name: str | None, prompt: 
         return plain_text(prompt, "prompt")
     if prompt_name is not None:
         check_prompt_name(prompt_name, prompts)
-        return prompts[prompt_name] or ""
+        return _named(prompts, prompt_name)
     if default_name is None:
         return ""
     check_prompt_name(default_name, prompts, "default_prompt_name")
-    return prompts[default_name] or ""
+    return _named(prompts, default_name)
+
+
+def _named(prompts: Mapping[str, str | None], name: str) -> str:
+    """The prompt of this name. Raises InputError if it is no text: the dict is the caller's to change."""
+    text = prompts[name]
+    return "" if text is None else plain_text(text, f"prompts[{shown(name)}]")

@@ -29,7 +29,7 @@ def quantize_embeddings(
     float32: rounded to it. int8, uint8: (n, D), where 256 steps of each column's range are numbered. binary,
     ubinary: (n, ceil(D / 8)) as int8 or uint8, one bit for each number, 1 above zero.
     ranges: (2, D), the least and the greatest value of each column, for int8 and uint8; None: those of
-    `calibration_embeddings` (m, D), or else of `embeddings`. Raises InputError.
+    `calibration_embeddings` (m, D), or else of `embeddings`. Raises InputError, also for NaN and infinities.
     """
     check_precision(precision)
     if isinstance(embeddings, (list, tuple)):
@@ -37,6 +37,8 @@ def quantize_embeddings(
             return []
         parts = [_floats(one, f"embeddings[{index}]") for index, one in enumerate(embeddings)]
         if parts[0].ndim == 2:
+            for index, part in enumerate(parts):
+                _check_finite(part, f"embeddings[{index}]")
             return _quantize_matrices(parts, precision, ranges, calibration_embeddings)
         if len({part.shape for part in parts}) > 1:
             raise InputError(mismatch("embeddings", "vectors of different widths", "vectors of one width"))
@@ -44,6 +46,7 @@ def quantize_embeddings(
     floats = _floats(embeddings, "embeddings")
     if not floats.ndim:
         raise InputError(mismatch("embeddings", shown(embeddings), "an array (n, width)"))
+    _check_finite(floats, "embeddings")
     if precision == "float32":
         return floats.astype(np.float32)
     if precision in ("binary", "ubinary"):
@@ -103,6 +106,7 @@ def _ranges_of(floats: np.ndarray, precision: str, calibration_embeddings: Any) 
     if calibration.ndim != 2 or not len(calibration):
         found = f"shape {calibration.shape}"
         raise InputError(mismatch("calibration_embeddings", found, "(embeddings, width)"))
+    _check_finite(calibration, "calibration_embeddings")
     return np.stack((calibration.min(axis=0), calibration.max(axis=0)))
 
 
@@ -112,8 +116,17 @@ def _steps(ranges: Any, width: int) -> tuple[np.ndarray, np.ndarray]:
     if ranges_2d.shape != (2, width):
         found = f"shape {ranges_2d.shape}"
         raise InputError(mismatch("ranges", found, f"(2, {width}): least and greatest values"))
+    _check_finite(ranges_2d, "ranges")
     step_d = (ranges_2d[1] - ranges_2d[0]) / 255
     return ranges_2d[0], np.where(step_d == 0, np.float32(1), step_d)
+
+
+def _check_finite(floats: np.ndarray, name: str) -> None:
+    """Raise InputError if a number is NaN or infinite, of which no step or bit would be right."""
+    rows_nd = as_rows(floats)
+    for rows in row_blocks(*rows_nd.shape):
+        if not np.isfinite(rows_nd[rows]).all():
+            raise InputError(mismatch(name, "numbers that are NaN or infinite", "finite ones"))
 
 
 def _floats(x: Any, name: str) -> np.ndarray:

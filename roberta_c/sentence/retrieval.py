@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, mismatch
+from ..errors import InputError, mismatch, shown
 from ..pipelines.options import check_count
 from .similarity import Similarity, cos_sim
 from .vector_rows import as_floats, as_matrix, slices
@@ -32,8 +32,9 @@ def semantic_search(
 ) -> list[list[dict[str, Any]]]:
     """For each query (n, D), or a single one (D), the `top_k` rows of the corpus (m, D) of greatest score.
 
-    query_chunk_size, corpus_chunk_size: the most rows that score_function gets at once; results do not depend
-    on them. score_function: arrays (r, D) and (c, D) → scores (r, c), where a greater one is more similar.
+    query_chunk_size, corpus_chunk_size: the most rows that score_function gets at once. Scores are equal to
+    rounding whatever these are; which of rows whose scores differ by rounding comes first may depend on them.
+    score_function: arrays (r, D) and (c, D) → scores (r, c), where a greater one is more similar.
 
     Returns a list of {"corpus_id": int, "score": float} for each query, greatest score first. Raises
     InputError.
@@ -99,7 +100,7 @@ def paraphrase_mining_embeddings(
     The greatest score is first.
     max_pairs: how many are returned at most. top_k: with how many others each row forms pairs.
     score_function: as of `semantic_search`, symmetric: a pair has the score of one direction.
-    query_chunk_size, corpus_chunk_size: the most rows that score_function gets at once. Raises InputError.
+    query_chunk_size, corpus_chunk_size: as of `semantic_search`. Raises InputError.
     """
     check_count("max_pairs", max_pairs, "an integer of at least 1")
     check_count("top_k", top_k, "an integer of at least 1")
@@ -160,6 +161,9 @@ def _nearest(
     """The first query, the greatest scores, (r, k), and their rows of the corpus, (r, k), of some queries."""
     for name, size in (("query_chunk_size", query_chunk_size), ("corpus_chunk_size", corpus_chunk_size)):
         check_count(name, size, "an integer of at least 1")
+    if not callable(score_function):
+        expected = "a function of two arrays of vectors, such as cos_sim"
+        raise InputError(mismatch("score_function", shown(score_function), expected))
     if queries_nd.shape[1] != corpus_md.shape[1] and len(queries_nd) and len(corpus_md):
         expected = f"{queries_nd.shape[1]}, that of query_embeddings"
         raise InputError(mismatch("corpus_embeddings", f"width {corpus_md.shape[1]}", expected))

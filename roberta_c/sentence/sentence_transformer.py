@@ -27,7 +27,7 @@ from .keywords import ENCODE_KEYWORDS, SENTENCE_KEYWORDS, SENTENCE_SAVE_KEYWORDS
 from .model_folder import load_modules, with_organization
 from .modules import TOKENS, VECTORS, Module
 from .progress import is_shown, with_progress_bar
-from .prompts import check_prompt_name, check_prompts, chosen_prompt, merged_prompts
+from .prompts import HasPrompts, check_prompt_name, check_prompts, chosen_prompt, merged_prompts
 from .quantization import check_precision, quantize_embeddings
 from .vector_settings import VectorSettings
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 _ROLE_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
 
-class SentenceTransformer(VectorSettings):
+class SentenceTransformer(HasPrompts, VectorSettings):
     """A model of sentence embeddings, loaded from a folder or a Hub repository.
 
     >>> from roberta_c import bundled_model_path
@@ -123,7 +123,7 @@ class SentenceTransformer(VectorSettings):
             modules, places, settings = loaded
         self._listed: list[Module] = checked_modules(modules)
         self._chain = Chain(self._listed, places)
-        self.prompts: dict[str, str] = merged_prompts(prompts, settings.get("prompts"), tuple(_ROLE_PROMPTS))
+        self.prompts = merged_prompts(prompts, settings.get("prompts"), tuple(_ROLE_PROMPTS))
         self.default_prompt_name: str | None = None
         self._similarity_fn_name: str | None = None
         self._truncate_dim: int | None = None
@@ -207,7 +207,10 @@ class SentenceTransformer(VectorSettings):
         Returns float32 (n, D), (D) for a str, (0, D) for an empty list; a list for other outputs. Raises
         InputError, ModelFileError.
         """
-        inputs = foreign.pop("sentences", inputs)
+        older = foreign.pop("sentences", None)
+        if inputs is not None and older is not None:
+            raise InputError(mismatch("inputs, sentences", "both", "one of the two"))
+        inputs = older if inputs is None else inputs
         fixed = {
             "convert_to_numpy": convert_to_numpy,
             "convert_to_tensor": convert_to_tensor,

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from ..model.batch import pack_batch
+from ..pipelines.base import check_finite
 from ..pipelines.options import check_count
 from ..tokenizer.text_input import as_listed
 from .chain import Chain
@@ -34,7 +35,8 @@ class ModuleSequence(OnCPU):
             each; and prompt_length, how many tokens are not pooled if the Pooling leaves prompts out.
 
         Returns the same names and values with float32 token_embeddings (S, width, D), zeros at padding, and
-        sentence_embedding (S, dimension), of which truncate_dim keeps all. Raises InputError.
+        sentence_embedding (S, dimension), of which truncate_dim keeps all. Raises InputError, and
+        ModelFileError if these are not numbers.
         """
         if not isinstance(input, Mapping) or "input_ids" not in input:
             found = f"the keys {shown(list(input))}" if isinstance(input, Mapping) else type(input).__name__
@@ -49,6 +51,8 @@ class ModuleSequence(OnCPU):
             self.transformers_model.embeddings.limits,
         )
         rows_td, vectors_sd = self._chain.outputs(batch, 0 if self._chain.pooling.include_prompt else skipped)
+        for outputs in (rows_td, vectors_sd):
+            check_finite(outputs, self.transformers_model)
         return {**input, TOKENS: batch.unpack(rows_td), VECTORS: vectors_sd}
 
     __call__ = forward

@@ -13,7 +13,7 @@ from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.options import check_count
-from .encoder_settings import EMBEDDING, OLDER_NAMES, check_other_settings
+from .encoder_settings import EMBEDDING, OLDER_NAMES, check_other_settings, check_room
 from .keywords import SENTENCE_KEYWORDS, with_newer_names
 from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer
 from .modules import Module, write_json
@@ -80,6 +80,7 @@ class Transformer(Module):
             max_seq_length=max_seq_length,
             do_lower_case=do_lower_case,
         )
+        check_room(self.tokenizer, max_seq_length, parts["processor_kwargs"])
         self.auto_model: RobertaModel = model
         self.do_lower_case = do_lower_case
 
@@ -99,7 +100,10 @@ class Transformer(Module):
         """None: as many as the model takes. Raises InputError."""
         limit = self.auto_model.config.max_tokens
         value = limit if value is None else value
-        check_count("max_seq_length", value, f"an integer from 1 to {limit}, the model's limit, or None")
+        # With fewer than the special tokens, every text would be an error.
+        least = self.tokenizer.num_special_tokens_to_add()
+        expected = f"an integer from {least} to {limit}, the model's limit, or None"
+        check_count("max_seq_length", value, expected, least)
         if value > limit:
             raise InputError(mismatch("max_seq_length", value, f"at most {limit}, the model's limit"))
         self.tokenizer.model_max_length = value

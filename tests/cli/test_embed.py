@@ -264,7 +264,7 @@ def test_long_texts(embed, model):
     assert "truncated" not in longer.stdout
     assert not np.array_equal(np.array(rows[1]["embedding"], np.float32), vectors_of(longer)[1])
     assert_one_line(embed("a", "--max-length", "999"), 1, "--max-length: found 999, expected at most")
-    assert_one_line(embed("a", "--max-length", "1"), 1, "1 tokens")
+    assert_one_line(embed("a", "--max-length", "1"), 1, "--max-length: found 1, expected an integer")
 
 
 def test_for_people(embed, model, folder, environment):

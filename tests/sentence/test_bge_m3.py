@@ -277,8 +277,64 @@ def test_scores_of_representations(model, pairs):
     for index in range(4):
         score = model.colbert_score(one["colbert_vecs"][index], other["colbert_vecs"][index])
         assert score.item() == pytest.approx(scores["colbert"][index], abs=1e-6)
-    with pytest.raises(InputError, match="lexical_weights: found dict and list, expected two dicts"):
-        model.compute_lexical_matching_score({}, [])
+    assert model.compute_lexical_matching_score([], other["lexical_weights"]).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda model: model.compute_lexical_matching_score({}, []),
+            "lexical_weights: found dict and list, expected two dicts",
+        ),
+        (
+            lambda model: model.compute_lexical_matching_score([1], [2]),
+            r"lexical_weights_1\[0\]: found 1, expected a dict of token ids and weights",
+        ),
+        (
+            lambda model: model.compute_lexical_matching_score({"1": 2.0}, {"1": "a"}),
+            r"lexical_weights_2\['1'\]: found 'a', expected a number",
+        ),
+        (
+            lambda model: model.compute_lexical_matching_score({"1": 10**400}, {"1": 1.0}),
+            r"lexical_weights_1\['1'\]: found 1000",
+        ),
+        (
+            lambda model: model.colbert_score(np.ones((2, 4)), np.ones((3, 5))),
+            r"p_reps: found shape \(3, 5\), expected \(tokens, 4\), at least one token",
+        ),
+        (
+            lambda model: model.colbert_score(np.ones((2, 4)), np.ones((0, 4))),
+            r"p_reps: found shape \(0, 4\)",
+        ),
+        (
+            lambda model: model.colbert_score(np.ones((0, 4)), np.ones((2, 4))),
+            r"q_reps: found shape \(0, 4\)",
+        ),
+        (lambda model: model.colbert_score(None, np.ones((2, 4))), "q_reps: found None, expected an array"),
+        (lambda model: model.convert_id_to_token({"x": 1}), "lexical_weights: a key: found 'x', expected an"),
+        (lambda model: model.convert_id_to_token({10**30: 1}), "lexical_weights: a key: found 1000000000000"),
+        (lambda model: model.convert_id_to_token({"-1": 1}), "lexical_weights: a key: found '-1'"),
+        (
+            lambda model: model.convert_id_to_token(3),
+            "lexical_weights: found 3, expected a dict of token ids",
+        ),
+        (lambda model: model.convert_id_to_token([{}, 3]), r"lexical_weights: found \[\{\}, 3\]"),
+        (
+            lambda model: model.compute_score([("a", "b")], weights_for_different_modes=[10**400, 1, 1]),
+            "weights_for_different_modes: found",
+        ),
+        (
+            lambda model: model.compute_score([("a", "b")], weights_for_different_modes="123"),
+            "weights_for_different_modes: found '123', expected three numbers",
+        ),
+    ],
+    ids=range(15),
+)
+def test_refusals_of_calls_on_representations(call, message, model):
+    with pytest.raises(InputError, match=message) as raised:
+        call(model)
+    assert "\n" not in str(raised.value)
 
 
 def test_ids_as_tokens(model, texts):
@@ -393,12 +449,30 @@ def test_damaged_heads(folder, tmp_path):
         torch.save(state, path)
         with pytest.raises(ModelFileError, match=message):
             BGEM3FlagModel(other)
+    path.unlink()
+    path.symlink_to("nowhere")
+    with pytest.raises(ModelFileError, match=r"sparse_linear\.pt: cannot be opened"):
+        BGEM3FlagModel(other)
+    path.unlink()
     torch.save(Harmful(), path)
     with pytest.raises(UnsafeFileError):
         BGEM3FlagModel(other)
     path.write_bytes(pickle.dumps({"weight": [1.0]}))
     with pytest.raises(ModelFileError, match="a pickle that torch"):
         BGEM3FlagModel(other)
+
+
+@pytest.mark.parametrize("name", ["sparse", "colbert"])
+def test_heads_whose_outputs_are_not_numbers(name, folder, pairs, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    columns = {"sparse": 1, "colbert": HIDDEN}[name]
+    large = {"weight": torch.full((columns, HIDDEN), 3e38), "bias": torch.zeros(columns)}
+    torch.save(large, other / f"{name}_linear.pt")
+    damaged = BGEM3FlagModel(other)
+    for call in (lambda: damaged.encode(pairs[0], **EVERYTHING), lambda: damaged.compute_score(pairs[:1])):
+        with pytest.raises(ModelFileError, match="found outputs that are NaN or infinite, expected finite"):
+            call()
+    assert np.isfinite(damaged.encode(pairs[0])["dense_vecs"]).all()
 
 
 class Harmful:

@@ -456,9 +456,12 @@ def test_refusals_of_the_constructor(options, message, folder_of):
         (lambda model: model.rank(["a"], []), "documents: found 0, expected 1 lists of str"),
         (lambda model: model.rank(3, ["b"]), "query: found int 3, expected str"),
         (lambda model: model.rank("a", ["b"], top_k=-1), "top_k: found -1"),
+        (lambda model: model.rank("a", ["b"], return_documents=3), "return_documents: found 3, expected Tr"),
+        (lambda model: setattr(model, "prompts", {"q": 3}), "prompts: found {'q': 3}, expected a dict"),
+        (lambda model: model.save_pretrained(""), "save_directory: found '', expected the path of a folder"),
         (lambda model: model.rank("a", ["b"], device="cuda"), "device: found 'cuda'"),
     ],
-    ids=range(21),
+    ids=range(24),
 )
 def test_refusals_of_calls(call, message, encoder):
     with pytest.raises(InputError, match=message) as raised:
@@ -494,11 +497,12 @@ def test_a_model_without_a_classification_head(tweet_sentiment_small, tmp_path):
         ("modules.json", {"type": "Transformer"}, "modules.json: found a JSON dict, expected an array"),
         ("config_sentence_transformers.json", {"activation_fn": "torch.nn.Mish"}, "found 'torch.nn.Mish'"),
         ("config_sentence_transformers.json", {"prompts": {"a": 1}}, "prompts: found"),
+        ("config_sentence_transformers.json", {"model_type": 3}, "json: model_type: found 3, expected a str"),
         ("config_sentence_transformers.json", {"default_prompt_name": ["a"]}, "default_prompt_name: found"),
         ("sentence_bert_config.json", {"max_seq_length": "long"}, "max_seq_length: found 'long'"),
         ("sentence_bert_config.json", [], "found a JSON list, expected an object"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_damaged_settings(file, content, message, folder_of, tmp_path):
     folder = shutil.copytree(folder_of(1, "version 6"), tmp_path / "model")

@@ -16,7 +16,7 @@ from samples.tokenizers import assert_one_line
 from sentence_transformers import SentenceTransformer as Original
 
 from roberta_c import SentenceTransformer
-from roberta_c.errors import HubError, InputError
+from roberta_c.errors import HubError, InputError, ModelFileError
 from roberta_c.model import RobertaModel
 from roberta_c.sentence import Dense, Normalize, Pooling, Transformer
 
@@ -185,7 +185,7 @@ def test_max_seq_length(model, encoder_folder):
     assert model.tokenize(["a " * 9])["input_ids"].shape == (1, 5)
     model.max_seq_length = None
     assert model.max_seq_length == model[0].max_seq_length == 512
-    for value in (0, 513, "8", True):
+    for value in (0, 1, 513, "8", True):  # <s> and </s> are 2 tokens
         with pytest.raises(InputError, match="max_seq_length: found"):
             model.max_seq_length = value
     assert SentenceTransformer(encoder_folder).max_seq_length == 512
@@ -210,6 +210,34 @@ def test_which_prompt(folder):
     same(model.encode("x"), "About: x")
     same(model.encode_query("x"), "Q: x")
     same(model.encode(["x", "y"])[1], "About: y")
+
+
+def test_prompts_are_checked_where_they_are_assigned_and_used(folder):
+    model = SentenceTransformer(folder)
+    for value, message in ((3, "prompts: found 3"), ({"q": 3}, "prompts: found {'q': 3}, expected a dict")):
+        with pytest.raises(InputError) as caught:
+            model.prompts = value
+        assert_one_line(caught.value, message)
+    model.prompts = {"q": "Q: "}
+    np.testing.assert_array_equal(model.encode("x", prompt_name="q"), model.encode("Q: x"))
+    model.prompts["q"] = 3
+    with pytest.raises(InputError) as caught:
+        model.encode("x", prompt_name="q")
+    assert_one_line(caught.value, "prompts['q']: found int 3, expected str")
+
+
+def test_outputs_that_are_not_numbers_are_errors(model):
+    large = Dense(48, 48, False, None, init_weight=1e30 * np.eye(48))
+    damaged = SentenceTransformer(modules=[model[0], Pooling(48), large, large])
+    for call in (
+        lambda: damaged.encode("a"),
+        lambda: damaged.encode("a", output_value=None),
+        lambda: damaged(damaged.preprocess(["a"])),
+    ):
+        with pytest.raises(ModelFileError) as caught:
+            call()
+        assert_one_line(caught.value, "found outputs that are NaN or infinite")
+    assert np.isfinite(damaged.encode("a", output_value="token_embeddings")).all()
 
 
 def test_a_prompt_beside_its_name(model, caplog):
@@ -297,6 +325,7 @@ def test_a_progress_bar_where_info_is_logged(model, caplog, capsys):
 
 
 ENCODE_ERRORS = [
+    ({"sentences": ["b"]}, "inputs, sentences: found both, expected one of the two"),
     ({"inputs": 3}, "inputs: found int, expected a str, or a list or iterator of these"),
     ({"inputs": None}, "inputs: found NoneType"),
     ({"inputs": {"text": "a"}}, "inputs: found dict"),
@@ -357,6 +386,7 @@ LOAD_ERRORS = [
     ({"default_prompt_name": "topic"}, "default_prompt_name: found 'topic', expected one of query"),
     ({"prompts": ["a"]}, "prompts: found ['a'], expected a dict of names and prompts"),
     ({"prompts": {"a": 3}}, "prompts: found {'a': 3}"),
+    ({"prompts": {"a": "\ud800"}}, "prompts['a']: found the lone surrogate U+D800 at position 0"),
     ({"model_kwargs": 3}, "model_kwargs: found 3, expected a dict of keywords"),
     ({"model_kwargs": {"dtype": "int8"}, "dtype": "float32"}, "dtype: found 'float32', and another in model"),
     ({"model_kwargs": {"torch_dtype": "float16"}}, "torch_dtype: found 'float16', expected 'bfloat16'"),

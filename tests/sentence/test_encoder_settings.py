@@ -96,6 +96,15 @@ def test_keywords_for_the_parts_of_a_cross_encoder(with_settings):
         ({"do_lower_case": 3}, "do_lower_case: found 3, expected True or False"),
         ({"max_seq_length": 0}, "max_seq_length: found 0, expected an integer of at least 1"),
         ({"model_args": 3}, "model_args: found 3, expected an object"),
+        ({"max_seq_length": 3}, "bert_config.json: max_seq_length: found 3, expected at least 4, the speci"),
+        ({"tokenizer_args": {"model_max_length": 3}}, "bert_config.json: model_max_length: found 3"),
+        ({"tokenizer_args": {"model_max_length": "x"}}, "bert_config.json: model_max_length: found 'x'"),
+        ({"processor_kwargs": {"truncation_side": "up"}}, "bert_config.json: truncation_side: found 'up'"),
+        ({"processor_kwargs": {"evil": 1}}, "bert_config.json: tokenizer options: found 'evil'"),
+        ({"model_args": {"evil": 1}}, "bert_config.json: evil: found an unknown option"),
+        ({"config_args": {"vocab_size": 10**12}}, "bert_config.json: vocab_size: found 1000000000000"),
+        ({"config_args": {"id2label": 3}}, "bert_config.json: id2label: found 3, expected a map"),
+        ({"config_args": {"num_labels": 5}}, "out_proj.weight: found shape (1, 48), expected (5, 48)"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -103,6 +112,24 @@ def test_settings_of_a_cross_encoder_that_would_change_its_scores(settings, mess
     with pytest.raises(ModelFileError) as caught:
         CrossEncoder(with_settings(**settings))
     assert_one_line(caught.value, message)
+
+
+def test_errors_about_a_callers_keywords_name_no_file(with_settings):
+    folder = with_settings(
+        tokenizer_args={"model_max_length": 14, "truncation_side": "up"}, model_args={"num_threads": 0}
+    )
+    ours = CrossEncoder(folder, processor_kwargs={"truncation_side": "left"}, num_threads=1)
+    assert (ours.max_length, ours.tokenizer.truncation_side, ours.model.num_threads) == (14, "left", 1)
+    for given, message in (
+        ({"truncation_side": "down"}, "truncation_side: found 'down'"),
+        (
+            {"truncation_side": "left", "evil": 1},
+            "tokenizer options: found 'evil', expected one of model_max",
+        ),
+    ):
+        with pytest.raises(InputError) as caught:
+            CrossEncoder(folder, processor_kwargs=given)
+        assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("name", ["a", ["a"], {}])

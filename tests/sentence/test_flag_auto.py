@@ -10,7 +10,7 @@ import pytest
 from samples.rerankers import make_bge_m3, make_cross_encoder
 
 from roberta_c import BGEM3FlagModel, FlagAutoModel, FlagAutoReranker, FlagModel, FlagReranker
-from roberta_c.errors import HubError, InputError
+from roberta_c.errors import HubError, InputError, ModelFileError
 
 
 class Kind(enum.Enum):
@@ -74,6 +74,10 @@ def test_refusals(bare, tmp_path):
     ):
         FlagAutoModel.from_finetuned(unknown)
     assert FlagAutoModel.from_finetuned(unknown, pooling_method="mean").pooling_method == "mean"
+    (unknown / "sparse_linear.pt").symlink_to("nowhere")
+    with pytest.raises(ModelFileError, match=r"sparse_linear\.pt: cannot be opened"):
+        FlagAutoModel.from_finetuned(unknown)
+    (unknown / "sparse_linear.pt").unlink()
     with pytest.raises(
         InputError, match="model_class: found 'decoder-only-icl', expected one of encoder-only-"
     ):

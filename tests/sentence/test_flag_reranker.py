@@ -159,6 +159,14 @@ def test_names(folder):
             {"passage_instruction_for_rerank": "a", "passage_instruction_format": "{}"},
             "passage_instruction_format: found '{}', expected a str with two {}",
         ),
+        (
+            {"query_instruction_for_rerank": "a", "query_instruction_format": "{:>100000000}{}"},
+            "query_instruction_format: found '{:>100000000}{}', expected a str with two {}",
+        ),
+        (
+            {"query_instruction_for_rerank": "a", "query_instruction_format": "{0.__class__}{1}"},
+            r"query_instruction_format: found '{0\.__class__}{1}'",
+        ),
         ({"passage_instruction_for_rerank": 3}, "passage_instruction: found 3, expected a str or None"),
     ],
     ids=lambda value: str(value)[:30],

@@ -185,6 +185,7 @@ def test_what_cannot_be_saved(encoder_folder, tmp_path):
     for path, options, message in (
         (tmp_path / "file", {}, "found a file, expected a folder to write into"),
         (3, {}, "save_directory: found 3, expected the path of a folder"),
+        ("", {}, "save_directory: found '', expected the path of a folder"),
         (tmp_path, {"safe_serialization": False}, "safe_serialization: found False, expected True"),
         (tmp_path, {"shards": 3}, "shards: found an unknown keyword"),
     ):
@@ -202,6 +203,18 @@ def broken(name, change, message):
 
 def replaced(**changes):
     return lambda path: edit_json(path, **changes)
+
+
+def link_to(name):
+    def change(path):
+        path.unlink(missing_ok=True)
+        path.symlink_to(name)
+
+    return change
+
+
+def tensors(changes):
+    return lambda path: torch.save({**torch.load(path, weights_only=True), **changes}, path)
 
 
 def module(index, **changes):
@@ -299,7 +312,28 @@ SUPPORTED = "expected a sentence_transformers Transformer, Pooling, Dense or Nor
         broken(
             "2_Dense/pytorch_model.bin", os.unlink, "found no weights, expected one of model.safetensors, py"
         ),
+        broken(
+            "2_Dense/pytorch_model.bin",
+            tensors({"linear.scale": torch.ones(20)}),
+            "found the tensor 'linear.scale', expected linear.weight, linear.bias alone",
+        ),
+        broken("2_Dense/config.json", replaced(bias=False), "found the tensor 'linear.bias', expected lin"),
+        broken(
+            "2_Dense/pytorch_model.bin",
+            tensors({"linear.bias": torch.full((20,), torch.inf)}),
+            "pytorch_model.bin: linear.bias: found numbers that are NaN or infinite, expected finite ones",
+        ),
         broken("sentence_bert_config.json", replaced(max_seq_length=0), "max_seq_length: found 0, expected"),
+        broken(
+            "sentence_bert_config.json",
+            replaced(max_seq_length=1),
+            "sentence_bert_config.json: max_seq_length: found 1, expected at least 2, the special tokens",
+        ),
+        broken(
+            "sentence_bert_config.json",
+            replaced(model_args={"evil": 1}),
+            "sentence_bert_config.json: evil: found an unknown option",
+        ),
         broken(
             "sentence_bert_config.json", replaced(do_lower_case=3), "do_lower_case: found 3, expected True"
         ),
@@ -320,8 +354,20 @@ SUPPORTED = "expected a sentence_transformers Transformer, Pooling, Dense or Nor
         broken(
             "config_sentence_transformers.json",
             replaced(prompts=3),
-            "prompts: found 3, expected an object of",
+            "config_sentence_transformers.json: prompts: found 3, expected a dict of names and prompts",
         ),
+        broken(
+            "config_sentence_transformers.json",
+            replaced(prompts={"q": "\ud800"}),
+            "config_sentence_transformers.json: prompts['q']: found the lone surrogate",
+        ),
+        broken("modules.json", link_to("nowhere"), "modules.json: found a link to no file, expected a JSON"),
+        broken("modules.json", link_to("modules.json"), "modules.json: found a link to no file"),
+        broken(
+            "modules.json", module(1, path="a" * 5000), "[1]: path: found 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        ),
+        broken("sentence_bert_config.json", link_to("nowhere"), "config.json: found a link to no file"),
+        broken("config_sentence_transformers.json", link_to("nowhere"), "json: found a link to no file"),
         broken(
             "config_sentence_transformers.json", replaced(truncate_dim=99), "truncate_dim: found 99, expected"
         ),
@@ -424,15 +470,21 @@ def test_a_dense_that_would_run_code(legacy_folder):
 
 
 def test_keywords_in_the_encoders_settings(legacy_folder):
-    """Those that need nothing done, and an arithmetic, are passed over; the caller's come first."""
+    """Those that need nothing done, an arithmetic and threads are passed over; the caller's come first."""
     folder = legacy_folder("mean")
     edit_json(
         folder / "sentence_bert_config.json",
-        model_args={"torch_dtype": "float16", "attn_implementation": "flash_attention_2"},
+        model_args={
+            "torch_dtype": "float16",
+            "attn_implementation": "flash_attention_2",
+            "num_threads": 7,
+            "isa": "no such set",
+        },
         tokenizer_args={"model_max_length": 33},
         config_args={"trust_remote_code": True},
     )
     assert SentenceTransformer(folder).dtype == "float32"
+    assert SentenceTransformer(folder, num_threads=1)[0].auto_model.num_threads == 1
     assert SentenceTransformer(folder).max_seq_length == 33
     assert SentenceTransformer(folder, processor_kwargs={"model_max_length": 44}).max_seq_length == 44
 

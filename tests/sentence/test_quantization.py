@@ -20,6 +20,7 @@ MANY = RNG.standard_normal((150, 21)).astype(np.float32)
 MANY[:, 5] = 0.25  # a column without a range
 MANY[7, :4] = 0
 RANGES = np.stack([MANY.min(axis=0) / 2, MANY.max(axis=0) / 2])  # values beyond them are clipped
+DAMAGED = np.where(np.arange(21) == 9, np.float32(np.nan), MANY)
 FORMS = [MANY, MANY.astype(np.float64), MANY.astype(np.float16), list(MANY), torch.from_numpy(MANY), MANY[:3]]
 
 
@@ -89,6 +90,11 @@ def test_few_embeddings_are_warned_of(caplog):
         (([MANY, MANY[:, :3]], "int8"), "embeddings: found matrices of different widths"),
         ((MANY, "int8", RANGES[:, :3]), "ranges: found shape (2, 3), expected (2, 21)"),
         ((MANY, "int8", None, MANY[0]), "calibration_embeddings: found shape (21,)"),
+        ((DAMAGED, "int8", RANGES), "embeddings: found numbers that are NaN or infinite, expected finite"),
+        ((list(DAMAGED), "binary"), "embeddings: found numbers that are NaN or infinite"),
+        (([MANY, DAMAGED], "uint8"), "embeddings[1]: found numbers that are NaN or infinite"),
+        ((MANY, "int8", np.inf * RANGES), "ranges: found numbers that are NaN or infinite"),
+        ((MANY, "int8", None, DAMAGED), "calibration_embeddings: found numbers that are NaN or infinite"),
         ((0.5, "binary"), "embeddings: found 0.5, expected an array (n, width)"),
     ],
 )

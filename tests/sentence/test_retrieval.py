@@ -131,7 +131,7 @@ def test_communities(threshold, size, vectors):
     assert [set(group) for group in ours] == [set(group) for group in theirs]
 
 
-def test_communities_do_not_depend_on_blocks(vectors, monkeypatch, capsys):
+def test_smaller_blocks_find_the_same_communities(vectors, monkeypatch, capsys):
     expected = util.community_detection(vectors, 0.5, 3)
     assert util.community_detection(torch.from_numpy(vectors), 0.5, 3, batch_size=7) == expected
     monkeypatch.setattr(communities, "_COSINES", 1000)
@@ -177,6 +177,8 @@ def test_memory_is_bounded():
         (lambda v: util.semantic_search(v[None], v), "query_embeddings: found shape (1, 300, 48)"),
         (lambda v: util.semantic_search(v, v, top_k=0), "top_k: found 0, expected an integer of at least 1"),
         (lambda v: util.semantic_search(v, v, query_chunk_size=0), "query_chunk_size: found 0"),
+        (lambda v: util.semantic_search(v, v, score_function=None), "score_function: found None, expected a"),
+        (lambda v: util.paraphrase_mining_embeddings(v, score_function=3), "score_function: found 3"),
         (
             lambda v: util.semantic_search(v, v, score_function=similarity.pairwise_cos_sim),
             "embeddings2: found",
