@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..model.batch import PackedBatch
 from ..pipelines.options import check_choice, check_count
 from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SETTINGS
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..pipelines.options import check_choice, check_count
 from ..pipelines.text_classification import apply_function
 from .cross_encoder_files import load_cross_encoder

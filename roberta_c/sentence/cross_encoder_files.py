@@ -21,7 +21,8 @@ from ..files.file_sets import (
     MODULES,
     SETTINGS,
 )
-from ..files.hub import HubOptions, ModelFiles
+from ..files.hub import ModelFiles
+from ..files.hub_options import HubOptions
 from ..files.json_object import read_object
 from ..files.module_list import read_module_list
 from ..model.auto import AutoModelForSequenceClassification

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import BGE_M3_HEADS, SPARSE
-from ..files.hub import HubOptions, ModelFiles
+from ..files.hub import ModelFiles
+from ..files.hub_options import HubOptions
 from .bge_m3 import BGEM3FlagModel
 from .flag_model import FlagModel
 from .flag_reranker import FlagReranker

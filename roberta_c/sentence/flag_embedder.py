@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..model.batch import PackedBatch

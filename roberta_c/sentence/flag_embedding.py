@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..missing_names import HasMissingNames
 from ..model.auto import AutoModelClass
 from ..pipelines.options import check_count

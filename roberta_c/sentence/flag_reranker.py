@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelFileError, mismatch
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.options import check_choice

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ..config import load_config
 from ..config.load_keywords import CONFIG_KEYWORDS, TOKENIZER_KEYWORDS, Keyword, without_foreign
 from ..errors import InputError, mismatch, shown
-from ..files.hub import CONFIG, KEYWORDS, HubOptions, ModelFiles
+from ..files.file_sets import CONFIG
+from ..files.hub import ModelFiles
+from ..files.hub_options import KEYWORDS, HubOptions
 from ..model import dtype_name
 from ..tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 

@@ -24,7 +24,8 @@ from ..files.file_sets import (
     WEIGHTS,
     files_of_module,
 )
-from ..files.hub import DEFAULT_OPTIONS, HubOptions, ModelFiles
+from ..files.hub import ModelFiles
+from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..files.json_object import check_keys, read_object
 from ..files.module_list import read_module_list
 from .dense import load_dense

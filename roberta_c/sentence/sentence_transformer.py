@@ -16,7 +16,7 @@ from typing import Any
 from ..config.load_keywords import without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SETTINGS
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..pipelines.rows import plain_text
 from ..tokenizer import BatchEncoding
 from ..tokenizer.text_input import as_listed

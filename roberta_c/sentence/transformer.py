@@ -8,7 +8,7 @@ from typing import Any
 from ..config.load_keywords import without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SENTENCE_SETTINGS
-from ..files.hub import DEFAULT_OPTIONS, HubOptions
+from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
