@@ -20,7 +20,7 @@ from ..model.batch import PackedBatch
 from ..pipelines.options import check_choice, check_count
 from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads
 from .bge_m3_scores import LexicalWeights, colbert_score, lexical_matching_score, mixed_scores
-from .flag_embedder import FlagEmbedder
+from .flag_embedder_base import FlagEmbedder
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
 from .pair_encoding import pair_rows
@@ -89,25 +89,23 @@ class BGEM3FlagModel(FlagEmbedder):
         self._wanted(None, None, None)
         super().__init__(
             model_name_or_path,
-            normalize_embeddings,
-            use_fp16,
-            use_bf16,
-            query_instruction_for_retrieval,
-            query_instruction_format,
-            devices,
-            pooling_method,
-            trust_remote_code,
-            cache_dir,
-            batch_size,
-            query_max_length,
-            passage_max_length,
+            normalize_embeddings=normalize_embeddings,
+            use_fp16=use_fp16,
+            use_bf16=use_bf16,
+            query_instruction_for_retrieval=query_instruction_for_retrieval,
+            query_instruction_format=query_instruction_format,
+            devices=devices,
+            pooling_method=pooling_method,
+            trust_remote_code=trust_remote_code,
+            cache_dir=cache_dir,
+            batch_size=batch_size,
+            query_max_length=query_max_length,
+            passage_max_length=passage_max_length,
             truncate_dim=truncate_dim,
             **keywords,
         )
-        of_hub = {
-            name: keywords[name] for name in ("revision", "token", "local_files_only") if name in keywords
-        }
-        self._heads = BGEM3Heads(self.model, HubOptions(cache_dir=cache_dir, **of_hub), colbert_dim)
+        hub_options = HubOptions.of_keywords({**keywords, "cache_dir": cache_dir})
+        self._heads = BGEM3Heads(self.model, hub_options, colbert_dim)
 
     # ---- representations -----------------------------------------------------------------------------
 
@@ -210,7 +208,7 @@ class BGEM3FlagModel(FlagEmbedder):
         weights of dense, sparse and colbert in the mixed scores, which are weighted means; None: 1 each.
         show_progress_bar: as in FlagModel.encode. Raises as `encode` does.
         """
-        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
+        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "compute_score")
         rows, is_single = pair_rows(sentence_pairs, "sentence_pairs")
         count = self.batch_size if batch_size is None else batch_size
         check_count("batch_size", count, "an integer of at least 1")

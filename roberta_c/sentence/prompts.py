@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, mismatch, shown
+from ..errors import InputError, ModelFileError, mismatch, shown
 from ..pipelines.rows import plain_text
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,17 @@ def check_prompts(given: Any) -> None:
     """Raise InputError unless a caller's prompts are a dict of names and prompts, or None."""
     if given is not None and not is_prompts(given):
         raise InputError(mismatch("prompts", shown(given), "a dict of names and prompts"))
+
+
+def prompts_of_file(settings: Mapping[str, Any], path: Path) -> dict[str, str | None]:
+    """The prompts among a file's settings; none are {}. Raises ModelFileError, which names the file."""
+    prompts = settings.get("prompts")
+    if prompts is None:
+        return {}
+    if not is_prompts(prompts):
+        raise ModelFileError(mismatch(f"{path}: prompts", shown(prompts), "an object of names and texts"))
+    checked: dict[str, str | None] = prompts
+    return checked
 
 
 def merged_prompts(
@@ -46,6 +58,23 @@ def check_prompt_name(name: Any, prompts: Mapping[str, str], place: str = "promp
     if not isinstance(name, str) or name not in prompts:
         expected = f"one of {', '.join(prompts)}" if prompts else "None: the model has no prompts"
         raise InputError(mismatch(place, shown(name), expected))
+
+
+def default_prompt(given: Any, in_file: Any, prompts: Mapping[str, str], path: Any) -> str | None:
+    """The name of the prompt of calls that give none: the caller's, else the file's, else None.
+
+    Raises InputError for a caller's name that is not in `prompts`, ModelFileError, which names `path`, for
+    the file's.
+    """
+    name: str | None = in_file if given is None else given
+    if name is not None:
+        try:
+            check_prompt_name(name, prompts, "default_prompt_name")
+        except InputError as error:
+            if given is not None:
+                raise
+            raise ModelFileError(f"{path}: {error}") from None
+    return name
 
 
 def chosen_prompt(prompts: Mapping[str, str], default_name: str | None, prompt: Any, prompt_name: Any) -> str:

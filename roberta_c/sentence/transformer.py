@@ -70,7 +70,7 @@ class Transformer(Module):
         for name, value in (("dtype", dtype), ("num_threads", num_threads), ("isa", isa)):
             if value is not None and of_model.setdefault(name, value) is not value:
                 raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))
-        model, self.tokenizer, _ = load_model_and_tokenizer(
+        model, self.tokenizer = load_model_and_tokenizer(
             AutoModel,
             model_name_or_path,
             hub_options,

@@ -40,12 +40,18 @@ class FlagEmbeddingModel(HasMissingNames):
         batch_size: int,
         keywords: dict[str, Any],
     ) -> None:
-        checked_keywords(keywords, FLAG_KEYWORDS, f"a keyword of FlagEmbedding's {type(self).__name__}")
+        """Loads `auto_class`'s model and the tokenizer of a folder or Hub repository.
+
+        dtype, num_threads: as of AutoModel.from_pretrained. batch_size: of calls that give none. keywords: of
+        FlagEmbedding, which need nothing done; use_fp16 and use_bf16 become attributes. Raises InputError,
+        ModelFileError, TokenizerFileError, HubError.
+        """
+        checked_keywords(keywords, FLAG_KEYWORDS, type(self).__name__)
         check_count("batch_size", batch_size, "an integer of at least 1")
         self.batch_size = batch_size
         self.use_fp16, self.use_bf16 = bool(keywords.get("use_fp16")), bool(keywords.get("use_bf16"))
         self.model_name_or_path = model_name_or_path
-        self.model, tokenizer, _ = load_model_and_tokenizer(
+        self.model, tokenizer = load_model_and_tokenizer(
             self.auto_class,
             model_name_or_path,
             hub_options,
