@@ -78,8 +78,7 @@ def load_cross_encoder(
     parts = encoder.below(parts)
     model, tokenizer = load_model_and_tokenizer(
         AutoModelForSequenceClassification,
-        path_or_id,
-        files.hub_options,
+        files,
         model_keywords=parts["model_kwargs"],
         tokenizer_keywords=parts["processor_kwargs"],
         config_keywords=parts["config_kwargs"],

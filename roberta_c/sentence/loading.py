@@ -73,8 +73,7 @@ def model_files(path_or_id: Any, hub_options: HubOptions, parts: Mapping[str, di
 
 def load_model_and_tokenizer(
     auto_class: type[AutoModelClass],
-    path_or_id: Any,
-    hub_options: HubOptions,
+    files: ModelFiles,
     *,
     model_keywords: Mapping[str, Any],
     tokenizer_keywords: Mapping[str, Any],
@@ -84,28 +83,25 @@ def load_model_and_tokenizer(
 ) -> tuple[Any, PreTrainedTokenizerFast]:
     """The model of a folder or of one commit of a Hub repository, and its tokenizer.
 
-    model_keywords: those of the model's `from_pretrained`, such as dtype and num_threads; the Hub's options
-    among the keywords hold for all files. config_keywords replace keys of config.json. max_seq_length
-    replaces the tokenizer's own limit, and tokenizer_keywords' model_max_length replaces both. do_lower_case:
-    whether texts are lower-cased. Raises InputError, ModelFileError, TokenizerFileError, HubError.
+    files: those of the model (`model_files`). model_keywords: those of the model's `from_pretrained`, such as
+    dtype and num_threads. config_keywords replace keys of config.json. max_seq_length replaces the
+    tokenizer's own limit, and tokenizer_keywords' model_max_length replaces both. do_lower_case: whether
+    texts are lower-cased. Raises InputError, ModelFileError, TokenizerFileError, HubError.
     """
-    given = (model_keywords, tokenizer_keywords, config_keywords)
-    parts = {part: dict(keywords) for part, keywords in zip(PARTS, given, strict=True)}
-    files = model_files(path_or_id, hub_options, parts)
-    of_model, of_tokenizer, of_config = parts.values()
-    of_tokenizer = without_foreign(of_tokenizer, TOKENIZER_KEYWORDS)
-    for part, keywords in (("model_kwargs", of_model), ("processor_kwargs", of_tokenizer)):
+    of_tokenizer = without_foreign(dict(tokenizer_keywords), TOKENIZER_KEYWORDS)
+    of_config = without_foreign(dict(config_keywords), CONFIG_KEYWORDS)
+    for part, keywords in (("model_kwargs", model_keywords), ("processor_kwargs", of_tokenizer)):
         for name, expected in _TAKEN[part].items():
             if name in keywords:
                 raise InputError(mismatch(part, f"the keyword {name!r}", expected))
     # Before anything is read: a bad name fails at once.
-    dtype_name(of_model.get("dtype"), of_model.get("torch_dtype"))
+    dtype_name(model_keywords.get("dtype"), model_keywords.get("torch_dtype"))
     files.fetch(CONFIG)
     path_or_id, hub_options = files.path_or_id, files.hub_options
-    config: RobertaConfig = load_config(path_or_id, hub_options, without_foreign(of_config, CONFIG_KEYWORDS))
+    config: RobertaConfig = load_config(path_or_id, hub_options, of_config)
     if max_seq_length is not None:
         of_tokenizer.setdefault("model_max_length", max_seq_length)
     tokenizer = AutoTokenizer.load(path_or_id, hub_options, **of_tokenizer)
     if do_lower_case:
         tokenizer.lower_case()
-    return auto_class.load(path_or_id, hub_options, config=config, **of_model), tokenizer
+    return auto_class.load(path_or_id, hub_options, config=config, **model_keywords), tokenizer

@@ -15,7 +15,7 @@ from ..model.auto import AutoModel
 from ..pipelines.options import check_count
 from .encoder_settings import EMBEDDING, OLDER_NAMES, check_other_settings
 from .keywords import SENTENCE_KEYWORDS, with_newer_names
-from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer
+from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer, model_files
 from .modules import Module, write_json
 
 
@@ -72,8 +72,7 @@ class Transformer(Module):
                 raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))
         model, self.tokenizer = load_model_and_tokenizer(
             AutoModel,
-            model_name_or_path,
-            hub_options,
+            model_files(model_name_or_path, hub_options, parts),
             model_keywords=of_model,
             tokenizer_keywords=parts["processor_kwargs"],
             config_keywords=parts["config_kwargs"],

@@ -385,6 +385,14 @@ def test_what_is_no_model():
         CrossEncoder("nowhere", local_files_only=True)
 
 
+def test_the_cache_is_that_of_sentence_transformers(monkeypatch, tmp_path):
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "its own"))
+    with pytest.raises(HubError, match=r"in the cache \(.*its own.*\)"):
+        CrossEncoder("nowhere", local_files_only=True)
+    with pytest.raises(HubError, match=r"in the cache \(.*another.*\)"):
+        CrossEncoder("nowhere", local_files_only=True, cache_folder=tmp_path / "another")
+
+
 def test_every_public_name_of_the_original_is_here_or_says_what_to_do(folder_of):
     ours, theirs = both(folder_of())
     names = [name for name in dir(theirs) if not name.startswith("_")]
