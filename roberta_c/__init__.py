@@ -137,9 +137,9 @@ def __getattr__(name: str) -> Any:
     if name in ("logging", "util"):
         return import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
-        from .missing_names import missing_class
+        from .missing_names import MISSING_CLASSES, missing_import
 
-        missing = missing_class(__name__, name)
+        missing = missing_import(__name__, name, MISSING_CLASSES)
         if missing is not None:
             raise missing
         if _CLASS_NAME.fullmatch(name):

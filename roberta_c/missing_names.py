@@ -34,11 +34,9 @@ def missing_name(owner: str, name: str, instead: Mapping[str, str]) -> MissingNa
     return MissingNameError(mismatch(f"{owner}.{name}", "no such name", instead[name]))
 
 
-_TRAINED = (
-    "sentence-transformers, which trains a model, and SentenceTransformer or CrossEncoder of its folder"
-)
+TRAINED = "sentence-transformers, which trains a model, and this package's class of the folder that it saves"
 _ENCODERS = "FlagModel, BGEM3FlagModel or FlagReranker, of an encoder: there are no decoders"
-_CARD = "a README.md beside the files"
+MODEL_CARD = "a README.md beside the files"
 _DTYPE = "dtype= of the class that loads a model: 'float32', 'bfloat16' or 'int8'"
 
 # Classes and functions of sentence-transformers and FlagEmbedding, at the top of the package.
@@ -56,12 +54,12 @@ MISSING_CLASSES = {
     "SparseEncoder": "BGEM3FlagModel for lexical weights, or sentence-transformers",
     "MultiVectorEncoder": "BGEM3FlagModel for a vector of each token, or sentence-transformers",
     **{
-        f"{model}{part}": _TRAINED
+        f"{model}{part}": TRAINED
         for model in ("SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder")
         for part in ("Trainer", "TrainingArguments")
     },
     **{
-        f"{model}ModelCardData": _CARD
+        f"{model}ModelCardData": MODEL_CARD
         for model in ("SentenceTransformer", "CrossEncoder", "SparseEncoder", "MultiVectorEncoder")
     },
     **dict.fromkeys(
@@ -69,7 +67,7 @@ MISSING_CLASSES = {
             *("InputExample", "SentencesDataset", "ParallelSentencesDataset"),
             *("DefaultBatchSampler", "MultiDatasetDefaultBatchSampler", "mine_hard_negatives"),
         ),
-        _TRAINED,
+        TRAINED,
     ),
     **dict.fromkeys(
         (
@@ -83,11 +81,11 @@ MISSING_CLASSES = {
 }
 
 
-def missing_class(module: str, name: str) -> ImportError | None:
-    """The error about one of MISSING_CLASSES; None for any other name.
+def missing_import(module: str, name: str, instead: Mapping[str, str]) -> ImportError | None:
+    """The error about a name that `module` lacks, if `instead` has it; None for any other name.
 
     An ImportError: `from … import name` would replace the message of an AttributeError.
     """
-    if name not in MISSING_CLASSES:
+    if name not in instead:
         return None
-    return ImportError(mismatch(module, f"no {name}", MISSING_CLASSES[name]), name=name)
+    return ImportError(mismatch(module, f"no {name}", instead[name]), name=name)

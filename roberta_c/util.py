@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from .errors import MissingNameError, mismatch
+from .missing_names import missing_import
 from .sentence import (
     SimilarityFunction,
     community_detection,
@@ -111,6 +111,5 @@ MISSING_NAMES = {
 
 
 def __getattr__(name: str) -> NoReturn:
-    if name in MISSING_NAMES:
-        raise MissingNameError(mismatch(f"roberta_c.util.{name}", "no such name", MISSING_NAMES[name]))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    missing = missing_import(__name__, name, MISSING_NAMES)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}") if missing is None else missing

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, ModelFileError, mismatch, shown
-from ..files.hub import WEIGHT_FILES
+from ..files.file_sets import WEIGHT_FILES
 from . import file_kind
 from .mapped_file import MappedFile
 from .tensor_view import NUMPY_DTYPES, StoredTensor

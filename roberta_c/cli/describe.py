@@ -28,7 +28,7 @@ def describe(model: str, form: str, **hub_arguments: Any) -> None:
       roberta-c describe path/to/model
     """
     from ..diagnose.describe import description, open_model
-    from ..files.hub import HubOptions
+    from ..files.hub_options import HubOptions
 
     facts = description(open_model(model, HubOptions(**hub_arguments)))
     if form == "json":

@@ -63,7 +63,7 @@ def doctor(
     check_hub_options(model, hub_arguments, ("revision",))
 
     from ..diagnose.doctor import Diagnosis
-    from ..files.hub import HubOptions
+    from ..files.hub_options import HubOptions
 
     output, diagnosis = open_output(), Diagnosis(HubOptions(**hub_arguments))
 

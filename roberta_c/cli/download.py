@@ -29,5 +29,6 @@ def download(repo_id: str, local_dir: str | None, **hub_arguments: Any) -> None:
       roberta-c download org/name --local-dir models/name
     """
     from ..files import hub
+    from ..files.hub_options import HubOptions
 
-    open_output().text(str(hub.download(repo_id, hub.HubOptions(**hub_arguments), local_dir=local_dir)))
+    open_output().text(str(hub.download(repo_id, HubOptions(**hub_arguments), local_dir=local_dir)))

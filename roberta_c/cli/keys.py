@@ -38,11 +38,11 @@ def keys(path: str, form: str, **hub_arguments: Any) -> None:
     """
     from ..checkpoint import open_checkpoint
     from ..files import hub
+    from ..files.file_sets import WEIGHTS
+    from ..files.hub_options import HubOptions
 
     is_file = os.path.isfile(path)
-    checkpoint = open_checkpoint(
-        path if is_file else hub.resolve(path, hub.WEIGHTS, hub.HubOptions(**hub_arguments))
-    )
+    checkpoint = open_checkpoint(path if is_file else hub.resolve(path, WEIGHTS, HubOptions(**hub_arguments)))
     if form in ("auto", "human"):
         open_output().text(tensor_lines(checkpoint))
     else:

@@ -85,7 +85,7 @@ def quantize_report(
         raise click.UsageError(mismatch("standard input", "both texts and --labels", "one of them"))
 
     from ..diagnose.quantization import Comparison, check_label_count
-    from ..files.hub import HubOptions
+    from ..files.hub_options import HubOptions
     from ..pipelines.rows import as_row
 
     with open_items(inputs.texts, inputs.path, inputs.kind, inputs.encoding, wanted) as source:

@@ -17,6 +17,8 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
+from ..files.file_sets import CONFIG
+from ..files.hub_options import DEFAULT_OPTIONS, KEYWORDS, HubOptions
 from ..files.json_object import read_object
 from ..files.new_file import is_file_name, make_folder, new_file
 from ..missing_names import HasMissingNames
@@ -121,7 +123,7 @@ class RobertaConfig(HasMissingNames):
         Raises HubError if the file cannot be fetched, ModelFileError if it is missing or malformed,
         InputError for a bad argument.
         """
-        options = hub.HubOptions(revision, token, cache_dir, local_files_only)
+        options = HubOptions(revision, token, cache_dir, local_files_only)
         overrides = without_foreign(overrides, CONFIG_KEYWORDS)
         return load_config(pretrained_model_name_or_path, options, overrides, cls)
 
@@ -133,8 +135,8 @@ class RobertaConfig(HasMissingNames):
 
         Raises as `from_pretrained` does.
         """
-        given = {name: keywords.pop(name) for name in hub.KEYWORDS if name in keywords}
-        folder = hub.resolve(pretrained_model_name_or_path, hub.CONFIG, hub.HubOptions(**given))
+        given = {name: keywords.pop(name) for name in KEYWORDS if name in keywords}
+        folder = hub.resolve(pretrained_model_name_or_path, CONFIG, HubOptions(**given))
         return read_object(folder / FILE_NAME), keywords
 
     @classmethod
@@ -334,7 +336,7 @@ CONFIG_CLASSES: dict[str, type[RobertaConfig]] = {
 @overload
 def load_config(
     path_or_id: str | os.PathLike[str],
-    hub_options: hub.HubOptions = ...,
+    hub_options: HubOptions = ...,
     overrides: dict[str, Any] | None = ...,
     config_class: None = ...,
 ) -> RobertaConfig: ...
@@ -343,7 +345,7 @@ def load_config(
 @overload
 def load_config(
     path_or_id: str | os.PathLike[str],
-    hub_options: hub.HubOptions,
+    hub_options: HubOptions,
     overrides: dict[str, Any] | None,
     config_class: type[_Config],
 ) -> _Config: ...
@@ -351,7 +353,7 @@ def load_config(
 
 def load_config(
     path_or_id: str | os.PathLike[str],
-    hub_options: hub.HubOptions = hub.DEFAULT_OPTIONS,
+    hub_options: HubOptions = DEFAULT_OPTIONS,
     overrides: dict[str, Any] | None = None,
     config_class: type[RobertaConfig] | None = None,
 ) -> RobertaConfig:
@@ -360,13 +362,13 @@ def load_config(
     config_class: the class of the result; None: the class that the file's `model_type` names, or
     `architectures` if it has no `model_type`. Raises as `RobertaConfig.from_pretrained` does.
     """
-    path = hub.resolve(path_or_id, hub.CONFIG, hub_options) / FILE_NAME
+    path = hub.resolve(path_or_id, CONFIG, hub_options) / FILE_NAME
     values = read_object(path)
     config_class = config_class or _class_for(path, values)
     return config_class._from_file(path, values).with_overrides(str(path_or_id), overrides or {})
 
 
-def given_config(config: Any, hub_options: hub.HubOptions) -> RobertaConfig | None:
+def given_config(config: Any, hub_options: HubOptions) -> RobertaConfig | None:
     """The config that a caller's argument means: itself, that of a folder or Hub repository, or None.
 
     Raises InputError, and what `load_config` raises.

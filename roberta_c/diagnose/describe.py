@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HubError, TokenizerFileError
 from ..files import hub
+from ..files.file_sets import WEIGHTS
+from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
@@ -46,7 +48,7 @@ class OpenedModel:
 
 def open_model(
     path_or_id: str | Path,
-    hub_options: hub.HubOptions = hub.DEFAULT_OPTIONS,
+    hub_options: HubOptions = DEFAULT_OPTIONS,
     *,
     num_threads: int | None = None,
 ) -> OpenedModel:
@@ -59,7 +61,7 @@ def open_model(
     from ..model.auto import auto_class_of
     from ..tokenizer import AutoTokenizer
 
-    checkpoint = open_checkpoint(hub.resolve(path_or_id, hub.WEIGHTS, hub_options))
+    checkpoint = open_checkpoint(hub.resolve(path_or_id, WEIGHTS, hub_options))
     stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))
     config = load_config(path_or_id, hub_options)
     auto_class = auto_class_of(config, stored)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import RobertaCError
-from ..files import hub
+from ..files.hub_facts import cache_facts
+from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..machine.facts import cpu_model, environment_facts, memory_facts, peak_bytes, version_facts
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def diagnose(
 
     num_threads, revision, token, cache_dir, local_files_only: as for from_pretrained.
     """
-    diagnosis = Diagnosis(hub.HubOptions(revision, token, cache_dir, local_files_only))
+    diagnosis = Diagnosis(HubOptions(revision, token, cache_dir, local_files_only))
     diagnosis.examine_machine(num_threads)
     if path_or_id is not None:
         diagnosis.examine_model(path_or_id, num_threads)
@@ -53,7 +54,7 @@ class Diagnosis:
     facts: see the module; facts["problems"] has the errors as text. errors: the same errors as exceptions.
     """
 
-    def __init__(self, hub_options: hub.HubOptions = hub.DEFAULT_OPTIONS) -> None:
+    def __init__(self, hub_options: HubOptions = DEFAULT_OPTIONS) -> None:
         self.hub_options = hub_options
         self.facts: dict[str, Any] = {"problems": []}
         self.errors: list[Exception] = []
@@ -77,7 +78,7 @@ class Diagnosis:
         facts["threads"] = self._threads(num_threads)
         facts["memory"] = attempt(memory_facts)
         facts["versions"] = attempt(version_facts)
-        facts["caches"] = attempt(lambda: hub.cache_facts(self.hub_options))
+        facts["caches"] = attempt(lambda: cache_facts(self.hub_options))
         facts["environment"] = attempt(environment_facts)
         facts["bundled_model"] = attempt(_bundled_model)
         facts["examined"] = facts["model"] = facts["check"] = None
@@ -193,7 +194,7 @@ def _bundled_model() -> str | None:
 # ---- a model -----------------------------------------------------------------------------------------
 
 
-def _open(path_or_id: str | Path, num_threads: int | None, hub_options: hub.HubOptions) -> OpenedModel:
+def _open(path_or_id: str | Path, num_threads: int | None, hub_options: HubOptions) -> OpenedModel:
     from .describe import open_model
 
     return open_model(path_or_id, hub_options, num_threads=num_threads)
@@ -233,7 +234,7 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _check(opened: OpenedModel, path_or_id: str | Path, hub_options: hub.HubOptions) -> dict[str, Any]:
+def _check(opened: OpenedModel, path_or_id: str | Path, hub_options: HubOptions) -> dict[str, Any]:
     """Loads the model again for the reference kernels and compares the two."""
     from .parity import parity_facts
 

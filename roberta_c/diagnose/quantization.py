@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import InputError, mismatch, shown
 from ..files.bundled import bundled_model_path
-from ..files.hub import DEFAULT_OPTIONS, HubOptions
+from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..model import DTYPES, RobertaForSequenceClassification, dtype_name
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines import load_pipeline

@@ -20,36 +20,14 @@ from .file_sets import (
     MODULE_LIST,
     MODULES,
     TOKENIZER,
-    WEIGHT_FILES,
     WEIGHTS,
     FileSet,
     below,
     files_of_module,
-    weights,
 )
-from .hub_answers import without_credentials
-from .hub_facts import cache_facts
-from .hub_options import DEFAULT_OPTIONS, KEYWORDS, HubOptions
+from .hub_options import DEFAULT_OPTIONS, HubOptions
 from .hub_repository import Repository
 from .module_list import read_module_list
-
-__all__ = [
-    "CONFIG",
-    "DEFAULT_OPTIONS",
-    "KEYWORDS",
-    "TOKENIZER",
-    "WEIGHTS",
-    "WEIGHT_FILES",
-    "FileSet",
-    "HubOptions",
-    "ModelFiles",
-    "cache_facts",
-    "download",
-    "resolve",
-    "show_progress_bars",
-    "weights",
-    "without_credentials",
-]
 
 
 class ModelFiles:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from ..errors import InputError, mismatch, shown
 
@@ -23,6 +25,11 @@ class HubOptions:
     token: str | bool | None = field(default=None, repr=False)
     cache_dir: str | os.PathLike[str] | None = None
     local_files_only: bool = False
+
+    @classmethod
+    def of_keywords(cls, keywords: Mapping[str, Any]) -> HubOptions:
+        """Those options that are among a call's keywords; the defaults of the others."""
+        return cls(**{name: keywords[name] for name in KEYWORDS if name in keywords})
 
     def check(self) -> None:
         """Raise InputError naming the first option of a wrong type or value.

@@ -36,8 +36,11 @@ def read_module_list(path: Path) -> list[ListedModule]:
         if not isinstance(type_name, str):
             expected = "a name such as sentence_transformers.models.Pooling"
             raise ModelFileError(mismatch(f"{place}: type", shown(type_name), expected))
-        is_short = isinstance(folder, str) and len(folder) <= _MOST_CHARACTERS
-        if not is_short or (folder and not _IS_FOLDER.fullmatch(folder)):
+        if (
+            not isinstance(folder, str)
+            or len(folder) > _MOST_CHARACTERS
+            or (folder and not _IS_FOLDER.fullmatch(folder))
+        ):
             raise ModelFileError(mismatch(f"{place}: path", shown(folder), "a folder below this one"))
         is_theirs = type_name.startswith("sentence_transformers.")
         listed.append(ListedModule(type_name.rpartition(".")[2] if is_theirs else "", type_name, folder))

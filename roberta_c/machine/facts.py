@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .. import __version__
-from ..files import hub
+from ..files.hub_answers import without_credentials
 from .cgroups import cgroup_memory_limit
 
 PACKAGES = ("numpy", "tokenizers", "huggingface_hub", "safetensors", "click")
@@ -96,7 +96,7 @@ def version_facts() -> dict[str, str | None]:
 def environment_facts(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Name → value of the variables in _VARIABLES that are set. The values of secrets are not shown."""
     return {
-        name: "set, not shown" if _SECRETS.fullmatch(name) else hub.without_credentials(environment[name])
+        name: "set, not shown" if _SECRETS.fullmatch(name) else without_credentials(environment[name])
         for name in sorted(environment)
         if _VARIABLES.fullmatch(name)
     }

@@ -10,7 +10,7 @@ from ..checkpoint import names
 from ..config import CONFIG_CLASSES, RobertaConfig, given_config, load_config
 from ..config.load_keywords import CONFIG_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from .pretrained import PreTrainedModel
 from .roberta import RobertaModel, XLMRobertaModel
 from .task_models import (

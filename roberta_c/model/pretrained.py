@@ -19,6 +19,8 @@ from ..config import RobertaConfig, given_config, load_config
 from ..config.load_keywords import MODEL_KEYWORDS, without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
+from ..files.file_sets import weights
+from ..files.hub_options import HubOptions
 from ..kernels import HAS_OPENMP, Kernels
 from ..machine.threads import chosen_num_threads
 from .batch import PackedBatch, pack_batch
@@ -55,7 +57,7 @@ class PreTrainedModel(TorchNames, Module):
     config_class: type[RobertaConfig] = RobertaConfig
     part_prefix = "Roberta"
     # What a pickle holds beside the config: path or name, the Hub's options, the other arguments.
-    _origin: tuple[Any, hub.HubOptions, dict[str, Any]]
+    _origin: tuple[Any, HubOptions, dict[str, Any]]
     # Keywords of `from_pretrained` that go to the constructor.
     constructor_keywords: ClassVar[tuple[str, ...]] = ()
     assignable = ("config", "name_or_path")
@@ -102,7 +104,7 @@ class PreTrainedModel(TorchNames, Module):
         """
         return cls.load(
             pretrained_model_name_or_path,
-            hub.HubOptions(revision, token, cache_dir, local_files_only),
+            HubOptions(revision, token, cache_dir, local_files_only),
             config=config,
             dtype=dtype,
             num_threads=num_threads,
@@ -114,7 +116,7 @@ class PreTrainedModel(TorchNames, Module):
     def load(
         cls: type[Model],
         path_or_id: str | Path,
-        hub_options: hub.HubOptions,
+        hub_options: HubOptions,
         /,
         *,
         config: RobertaConfig | str | os.PathLike[str] | None = None,
@@ -133,7 +135,7 @@ class PreTrainedModel(TorchNames, Module):
         dtype = dtype_name(dtype, torch_dtype)
         overrides = without_foreign(overrides, MODEL_KEYWORDS)
         parts = {name: overrides.pop(name) for name in cls.constructor_keywords if name in overrides}
-        weights = hub.weights(use_safetensors)
+        files = weights(use_safetensors)
         threads, _ = chosen_num_threads(num_threads)
         if threads > 1 and not HAS_OPENMP:
             if num_threads is not None:
@@ -154,8 +156,8 @@ class PreTrainedModel(TorchNames, Module):
                     f"{cls.config_class.model_type!r} for {cls.__name__}",
                 )
             )
-        file_names = tuple(name for choice in weights.choices for name in choice)
-        checkpoint = open_checkpoint(hub.resolve(path_or_id, weights, hub_options), file_names)
+        file_names = tuple(name for choice in files.choices for name in choice)
+        checkpoint = open_checkpoint(hub.resolve(path_or_id, files, hub_options), file_names)
         source = WeightSource(checkpoint, config, kernels, threads, dtype)
         model = cls(config, source, **parts)
         model.name_or_path = str(path_or_id)
@@ -173,7 +175,7 @@ class PreTrainedModel(TorchNames, Module):
         return model
 
     @property
-    def hub_options(self) -> hub.HubOptions:
+    def hub_options(self) -> HubOptions:
         """The Hub's options that this model was loaded with, without the token."""
         return self._origin[1]
 
@@ -280,6 +282,6 @@ def _origin(path_or_id: Any) -> Any:
 
 
 def _load_again(
-    model_class: type[Model], path_or_id: Any, hub_options: hub.HubOptions, config: Any, given: dict[str, Any]
+    model_class: type[Model], path_or_id: Any, hub_options: HubOptions, config: Any, given: dict[str, Any]
 ) -> Model:
     return model_class.load(path_or_id, hub_options, config=config, **given)

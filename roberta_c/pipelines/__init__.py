@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..config import given_config, load_config
 from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
-from ..files.hub import KEYWORDS, HubOptions
+from ..files.hub_options import KEYWORDS, HubOptions
 from ..machine.devices import is_cpu
 
 if TYPE_CHECKING:

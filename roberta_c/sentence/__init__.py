@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ..missing_names import missing_class
+from ..missing_names import MISSING_CLASSES, missing_import
 from .bge_m3 import BGEM3FlagModel
 from .communities import community_detection
 from .cross_encoder import CrossEncoder
@@ -74,5 +74,5 @@ __all__ = [
 
 
 def __getattr__(name: str) -> NoReturn:
-    missing = missing_class(__name__, name)
+    missing = missing_import(__name__, name, MISSING_CLASSES)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}") if missing is None else missing

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..model.batch import PackedBatch
 from ..pipelines.base import check_finite
 from ..pipelines.options import check_choice, check_count
@@ -30,7 +30,7 @@ from .bge_m3_scores import (
     lexical_matching_score,
     mixed_scores,
 )
-from .flag_embedder import FlagEmbedder
+from .flag_embedder_base import FlagEmbedder
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
 from .long_vectors import largest_weights, merged_token_vectors
@@ -101,25 +101,23 @@ class BGEM3FlagModel(FlagEmbedder):
         self._wanted(None, None, None)
         super().__init__(
             model_name_or_path,
-            normalize_embeddings,
-            use_fp16,
-            use_bf16,
-            query_instruction_for_retrieval,
-            query_instruction_format,
-            devices,
-            pooling_method,
-            trust_remote_code,
-            cache_dir,
-            batch_size,
-            query_max_length,
-            passage_max_length,
+            normalize_embeddings=normalize_embeddings,
+            use_fp16=use_fp16,
+            use_bf16=use_bf16,
+            query_instruction_for_retrieval=query_instruction_for_retrieval,
+            query_instruction_format=query_instruction_format,
+            devices=devices,
+            pooling_method=pooling_method,
+            trust_remote_code=trust_remote_code,
+            cache_dir=cache_dir,
+            batch_size=batch_size,
+            query_max_length=query_max_length,
+            passage_max_length=passage_max_length,
             truncate_dim=truncate_dim,
             **keywords,
         )
-        of_hub = {
-            name: keywords[name] for name in ("revision", "token", "local_files_only") if name in keywords
-        }
-        self._heads = BGEM3Heads(self.model, HubOptions(cache_dir=cache_dir, **of_hub), colbert_dim)
+        hub_options = HubOptions.of_keywords({**keywords, "cache_dir": cache_dir})
+        self._heads = BGEM3Heads(self.model, hub_options, colbert_dim)
 
     # ---- representations -----------------------------------------------------------------------------
 
@@ -244,7 +242,7 @@ class BGEM3FlagModel(FlagEmbedder):
         weights of dense, sparse and colbert in the mixed scores, which are weighted means; None: 1 each.
         show_progress_bar, long_text, stride: as in `encode`, for both texts. Raises as `encode` does.
         """
-        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
+        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "compute_score")
         rows, is_single = pair_rows(sentence_pairs, "sentence_pairs")
         count = self.batch_size if batch_size is None else batch_size
         check_count("batch_size", count, "an integer of at least 1")

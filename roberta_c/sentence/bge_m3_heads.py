@@ -11,7 +11,8 @@ import numpy as np
 from ..checkpoint import FLOAT_DTYPES, open_checkpoint
 from ..errors import ModelFileError, mismatch, shown
 from ..files.file_sets import BGE_M3_HEADS, COLBERT, SPARSE
-from ..files.hub import HubOptions, ModelFiles
+from ..files.hub import ModelFiles
+from ..files.hub_options import HubOptions
 from ..files.json_object import is_there
 from ..model.leaves import Linear
 

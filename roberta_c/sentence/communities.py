@@ -11,7 +11,7 @@ from ..errors import InputError, mismatch, shown
 from ..pipelines.options import check_count
 from .progress import with_progress_bar
 from .similarity import normalized
-from .vector_rows import as_matrix, slices
+from .vector_rows import as_matrix, check_finite, slices
 
 # Cosines that are held at once: 16 MB.
 _COSINES = 1 << 22
@@ -37,7 +37,9 @@ def community_detection(
     check_count("batch_size", batch_size, "an integer of at least 1")
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)):
         raise InputError(mismatch("threshold", shown(threshold), "a number"))
-    unit_nd = normalized(as_matrix(embeddings, "embeddings"))
+    rows_nd = as_matrix(embeddings, "embeddings")
+    check_finite(rows_nd, "embeddings")
+    unit_nd = normalized(rows_nd)
     least = np.float32(threshold)
 
     sizes = _sizes(unit_nd, least, batch_size)

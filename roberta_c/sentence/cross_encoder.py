@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, ModelFileError, mismatch, shown
+from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SETTINGS
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..pipelines.options import check_choice, check_count, check_flag
 from ..pipelines.text_classification import apply_function
 from ..pipelines.windows import lengths_of
@@ -22,19 +22,19 @@ from .cross_encoder_writer import write_settings
 from .keywords import (
     CROSS_ENCODER_KEYWORDS,
     CROSS_ENCODER_NAMES,
-    CROSS_ENCODER_SAVE_KEYWORDS,
     PREDICT_KEYWORDS,
     PREDICT_NAMES,
     RANK_KEYWORDS,
+    SAVE_PRETRAINED_KEYWORDS,
     with_newer_names,
 )
 from .loading import checked_keywords, keyword_dict
-from .model_folder import with_organization
+from .model_folder import cache_of_sentence_transformers, naming_the_folder, with_organization
 from .pair_encoding import PairRow, pair_rows, pairs_of, queries_with_documents
 from .pair_model import PairModel
 from .pair_scoring import PairOptions, PairScoring
 from .progress import is_shown
-from .prompts import HasPrompts, check_prompt_name, check_prompts, chosen_prompt, merged_prompts
+from .prompts import HasPrompts, check_prompts, chosen_prompt, default_prompt, merged_prompts
 from .score_activations import Activation, ScoreActivation, apply_activation, as_activation
 from .score_conventions import SCORE_CONVENTIONS, check_convention
 
@@ -106,11 +106,12 @@ class CrossEncoder(HasPrompts, PairModel):
         }
         given = with_newer_names({**given, **keywords, "device": device}, CROSS_ENCODER_NAMES)
         activation, cache_folder = given.pop("activation_fn"), given.pop("cache_folder")
-        path_or_id = with_organization(given.pop("model_name_or_path"), self.default_huggingface_organization)
+        model_or_folder = given.pop("model_name_or_path")
+        path_or_id = with_organization(model_or_folder, self.default_huggingface_organization)
         parts = {
             name: keyword_dict(name, given.pop(name)) for name in list(given) if name.endswith("_kwargs")
         }
-        checked_keywords(given, CROSS_ENCODER_KEYWORDS, "a keyword of sentence-transformers' CrossEncoder")
+        checked_keywords(given, CROSS_ENCODER_KEYWORDS, "CrossEncoder")
         check_convention(score_convention)
         own_activation = None if activation is None else as_activation(activation)
         check_prompts(prompts)
@@ -120,21 +121,16 @@ class CrossEncoder(HasPrompts, PairModel):
         for name, value in (("dtype", dtype), ("num_threads", num_threads)):
             if value is not None:
                 parts["model_kwargs"][name] = value
-        folder = os.environ.get("SENTENCE_TRANSFORMERS_HOME") if cache_folder is None else cache_folder
-        hub_options = HubOptions(revision, token, folder, local_files_only)
-        model, tokenizer, saved = load_cross_encoder(path_or_id, hub_options, **parts)
+        cache = cache_of_sentence_transformers(cache_folder)
+        hub_options = HubOptions(revision, token, cache, local_files_only)
+        with naming_the_folder(model_or_folder, path_or_id):
+            model, tokenizer, saved = load_cross_encoder(path_or_id, hub_options, **parts)
         super().__init__(model, tokenizer, saved.activation, own_activation)
         self.prompts = merged_prompts(prompts, saved.prompts)
-        self.default_prompt_name = (
-            saved.default_prompt_name if default_prompt_name is None else default_prompt_name
+        place = f"{model.name_or_path}: {SETTINGS}"
+        self.default_prompt_name = default_prompt(
+            default_prompt_name, saved.default_prompt_name, self.prompts, place
         )
-        if self.default_prompt_name is not None:
-            try:
-                check_prompt_name(self.default_prompt_name, self.prompts, "default_prompt_name")
-            except InputError as error:
-                if default_prompt_name is not None:
-                    raise
-                raise ModelFileError(f"{model.name_or_path}: {SETTINGS}: {error}") from None
         if max_length is not None:
             self.max_length = max_length
         self.score_convention = score_convention
@@ -190,7 +186,7 @@ class CrossEncoder(HasPrompts, PairModel):
         given = {"inputs": inputs, "activation_fn": activation_fn, "convert_to_numpy": convert_to_numpy}
         given = with_newer_names({**given, **keywords}, PREDICT_NAMES)
         inputs, activation_fn = given.pop("inputs"), given.pop("activation_fn")
-        checked_keywords(given, PREDICT_KEYWORDS, "a keyword of sentence-transformers' predict")
+        checked_keywords(given, PREDICT_KEYWORDS, "predict")
         check_choice("apply_softmax", apply_softmax, (True, False, None))
         shows_bar = is_shown(show_progress_bar, logger)
         before = chosen_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
@@ -256,7 +252,7 @@ class CrossEncoder(HasPrompts, PairModel):
             check_count("top_k", top_k, "an integer of at least 0, or None for all documents", least=0)
         given = with_newer_names({"activation_fn": activation_fn, **keywords}, PREDICT_NAMES)
         activation_fn = given.pop("activation_fn")
-        checked_keywords(given, RANK_KEYWORDS, "a keyword of sentence-transformers' rank")
+        checked_keywords(given, RANK_KEYWORDS, "rank")
         of_queries = queries_with_documents(query, documents)
         scores = self.predict(
             [PairRow(one, text) for one, texts in of_queries for text in texts],
@@ -311,7 +307,7 @@ class CrossEncoder(HasPrompts, PairModel):
         config.json has the activation for sentence-transformers 4 and 5; the files beside it are those of 6.
         Raises InputError for an activation that is the caller's own function, ModelFileError.
         """
-        checked_keywords(keywords, CROSS_ENCODER_SAVE_KEYWORDS, "path")
+        checked_keywords(keywords, SAVE_PRETRAINED_KEYWORDS, "save_pretrained")
         activation = self.activation_fn
         if not isinstance(activation, ScoreActivation):
             expected = "one with a name: config.json cannot hold a function"
@@ -322,9 +318,7 @@ class CrossEncoder(HasPrompts, PairModel):
         self.tokenizer.save_pretrained(Path(path))
         write_settings(Path(path), activation, self.prompts, self.default_prompt_name)
 
-    def save(self, path: str | os.PathLike[str], **keywords: Any) -> None:
-        """`save_pretrained`."""
-        self.save_pretrained(path, **keywords)
+    save = save_pretrained
 
 
 def _prompted(rows: Iterable[PairRow], before: str) -> Iterable[PairRow]:

@@ -21,14 +21,14 @@ from ..files.file_sets import (
     MODULES,
     SETTINGS,
 )
-from ..files.hub import HubOptions, ModelFiles
+from ..files.hub_options import HubOptions
 from ..files.json_object import is_there, read_object
 from ..files.module_list import read_module_list
 from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer import PreTrainedTokenizerFast
 from .encoder_settings import CLASSIFICATION, EncoderSettings, check_room, read_encoder_settings
-from .loading import check_model_place, load_model_and_tokenizer, with_hub_options
-from .prompts import check_prompts_in_file
+from .loading import load_model_and_tokenizer, model_files
+from .prompts import prompts_of_file
 from .score_activations import ScoreActivation, as_activation, is_known
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from ..model import RobertaForSequenceClassification
 
 logger = logging.getLogger(__name__)
+
+# The type of a model whose settings name none.
+_EMBEDDINGS = "SentenceTransformer"
 
 
 @dataclass(frozen=True)
@@ -59,26 +62,27 @@ def load_cross_encoder(
     the files. Raises InputError, HubError, TokenizerFileError, and ModelFileError, also for modules beside
     the model and for settings with which scores would be others.
     """
-    check_model_place(path_or_id)
-    files = ModelFiles(path_or_id, with_hub_options(hub_options, parts))
+    files = model_files(path_or_id, hub_options, parts)
     folder = files.fetch(MODULE_LIST)
     settings: dict[str, Any] = {}
     encoder, saved = EncoderSettings(), SavedSettings()
     if is_there(folder / MODULES):
         path = files.fetch(MODEL_SETTINGS) / SETTINGS
         settings = read_object(path) if is_there(path) else {}
-        if not isinstance(settings.get("model_type"), str | None):
-            raise ModelFileError(mismatch(f"{path}: model_type", shown(settings["model_type"]), "a str"))
-    if settings.get("model_type") == "CrossEncoder":  # else of a model that makes embeddings
-        _check_modules(folder / MODULES)
-        saved = _saved_settings(settings, folder / SETTINGS)
-        encoder = read_encoder_settings(files.fetch(ENCODER_SETTINGS), CLASSIFICATION)
+        model_type = settings.get("model_type", _EMBEDDINGS)
+        if not isinstance(model_type, str):
+            raise ModelFileError(mismatch(f"{path}: model_type", shown(model_type), "a str"))
+        if model_type == _EMBEDDINGS:
+            _check_head(folder)
+        else:
+            _check_modules(folder / MODULES)
+            saved = _saved_settings(settings, path)
+            encoder = read_encoder_settings(files.fetch(ENCODER_SETTINGS), CLASSIFICATION)
     merged = encoder.below(parts)
     with encoder.named_in_errors(parts):
-        model, tokenizer, _ = load_model_and_tokenizer(
+        model, tokenizer = load_model_and_tokenizer(
             AutoModelForSequenceClassification,
-            path_or_id,
-            files.hub_options,
+            files,
             model_keywords=merged["model_kwargs"],
             tokenizer_keywords=merged["processor_kwargs"],
             config_keywords=merged["config_kwargs"],
@@ -92,6 +96,14 @@ def load_cross_encoder(
     return model, tokenizer, saved
 
 
+def _check_head(folder: Path) -> None:
+    """Raise ModelFileError if config.json names no classification head beside the modules of embeddings."""
+    architectures = read_object(folder / "config.json").get("architectures") or []
+    if not any("ForSequenceClassification" in str(name) for name in architectures):
+        found = "a model of embeddings: load it with SentenceTransformer"
+        raise ModelFileError(mismatch(folder / MODULES, found, "a cross-encoder"))
+
+
 def _check_modules(path: Path) -> None:
     """Raise ModelFileError unless the model is all there is: scores are then its logits."""
     modules = read_module_list(path)
@@ -102,10 +114,8 @@ def _check_modules(path: Path) -> None:
 
 
 def _saved_settings(settings: dict[str, Any], path: Path) -> SavedSettings:
-    prompts = settings.get("prompts") or {}
-    check_prompts_in_file(prompts, path)
-    name = settings.get("default_prompt_name")
-    return SavedSettings(_activation(settings.get("activation_fn"), f"{path}: activation_fn"), prompts, name)
+    activation = _activation(settings.get("activation_fn"), f"{path}: activation_fn")
+    return SavedSettings(activation, prompts_of_file(settings, path), settings.get("default_prompt_name"))
 
 
 def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | None:

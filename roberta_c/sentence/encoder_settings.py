@@ -13,7 +13,7 @@ from typing import Any
 from ..config.load_keywords import CONFIG_KEYWORDS, MODEL_KEYWORDS, TOKENIZER_KEYWORDS
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SENTENCE_SETTINGS
-from ..files.hub import KEYWORDS
+from ..files.hub_options import KEYWORDS
 from ..files.json_object import is_there, read_object
 from .loading import PARTS
 

@@ -7,11 +7,12 @@ from typing import Any, NoReturn
 
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import BGE_M3_HEADS, SPARSE
-from ..files.hub import HubOptions, ModelFiles
+from ..files.hub_options import HubOptions
 from ..files.json_object import is_there
 from .bge_m3 import BGEM3FlagModel
 from .flag_model import FlagModel
 from .flag_reranker import FlagReranker
+from .loading import model_files
 
 # Of those models that FlagEmbedding knows by name, the ones whose encoder is a RoBERTa or an XLM-RoBERTa:
 # pooling, and the format of an instruction.
@@ -61,29 +62,27 @@ class FlagAutoModel:
         kind = _chosen("model_class", model_class, _EMBEDDERS)
         pooling, template = _POOLINGS.get(_name_of(model_name_or_path), (None, "{}{}"))
         if kind is None:
-            options = HubOptions(
-                keywords.get("revision"),
-                keywords.get("token"),
-                keywords.get("cache_dir"),
-                keywords.get("local_files_only", False),
-            )
-            is_m3 = is_there(ModelFiles(model_name_or_path, options).fetch(BGE_M3_HEADS) / SPARSE)
+            files = model_files(model_name_or_path, HubOptions.of_keywords(keywords), {})
+            is_m3 = is_there(files.fetch(BGE_M3_HEADS) / SPARSE)
+            # All other files are of the commit that the class was chosen by.
+            keywords["revision"] = files.hub_options.revision
             kind = BGEM3FlagModel if is_m3 else FlagModel
             if pooling is None and pooling_method is None and not is_m3:
                 found = f"{shown(str(model_name_or_path))}, whose pooling is unknown"
                 expected = "pooling_method= or model_class= beside it, or one of " + ", ".join(_POOLINGS)
                 raise InputError(mismatch("model_name_or_path", found, expected))
+        template = template if query_instruction_format is None else query_instruction_format
         default = kind.DEFAULT_POOLING_METHOD if pooling is None else pooling
         loaded: FlagModel | BGEM3FlagModel = kind(
             model_name_or_path,
-            normalize_embeddings,
-            use_fp16,
-            use_bf16,
-            query_instruction_for_retrieval,
-            template if query_instruction_format is None else query_instruction_format,
-            devices,
-            default if pooling_method is None else pooling_method,
-            bool(trust_remote_code),
+            normalize_embeddings=normalize_embeddings,
+            use_fp16=use_fp16,
+            use_bf16=use_bf16,
+            query_instruction_for_retrieval=query_instruction_for_retrieval,
+            query_instruction_format=template,
+            devices=devices,
+            pooling_method=default if pooling_method is None else pooling_method,
+            trust_remote_code=bool(trust_remote_code),
             truncate_dim=truncate_dim,
             **keywords,
         )
@@ -108,7 +107,7 @@ class FlagAutoReranker:
         """The reranker. model_class: "encoder-only-base" or None. The rest is as in FlagReranker."""
         _chosen("model_class", model_class, _RERANKERS)
         return FlagReranker(
-            model_name_or_path, use_fp16, trust_remote_code=bool(trust_remote_code), **keywords
+            model_name_or_path, use_fp16=use_fp16, trust_remote_code=bool(trust_remote_code), **keywords
         )
 
 

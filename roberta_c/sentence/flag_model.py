@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..model.batch import PackedBatch
-from .flag_embedder import FlagEmbedder
+from .flag_embedder_base import FlagEmbedder
 
 
 class FlagModel(FlagEmbedder):

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelFileError, mismatch
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.options import check_choice
 from ..pipelines.text_classification import apply_function
-from .flag_embedding import FlagEmbeddingModel, with_instruction
+from .flag_base import FlagEmbeddingModel, with_instruction
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
 from .pair_encoding import PairRow, pair_rows
@@ -109,7 +109,7 @@ class FlagReranker(FlagEmbeddingModel):
         lists of both for one pair, too; characters are those of the passage with its instruction. Raises
         InputError; ModelFileError if logits are not numbers.
         """
-        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's compute_score")
+        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "compute_score")
         rows, _ = pair_rows(sentence_pairs, "sentence_pairs")
         normalize = self.normalize if normalize is None else normalize
         check_choice("normalize", normalize, (True, False))

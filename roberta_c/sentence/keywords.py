@@ -5,10 +5,10 @@ A value that cannot change the answer is accepted; any other is an error that sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..config.load_keywords import MODEL_KEYWORDS, SAVE_KEYWORDS, Keyword
+from ..config.load_keywords import ANY, MODEL_KEYWORDS, SAVE_KEYWORDS, TRUE_OR_FALSE, Keyword, one_of
 from ..errors import InputError, mismatch
 from ..machine.devices import is_cpu
 
@@ -18,68 +18,47 @@ def _is_cpu_or_list(devices: Any) -> bool:
     return all(map(is_cpu, devices)) if isinstance(devices, (list, tuple)) else is_cpu(devices)
 
 
-def _none_or(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or accepts(value)
-
-
-_ANYTHING = Keyword(lambda value: True, "")
-_BOOL = Keyword(_none_or(lambda value: isinstance(value, bool)), "True or False")
 _DEVICES = Keyword(_is_cpu_or_list, "'cpu' or None: this package runs on the CPU")
-_NUMPY = Keyword(
-    _none_or(lambda value: value is True), "True: results are NumPy arrays, which torch.from_numpy takes"
-)
+_NUMPY = Keyword(one_of(None, True), "True: results are NumPy arrays, which torch.from_numpy takes")
 
 # ---- sentence-transformers -------------------------------------------------------------------------------
 
 _LOADING = {
     "device": _DEVICES,
-    "backend": Keyword(
-        _none_or(lambda value: isinstance(value, str) and value == "torch"),
-        "'torch': there is one backend, this package's kernels",
-    ),
+    "backend": Keyword(one_of(None, "torch"), "'torch': there is one backend, this package's kernels"),
     "trust_remote_code": MODEL_KEYWORDS["trust_remote_code"],
-    "model_card_data": _ANYTHING,  # no model card is written
+    "model_card_data": ANY,  # no model card is written
 }
 _CALLING = {
     "device": _DEVICES,
-    "pool": Keyword(
-        lambda value: value is None, "it to be left out: one process computes with num_threads threads"
-    ),
-    "chunk_size": _ANYTHING,  # of pools alone
-    "processing_kwargs": Keyword(
-        _none_or(lambda value: isinstance(value, dict) and not value),
-        "it to be left out: assign model.max_seq_length",
-    ),
-    "convert_to_numpy": _BOOL,
+    "pool": Keyword(one_of(None), "it to be left out: one process computes with num_threads threads"),
+    "chunk_size": ANY,  # of pools alone
+    "processing_kwargs": Keyword(one_of(None, {}), "it to be left out: assign model.max_seq_length"),
+    "convert_to_numpy": TRUE_OR_FALSE,
     "convert_to_tensor": Keyword(
-        _none_or(lambda value: value is False),
-        "False: results are NumPy arrays, which torch.from_numpy takes",
+        one_of(None, False), "False: results are NumPy arrays, which torch.from_numpy takes"
     ),
 }
-_SAVING = {
+SAVE_PRETRAINED_KEYWORDS = {
     "safe_serialization": SAVE_KEYWORDS["safe_serialization"],
-    **dict.fromkeys(("model_name", "create_model_card", "train_datasets"), _ANYTHING),
+    **dict.fromkeys(("model_name", "create_model_card", "train_datasets"), ANY),
 }
 
 SENTENCE_KEYWORDS = {**_LOADING, "use_auth_token": MODEL_KEYWORDS["use_auth_token"]}
 ENCODE_KEYWORDS = {
     **_CALLING,
-    "task": Keyword(_none_or(lambda value: isinstance(value, str)), "a str"),  # for routers alone
+    "task": Keyword(lambda value: value is None or isinstance(value, str), "a str"),  # for routers alone
 }
-SENTENCE_SAVE_KEYWORDS = _SAVING
 
 CROSS_ENCODER_KEYWORDS = {
     **_LOADING,
-    "classifier_dropout": _ANYTHING,  # dropout belongs to training
-    "modules": Keyword(lambda value: value is None, "None: the model is read from files"),
-    "keep_in_fp32_modules": Keyword(
-        _none_or(lambda value: isinstance(value, (list, tuple)) and not value),
-        "None: heads are float32 in every precision",
-    ),
+    "classifier_dropout": ANY,  # dropout belongs to training
+    "modules": Keyword(one_of(None), "None: the model is read from files"),
+    "keep_in_fp32_modules": Keyword(one_of(None, [], ()), "None: heads are float32 in every precision"),
 }
-PREDICT_KEYWORDS = {**_CALLING, "num_workers": _ANYTHING}
-RANK_KEYWORDS = {**PREDICT_KEYWORDS, "apply_softmax": _BOOL, "convert_to_tensor": _BOOL}  # ranks are floats
-CROSS_ENCODER_SAVE_KEYWORDS = _SAVING
+PREDICT_KEYWORDS = {**_CALLING, "num_workers": ANY}
+# A rank's score is a float, whatever convert_to_tensor says.
+RANK_KEYWORDS = {**PREDICT_KEYWORDS, "apply_softmax": TRUE_OR_FALSE, "convert_to_tensor": TRUE_OR_FALSE}
 
 # An older name of a keyword → its name.
 CROSS_ENCODER_NAMES = {
@@ -107,8 +86,8 @@ def with_newer_names(given: Mapping[str, Any], names: Mapping[str, str]) -> dict
 # ---- FlagEmbedding ---------------------------------------------------------------------------------------
 
 FLAG_KEYWORDS = {
-    "use_fp16": _BOOL,
-    "use_bf16": _BOOL,
+    "use_fp16": TRUE_OR_FALSE,
+    "use_bf16": TRUE_OR_FALSE,
     "devices": _DEVICES,
     "trust_remote_code": MODEL_KEYWORDS["trust_remote_code"],
     "convert_to_numpy": _NUMPY,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
 from ..config.load_keywords import CONFIG_KEYWORDS, TOKENIZER_KEYWORDS, Keyword, without_foreign
 from ..errors import InputError, mismatch, shown
-from ..files.hub import CONFIG, KEYWORDS, HubOptions, ModelFiles
+from ..files.file_sets import CONFIG
+from ..files.hub import ModelFiles
+from ..files.hub_options import KEYWORDS, HubOptions
 from ..model import dtype_name
 from ..tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -28,13 +29,13 @@ _TAKEN = {
 }
 
 
-def checked_keywords(given: Mapping[str, Any], keywords: dict[str, Keyword], names: str) -> None:
+def checked_keywords(given: Mapping[str, Any], keywords: dict[str, Keyword], owner: str) -> None:
     """Raise InputError for the first of `given` that is not one of `keywords`, or that has a bad value.
 
-    names: what the message about an unknown keyword expects.
+    owner: the class or method whose keywords they are, in the message about an unknown one.
     """
     for name in without_foreign(dict(given), keywords):
-        raise InputError(mismatch(name, "an unknown keyword", names))
+        raise InputError(mismatch(name, "an unknown keyword", f"one of {owner}'s"))
 
 
 def keyword_dict(name: str, value: Any) -> dict[str, Any]:
@@ -51,11 +52,15 @@ def keywords_of_parts(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {part: keyword_dict(part, given.get(part)) for part in PARTS}
 
 
-def with_hub_options(hub_options: HubOptions, parts: Mapping[str, dict[str, Any]]) -> HubOptions:
-    """`hub_options` with those among the keywords of a model's parts, which are removed there.
+def model_files(path_or_id: Any, hub_options: HubOptions, parts: Mapping[str, dict[str, Any]]) -> ModelFiles:
+    """The files of a model's folder or of one commit of a Hub repository.
 
-    They hold for all files of the model, which are of one commit: InputError for two values of one option.
+    parts: keywords of the model's parts. The Hub's options among them hold for all files, and are removed
+    there. Raises InputError, also for two values of one option, and HubError.
     """
+    if not isinstance(path_or_id, (str, os.PathLike)):
+        expected = "a folder or a Hub repository's name"
+        raise InputError(mismatch("model_name_or_path", shown(path_or_id), expected))
     found: dict[str, Any] = {}
     for part, keywords in parts.items():
         for name in KEYWORDS:
@@ -63,55 +68,40 @@ def with_hub_options(hub_options: HubOptions, parts: Mapping[str, dict[str, Any]
             if value is not None and found.setdefault(name, value) != value:
                 expected = "one value for all files"
                 raise InputError(mismatch(f"{part}: {name}", "another one than for other files", expected))
-    return dataclasses.replace(hub_options, **found)
-
-
-def check_model_place(value: Any) -> None:
-    """Raise InputError unless `value` may be a model's folder or a Hub repository's name."""
-    if not isinstance(value, (str, os.PathLike)):
-        expected = "a folder or a Hub repository's name"
-        raise InputError(mismatch("model_name_or_path", shown(value), expected))
+    return ModelFiles(path_or_id, dataclasses.replace(hub_options, **found))
 
 
 def load_model_and_tokenizer(
     auto_class: type[AutoModelClass],
-    path_or_id: Any,
-    hub_options: HubOptions,
+    files: ModelFiles,
     *,
     model_keywords: Mapping[str, Any],
     tokenizer_keywords: Mapping[str, Any],
     config_keywords: Mapping[str, Any],
     max_seq_length: int | None = None,
     do_lower_case: bool = False,
-) -> tuple[Any, PreTrainedTokenizerFast, HubOptions]:
-    """The model, its tokenizer, and the Hub's options that give other files of the same commit.
+) -> tuple[Any, PreTrainedTokenizerFast]:
+    """The model of a folder or of one commit of a Hub repository, and its tokenizer.
 
-    model_keywords: those of the model's `from_pretrained`, such as dtype and num_threads; the Hub's options
-    among the keywords hold for all files. config_keywords replace keys of config.json. max_seq_length
-    replaces the tokenizer's own limit, and tokenizer_keywords' model_max_length replaces both. do_lower_case:
-    whether texts are lower-cased. Raises InputError, ModelFileError, TokenizerFileError, HubError.
+    files: those of the model (`model_files`). model_keywords: those of the model's `from_pretrained`, such as
+    dtype and num_threads. config_keywords replace keys of config.json. max_seq_length replaces the
+    tokenizer's own limit, and tokenizer_keywords' model_max_length replaces both. do_lower_case: whether
+    texts are lower-cased. Raises InputError, ModelFileError, TokenizerFileError, HubError.
     """
-    check_model_place(path_or_id)
-    path_or_id = path_or_id if isinstance(path_or_id, str) else Path(path_or_id)
-    given = (model_keywords, tokenizer_keywords, config_keywords)
-    parts = {part: dict(keywords) for part, keywords in zip(PARTS, given, strict=True)}
-    hub_options = with_hub_options(hub_options, parts)
-    of_model, of_tokenizer, of_config = parts.values()
-    of_tokenizer = without_foreign(of_tokenizer, TOKENIZER_KEYWORDS)
-    for part, keywords in (("model_kwargs", of_model), ("processor_kwargs", of_tokenizer)):
+    of_tokenizer = without_foreign(dict(tokenizer_keywords), TOKENIZER_KEYWORDS)
+    of_config = without_foreign(dict(config_keywords), CONFIG_KEYWORDS)
+    for part, keywords in (("model_kwargs", model_keywords), ("processor_kwargs", of_tokenizer)):
         for name, expected in _TAKEN[part].items():
             if name in keywords:
                 raise InputError(mismatch(part, f"the keyword {name!r}", expected))
     # Before anything is read: a bad name fails at once.
-    dtype_name(of_model.get("dtype"), of_model.get("torch_dtype"))
-    files = ModelFiles(path_or_id, hub_options)
+    dtype_name(model_keywords.get("dtype"), model_keywords.get("torch_dtype"))
     files.fetch(CONFIG)
-    hub_options = files.hub_options
-    config: RobertaConfig = load_config(path_or_id, hub_options, without_foreign(of_config, CONFIG_KEYWORDS))
+    path_or_id, hub_options = files.path_or_id, files.hub_options
+    config: RobertaConfig = load_config(path_or_id, hub_options, of_config)
     if max_seq_length is not None:
         of_tokenizer.setdefault("model_max_length", max_seq_length)
     tokenizer = AutoTokenizer.load(path_or_id, hub_options, **of_tokenizer)
     if do_lower_case:
         tokenizer.lower_case()
-    model = auto_class.load(path_or_id, hub_options, config=config, **of_model)
-    return model, tokenizer, hub_options
+    return auto_class.load(path_or_id, hub_options, config=config, **model_keywords), tokenizer

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-_TRAINED = "sentence-transformers, which trains a model, and this class of the folder that it saves"
+from ..missing_names import MODEL_CARD, TRAINED
+
 _UNCHANGED = "no change of a loaded model: change its files, and load it again"
 _ON_CPU = "no call: this package runs on the CPU"
-_CARD = "a README.md beside the files"
 _UNTRUSTED = "no such setting: code from a repository is never run"
 
 # What torch.nn.Module has of the parts of a model.
@@ -28,7 +28,7 @@ _OF_BOTH = {
             *("active_adapter", "active_adapters", "get_adapter_state_dict", "delete_adapter", "merge"),
             *("check_peft_compatible_model", "has_peft_compatible_model"),
         ),
-        _TRAINED,
+        TRAINED,
     ),
     **dict.fromkeys(
         (
@@ -43,7 +43,7 @@ _OF_BOTH = {
     ),
     **dict.fromkeys(("half", "double", "type"), "dtype= when it is loaded: 'float32', 'bfloat16' or 'int8'"),
     **dict.fromkeys(("push_to_hub", "save_to_hub"), "save_pretrained(folder), which huggingface_hub uploads"),
-    **dict.fromkeys(("model_card_data", "model_card_data_class"), _CARD),
+    **dict.fromkeys(("model_card_data", "model_card_data_class"), MODEL_CARD),
     **dict.fromkeys(("trust_remote_code", "module_kwargs"), _UNTRUSTED),
     **dict.fromkeys(("call_super_init", "dump_patches", "T_destination", "extra_repr"), "repr(model)"),
     "compile": "no call: the kernels are compiled when the package is installed",
@@ -79,7 +79,7 @@ CROSS_ENCODER_NAMES = {
         ("keep_in_fp32_modules", "set_keep_in_fp32_modules"),
         "no call: heads are float32 in every precision",
     ),
-    "smart_batching_collate_text_only": _TRAINED,
+    "smart_batching_collate_text_only": TRAINED,
     "get_model_kwargs": "the keywords of predict",
     "is_singular_input": "predict, which takes one pair or a list of them",
     "get_default_activation_fn": "activation_fn, which is the default unless another is assigned",

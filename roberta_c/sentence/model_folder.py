@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import InputError, ModelFileError, mismatch, shown
+from ..errors import HubError, InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import (
     CONFIG,
     ENCODER_SETTINGS,
@@ -24,15 +26,16 @@ from ..files.file_sets import (
     WEIGHTS,
     files_of_module,
 )
-from ..files.hub import DEFAULT_OPTIONS, HubOptions, ModelFiles
+from ..files.hub import ModelFiles
+from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..files.json_object import check_keys, is_there, read_object
 from ..files.module_list import read_module_list
 from .dense import load_dense
 from .encoder_settings import EMBEDDING, read_encoder_settings
-from .loading import keywords_of_parts, with_hub_options
+from .loading import keywords_of_parts, model_files
 from .modules import Module, Normalize
 from .pooling import Pooling
-from .prompts import check_prompts_in_file
+from .prompts import prompts_of_file
 from .similarity import ALL_PAIRS
 from .transformer import Transformer
 
@@ -82,6 +85,22 @@ def with_organization(model: str | Path, organization: str = "sentence-transform
     return f"{organization}/{model}"
 
 
+@contextmanager
+def naming_the_folder(model: str | Path, path_or_id: str | Path) -> Iterator[None]:
+    """What a HubError about `path_or_id` says also of the bare name that it was made from: `model`."""
+    try:
+        yield
+    except HubError as error:
+        if path_or_id == model:
+            raise
+        raise HubError(f"{error}; no folder {shown(model)} exists") from error
+
+
+def cache_of_sentence_transformers(folder: Any) -> Any:
+    """The Hub's cache: a caller's folder; None: SENTENCE_TRANSFORMERS_HOME's, or else the client's, None."""
+    return (os.environ.get("SENTENCE_TRANSFORMERS_HOME") or None) if folder is None else folder
+
+
 def load_modules(
     path_or_id: str | Path,
     hub_options: HubOptions,
@@ -93,7 +112,7 @@ def load_modules(
     a Dense has the last two, also. Raises ModelFileError, TokenizerFileError, HubError, InputError.
     """
     parts = keywords_of_parts(encoder_keywords)
-    files = ModelFiles(path_or_id, with_hub_options(hub_options, parts))
+    files = model_files(path_or_id, hub_options, parts)
     keywords = {**encoder_keywords, **parts}
     root = files.fetch(MODULE_LIST)
     if not is_there(root / MODULES):
@@ -173,7 +192,7 @@ def _model_settings(path: Path) -> dict[str, Any]:
         if isinstance(model_type, str):
             expected += _OTHER_CLASSES.get(model_type, "")
         raise ModelFileError(mismatch(f"{path}: model_type", shown(model_type), expected))
-    check_prompts_in_file(settings.get("prompts"), path)
+    settings["prompts"] = prompts_of_file(settings, path)
     for name, kind in (("default_prompt_name", str), ("similarity_fn_name", str), ("truncate_dim", int)):
         value = settings.get(name)
         if value is not None and type(value) is not kind:

@@ -11,13 +11,13 @@ from ..tokenizer import PreTrainedTokenizerFast
 from .missing_names import CROSS_ENCODER_NAMES
 from .score_activations import Activation, ScoreActivation, as_activation
 from .score_conventions import SCORE_CONVENTIONS, check_convention
-from .torch_names import OnCPU
+from .torch_names import TorchModelNames
 
 
-class PairModel(OnCPU):
+class PairModel(TorchModelNames):
     """A model with a classification head, its tokenizer, and how pairs are cut and scored.
 
-    saved_activation: the one that the model's files name. activation: the caller's. None for none.
+    Attributes: `model`, `tokenizer`; `activation_fn`, `max_length` and `score_convention` may be assigned.
     """
 
     missing_names = CROSS_ENCODER_NAMES
@@ -29,6 +29,11 @@ class PairModel(OnCPU):
         saved_activation: ScoreActivation | None,
         activation: Activation | None,
     ) -> None:
+        """model: loaded, of one or more labels. tokenizer: its own.
+
+        saved_activation: the function from logits to scores that the model's files name. activation: the
+        caller's. None for none. Raises nothing: the arguments have been checked.
+        """
         self.model = model
         self.tokenizer = tokenizer
         self._saved_activation, self._activation = saved_activation, activation

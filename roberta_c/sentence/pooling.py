@@ -39,18 +39,20 @@ class Pooling(Module):
         include_prompt: bool = True,
         **legacy: Any,
     ) -> None:
-        """legacy: word_embedding_dimension, pooling_mode_mean_tokens, …: older names. Raises InputError."""
+        """legacy: word_embedding_dimension, pooling_mode_mean_tokens, …: older names.
+
+        Raises InputError for any other name, and for an older one that contradicts the newer one beside it.
+        """
         older = legacy.pop("word_embedding_dimension", None)
+        if None not in (older, embedding_dimension) and older != embedding_dimension:
+            found = f"{shown(older)} beside embedding_dimension={shown(embedding_dimension)}"
+            raise InputError(mismatch("word_embedding_dimension", found, "one of the two"))
         embedding_dimension = older if embedding_dimension is None else embedding_dimension
         if type(embedding_dimension) is not int or embedding_dimension < 1:
             expected = "an integer of at least 1"
             raise InputError(mismatch("embedding_dimension", shown(embedding_dimension), expected))
-        on = [mode for name, mode in LEGACY_MODES.items() if legacy.pop(name, False)]
-        for name, value in legacy.items():
-            if value:
-                raise InputError(mismatch(name, shown(value), f"one of {', '.join(LEGACY_MODES)}"))
         self.embedding_dimension = embedding_dimension
-        self.modes = checked_modes((on or ["mean"]) if pooling_mode is None else pooling_mode)
+        self.modes = _modes_of(pooling_mode, legacy)
         self.include_prompt = include_prompt
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -94,6 +96,24 @@ class Pooling(Module):
         else:
             settings = {**self.get_config_dict(), "pooling_mode": list(self.modes)}
         write_json(make_folder(output_path) / "config.json", settings)
+
+
+def _modes_of(pooling_mode: Any, flags: dict[str, Any]) -> tuple[str, ...]:
+    """The modes of `pooling_mode`; None: those that `flags`, by the names of LEGACY_MODES, switch on."""
+    for name, value in flags.items():
+        if name not in LEGACY_MODES:
+            raise InputError(mismatch(name, "no setting of a Pooling", f"one of {', '.join(LEGACY_MODES)}"))
+        if not isinstance(value, bool):
+            raise InputError(mismatch(name, shown(value), "True or False"))
+    if pooling_mode is None:
+        on = tuple(mode for name, mode in LEGACY_MODES.items() if flags.get(name))
+        return on or ("mean",)
+    modes = checked_modes(pooling_mode)
+    for name, value in flags.items():
+        if value is not (LEGACY_MODES[name] in modes):
+            found = f"{value} beside pooling_mode={shown(pooling_mode)}"
+            raise InputError(mismatch(name, found, "one of the two"))
+    return modes
 
 
 def checked_modes(value: object, place: str = "pooling_mode") -> tuple[str, ...]:

@@ -34,12 +34,12 @@ def _check(show_progress_bar: Any) -> None:
 
 
 def with_progress_bar(
-    items: Iterable[_Item], total: int, unit: str = "text", is_shown: bool | None = True
+    items: Iterable[_Item], total: int, unit: str = "text", shows_bar: bool | None = True
 ) -> Iterator[_Item]:
-    """`items`, counted by a bar. is_shown: None for whether standard error is a terminal."""
-    if is_shown is False:
+    """`items`, counted by a bar. shows_bar: None for whether standard error is a terminal."""
+    if shows_bar is False:
         return iter(items)
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    disable = None if is_shown is None else False  # None: tqdm looks where it writes to
+    disable = None if shows_bar is None else False  # None: tqdm looks where it writes to
     return iter(tqdm(items, total=total, desc=f"{unit.capitalize()}s", unit=unit, disable=disable))

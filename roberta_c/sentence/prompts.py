@@ -30,14 +30,6 @@ def check_prompts(given: Any) -> None:
         plain_text(text or "", f"prompts[{shown(name)}]")
 
 
-def check_prompts_in_file(prompts: Any, path: Path) -> None:
-    """Raise ModelFileError, which names the file, unless its prompts are such a dict, or None."""
-    try:
-        check_prompts(prompts)
-    except InputError as error:
-        raise ModelFileError(f"{path}: {error}") from None
-
-
 class HasPrompts:
     """What models with prompts share."""
 
@@ -52,6 +44,19 @@ class HasPrompts:
     def prompts(self, value: dict[str, str] | None) -> None:
         check_prompts(value)
         self._prompts = {} if value is None else value
+
+
+def prompts_of_file(settings: Mapping[str, Any], path: Path) -> dict[str, str | None]:
+    """The prompts among a file's settings; none are {}. Raises ModelFileError, which names the file."""
+    prompts = settings.get("prompts")
+    if prompts is None:
+        return {}
+    try:
+        check_prompts(prompts)
+    except InputError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    checked: dict[str, str | None] = prompts
+    return checked
 
 
 def merged_prompts(
@@ -75,6 +80,23 @@ def check_prompt_name(name: Any, prompts: Mapping[str, str], place: str = "promp
     if not isinstance(name, str) or name not in prompts:
         expected = f"one of {', '.join(prompts)}" if prompts else "None: the model has no prompts"
         raise InputError(mismatch(place, shown(name), expected))
+
+
+def default_prompt(given: Any, in_file: Any, prompts: Mapping[str, str], path: Any) -> str | None:
+    """The name of the prompt of calls that give none: the caller's, else the file's, else None.
+
+    Raises InputError for a caller's name that is not in `prompts`, ModelFileError, which names `path`, for
+    the file's.
+    """
+    name: str | None = in_file if given is None else given
+    if name is not None:
+        try:
+            check_prompt_name(name, prompts, "default_prompt_name")
+        except InputError as error:
+            if given is not None:
+                raise
+            raise ModelFileError(f"{path}: {error}") from None
+    return name
 
 
 def chosen_prompt(prompts: Mapping[str, str], default_name: str | None, prompt: Any, prompt_name: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from .vector_rows import as_rows, row_blocks
+from .vector_rows import as_array, as_rows, row_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -131,10 +131,7 @@ def _check_finite(floats: np.ndarray, name: str) -> None:
 
 def _floats(x: Any, name: str) -> np.ndarray:
     """`x`, or torch's tensor of floats, as an array. Raises InputError for other than floats."""
-    try:
-        array = np.asarray(x)
-    except Exception:  # rows of different widths, or any error of a foreign tensor
-        raise InputError(mismatch(name, shown(x), "an array of floats")) from None
+    array = as_array(x, name)
     if array.dtype.kind != "f":
         raise InputError(mismatch(name, f"dtype {array.dtype}", "floats"))
     return array

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..pipelines.options import check_count
 from .similarity import Similarity, cos_sim
-from .vector_rows import as_floats, as_matrix, slices
+from .vector_rows import as_floats, as_matrix, check_finite, slices
 
 # Scores that are sorted at once: 4 MB, and 8 MB of places.
 _SCORES = 1 << 20
@@ -37,7 +37,7 @@ def semantic_search(
     score_function: arrays (r, D) and (c, D) → scores (r, c), where a greater one is more similar.
 
     Returns a list of {"corpus_id": int, "score": float} for each query, greatest score first. Raises
-    InputError.
+    InputError, also for embeddings that are NaN or infinite.
     """
     check_count("top_k", top_k, "an integer of at least 1")
     queries_nd = as_matrix(query_embeddings, "query_embeddings")
@@ -108,7 +108,8 @@ def paraphrase_mining_embeddings(
     count = len(rows_nd)
     # (scores, keys i * count + j) of the best pairs and of those that were found since.
     parts: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.float32), np.empty(0, np.int64))]
-    blocks = _nearest(rows_nd, rows_nd, query_chunk_size, corpus_chunk_size, top_k + 1, score_function)
+    names = ("embeddings", "embeddings")
+    blocks = _nearest(rows_nd, rows_nd, query_chunk_size, corpus_chunk_size, top_k + 1, score_function, names)
     for first, scores_rk, places_rk in blocks:
         rows_rk = np.broadcast_to(np.arange(first, first + len(places_rk))[:, None], places_rk.shape)
         others_rk = places_rk != rows_rk
@@ -157,8 +158,12 @@ def _nearest(
     corpus_chunk_size: int,
     top_k: int,
     score_function: Similarity,
+    names: tuple[str, str] = ("query_embeddings", "corpus_embeddings"),
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The first query, the greatest scores, (r, k), and their rows of the corpus, (r, k), of some queries."""
+    """The first query, the greatest scores, (r, k), and their rows of the corpus, (r, k), of some queries.
+
+    names: the two matrices in messages. Raises InputError, also for embeddings that are not finite.
+    """
     for name, size in (("query_chunk_size", query_chunk_size), ("corpus_chunk_size", corpus_chunk_size)):
         check_count(name, size, "an integer of at least 1")
     if not callable(score_function):
@@ -172,6 +177,11 @@ def _nearest(
         scores_rk, places_rk = np.empty((count, 0), np.float32), np.empty((count, 0), np.int64)
         for rows in slices(len(corpus_md), min(corpus_chunk_size, _SCORES // count)):
             scores_rc = _scores(score_function, queries_nd[queries], corpus_md[rows])
+            if not np.isfinite(scores_rc).all():  # a look at all embeddings before would cost a pass
+                check_finite(queries_nd[queries], names[0], queries.start)
+                check_finite(corpus_md[rows], names[1], rows.start)
+                if np.isnan(scores_rc).any():
+                    raise InputError(mismatch("score_function", "scores that are NaN", "numbers"))
             columns_rk = best_columns(scores_rc, top_k)
             scores_rk = np.concatenate([scores_rk, np.take_along_axis(scores_rc, columns_rk, 1)], axis=1)
             places_rk = np.concatenate([places_rk, columns_rk + rows.start], axis=1)

@@ -93,7 +93,8 @@ def apply_activation(activation: Activation, logits_sc: np.ndarray) -> np.ndarra
     Raises InputError if a caller's function gives something else than a number, or row, for each row.
     """
     scores = np.asarray(activation(logits_sc))
-    if scores.dtype.kind not in "fiub" or scores.shape[:1] != logits_sc.shape[:1] or scores.ndim > 2:
+    is_numbers = scores.dtype.kind in "fiub" and scores.ndim in (1, 2) and 0 not in scores.shape[1:]
+    if not is_numbers or len(scores) != len(logits_sc):
         found = f"{scores.dtype} of shape {scores.shape}"
         raise InputError(mismatch("activation_fn's result", found, f"numbers of shape {logits_sc.shape}"))
     return scores.astype(np.float32, copy=False)

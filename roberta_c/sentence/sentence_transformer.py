@@ -13,21 +13,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..config.load_keywords import without_foreign
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SETTINGS
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..pipelines.rows import plain_text
 from ..tokenizer import BatchEncoding
 from ..tokenizer.text_input import as_listed
 from .chain import Chain, checked_modules
 from .embedder import Embedder, EmbedderOptions, TokenEmbedder
 from .folder_writer import write_folder
-from .keywords import ENCODE_KEYWORDS, SENTENCE_KEYWORDS, SENTENCE_SAVE_KEYWORDS
-from .model_folder import load_modules, with_organization
+from .keywords import ENCODE_KEYWORDS, SAVE_PRETRAINED_KEYWORDS, SENTENCE_KEYWORDS
+from .loading import checked_keywords
+from .model_folder import (
+    cache_of_sentence_transformers,
+    load_modules,
+    naming_the_folder,
+    with_organization,
+)
 from .modules import TOKENS, VECTORS, Module
 from .progress import is_shown, with_progress_bar
-from .prompts import HasPrompts, check_prompt_name, check_prompts, chosen_prompt, merged_prompts
+from .prompts import HasPrompts, check_prompts, chosen_prompt, default_prompt, merged_prompts
 from .quantization import check_precision, quantize_embeddings
 from .vector_settings import VectorSettings
 
@@ -81,12 +86,11 @@ class SentenceTransformer(HasPrompts, VectorSettings):
         encoder's layers compute in. num_threads: None for what this process may use. model_kwargs,
         processor_kwargs (formerly tokenizer_kwargs) and config_kwargs: of AutoModel's, AutoTokenizer's and
         AutoConfig's from_pretrained. device, backend and others of sentence-transformers are accepted where
-        they cannot change the answer (config/load_keywords.py).
+        they cannot change the answer (keywords.py).
 
         Raises ModelFileError, TokenizerFileError, HubError, InputError.
         """
-        for name in without_foreign(foreign, SENTENCE_KEYWORDS):
-            raise InputError(mismatch(name, "an unknown keyword", "one of SentenceTransformer's"))
+        checked_keywords(foreign, SENTENCE_KEYWORDS, "SentenceTransformer")
         check_prompts(prompts)
         if processor_kwargs is not None and tokenizer_kwargs is not None:
             raise InputError(
@@ -112,40 +116,33 @@ class SentenceTransformer(HasPrompts, VectorSettings):
                         mismatch(name, f"{shown(value)} beside modules", "it of the Transformer")
                     )
         else:
-            cache = next((one for one in (cache_folder, cache_dir) if one is not None), None)
-            loaded = load_modules(
-                with_organization(model_name_or_path),
-                HubOptions(
-                    revision, token, cache or os.environ.get("SENTENCE_TRANSFORMERS_HOME"), local_files_only
-                ),
-                **of_files,
-            )
-            modules, places, settings = loaded
+            cache = cache_of_sentence_transformers(cache_dir if cache_folder is None else cache_folder)
+            path_or_id = with_organization(model_name_or_path)
+            with naming_the_folder(model_name_or_path, path_or_id):
+                modules, places, settings = load_modules(
+                    path_or_id, HubOptions(revision, token, cache, local_files_only), **of_files
+                )
         self._listed: list[Module] = checked_modules(modules)
         self._chain = Chain(self._listed, places)
         self.prompts = merged_prompts(prompts, settings.get("prompts"), tuple(_ROLE_PROMPTS))
-        self.default_prompt_name: str | None = None
+        place = f"{model_name_or_path}: {SETTINGS}"
+        self.default_prompt_name = default_prompt(
+            default_prompt_name, settings.get("default_prompt_name"), self.prompts, place
+        )
         self._similarity_fn_name: str | None = None
         self._truncate_dim: int | None = None
-        given = {
-            "default_prompt_name": default_prompt_name,
-            "similarity_fn_name": similarity_fn_name,
-            "truncate_dim": truncate_dim,
-        }
+        given = {"similarity_fn_name": similarity_fn_name, "truncate_dim": truncate_dim}
         try:
             self._set({name: settings.get(name) for name, value in given.items() if value is None})
         except InputError as error:
-            raise ModelFileError(f"{model_name_or_path}: {SETTINGS}: {error}") from None
+            raise ModelFileError(f"{place}: {error}") from None
         self._set(given)
 
     def _set(self, settings: dict[str, Any]) -> None:
-        """Set those of default_prompt_name, similarity_fn_name and truncate_dim that are not None."""
+        """Set those of similarity_fn_name and truncate_dim that are not None."""
         for name, value in settings.items():
-            if value is None:
-                continue
-            if name == "default_prompt_name":
-                check_prompt_name(value, self.prompts, name)
-            setattr(self, name, value)
+            if value is not None:
+                setattr(self, name, value)
 
     @classmethod
     def load(cls, input_path: str | Path) -> SentenceTransformer:
@@ -218,8 +215,7 @@ class SentenceTransformer(HasPrompts, VectorSettings):
             "pool": pool,
             "chunk_size": chunk_size,
         }
-        for name in without_foreign({**foreign, **fixed}, ENCODE_KEYWORDS):
-            raise InputError(mismatch(name, "an unknown keyword", "one of encode's"))
+        checked_keywords({**foreign, **fixed}, ENCODE_KEYWORDS, "encode")
         check_precision("float32" if precision is None else precision)
         if not isinstance(output_value, str | None) or output_value not in (VECTORS, TOKENS, None):
             expected = f"{VECTORS!r}, {TOKENS!r} or None"
@@ -255,7 +251,7 @@ class SentenceTransformer(HasPrompts, VectorSettings):
             expected = "a str, or a list or iterator of these"
             raise InputError(mismatch("inputs", type(inputs).__name__, expected))
         name_of = (lambda _: "inputs") if is_single else _input_name
-        counted = partial(with_progress_bar, total=len(listed), is_shown=shows_bar)
+        counted = partial(with_progress_bar, total=len(listed), shows_bar=shows_bar)
         result, lengths = embedder.of_list(listed, name_of, counted)
         if quantized and (len(result) or output_value == VECTORS):
             result = quantize_embeddings(result, precision)
@@ -367,8 +363,7 @@ class SentenceTransformer(HasPrompts, VectorSettings):
         Weights are those of the files that the model came from, whatever its dtype. Raises InputError,
         ModelFileError.
         """
-        for name in without_foreign(keywords, SENTENCE_SAVE_KEYWORDS):
-            raise InputError(mismatch(name, "an unknown keyword", "one of save_pretrained's"))
+        checked_keywords(keywords, SAVE_PRETRAINED_KEYWORDS, "save_pretrained")
         settings: dict[str, Any] = {
             "prompts": self.prompts,
             "default_prompt_name": self.default_prompt_name,

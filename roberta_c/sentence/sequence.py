@@ -15,11 +15,11 @@ from ..tokenizer.text_input import as_listed
 from .chain import Chain
 from .missing_names import MISSING_NAMES
 from .modules import TOKENS, VECTORS, Module
-from .torch_names import OnCPU
+from .torch_names import TorchModelNames
 from .transformer import Transformer
 
 
-class ModuleSequence(OnCPU):
+class ModuleSequence(TorchModelNames):
     """What a model has of torch.nn.Sequential, and what its first module and its Pooling have."""
 
     missing_names = MISSING_NAMES
@@ -92,15 +92,6 @@ class ModuleSequence(OnCPU):
     def processor(self) -> Any:
         """The tokenizer: there is no processor of images."""
         return self.tokenizer
-
-    @property
-    def modalities(self) -> list[str]:
-        """What a model reads: ["text"]."""
-        return ["text"]
-
-    def supports(self, modality: Any) -> bool:
-        """Whether the model reads this: "text" alone."""
-        return modality in self.modalities
 
     def is_singular_input(self, inputs: Any) -> bool:
         """Whether `inputs` is one text, and not several."""

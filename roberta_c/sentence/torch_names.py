@@ -9,10 +9,10 @@ from ..machine.devices import CPU, Device
 from ..missing_names import HasMissingNames
 from ..model.pretrained import PreTrainedModel
 
-Self = TypeVar("Self", bound="OnCPU")
+Self = TypeVar("Self", bound="TorchModelNames")
 
 
-class OnCPU(HasMissingNames):
+class TorchModelNames(HasMissingNames):
     """A model on the CPU. A class derived from it has `transformers_model`."""
 
     training = False  # there is no training mode

@@ -8,14 +8,14 @@ from typing import Any
 from ..config.load_keywords import without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SENTENCE_SETTINGS
-from ..files.hub import DEFAULT_OPTIONS, HubOptions
+from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.options import check_count
 from .encoder_settings import EMBEDDING, OLDER_NAMES, check_other_settings, check_room
 from .keywords import SENTENCE_KEYWORDS, with_newer_names
-from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer
+from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer, model_files
 from .modules import Module, write_json
 
 
@@ -70,10 +70,9 @@ class Transformer(Module):
         for name, value in (("dtype", dtype), ("num_threads", num_threads), ("isa", isa)):
             if value is not None and of_model.setdefault(name, value) is not value:
                 raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))
-        model, self.tokenizer, _ = load_model_and_tokenizer(
+        model, self.tokenizer = load_model_and_tokenizer(
             AutoModel,
-            model_name_or_path,
-            hub_options,
+            model_files(model_name_or_path, hub_options, parts),
             model_keywords=of_model,
             tokenizer_keywords=parts["processor_kwargs"],
             config_keywords=parts["config_kwargs"],

@@ -33,7 +33,7 @@ def as_rows(x: np.ndarray) -> np.ndarray:
 
 def as_floats(x: Any, name: str) -> np.ndarray:
     """`x`, an array, a list of vectors or torch's tensor, as float32. Raises InputError."""
-    return _as_array(x, name).astype(np.float32, copy=False)
+    return _as_numbers(x, name).astype(np.float32, copy=False)
 
 
 def as_matrix(embeddings: Any, name: str) -> np.ndarray:
@@ -46,9 +46,18 @@ def as_matrix(embeddings: Any, name: str) -> np.ndarray:
     return rows
 
 
+def check_finite(x_nd: np.ndarray, name: str, first: int = 0) -> None:
+    """Raise InputError for the first row with NaN or an infinity. first: the place of x_nd's first row."""
+    for rows in row_blocks(*x_nd.shape):
+        is_finite_n = np.isfinite(x_nd[rows]).all(axis=1)
+        if not is_finite_n.all():
+            row = first + rows.start + int(np.argmin(is_finite_n))
+            raise InputError(mismatch(f"{name}[{row}]", "numbers that are NaN or infinite", "finite ones"))
+
+
 def truncate_embeddings(embeddings: Any, truncate_dim: int | None) -> np.ndarray:
     """The first `truncate_dim` numbers of each row, of the type they have; None: all. Raises InputError."""
-    array = _as_array(embeddings, "embeddings")
+    array = _as_numbers(embeddings, "embeddings")
     if truncate_dim is not None:
         width = array.shape[-1]
         check_count("truncate_dim", truncate_dim, f"an integer from 1 to {width}, the width, or None")
@@ -57,12 +66,17 @@ def truncate_embeddings(embeddings: Any, truncate_dim: int | None) -> np.ndarray
     return array[..., :truncate_dim]
 
 
-def _as_array(x: Any, name: str) -> np.ndarray:
-    """`x` as an array of numbers with at least one dimension. Raises InputError."""
+def as_array(x: Any, name: str) -> np.ndarray:
+    """`x`, an array, a list of vectors or torch's tensor, as an array. Raises InputError."""
     try:
-        array = np.asarray(x)
+        return np.asarray(x)
     except Exception:  # vectors of different widths, or any error of a foreign tensor
         raise InputError(mismatch(name, shown(x), "an array, or vectors of one width")) from None
+
+
+def _as_numbers(x: Any, name: str) -> np.ndarray:
+    """`x` as an array of numbers with at least one dimension. Raises InputError."""
+    array = as_array(x, name)
     if array.dtype.kind not in "fiu" or not array.ndim:
         raise InputError(mismatch(name, shown(x), "an array of numbers"))
     return array

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
 from ..errors import InputError, TokenizerFileError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from .pretrained import PreTrainedTokenizerFast
 from .roberta_tokenizers import RobertaTokenizerFast, XLMRobertaTokenizerFast
 from .special_tokens import read_settings

@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from ..config.load_keywords import TOKENIZER_KEYWORDS, TOKENIZER_SAVE_KEYWORDS, without_foreign
 from ..errors import InputError, TokenizerFileError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..files.new_file import as_folder, is_file_name
 from ..missing_names import HasMissingNames
 from .arguments import check_keywords

@@ -10,6 +10,8 @@ from typing import Any
 from ..config import position_limit
 from ..errors import HubError, InputError, ModelFileError, mismatch, shown
 from ..files import hub
+from ..files.file_sets import TOKENIZER
+from ..files.hub_options import HubOptions
 from ..files.json_object import read_object
 from .tokenizer_files import MODEL_CONFIG
 
@@ -48,9 +50,9 @@ def check_place(value: Any) -> None:
         raise HubError(mismatch(name, f"{shown(os.fspath(value), 200)}, no such folder", expected))
 
 
-def locate_tokenizer(path_or_id: str | Path, hub_options: hub.HubOptions) -> tuple[Path, ModelFacts]:
+def locate_tokenizer(path_or_id: str | Path, hub_options: HubOptions) -> tuple[Path, ModelFacts]:
     """The folder with the tokenizer files of a local path or Hub repository, and the facts of its model."""
-    folder = hub.resolve(path_or_id, hub.TOKENIZER, hub_options)
+    folder = hub.resolve(path_or_id, TOKENIZER, hub_options)
     return folder, read_model_facts(folder)
 
 

@@ -24,7 +24,7 @@ from samples.sharded import sharded, write_index
 
 from roberta_c.checkpoint import Checkpoint, TensorInfo, choose_file, open_checkpoint
 from roberta_c.errors import InputError, ModelFileError
-from roberta_c.files.hub import WEIGHT_FILES
+from roberta_c.files.file_sets import WEIGHT_FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 

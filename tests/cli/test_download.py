@@ -9,7 +9,7 @@ from pathlib import Path
 from samples.command_line import COMMAND, PACKAGE_PARENT
 from samples.loopback_hub import LoopbackHub
 
-from roberta_c.files.hub import HubOptions
+from roberta_c.files.hub_options import HubOptions
 
 
 def test_hub_commands(environment, tmp_path, tweet_sentiment_small):

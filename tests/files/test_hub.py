@@ -32,23 +32,24 @@ from samples.loopback_hub import LoopbackHub
 
 from roberta_c.errors import HubError, InputError
 from roberta_c.files import hub as hub_module
-from roberta_c.files.hub import HubOptions
+from roberta_c.files.file_sets import CONFIG, TOKENIZER, WEIGHTS
 from roberta_c.files.hub_answers import explained
+from roberta_c.files.hub_options import HubOptions
 
 # Local paths
 
 
 def test_a_folder_is_returned_as_it_is(tmp_path):
     for path in (tmp_path, str(tmp_path)):
-        for files in (hub_module.CONFIG, hub_module.TOKENIZER, hub_module.WEIGHTS):
+        for files in (CONFIG, TOKENIZER, WEIGHTS):
             assert hub_module.resolve(path, files) == tmp_path
     options = HubOptions(revision="v2", local_files_only=True)
-    assert hub_module.resolve(tmp_path, hub_module.CONFIG, options) == tmp_path
+    assert hub_module.resolve(tmp_path, CONFIG, options) == tmp_path
 
 
 def test_a_folder_wins_over_a_repository_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(make_repository(tmp_path, {"org/name/config.json": "{}"}))
-    assert hub_module.resolve("org/name", hub_module.CONFIG) == Path("org/name")
+    assert hub_module.resolve("org/name", CONFIG) == Path("org/name")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_folder_wins_over_a_repository_of_its_name(tmp_path, monkeypatch):
 )
 def test_neither_a_folder_nor_a_repository_name(name):
     with pytest.raises(HubError) as error:
-        hub_module.resolve(name, hub_module.CONFIG)
+        hub_module.resolve(name, CONFIG)
     message = str(error.value)
     assert message.startswith("no such folder, and not a repository name of the form org/name: ")
     assert ascii(name) in message
@@ -79,12 +80,12 @@ def test_neither_a_folder_nor_a_repository_name(name):
 def test_arguments_of_the_wrong_kind(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match=r"found a file, expected the folder"):
-        hub_module.resolve(tmp_path / "config.json", hub_module.CONFIG)
+        hub_module.resolve(tmp_path / "config.json", CONFIG)
     with pytest.raises(HubError, match="no such folder: "):
-        hub_module.resolve(tmp_path / "absent", hub_module.CONFIG)
+        hub_module.resolve(tmp_path / "absent", CONFIG)
     for value in (None, 5, b"org/name", ["org/name"]):
         with pytest.raises(InputError, match="expected a folder or a repository name"):
-            hub_module.resolve(value, hub_module.CONFIG)
+            hub_module.resolve(value, CONFIG)
         with pytest.raises(InputError, match="expected a repository name"):
             hub_module.download(value)
     with pytest.raises(InputError, match="local_dir: found "):
@@ -97,7 +98,7 @@ def test_arguments_of_the_wrong_kind(tmp_path):
     }.items():
         for value in values:
             with pytest.raises(InputError) as error:
-                hub_module.resolve("org/name", hub_module.CONFIG, HubOptions(**{name: value}))
+                hub_module.resolve("org/name", CONFIG, HubOptions(**{name: value}))
             assert str(error.value).startswith(f"{name}: found ")
             assert "\n" not in str(error.value)
             assert "hf_a" not in str(error.value), "a token is never shown"
@@ -228,7 +229,7 @@ def test_malformed_indexes(tmp_path, calls):
         files = {"config.json": "{ }", "pytorch_model.bin.index.json": index, "tf_model.h5": "tf"}
         repositories[f"org/name{number}"] = {"main": make_repository(tmp_path / str(number), files)}
     with LoopbackHub(repositories) as hub:
-        results = calls(hub, [f"hub.resolve({name!r}, hub.WEIGHTS)" for name in repositories])
+        results = calls(hub, [f"hub.resolve({name!r}, WEIGHTS)" for name in repositories])
         assert set(hub.downloads()) == {"config.json", "pytorch_model.bin.index.json"}
     for result, (_, expected) in zip(results, MALFORMED_INDEXES, strict=True):
         assert result.error == "ModelFileError"
@@ -265,12 +266,10 @@ def test_revisions_by_branch_and_by_commit(repository, call, tmp_path):
     other = make_repository(tmp_path / "other", {**CARDIFFNLP, "vocab.json": '{"other": 0}'})
     with LoopbackHub({"org/name": {"main": repository, "feature/v2": other}}) as hub:
         main, feature = hub.commit("org/name"), hub.commit("org/name", "feature/v2")
-        branch = call(
-            hub, "hub.resolve('org/name', hub.TOKENIZER, hub.HubOptions(revision='feature/v2'))"
-        ).folder
+        branch = call(hub, "hub.resolve('org/name', TOKENIZER, HubOptions(revision='feature/v2'))").folder
         assert branch.name == feature
         assert (branch / "vocab.json").read_text() == '{"other": 0}'
-        exact = f"hub.resolve('org/name', hub.TOKENIZER, hub.HubOptions(revision={main!r}))"
+        exact = f"hub.resolve('org/name', TOKENIZER, HubOptions(revision={main!r}))"
         assert call(hub, exact).folder.name == main
         hub.requests.clear()
         assert call(hub, exact).folder.name == main
@@ -284,12 +283,12 @@ def test_revisions_by_branch_and_by_commit(repository, call, tmp_path):
         assert again.name == moved != main
         assert (again / "merges.txt").read_text() == "new"
 
-        unknown = call(hub, "hub.resolve('org/name', hub.CONFIG, hub.HubOptions(revision='v9'))")
+        unknown = call(hub, "hub.resolve('org/name', CONFIG, HubOptions(revision='v9'))")
         assert (unknown.error, unknown.message) == (
             "HubError",
             f"org/name: no revision 'v9' at {hub.endpoint}",
         )
-        unknown = call(hub, f"hub.download('org/name', hub.HubOptions(revision={'0' * 40!r}))")
+        unknown = call(hub, f"hub.download('org/name', HubOptions(revision={'0' * 40!r}))")
         assert unknown.message.endswith(f"no revision '{'0' * 40}' at {hub.endpoint}")
         hub.stop()
         assert call(hub, exact).folder.name == main
@@ -319,12 +318,12 @@ def test_download_puts_the_files_flat_into_a_folder(repository, call, tmp_path):
         assert (offline.error, offline.message) == ("HubError", "org/name: HF_HUB_OFFLINE allows no download")
         # Loading from this folder needs no server.
         hub.stop()
-        assert call(hub, f"hub.resolve({str(target)!r}, hub.WEIGHTS)").folder == target
+        assert call(hub, f"hub.resolve({str(target)!r}, WEIGHTS)").folder == target
 
 
 def test_the_client_is_imported_only_for_a_download(repository, call):
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        code = f"(hub.resolve({str(repository)!r}, hub.WEIGHTS), 'huggingface_hub' in sys.modules)[1]"
+        code = f"(hub.resolve({str(repository)!r}, WEIGHTS), 'huggingface_hub' in sys.modules)[1]"
         assert str(call(hub, code).folder) == "False"
 
 

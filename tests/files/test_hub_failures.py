@@ -31,14 +31,14 @@ from samples.loopback_hub import LoopbackHub
 
 def test_no_such_repository(repository, call):
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
-        for expression in ("hub.resolve('org/nmae', hub.CONFIG)", "hub.download('org/nmae')"):
+        for expression in ("hub.resolve('org/nmae', CONFIG)", "hub.download('org/nmae')"):
             result = call(hub, expression)
             assert result.error == "HubError"
             assert result.message == (
                 f"org/nmae: no such folder, and no such repository at {hub.endpoint} "
                 "or a private one that needs token= or HF_TOKEN"
             )
-        with_token = call(hub, "hub.resolve('org/nmae', hub.CONFIG, hub.HubOptions(token='hf_any'))")
+        with_token = call(hub, "hub.resolve('org/nmae', CONFIG, HubOptions(token='hf_any'))")
         assert with_token.message.endswith("or a private one that this token may not read")
 
 
@@ -58,7 +58,7 @@ def test_private_and_gated_repositories(repository, call):
             f"access is granted at {hub.endpoint}/org/gated"
         )
         assert hub.downloads() == []
-        assert call(hub, "hub.resolve('org/name', hub.CONFIG, hub.HubOptions(token='hf_right'))").folder
+        assert call(hub, "hub.resolve('org/name', CONFIG, HubOptions(token='hf_right'))").folder
         assert call(hub, "hub.download('org/gated')", HF_TOKEN="hf_right").folder
 
 
@@ -67,7 +67,7 @@ def test_offline(repository, call, calls):
         for expression, variables, reason in (
             (TOKENIZER_CALL, {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE allows no download"),
             (
-                TOKENIZER_CALL[:-1] + ", hub.HubOptions(local_files_only=True))",
+                TOKENIZER_CALL[:-1] + ", HubOptions(local_files_only=True))",
                 {},
                 "local_files_only (--offline) allows no download",
             ),
@@ -82,7 +82,7 @@ def test_offline(repository, call, calls):
         assert hub.requests == []
         folder = call(hub, "hub.download('org/name')").folder
         hub.requests.clear()
-        local = [expression[:-1] + ", hub.HubOptions(local_files_only=True))" for expression in ALL_CALLS]
+        local = [expression[:-1] + ", HubOptions(local_files_only=True))" for expression in ALL_CALLS]
         for results in (calls(hub, ALL_CALLS, HF_HUB_OFFLINE="1"), calls(hub, local)):
             assert {result.folder for result in results} == {folder}
         assert hub.requests == []
@@ -129,7 +129,7 @@ def test_a_cache_that_cannot_be_written(repository, call, tmp_path):
     (tmp_path / "file").write_text("")
     with LoopbackHub({"org/name": {"main": repository}}) as hub:
         blocked = tmp_path / "file" / "cache"
-        result = call(hub, f"hub.resolve('org/name', hub.CONFIG, hub.HubOptions(cache_dir={str(blocked)!r}))")
+        result = call(hub, f"hub.resolve('org/name', CONFIG, HubOptions(cache_dir={str(blocked)!r}))")
         assert result.error == "HubError"
         assert f"config.json cannot be written in {blocked}" in result.message
         assert result.message.endswith("free space there, or pass cache_dir= or set HF_HOME")

@@ -14,6 +14,8 @@ SCRIPT = """
 import json, sys, time
 exec(sys.argv[2])
 from roberta_c.files import hub
+from roberta_c.files.file_sets import CONFIG, TOKENIZER, WEIGHTS
+from roberta_c.files.hub_options import HubOptions
 from roberta_c.errors import RobertaCError
 for expression in json.loads(sys.argv[1]):
     try:
@@ -23,9 +25,9 @@ for expression in json.loads(sys.argv[1]):
     print(json.dumps(result))
 """
 NO_WAITING = "time.sleep = lambda seconds: None"  # the client waits 23 s for a server that is away
-CONFIG_CALL = "hub.resolve('org/name', hub.CONFIG)"
-TOKENIZER_CALL = "hub.resolve('org/name', hub.TOKENIZER)"
-WEIGHTS_CALL = "hub.resolve('org/name', hub.WEIGHTS)"
+CONFIG_CALL = "hub.resolve('org/name', CONFIG)"
+TOKENIZER_CALL = "hub.resolve('org/name', TOKENIZER)"
+WEIGHTS_CALL = "hub.resolve('org/name', WEIGHTS)"
 ALL_CALLS = (CONFIG_CALL, TOKENIZER_CALL, WEIGHTS_CALL)
 NEVER = {"tf_model.h5": "tf", "flax_model.msgpack": "flax", "README.md": "readme", "onnx/model.onnx": "onnx"}
 CARDIFFNLP = {  # the files of cardiffnlp/twitter-roberta-base-sentiment-latest

@@ -489,6 +489,7 @@ class Harmful:
         ({"query_max_length": 0}, "query_max_length: found 0"),
         ({"batch_size": -1}, "batch_size: found -1"),
         ({"truncate_dim": 0}, "truncate_dim: found 0"),
+        ({"truncate_dim": 1000}, "truncate_dim: found 1000, expected an integer from 1 to 48, the width"),
         ({"normalize_embeddings": "yes"}, "normalize_embeddings: found 'yes'"),
         ({"devices": "cuda:0"}, "devices: found 'cuda:0', expected 'cpu' or None"),
         ({"convert_to_numpy": False}, "convert_to_numpy: found False, expected True"),

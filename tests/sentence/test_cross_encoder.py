@@ -17,7 +17,7 @@ import transformers
 from samples.rerankers import make_cross_encoder, sentence_pairs
 from samples.task_models import make_task_model
 
-from roberta_c import CrossEncoder
+from roberta_c import CrossEncoder, SentenceTransformer
 from roberta_c.errors import HubError, InputError, MissingNameError, ModelFileError
 from roberta_c.sentence.missing_names import CROSS_ENCODER_NAMES
 from roberta_c.sentence.pair_encoding import PairEncoder
@@ -291,6 +291,10 @@ def test_a_saved_model_gives_its_scores_in_both_packages(form, folder_of, pairs,
     ours.activation_fn = np.tanh
     with pytest.raises(InputError, match="expected one with a name: config"):
         ours.save_pretrained(tmp_path / "other")
+    with pytest.raises(
+        InputError, match=r"^foo: found an unknown keyword, expected one of save_pretrained's$"
+    ):
+        ours.save(tmp_path / "other", foo=1)
 
 
 def test_attributes_and_what_a_model_of_torch_has(encoder, folder_of):
@@ -374,6 +378,23 @@ def test_names_without_an_organization(name, repository, tmp_path):
         CrossEncoder(name, local_files_only=True, cache_folder=tmp_path)
 
 
+def test_what_is_no_model():
+    with pytest.raises(InputError, match=r"^model_name_or_path: found 5, expected a folder or a Hub"):
+        CrossEncoder(5)
+    with pytest.raises(
+        HubError, match=r"^cross-encoder/nowhere: no such folder.*; no folder 'nowhere' exists$"
+    ):
+        CrossEncoder("nowhere", local_files_only=True)
+
+
+def test_the_cache_is_that_of_sentence_transformers(monkeypatch, tmp_path):
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "its own"))
+    with pytest.raises(HubError, match=r"in the cache \(.*its own.*\)"):
+        CrossEncoder("nowhere", local_files_only=True)
+    with pytest.raises(HubError, match=r"in the cache \(.*another.*\)"):
+        CrossEncoder("nowhere", local_files_only=True, cache_folder=tmp_path / "another")
+
+
 def test_every_public_name_of_the_original_is_here_or_says_what_to_do(folder_of):
     ours, theirs = both(folder_of())
     names = [name for name in dir(theirs) if not name.startswith("_")]
@@ -410,7 +431,7 @@ def test_every_public_name_of_the_original_is_here_or_says_what_to_do(folder_of)
         ({"backend": "onnx"}, "backend: found 'onnx', expected 'torch': there is one backend"),
         ({"trust_remote_code": True}, "trust_remote_code: found True, expected False"),
         ({"modules": []}, r"modules: found \[\], expected None: the model is read from files"),
-        ({"nonsense": 1}, "nonsense: found an unknown keyword, expected a keyword of sentence-transformers"),
+        ({"nonsense": 1}, "nonsense: found an unknown keyword, expected one of CrossEncoder's"),
         ({"model_kwargs": [1]}, r"model_kwargs: found \[1\], expected a dict of keywords or None"),
         ({"tokenizer_kwargs": 3}, "processor_kwargs: found 3, expected a dict of keywords or None"),
         ({"cache_dir": "a", "cache_folder": "b"}, "cache_dir: found cache_folder too, its newer name"),
@@ -488,6 +509,23 @@ def test_a_model_without_a_classification_head(tweet_sentiment_small, tmp_path):
     make_task_model(tmp_path / "model", tweet_sentiment_small, "roberta", "Model")
     with pytest.raises(ModelFileError, match="sequence classification head: tensors not found"):
         CrossEncoder(tmp_path / "model")
+
+
+def test_a_model_of_embeddings(tweet_sentiment_small, tmp_path):
+    make_task_model(tmp_path / "encoder", tweet_sentiment_small, "roberta", "Model")
+    model = SentenceTransformer(tmp_path / "encoder")
+    model.save_pretrained(tmp_path / "saved")
+    with pytest.raises(
+        ModelFileError, match=r"modules.json: found a model of embeddings: load it with SentenceTransformer"
+    ):
+        CrossEncoder(tmp_path / "saved")
+
+
+def test_a_head_beside_the_modules_of_embeddings(folder_of, tmp_path):
+    folder = shutil.copytree(folder_of(), tmp_path / "model")
+    expected = CrossEncoder(folder).predict([("a", "b")])
+    (folder / "modules.json").write_text('[{"type": "sentence_transformers.models.Pooling", "path": "1"}]')
+    assert CrossEncoder(folder).predict([("a", "b")]) == expected
 
 
 @pytest.mark.parametrize(

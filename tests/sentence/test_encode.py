@@ -261,6 +261,23 @@ def test_names_without_an_organization(name, repository, tmp_path):
         SentenceTransformer(name, local_files_only=True, cache_folder=tmp_path)
 
 
+def test_what_is_no_model(tmp_path):
+    with pytest.raises(InputError, match=r"^model_name_or_path: found 5, expected a folder or a Hub"):
+        SentenceTransformer(5)
+    with pytest.raises(
+        HubError, match=r"^sentence-transformers/nowhere: no such.*; no folder 'nowhere' exists$"
+    ):
+        SentenceTransformer("nowhere", local_files_only=True, cache_folder=tmp_path)
+
+
+def test_the_cache_is_that_of_sentence_transformers(monkeypatch, tmp_path):
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "its own"))
+    with pytest.raises(HubError, match=r"in the cache \(.*its own.*\)"):
+        SentenceTransformer("nowhere", local_files_only=True)
+    with pytest.raises(HubError, match=r"in the cache \(.*another.*\)"):
+        SentenceTransformer("nowhere", local_files_only=True, cache_folder=tmp_path / "another")
+
+
 def test_copies(model, sentences):
     texts = sentences[:9]
     expected = model.encode(texts)

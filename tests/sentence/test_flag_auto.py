@@ -84,6 +84,8 @@ def test_refusals(bare, tmp_path):
         FlagAutoModel.from_finetuned(bare, "decoder-only-icl")
     with pytest.raises(InputError, match="trust_remote_code: found True"):
         FlagAutoModel.from_finetuned(bare, trust_remote_code=True)
+    with pytest.raises(InputError, match="model_name_or_path: found 5, expected a folder or"):
+        FlagAutoModel.from_finetuned(5)
     with pytest.raises(HubError, match="no such folder"):
         FlagAutoModel.from_finetuned(tmp_path / "missing")
     with pytest.raises(InputError, match=r"expected FlagAutoModel\.from_finetuned"):

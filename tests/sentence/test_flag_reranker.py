@@ -149,7 +149,7 @@ def test_names(folder):
         ({"max_length": 3}, "max_length: found 3, expected at least 4, the special tokens"),
         (
             {"nonsense": 2},
-            "nonsense: found an unknown keyword, expected a keyword of FlagEmbedding's FlagReranker",
+            "nonsense: found an unknown keyword, expected one of FlagReranker's",
         ),
         (
             {"query_instruction_for_rerank": "a", "query_instruction_format": "{}{}{}"},

@@ -274,8 +274,8 @@ SUPPORTED = "expected a sentence_transformers Transformer, Pooling, Dense or Nor
         broken("1_Pooling/config.json", replaced(pooling_mode="average"), "pooling_mode: found 'average'"),
         broken(
             "1_Pooling/config.json",
-            replaced(pooling_mode_last=True),
-            "pooling_mode_last: found True, expected",
+            replaced(pooling_mode_last=False),
+            "pooling_mode_last: found no setting of a Pooling, expected",
         ),
         broken(
             "1_Pooling/config.json", replaced(include_prompt=3), "include_prompt: found 3, expected True or"

@@ -187,6 +187,28 @@ print(json.dumps(show(eval("roberta_c." + {calls_of([name])[0]!r}))))
         assert hub.commit(name) != first
 
 
+def test_the_class_is_chosen_by_the_commit_that_is_loaded(folders, expected, tmp_path):
+    """Another commit, which has no heads, is pushed when the class has been chosen."""
+    changed = shutil.copytree(
+        folders["org/bge"], tmp_path / "changed", ignore=shutil.ignore_patterns("*_linear.pt")
+    )
+    script = f"""{SHOW}
+from roberta_c.sentence import flag_auto
+
+class Waiting(flag_auto.BGEM3FlagModel):
+    def __init__(self, *arguments, **keywords):
+        print("the class is chosen", flush=True)
+        input()
+        super().__init__(*arguments, **keywords)
+        type(self).__name__ = "BGEM3FlagModel"
+flag_auto.BGEM3FlagModel = Waiting
+print(json.dumps(show(roberta_c.FlagAutoModel.from_finetuned("org/bge"))))
+"""
+    with LoopbackHub({"org/bge": {"main": folders["org/bge"]}}) as hub:
+        output = run_on_hub(hub, tmp_path, script, lambda: hub.publish("org/bge", "main", changed))
+    assert json.loads(output) == expected["org/bge"]
+
+
 def test_options_of_the_hub_among_the_keywords_of_a_part(folders, expected, tmp_path):
     """They hold for all files of the model."""
     calls = []

@@ -170,6 +170,22 @@ def test_memory_is_bounded():
         assert peak < 30e6  # all scores: 64 MB
 
 
+def not_finite(vectors, row, value):
+    changed = vectors.copy()
+    changed[row, 5] = value
+    return changed
+
+
+def test_scores_of_minus_infinity_leave_rows_out(vectors):
+    def masked(queries, rows):
+        scores = util.cos_sim(queries, rows)
+        scores[:, 0] = -np.inf
+        return scores
+
+    best = util.semantic_search(vectors[0], vectors, top_k=300, score_function=masked)[0]
+    assert (best[-1]["corpus_id"], best[-1]["score"]) == (0, -np.inf)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -187,6 +203,23 @@ def test_memory_is_bounded():
             lambda v: util.semantic_search(v, v, score_function=lambda a, b: a[:, :2]),
             "score_function: found scores of shape (100, 2), expected (100, 300)",
         ),
+        (
+            lambda v: util.semantic_search(v, not_finite(v, 299, np.nan), corpus_chunk_size=7),
+            "corpus_embeddings[299]: found numbers that are NaN or infinite, expected finite ones",
+        ),
+        (
+            lambda v: util.semantic_search(not_finite(v, 150, np.inf), v),
+            "query_embeddings[150]: found num",
+        ),
+        (
+            lambda v: util.semantic_search(v, v, score_function=lambda a, b: np.nan * util.cos_sim(a, b)),
+            "score_function: found scores that are NaN, expected numbers",
+        ),
+        (
+            lambda v: util.paraphrase_mining_embeddings(not_finite(v, 3, np.nan)),
+            "embeddings[3]: found numbers",
+        ),
+        (lambda v: util.community_detection(not_finite(v, 3, np.nan)), "embeddings[3]: found numbers"),
         (lambda v: util.paraphrase_mining_embeddings(v, max_pairs=0), "max_pairs: found 0"),
         (lambda v: util.community_detection(v, "near"), "threshold: found 'near', expected a number"),
         (lambda v: util.community_detection(v, 0.5, 0), "min_community_size: found 0"),

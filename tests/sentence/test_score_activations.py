@@ -52,7 +52,8 @@ def test_torchs_functions_and_the_callers_own():
 
 
 @pytest.mark.parametrize(
-    "function", [lambda x: x[0], lambda x: None, lambda x: x.astype(str), lambda x: x[:, None]]
+    "function",
+    [lambda x: x[0], lambda x: None, lambda x: x.astype(str), lambda x: x[:, None], lambda x: x[:, :0]],
 )
 def test_a_result_of_another_shape_or_kind(function):
     with pytest.raises(InputError, match="expected numbers of shape"):

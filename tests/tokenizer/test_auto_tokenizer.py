@@ -9,6 +9,8 @@ from samples.tokenizers import assert_one_line, write
 
 from roberta_c.errors import InputError, TokenizerFileError
 from roberta_c.files import hub
+from roberta_c.files.file_sets import TOKENIZER
+from roberta_c.files.hub_options import HubOptions
 from roberta_c.tokenizer import (
     AutoTokenizer,
     PreTrainedTokenizerFast,
@@ -102,7 +104,7 @@ def test_repository(bpe_folder, monkeypatch, auto):
     monkeypatch.setattr(hub, "resolve", resolve)
     where = {"revision": "main", "token": "t", "cache_dir": "c", "local_files_only": True}
     tokenizer = auto.from_pretrained("org/name", **where, model_max_length=7)
-    assert calls == [("org/name", hub.TOKENIZER, hub.HubOptions(**where))]
+    assert calls == [("org/name", TOKENIZER, HubOptions(**where))]
     assert (tokenizer.name_or_path, tokenizer.model_max_length) == ("org/name", 7)
     assert tokenizer.max_positions == 18
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..missing_names import HasMissingNames
 from ..model.auto import AutoModelClass
 from ..pipelines.options import check_count, has_places
 from ..tokenizer import PreTrainedTokenizerFast
 from .keywords import FLAG_KEYWORDS
-from .loading import checked_keywords, load_model_and_tokenizer
+from .loading import checked_keywords, load_model_and_tokenizer, model_files
 from .missing_names import FLAG_NAMES
 
 # What a text may have by default, where the model takes as many.
@@ -40,15 +40,20 @@ class FlagEmbeddingModel(HasMissingNames):
         batch_size: int,
         keywords: dict[str, Any],
     ) -> None:
-        checked_keywords(keywords, FLAG_KEYWORDS, f"a keyword of FlagEmbedding's {type(self).__name__}")
+        """Loads `auto_class`'s model and the tokenizer of a folder or Hub repository.
+
+        dtype, num_threads: as of AutoModel.from_pretrained. batch_size: of calls that give none. keywords: of
+        FlagEmbedding, which need nothing done; use_fp16 and use_bf16 become attributes. Raises InputError,
+        ModelFileError, TokenizerFileError, HubError.
+        """
+        checked_keywords(keywords, FLAG_KEYWORDS, type(self).__name__)
         check_count("batch_size", batch_size, "an integer of at least 1")
         self.batch_size = batch_size
         self.use_fp16, self.use_bf16 = bool(keywords.get("use_fp16")), bool(keywords.get("use_bf16"))
         self.model_name_or_path = model_name_or_path
-        self.model, tokenizer, _ = load_model_and_tokenizer(
+        self.model, tokenizer = load_model_and_tokenizer(
             self.auto_class,
-            model_name_or_path,
-            hub_options,
+            model_files(model_name_or_path, hub_options, {}),
             model_keywords={"dtype": dtype, "num_threads": num_threads},
             tokenizer_keywords={},
             config_keywords={},

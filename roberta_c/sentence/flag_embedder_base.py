@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from ..files.hub import HubOptions
+from ..files.hub_options import HubOptions
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..model.batch import PackedBatch
@@ -17,7 +17,7 @@ from ..pipelines.options import WINDOWS, PipelineOptions, check_choice, check_co
 from ..pipelines.rows import plain_text
 from ..pipelines.windows import Window, lengths_of
 from ..tokenizer.text_input import as_listed
-from .flag_embedding import FlagEmbeddingModel, with_instruction
+from .flag_base import FlagEmbeddingModel, with_instruction
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
 from .long_vectors import mean_vector
@@ -79,10 +79,10 @@ class FlagEmbedder(FlagEmbeddingModel):
         """
         check_choice("pooling_method", pooling_method, self.poolings)
         check_choice("normalize_embeddings", normalize_embeddings, (True, False))
-        if truncate_dim is not None:
+        if truncate_dim is not None:  # a bad one fails at once
             check_count("truncate_dim", truncate_dim, "an integer of at least 1, or None")
         self.pooling_method, self.normalize_embeddings = pooling_method, normalize_embeddings
-        self.truncate_dim, self.convert_to_numpy = truncate_dim, convert_to_numpy
+        self.convert_to_numpy = convert_to_numpy
         self.query_instruction_for_retrieval = query_instruction_for_retrieval
         self.query_instruction_format = query_instruction_format
         self.passage_instruction_for_retrieval = passage_instruction_for_retrieval
@@ -107,6 +107,7 @@ class FlagEmbedder(FlagEmbeddingModel):
                 "convert_to_numpy": convert_to_numpy,
             },
         )
+        self.truncate_dim = truncate_dim
         self.query_max_length = self._length("query_max_length", query_max_length)
         self.passage_max_length = self._length("passage_max_length", passage_max_length)
 
@@ -183,7 +184,7 @@ class FlagEmbedder(FlagEmbeddingModel):
         show_progress_bar = keywords.pop("show_progress_bar", None)
         names = ("long_text", "stride", "return_lengths")
         reading = {name: keywords.pop(name) for name in names if name in keywords}
-        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "a keyword of FlagEmbedding's encode")
+        checked_keywords(keywords, FLAG_CALL_KEYWORDS, "encode")
         is_single = isinstance(sentences, str)
         listed = [sentences] if is_single else as_listed(sentences, takes_tuples=True)
         if listed is None:
@@ -203,17 +204,32 @@ class FlagEmbedder(FlagEmbeddingModel):
             [LimitedText(text, length, before) for text in texts], lambda index: f"sentences[{index}]"
         )
         bar = is_shown_for_many(show_progress_bar, len(texts), count)
-        found = list(with_progress_bar(encoded, len(texts), is_shown=bar))
+        found = list(with_progress_bar(encoded, len(texts), shows_bar=bar))
         lengths = [lengths_of(one) for one in found] if encoding.options.return_lengths else None
         return [one.output for one in found], lengths, is_single
 
     # ---- vectors -------------------------------------------------------------------------------------
 
     @property
+    def truncate_dim(self) -> int | None:
+        """How many numbers of a vector are kept; None: all."""
+        return self._truncate_dim
+
+    @truncate_dim.setter
+    def truncate_dim(self, value: int | None) -> None:
+        """Raises InputError for more numbers than a vector has."""
+        if value is not None:
+            width = self.model.config.hidden_size
+            expected = f"an integer from 1 to {width}, the width of the vectors, or None"
+            check_count("truncate_dim", value, expected)
+            if value > width:
+                raise InputError(mismatch("truncate_dim", value, expected))
+        self._truncate_dim = None if value is None else int(value)
+
+    @property
     def vector_size(self) -> int:
         """How many numbers a vector has."""
-        size = self.model.config.hidden_size
-        return size if self.truncate_dim is None else min(size, self.truncate_dim)
+        return self.model.config.hidden_size if self.truncate_dim is None else self.truncate_dim
 
     def _dense(self, batch: PackedBatch, last_rh: np.ndarray, width: int | None) -> np.ndarray:
         """The vector of each text, float32 (S, `width` or H), from the last states of its tokens.
