@@ -193,7 +193,8 @@ def _nearest(
 
 def _scores(score_function: Similarity, queries_rd: np.ndarray, rows_cd: np.ndarray) -> np.ndarray:
     """score_function's array, or torch's tensor, checked: float32 (r, c)."""
-    scores_rc = as_floats(score_function(queries_rd, rows_cd), "score_function's scores")
+    with np.errstate(all="ignore"):  # `_nearest` refuses what is not finite
+        scores_rc = as_floats(score_function(queries_rd, rows_cd), "score_function's scores")
     if scores_rc.shape != (len(queries_rd), len(rows_cd)):
         found = f"scores of shape {scores_rc.shape}"
         raise InputError(mismatch("score_function", found, (len(queries_rd), len(rows_cd))))

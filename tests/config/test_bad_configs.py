@@ -212,7 +212,9 @@ def test_a_path_that_is_no_regular_file(tmp_path):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         make(folder / "config.json")
-        with pytest.raises(ModelFileError, match=r"that is not a regular file|no such file"):
+        with pytest.raises(
+            ModelFileError, match=r"that is not a regular file|no such file|a link to no file"
+        ):
             load_config(folder)
     with pytest.raises(InputError, match="found a file, expected the folder"):
         RobertaConfig.from_pretrained(write(tmp_path, GOOD) / "config.json")

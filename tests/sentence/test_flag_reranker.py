@@ -165,7 +165,7 @@ def test_names(folder):
         ),
         (
             {"query_instruction_for_rerank": "a", "query_instruction_format": "{0.__class__}{1}"},
-            r"query_instruction_format: found '{0\.__class__}{1}'",
+            r"query_instruction_format: found '\{0\.__class__\}\{1\}'",
         ),
         ({"passage_instruction_for_rerank": 3}, "passage_instruction: found 3, expected a str or None"),
     ],
