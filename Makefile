@@ -21,7 +21,7 @@ stubtest:
 	$(PYTHON) -m mypy.stubtest roberta_c.kernels._kernels --mypy-config-file pyproject.toml --concise \
 	    --allowlist .ci/stubtest-allowlist --ignore-unused-allowlist --ignore-disjoint-bases
 
-# The results, figures and tables of benchmarks/README.md and README.md. Takes about two hours on an idle machine.
+# The results, figures and tables of benchmarks/README.md and README.md. Takes more than an hour on an idle machine.
 bench:
 	$(PYTHON) -m pip install --quiet --editable '.[bench]'
 	mkdir -p benchmarks/results
