@@ -21,6 +21,7 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 # land nowhere else. Never -march=native (wheels must run elsewhere) nor -ffast-math or -Ofast (before GCC 13
 # they change how the host process treats subnormal numbers).
 # The file that takes longest to compile comes first, so that no processor waits for it at the end.
+AVX512 = ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"]
 ISA_FLAGS = {
     # prefetchw, with which tile.inc prefetches the output, is older than AVX-512, and every CPU with AVX-512
     # has it. Some CPUs with AVX2 alone lack it; there the output is prefetched for reading.
@@ -31,12 +32,14 @@ ISA_FLAGS = {
     "csrc/isa_avx512_bf16.c": ["-mavx512f", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx_vnni.c": ["-mavx2", "-mfma", "-mavxvnni"] if X86 else [],
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
+    "csrc/isa_amx.c": [*AVX512, "-mavx512vnni", "-mamx-tile", "-mamx-bf16", "-mamx-int8"] if X86 else [],
 }
 # Flags that only GCC has. Without this one, GCC 12 copies accumulators in int8's tile of 9 x 48, where a step
 # then has 57 instructions instead of 45.
 GCC_FLAGS = {"csrc/isa_avx512_vnni.c": ["-fira-region=all"]}
 # Files that are stubs without their flags, for compilers or assemblers older than the instructions.
 OPTIONAL = {
+    "csrc/isa_amx.c": ("AMX", "tdpbf16ps %tmm0, %tmm1, %tmm2"),
     "csrc/isa_avx512_bf16.c": ("AVX512-BF16", "vdpbf16ps %zmm0, %zmm1, %zmm2"),
     "csrc/isa_avx512_vnni.c": ("AVX512-VNNI", "vpdpbusd %zmm0, %zmm1, %zmm2"),
     "csrc/isa_avx_vnni.c": ("AVX-VNNI", "{vex} vpdpbusd %ymm0, %ymm1, %ymm2"),

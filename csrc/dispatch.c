@@ -1,6 +1,7 @@
 /* dispatch.c: which functions this CPU gets.  Instruction sets run from best to plainest; a caller (or
  * ROBERTA_C_ISA, read by roberta_c/kernels/) can ask for any that the CPU has, never for more.  A table is
  * filled in two steps: the functions of the set, then those of each extension that the CPU has. */
+#define _DEFAULT_SOURCE /* syscall */
 #include "internal.h"
 
 #include <string.h>
@@ -17,11 +18,13 @@ static int cpu_has_avx_vnni(void);
 static int cpu_has_avx512(void);
 static int cpu_has_avx512_vnni(void);
 static int cpu_has_fast_avx512_bf16(void);
+static int cpu_has_amx(void);
 
 static const struct {
     const char *name;
     instructions base, extensions[2];
 } isas[] = {
+    {"amx", {rc_isa_amx, cpu_has_amx}, {{NULL, NULL}}},
     {"avx512",
      {rc_isa_avx512, cpu_has_avx512},
      {{rc_isa_avx512_vnni, cpu_has_avx512_vnni}, {rc_isa_avx512_bf16, cpu_has_fast_avx512_bf16}}},
@@ -85,6 +88,11 @@ rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t
 
 /* ---- the CPU ----------------------------------------------------------------------------------------- */
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
@@ -104,7 +112,23 @@ static int cpu_has_avx512_vnni(void) { return __builtin_cpu_supports("avx512vnni
 static int cpu_has_fast_avx512_bf16(void) {
     return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16");
 }
+
+/* AMX's registers are 8 KiB.  Linux gives them to a process that asks for them (5.16 and later), whose signal
+ * frames grow by as much; on other systems nothing is asked. */
+static int cpu_has_amx(void) {
+#if defined(__x86_64__) && defined(__linux__)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
+    const unsigned needed = AMX_BF16 | AMX_TILE | AMX_INT8;
+    unsigned a, b, c, d;
+    return cpu_has_avx512() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & needed) == needed &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #else
+    return 0;
+#endif
+}
+#else
+static int cpu_has_amx(void) { return 0; }
 static int cpu_has_avx2(void) { return 0; }
 static int cpu_has_avx_vnni(void) { return 0; }
 static int cpu_has_avx512(void) { return 0; }

@@ -67,5 +67,6 @@ int rc_isa_avx_vnni(rc_kernels *kernels);
 int rc_isa_avx512(rc_kernels *kernels);
 int rc_isa_avx512_vnni(rc_kernels *kernels);
 int rc_isa_avx512_bf16(rc_kernels *kernels);
+int rc_isa_amx(rc_kernels *kernels);
 
 #endif
