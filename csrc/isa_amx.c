@@ -7,6 +7,7 @@
 #include "multiply.inc"
 
 #include "amx_panel.inc"
+#include "amx_attention.inc"
 
 static void panel_bf16(const rc_panel_unit *unit) { multiply_panel_amx(RC_BF16, unit); }
 static void panel_int8(const rc_panel_unit *unit) { multiply_panel_amx(RC_INT8, unit); }
