@@ -21,7 +21,6 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 # land nowhere else. Never -march=native (wheels must run elsewhere) nor -ffast-math or -Ofast (before GCC 13
 # they change how the host process treats subnormal numbers).
 # The file that takes longest to compile comes first, so that no processor waits for it at the end.
-AVX512 = ["-mavx512f", "-mavx2", "-mfma", "-mprfchw"]
 ISA_FLAGS = {
     # prefetchw, with which tile.inc prefetches the output, is older than AVX-512, and every CPU with AVX-512
     # has it. Some CPUs with AVX2 alone lack it; there the output is prefetched for reading.
@@ -32,7 +31,12 @@ ISA_FLAGS = {
     "csrc/isa_avx512_bf16.c": ["-mavx512f", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_avx_vnni.c": ["-mavx2", "-mfma", "-mavxvnni"] if X86 else [],
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
-    "csrc/isa_amx.c": [*AVX512, "-mavx512vnni", "-mamx-tile", "-mamx-bf16", "-mamx-int8"] if X86 else [],
+    "csrc/isa_amx.c": [
+        *("-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"),
+        *("-mamx-tile", "-mamx-bf16", "-mamx-int8"),
+    ]
+    if X86
+    else [],
 }
 # Flags that only GCC has. Without this one, GCC 12 copies accumulators in int8's tile of 9 x 48, where a step
 # then has 57 instructions instead of 45.

@@ -68,13 +68,13 @@ def test_the_expected_rounding_is_torchs():
 
 
 def test_rows_are_rounded_where_the_cpu_multiplies_bfloat16_fast():
-    """On AMD cores with AVX512-BF16 (csrc/dispatch.c). Elsewhere rows stay float32."""
+    """On AMX, and on AMD cores with AVX512-BF16 (csrc/dispatch.c). Elsewhere rows stay float32."""
     cpu = Path("/proc/cpuinfo")
     if not cpu.exists():
         pytest.skip("no /proc/cpuinfo to tell this CPU's maker by")
     fast = "AuthenticAMD" in cpu.read_text(encoding="utf-8") and cpu_features().get("avx512bf16", False)
     for isa in available_isas():
-        assert rounds_rows(Kernels(isa), "bfloat16") == (fast and isa == "avx512"), isa
+        assert rounds_rows(Kernels(isa), "bfloat16") == (isa == "amx" or (fast and isa == "avx512")), isa
         assert not rounds_rows(Kernels(isa), "bfloat16 weights")
 
 

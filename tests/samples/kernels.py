@@ -43,7 +43,7 @@ each_lower = pytest.mark.parametrize(
 
 def lanes(kernels: Kernels) -> int:
     """Floats in a vector."""
-    return {"avx512": 16, "avx2": 8, "neon": 4, "generic": 4, "reference": 1}[kernels.isa]
+    return {"amx": 16, "avx512": 16, "avx2": 8, "neon": 4, "generic": 4, "reference": 1}[kernels.isa]
 
 
 def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
