@@ -127,8 +127,13 @@ def useful_flops(batches: list[list[list[int]]]) -> float:
     return flops_of_lengths([len(row) for batch in batches for row in batch])
 
 
-def flops_of_lengths(tokens: Sequence[int], layers: int = LAYERS) -> float:
-    """The same for texts of so many tokens each, in `layers` layers of base size."""
+def flops_of_lengths(tokens: Sequence[int], layers: int = LAYERS, first_row_only: bool = False) -> float:
+    """The same for texts of so many tokens each, in `layers` layers of base size. With `first_row_only`, of the
+    last layer's result only each text's first row is wanted: it needs all keys and values, but one query."""
     lengths = np.array(tokens, dtype=float)
-    per_token = 2 * (4 * HIDDEN**2 + 2 * HIDDEN * FEED_FORWARD)
-    return float(layers * (per_token * lengths.sum() + 4 * HIDDEN * (lengths**2).sum()))
+
+    def layer(queries: np.ndarray) -> float:
+        key_value, rest = 4 * HIDDEN**2, 4 * HIDDEN**2 + 4 * HIDDEN * FEED_FORWARD
+        return float(key_value * lengths.sum() + (queries * (rest + 4 * HIDDEN * lengths)).sum())
+
+    return (layers - 1) * layer(lengths) + layer(np.ones_like(lengths) if first_row_only else lengths)

@@ -6,6 +6,8 @@
  * that no compiler adds a copy or keeps an accumulator in memory.
  * dot_bf16(rounds): the same with VDPBF16PS, two multiply-adds of bfloat16 in each of 16 lanes.
  * dot_int8(rounds): the same with VPDPBUSD, four multiply-adds of bytes in each of 16 lanes.
+ * tile_bf16(rounds), tile_int8(rounds): `rounds` times 6 multiplications of AMX tiles, 16 x 16 sums of 32
+ * bfloat16 or 64 int8 products, each with sums of its own.
  * has_K(): whether this CPU can run K.
  * read_bytes(start, bytes): reads every cache line of a buffer, from eight places in turn, which keeps more
  * lines in flight than one place does. bytes: a multiple of 4096.
@@ -30,7 +32,12 @@ void ask_for_huge_pages(void *start, size_t bytes) {
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
 #include <immintrin.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define TWELVE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
 #define TWENTY_FOUR(F) TWELVE(F) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23)
@@ -67,6 +74,50 @@ FMA(fma_512, "avx512f", __m512, _mm512_set1_ps, MULTIPLY_ADD, _mm512_storeu_ps, 
 FMA(dot_bf16, "avx512f", __m512, _mm512_set1_ps, DOT_BF16, _mm512_storeu_ps, TWENTY_FOUR)
 FMA(dot_int8, "avx512f", __m512, _mm512_set1_ps, DOT_INT8, _mm512_storeu_ps, TWENTY_FOUR)
 #undef add
+
+/* All tiles have 16 rows of 64 bytes and contents that are normal numbers. */
+__attribute__((target("amx-tile"))) static void fill_tiles(void) {
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t bytes_per_row[16];
+        uint8_t rows[16];
+    } shapes __attribute__((aligned(64))) = {.palette = 1};
+    float words[256];
+    for (int i = 0; i < 256; i++) words[i] = 1e-3f;
+    for (int i = 0; i < 8; i++) {
+        shapes.bytes_per_row[i] = 64;
+        shapes.rows[i] = 16;
+    }
+    __asm__ volatile("ldtilecfg %0" ::"m"(shapes));
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm6\n\ttileloadd (%0,%1,1), %%tmm7" ::"r"(words), "r"(64L)
+                     : "memory");
+}
+
+#define TILES(name, instruction)                                                                             \
+    __attribute__((target("amx-tile"))) float name(int64_t rounds) {                                         \
+        fill_tiles();                                                                                        \
+        for (int64_t i = 0; i < rounds; i++)                                                                 \
+            __asm__ volatile(instruction " %tmm7, %tmm6, %tmm0\n\t" instruction " %tmm7, %tmm6, %tmm1\n\t"    \
+                             instruction " %tmm7, %tmm6, %tmm2\n\t" instruction " %tmm7, %tmm6, %tmm3\n\t"    \
+                             instruction " %tmm7, %tmm6, %tmm4\n\t" instruction " %tmm7, %tmm6, %tmm5");      \
+        __asm__ volatile("tilerelease");                                                                     \
+        return 0;                                                                                            \
+    }
+TILES(tile_bf16, "tdpbf16ps")
+TILES(tile_int8, "tdpbusd")
+
+/* Linux gives AMX's registers to processes that ask. */
+static int has_tiles(unsigned feature) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> feature & 1)) return 0;
+#if defined(__linux__)
+    return syscall(SYS_arch_prctl, 0x1023, 18) == 0; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+#else
+    return 0;
+#endif
+}
+int has_tile_bf16(void) { return has_tiles(22); }
+int has_tile_int8(void) { return has_tiles(25); }
 
 int has_fma_128(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 int has_fma_256(void) { return has_fma_128(); }
@@ -108,6 +159,8 @@ NO_FMA(fma_256)
 NO_FMA(fma_512)
 NO_FMA(dot_bf16)
 NO_FMA(dot_int8)
+NO_FMA(tile_bf16)
+NO_FMA(tile_int8)
 
 float read_bytes(const float *start, size_t bytes) {
     float sums[8] = {0};

@@ -43,10 +43,15 @@ KINDS = {
     "fma_512": Kind(24, 16, "at 512 bits"),
     "dot_bf16": Kind(24, 32, "in bfloat16"),
     "dot_int8": Kind(24, 64, "in int8"),
+    "tile_bf16": Kind(6, 16 * 16 * 32, "in bfloat16, by AMX"),
+    "tile_int8": Kind(6, 16 * 16 * 64, "in int8, by AMX"),
 }
 # The kinds that kernels of an instruction set use for a type, fastest first. Where the CPU does not multiply
 # bfloat16, it is widened to float32. int8 at 256 bits is not measured.
 MULTIPLY_WITH = {
+    ("amx", "float32"): ("fma_512",),
+    ("amx", "bfloat16"): ("tile_bf16",),
+    ("amx", "int8"): ("tile_int8",),
     ("avx512", "float32"): ("fma_512",),
     ("avx512", "bfloat16"): ("dot_bf16", "fma_512"),
     ("avx512", "int8"): ("dot_int8",),
@@ -70,7 +75,7 @@ class Peak:
         self.threads = threads
         self._library = compiled()
         self._here = {kind for kind in KINDS if self._library and getattr(self._library, f"has_{kind}")()}
-        isas = ("avx512", "avx2") if isa is None else (isa,)
+        isas = ("amx", "avx512", "avx2") if isa is None else (isa,)
         wanted = [kind for one in isas for kind in MULTIPLY_WITH.get((one, dtype), ())]
         self.kind = next((kind for kind in wanted if kind in self._here), None)
         # Each thread gets a CPU of its own: two threads on one CPU would measure half.
