@@ -16,14 +16,34 @@ import roberta_c
 FOLDER = Path(__file__).resolve().parent.parent / "training"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_modules():
+    sys.path.insert(0, str(FOLDER))
+    yield
+    sys.path.remove(str(FOLDER))
+
+
 @pytest.fixture(scope="module")
 def tweets():
-    sys.path.insert(0, str(FOLDER))
-    try:
-        import tweets
-    finally:
-        sys.path.remove(str(FOLDER))
+    import tweets
+
     return tweets
+
+
+@pytest.fixture
+def train(monkeypatch):
+    """`train(*words)` is train.py in this process, which has imported torch already."""
+    import torch
+    import train
+
+    threads = torch.get_num_threads()
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", list(map(str, words)))
+        train.main()
+
+    yield run
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +81,7 @@ def test_no_judged_tweet_is_learned_from(tweets, test_data):
     assert len(more) == 65_819
 
 
-def test_the_script_makes_a_model_that_runs(tmp_path):
+def test_the_script_makes_a_model_that_runs(tmp_path, train, capsys):
     """All stages, on two hundred made tweets. One word of a tweet determines its label."""
     words = {"negative": "awful", "neutral": "plain", "positive": "lovely"}
     rng = np.random.default_rng(0)
@@ -87,7 +107,7 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
     more = [tweet(label) for label in rng.choice(list(words), 20)]
     (data / "tweeteval/irony/train_text.txt").write_text("\n".join(more) + "\n", encoding="utf-8")
 
-    small = "--hidden 32 --layers 1 --vocab-size 400 --pretrain-epochs 2 --generations 2 --epochs 60"
+    small = "--hidden 32 --layers 1 --vocab-size 400 --pretrain-epochs 1 --generations 2 --epochs 20"
     command = [
         sys.executable,
         FOLDER / "train.py",
@@ -99,14 +119,14 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
         "1",
     ]
     done = subprocess.run(
-        [*command, *small.split(), "--rate", "3e-3"], capture_output=True, text=True, check=False
+        [*command, *small.split(), "--rate", "1e-2"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "student 1 epoch 60" in done.stdout
+    assert "student 1 epoch 20" in done.stdout
     assert "val: macro recall" in done.stdout
     assert "test: macro recall" not in done.stdout  # only the "test" stage prints it
-    judged = subprocess.run([*command, "test"], capture_output=True, text=True, check=True)
-    assert judged.stdout.startswith("test: macro recall")
+    train(*command[1:], "test")
+    assert capsys.readouterr().out.startswith("test: macro recall")
 
     model = tmp_path / "work/model"
     assert json.loads((model / "config.json").read_text())["id2label"]["2"] == "positive"
@@ -121,6 +141,7 @@ def test_the_script_makes_a_model_that_runs(tmp_path):
         "tokenizer_config.json",
     }
 
-    wrong = subprocess.run([*command, "exprot"], capture_output=True, text=True, check=False)
-    assert wrong.returncode == 2
-    assert "found stage 'exprot'" in wrong.stderr
+    with pytest.raises(SystemExit) as wrong:
+        train(*command[1:], "exprot")
+    assert wrong.value.code == 2
+    assert "found stage 'exprot'" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from samples.command_line import assert_one_line
 
 from roberta_c import pipelines
 
-ROWS = 3000
+ROWS = 1500
 
 
 @pytest.fixture

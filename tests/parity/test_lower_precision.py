@@ -4,6 +4,7 @@ tweets."""
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -31,12 +32,18 @@ def distance(found, expected, mask=None) -> float:
     return float(np.sqrt(np.mean((apart if mask is None else apart[mask > 0]) ** 2)))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_bfloat16_is_closer_to_float64_than_torchs(shape, model_folder):
+@pytest.fixture(scope="module", params=SHAPES)
+def made_of_shape(request, model_folder):
+    """A random model of the shape, a batch for it, and the result of transformers in float64."""
+    shape = SHAPES[request.param]
+    made = make_model_of_shape(model_folder / request.param, shape)
+    ids, mask = padded_batch(np.random.default_rng(1), shape[-1], 997)
+    return made, ids, mask, run_transformers(copy.deepcopy(made.model).double(), ids, mask)
+
+
+def test_bfloat16_is_closer_to_float64_than_torchs(made_of_shape):
     """Ours keeps the residual stream, LayerNorm and softmax in float32; torch in bfloat16 rounds them too."""
-    made = make_model_of_shape(model_folder / shape, SHAPES[shape])
-    ids, mask = padded_batch(np.random.default_rng(1), SHAPES[shape][-1], 997)
-    double = run_transformers(copy.deepcopy(made.model).double(), ids, mask)
+    made, ids, mask, double = made_of_shape
     theirs = run_transformers(copy.deepcopy(made.model).bfloat16(), ids, mask)
     for isa in available_isas():
         ours = roberta_c.AutoModelForSequenceClassification.from_pretrained(
@@ -78,14 +85,11 @@ def quantized(model: torch.nn.Module, scales: str) -> torch.nn.Module:
     return simulated
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_int8_is_the_same_arithmetic_in_torch(shape, model_folder):
+def test_int8_is_the_same_arithmetic_in_torch(made_of_shape):
     """Closer to the simulation in float64 than to the exact model: an integer differs from the simulation's
     only where float32 rounding, or bfloat16 in attention, moves a value across the midpoint between two
     integers. And closer to the exact model than a simulation with one scale for all rows."""
-    made = make_model_of_shape(model_folder / f"int8 {shape}", SHAPES[shape])
-    ids, mask = padded_batch(np.random.default_rng(1), SHAPES[shape][-1], 997)
-    double = run_transformers(copy.deepcopy(made.model).double(), ids, mask)
+    made, ids, mask, double = made_of_shape
     same, coarser = (
         run_transformers(quantized(made.model, scales), ids, mask) for scales in ("rows", "tensor")
     )
@@ -166,7 +170,7 @@ def test_outliers_do_not_drown_the_rest(model_folder, monkeypatch):
 
 @pytest.fixture(scope="module")
 def labelled(test_data, real_checkpoint):
-    """The ids of all labelled tweets, in order of length, and their labels."""
+    """The ids of the labelled tweets, in order of length, and their labels."""
     text = test_data.real("data/tweeteval/sentiment/test_text.txt").read_text(encoding="utf-8")
     labels = np.loadtxt(test_data.real("data/tweeteval/sentiment/test_labels.txt"), dtype=int)
     tokenizer = roberta_c.AutoTokenizer.from_pretrained(real_checkpoint)
@@ -182,14 +186,16 @@ def labels_of(folder, ids, **options) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def full(labelled, real_checkpoint):
-    """The labels found in float32."""
-    return labels_of(real_checkpoint, labelled[0])
+    """`full(step)`: the labels found in float32 for every `step`-th of the labelled tweets."""
+    return functools.cache(lambda step: labels_of(real_checkpoint, labelled[0][::step]))
 
 
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("dtype", "share"), [("bfloat16", 0.995), ("int8", 0.99)])
-def test_labels_and_macro_recall(dtype, share, labelled, full, real_checkpoint):
+def test_labels_and_macro_recall(dtype, share, step, labelled, full, real_checkpoint):
     """At least `share` of the labels are those of float32, and macro recall differs by at most 0.003."""
-    ids, labels = labelled
+    ids, labels = labelled[0][::step], labelled[1][::step]
+    full = full(step)
     lower = labels_of(real_checkpoint, ids, dtype=dtype)
     print(
         f"{dtype}: {(full == lower).mean():.2%} of labels, macro recall {macro_recall(full, labels):.4f} and "
