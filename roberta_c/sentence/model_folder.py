@@ -144,23 +144,13 @@ def _listed(path: Path) -> list[tuple[str, str]]:
 
 def _transformer(files: ModelFiles, folder: str, keywords: dict[str, Any]) -> Transformer:
     """The encoder in a folder: "" is the model's own, others are older versions' 0_Transformer."""
-    place = files.fetch(ENCODER_SETTINGS, folder)
-    settings = read_encoder_settings(place, EMBEDDING)
-    model: str | Path = files.path_or_id
-    hub_options = files.hub_options
+    encoder_folder = files.fetch(ENCODER_SETTINGS, folder)
+    settings = read_encoder_settings(encoder_folder, EMBEDDING)
     if folder:
-        for part in (CONFIG, TOKENIZER, WEIGHTS):
-            files.fetch(part, folder)
-        model, hub_options = place, DEFAULT_OPTIONS
-    given = keywords_of_parts(keywords)
-    with settings.named_in_errors(given):
-        return Transformer(
-            model,
-            settings.max_seq_length,
-            do_lower_case=settings.do_lower_case,
-            hub_options=hub_options,
-            **{**keywords, **settings.below(given)},
-        )
+        for needed in (CONFIG, TOKENIZER, WEIGHTS):
+            files.fetch(needed, folder)
+        files = ModelFiles(encoder_folder, DEFAULT_OPTIONS)
+    return Transformer.of_files(files, settings, **keywords)
 
 
 def _other_module(files: ModelFiles, kind: str, folder: str, keywords: dict[str, Any]) -> Module:
