@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.base import Pipeline
@@ -36,6 +37,14 @@ class EmbedderOptions(PipelineOptions):
     output: str | None = VECTORS
     width: int | None = None
     normalize: bool = False
+
+    def _check(self) -> None:
+        super()._check()
+        if not isinstance(self.output, str | None) or self.output not in (VECTORS, TOKENS, None):
+            expected = f"{VECTORS!r}, {TOKENS!r} or None"
+            raise InputError(mismatch("output_value", shown(self.output), expected))
+        if not isinstance(self.normalize, bool):
+            raise InputError(mismatch("normalize_embeddings", shown(self.normalize), "True or False"))
 
 
 @dataclass(frozen=True)

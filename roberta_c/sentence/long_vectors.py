@@ -8,7 +8,7 @@ import numpy as np
 
 from ..pipelines.long_texts import combined_scores
 from ..pipelines.windows import Window
-from .bge_m3_scores import LexicalWeights
+from .bge_m3_outputs import LexicalWeights
 from .similarity import normalized
 
 

@@ -45,6 +45,11 @@ def pairs_of(pairs: Iterable[Any], name: str) -> Iterator[PairRow]:
     return (_pair_row(pair, f"{name}[{index}]") for index, pair in enumerate(pairs))
 
 
+def prompted(rows: Iterable[PairRow], before: str) -> Iterable[PairRow]:
+    """The pairs, with the prompt before each first text."""
+    return (PairRow(before + row.first, row.second) for row in rows) if before else rows
+
+
 def queries_with_documents(query: Any, documents: Any) -> list[tuple[str, list[str]]]:
     """A caller's query with its documents, or each query of a list with its own. Raises InputError."""
     if isinstance(query, str):
