@@ -1,8 +1,8 @@
 """BGEM3FlagModel: dense, sparse and multi-vector representations of texts, under FlagEmbedding's names.
 
 Of the last states h of a text's tokens (Chen et al. 2024, "M3-Embedding"): dense is h of `<s>`, normalized;
-sparse, for each token id, the largest relu(sparse_linear(h)) of its places; multi-vector, colbert_linear(h)
-of each token but `<s>`, normalized. All three come from one pass of the encoder.
+sparse, for each token id, the largest relu(sparse_linear(h)) of its occurrences; multi-vector,
+colbert_linear(h) of each token but `<s>`, normalized. All three come from one pass of the encoder.
 """
 
 from __future__ import annotations

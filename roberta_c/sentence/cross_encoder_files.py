@@ -117,15 +117,17 @@ def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | N
     return _activation(getattr(config, key, None), f"{path}: {key}")
 
 
-def _activation(name: Any, place: str) -> ScoreActivation | None:
+def _activation(name: Any, setting: str) -> ScoreActivation | None:
     """The activation of this dotted name. None for None and, with a warning, for code outside torch."""
     if name is None:
         return None
     if not isinstance(name, str) or (name.startswith("torch.") and not is_known(name)):
-        raise ModelFileError(mismatch(place, shown(name), "a function such as torch.nn.…Sigmoid or Identity"))
+        raise ModelFileError(
+            mismatch(setting, shown(name), "a function such as torch.nn.…Sigmoid or Identity")
+        )
     if not name.startswith("torch."):
         # As in sentence-transformers, which runs such code only if it is told to trust it.
-        logger.warning("%s: found %s, which is not run: using the default activation", place, shown(name))
+        logger.warning("%s: found %s, which is not run: using the default activation", setting, shown(name))
         return None
     activation = as_activation(name)
     return activation if isinstance(activation, ScoreActivation) else None

@@ -86,9 +86,9 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         """The result of each text: float32 (n, width) of vectors, or a list of n other outputs. With
         `return_lengths` also how much of each was read, else an empty list.
 
-        Equal texts are computed once. Beside the result there are one block of batches and the texts by their
-        first places. name_of(index): what messages call a text. counted: a progress bar around the indices.
-        Texts are checked before the first is computed. Raises InputError, ModelFileError.
+        Equal texts are computed once. Beside the result there are one block of batches and the first
+        index of each text. name_of(index): what messages call a text. counted: a progress bar around the
+        indices. Texts are checked before the first is computed. Raises InputError, ModelFileError.
         """
         first_of: dict[str, int] = {}
         firsts = [

@@ -68,10 +68,10 @@ _WITHOUT_ORGANIZATION = frozenset(
 
 
 class LoadedModules(NamedTuple):
-    """modules: in their order. places: the file of each, for messages. settings: of the model, checked."""
+    """modules: in their order. files: that of each, for messages. settings: of the model, checked."""
 
     modules: list[Module]
-    places: list[str]
+    files: list[str]
     settings: dict[str, Any]
 
 
@@ -122,14 +122,14 @@ def load_modules(
         return LoadedModules([encoder, pooling], [str(path_or_id)] * 2, {})
     settings = _model_settings(files.fetch(MODEL_SETTINGS) / SETTINGS)
     modules: list[Module] = []
-    places: list[str] = []
+    module_files: list[str] = []
     for kind, folder in _listed(root / MODULES):
-        places.append(str(root / folder / "config.json"))
+        module_files.append(str(root / folder / "config.json"))
         if kind == "Transformer":
             modules.append(_transformer(files, folder, keywords))
         else:
             modules.append(_other_module(files, kind, folder, keywords))
-    return LoadedModules(modules, places, settings)
+    return LoadedModules(modules, module_files, settings)
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:

@@ -53,7 +53,7 @@ class VectorSettings(ModuleSequence):
         return ALL_PAIRS[self.similarity_fn_name](embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
-        """The similarity of the vectors at equal places, (n, D) each: float32 (n)."""
+        """The similarity of the vectors of equal index, (n, D) each: float32 (n)."""
         return PAIRWISE[self.similarity_fn_name](embeddings1, embeddings2)
 
     # ---- widths --------------------------------------------------------------------------------------
