@@ -1,8 +1,8 @@
 """BGEM3FlagModel: dense, sparse and multi-vector representations of texts, under FlagEmbedding's names.
 
 Of the last states h of a text's tokens (Chen et al. 2024, "M3-Embedding"): dense is h of `<s>`, normalized;
-sparse, for each token id, the largest relu(sparse_linear(h)) of its places; multi-vector, colbert_linear(h)
-of each token but `<s>`, normalized. All three come from one pass of the encoder.
+sparse, for each token id, the largest relu(sparse_linear(h)) of its occurrences; multi-vector,
+colbert_linear(h) of each token but `<s>`, normalized. All three come from one pass of the encoder.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +22,8 @@ from ..pipelines.base import check_finite
 from ..pipelines.options import check_choice, check_count
 from ..pipelines.windows import Window
 from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads
-from .bge_m3_scores import (
-    LexicalWeights,
-    checked_weights,
-    colbert_score,
-    finite_number,
-    lexical_matching_score,
-    mixed_scores,
-)
+from .bge_m3_outputs import M3Output, Wanted, largest_positive_weights, unshared
+from .bge_m3_scores import BGEM3Scores, checked_mode_weights, mixed_scores, pair_scores
 from .flag_embedder_base import FlagEmbedder
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
@@ -37,29 +31,9 @@ from .long_vectors import largest_weights, merged_token_vectors
 from .pair_encoding import pair_rows
 from .progress import is_shown_for_many, with_progress_bar
 from .text_encoding import BlockEncoding, LimitedText
-from .vector_rows import as_floats
 
 
-class Wanted(NamedTuple):
-    """Which representations are computed."""
-
-    dense: bool
-    sparse: bool
-    colbert: bool
-
-
-class M3Output(NamedTuple):
-    """The representations of one text; None for those that are not wanted.
-
-    dense_h, colbert_th: float32 (H) and (t - 1, colbert_dim). lexical_weights: LexicalWeights.
-    """
-
-    dense_h: Any
-    lexical_weights: Any
-    colbert_th: Any
-
-
-class BGEM3FlagModel(FlagEmbedder):
+class BGEM3FlagModel(BGEM3Scores, FlagEmbedder):
     """bge-m3, or a model fine-tuned from it: `BGEM3FlagModel(folder or Hub repository).encode(sentences)`."""
 
     poolings = ("cls", "mean", "last_token")
@@ -156,7 +130,7 @@ class BGEM3FlagModel(FlagEmbedder):
         )
         dense = [output.dense_h for output in outputs]
         weights = [dict(output.lexical_weights) for output in outputs] if wanted.sparse else None
-        vectors = _unshared([output.colbert_th for output in outputs]) if wanted.colbert else None
+        vectors = unshared([output.colbert_th for output in outputs]) if wanted.colbert else None
         if is_single:
             of_one = {
                 "dense_vecs": dense[0],
@@ -184,8 +158,8 @@ class BGEM3FlagModel(FlagEmbedder):
         self, batch: PackedBatch, last_rh: np.ndarray, wanted: Wanted, width: int | None
     ) -> Sequence[M3Output]:
         """width: how many numbers of vectors are kept; None: all."""
-        places = list(pairwise(batch.seq_starts_s.tolist()))
-        nothing: list[Any] = [None] * len(places)
+        spans = list(pairwise(batch.seq_starts_s.tolist()))
+        nothing: list[Any] = [None] * len(spans)
         dense = list(self._dense(batch, last_rh, width)) if wanted.dense else nothing
         weights, vectors = nothing, nothing
         if wanted.sparse:
@@ -193,15 +167,15 @@ class BGEM3FlagModel(FlagEmbedder):
             check_finite(weights_t, self.model)
             unused = self._unused_ids()
             weights = [
-                _lexical_weights(batch.token_ids_t[begin:end], weights_t[begin:end], unused)
-                for begin, end in places
+                largest_positive_weights(batch.token_ids_t[begin:end], weights_t[begin:end], unused)
+                for begin, end in spans
             ]
         if wanted.colbert:
             vectors_tc = self._heads.needed(COLBERT)(last_rh)
             check_finite(vectors_tc, self.model)
             vectors_tc = self._finished(vectors_tc, width)
-            vectors = [vectors_tc[begin + 1 : end].copy() for begin, end in places]
-        return [M3Output(*parts) for parts in zip(dense, weights, vectors, strict=True)]
+            vectors = [vectors_tc[begin + 1 : end].copy() for begin, end in spans]
+        return [M3Output(*of_text) for of_text in zip(dense, weights, vectors, strict=True)]
 
     def _merged(self, windows: Sequence[Window], outputs: Sequence[M3Output]) -> M3Output:
         """The representations of a text from those of its windows."""
@@ -246,7 +220,7 @@ class BGEM3FlagModel(FlagEmbedder):
         rows, is_single = pair_rows(sentence_pairs, "sentence_pairs")
         count = self.batch_size if batch_size is None else batch_size
         check_count("batch_size", count, "an integer of at least 1")
-        weights = _checked_weights(weights_for_different_modes)
+        weights = checked_mode_weights(weights_for_different_modes)
         bar = is_shown_for_many(show_progress_bar, len(rows), count)
         query_limit = self.query_max_length if max_query_length is None else max_query_length
         passage_limit = self.passage_max_length if max_passage_length is None else max_passage_length
@@ -271,39 +245,11 @@ class BGEM3FlagModel(FlagEmbedder):
         encoded = encoding.encoded(texts, _name_in_pair, across_blocks=False)
         outputs = (one.output for one in encoded)
         pairs = with_progress_bar(zip(outputs, outputs, strict=True), len(rows), "pair", bar)
-        of_pairs = np.array([_scores(query, passage) for query, passage in pairs], np.float64)
+        of_pairs = np.array([pair_scores(query, passage) for query, passage in pairs], np.float64)
         check_finite(of_pairs, self.model)
         dense_s, sparse_s, colbert_s = of_pairs.T
         scores = mixed_scores(dense_s, sparse_s, colbert_s, weights)
         return {name: values[0] for name, values in scores.items()} if is_single else scores
-
-    def compute_lexical_matching_score(self, lexical_weights_1: Any, lexical_weights_2: Any) -> Any:
-        """The sum over shared tokens of the products of their weights: a float for two texts' weights, an
-        array float64 (S1, S2) for two lists of them. Raises InputError."""
-        given = {"lexical_weights_1": lexical_weights_1, "lexical_weights_2": lexical_weights_2}
-        if all(isinstance(weights, Mapping) for weights in given.values()):
-            return lexical_matching_score(*(checked_weights(value, name) for name, value in given.items()))
-        if not all(isinstance(weights, list) for weights in given.values()):
-            found = f"{type(lexical_weights_1).__name__} and {type(lexical_weights_2).__name__}"
-            raise InputError(mismatch("lexical_weights", found, "two dicts, or two lists of dicts"))
-        ones, others = (
-            [checked_weights(weights, f"{name}[{index}]") for index, weights in enumerate(value)]
-            for name, value in given.items()
-        )
-        scores = [lexical_matching_score(one, other) for one in ones for other in others]
-        return np.array(scores, np.float64).reshape(len(ones), len(others))
-
-    def colbert_score(self, q_reps: Any, p_reps: Any) -> np.float32:
-        """The mean over a query's tokens of their largest product with a passage's: of (m, H) and (n, H).
-
-        Raises InputError.
-        """
-        query_mh, passage_nh = as_floats(q_reps, "q_reps"), as_floats(p_reps, "p_reps")
-        for name, rows in (("q_reps", query_mh), ("p_reps", passage_nh)):
-            if rows.ndim != 2 or not len(rows) or rows.shape[1] != query_mh.shape[-1]:
-                found, width = f"shape {rows.shape}", query_mh.shape[-1] if name == "p_reps" else "width"
-                raise InputError(mismatch(name, found, f"(tokens, {width}), at least one token"))
-        return np.float32(colbert_score(query_mh, passage_nh))
 
     def convert_id_to_token(self, lexical_weights: Any) -> Any:
         """Lexical weights with tokens in place of ids: of a list of texts, or of one (also in a list).
@@ -335,43 +281,3 @@ class BGEM3FlagModel(FlagEmbedder):
 
 def _name_in_pair(index: int) -> str:
     return f"sentence_pairs[{index // 2}][{index % 2}]"
-
-
-def _scores(query: M3Output, passage: M3Output) -> tuple[float, float, float]:
-    """The dense, sparse and colbert score of two texts whose representations have all three parts."""
-    dense = np.multiply(query.dense_h, passage.dense_h, dtype=np.float64).sum()
-    sparse = lexical_matching_score(query.lexical_weights, passage.lexical_weights)
-    return float(dense), sparse, colbert_score(query.colbert_th, passage.colbert_th)
-
-
-def _lexical_weights(ids_t: np.ndarray, weights_t: np.ndarray, unused: set[int]) -> LexicalWeights:
-    """The largest weight of each id, in the order of the text, without those that relu makes 0."""
-    largest: LexicalWeights = {}
-    for token_id, weight in zip(ids_t.tolist(), weights_t.tolist(), strict=True):
-        if weight > 0 and token_id not in unused and weight > largest.get(str(token_id), 0.0):
-            largest[str(token_id)] = weight
-    return largest
-
-
-def _unshared(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The arrays, with copies in place of those that came before: equal texts have been computed once, and a
-    caller may change what it gets."""
-    before: set[int] = set()
-    own = []
-    for array in arrays:
-        own.append(array.copy() if id(array) in before else array)
-        before.add(id(array))
-    return own
-
-
-def _checked_weights(weights: Any) -> list[float]:
-    if weights is None:
-        return [1.0, 1.0, 1.0]
-    try:
-        numbers = [finite_number(weight, "weights_for_different_modes") for weight in weights]
-    except (TypeError, InputError):  # TypeError: nothing to iterate over
-        numbers = []
-    if len(numbers) != 3:
-        expected = "three numbers, for dense, sparse and colbert"
-        raise InputError(mismatch("weights_for_different_modes", shown(weights), expected))
-    return numbers

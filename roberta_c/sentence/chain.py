@@ -21,43 +21,43 @@ class Chain:
     Attributes: `encoder`; `on_tokens`; `pooling`; `on_vectors`; `dimension`, the width of the vectors.
     """
 
-    def __init__(self, modules: Sequence[Any], places: Sequence[str] | None = None) -> None:
-        """places: the file of each module, for messages. ModelFileError with, InputError without it."""
-        self._error = InputError if places is None else ModelFileError
-        places = [f"modules[{index}]" for index in range(len(modules))] if places is None else places
+    def __init__(self, modules: Sequence[Any], files: Sequence[str] | None = None) -> None:
+        """files: that of each module, for messages. ModelFileError with, InputError without them."""
+        self._error = InputError if files is None else ModelFileError
+        names = [f"modules[{index}]" for index in range(len(modules))] if files is None else files
         if not modules or not isinstance(modules[0], Transformer):
             found = type(modules[0]).__name__ if modules else "no modules"
-            raise self._error(mismatch(places[0] if modules else "modules", found, "a Transformer first"))
+            raise self._error(mismatch(names[0] if modules else "modules", found, "a Transformer first"))
         self.encoder: Transformer = modules[0]
         self.on_tokens: list[RowModule] = []
         self.on_vectors: list[RowModule] = []
         pooling: Pooling | None = None
         width = self.encoder.get_embedding_dimension()
-        for place, module in zip(places[1:], modules[1:], strict=True):
+        for name, module in zip(names[1:], modules[1:], strict=True):
             if isinstance(module, Pooling):
                 if pooling is not None:
-                    raise self._error(mismatch(place, "a second Pooling", "one"))
+                    raise self._error(mismatch(name, "a second Pooling", "one"))
                 if module.embedding_dimension != width:
                     expected = f"{width}, the width of a token's row"
-                    name = f"{place}: embedding_dimension"
-                    raise self._error(mismatch(name, module.embedding_dimension, expected))
+                    setting = f"{name}: embedding_dimension"
+                    raise self._error(mismatch(setting, module.embedding_dimension, expected))
                 pooling, width = module, module.pooling_output_dimension
                 continue
             if not isinstance(module, RowModule):
                 expected = "a Transformer, then Pooling, Dense or Normalize"
-                raise self._error(mismatch(place, type(module).__name__, expected))
+                raise self._error(mismatch(name, type(module).__name__, expected))
             reads = TOKENS if pooling is None else VECTORS
             if module.module_input_name != reads:
                 where = "before" if pooling is None else "behind"
                 found = f"{module.module_input_name!r} {where} the Pooling"
-                raise self._error(mismatch(f"{place}: module_input_name", found, repr(reads)))
+                raise self._error(mismatch(f"{name}: module_input_name", found, repr(reads)))
             try:
                 width = module.width(width)
             except InputError as error:
-                raise self._error(f"{place}: {error}") from None
+                raise self._error(f"{name}: {error}") from None
             (self.on_tokens if pooling is None else self.on_vectors).append(module)
         if pooling is None:
-            raise self._error(mismatch(places[-1], "the end of the modules", "a Pooling before it"))
+            raise self._error(mismatch(names[-1], "the end of the modules", "a Pooling before it"))
         self.pooling, self.dimension = pooling, width
 
     def vectors(self, ids: Sequence[Sequence[int]], prompt_tokens: int) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SETTINGS
 from ..files.hub_options import HubOptions
 from ..pipelines.options import check_choice, check_count, check_flag
-from ..pipelines.text_classification import apply_function
 from ..pipelines.windows import lengths_of
 from .cross_encoder_files import load_cross_encoder
 from .cross_encoder_writer import write_settings
+from .encoder_settings import PARTS
 from .keywords import (
     CROSS_ENCODER_KEYWORDS,
     CROSS_ENCODER_NAMES,
@@ -30,13 +31,14 @@ from .keywords import (
 )
 from .loading import checked_keywords, keyword_dict
 from .model_folder import cache_of_sentence_transformers, naming_the_folder, with_organization
-from .pair_encoding import PairRow, pair_rows, pairs_of, queries_with_documents
+from .pair_encoding import PairRow, pair_rows, pairs_of, prompted, queries_with_documents
 from .pair_model import PairModel
-from .pair_scoring import PairOptions, PairScoring
+from .pair_scoring import PairLogits
 from .progress import is_shown
 from .prompts import HasPrompts, check_prompts, chosen_prompt, default_prompt, merged_prompts
-from .score_activations import Activation, ScoreActivation, apply_activation, as_activation
-from .score_conventions import SCORE_CONVENTIONS, check_convention
+from .rankings import rankings_of
+from .score_activations import ScoreActivation, as_activation, scores_of_logits
+from .score_conventions import check_convention
 
 logger = logging.getLogger(__name__)
 
@@ -105,31 +107,24 @@ class CrossEncoder(HasPrompts, PairModel):
             "activation_fn": activation_fn,
         }
         given = with_newer_names({**given, **keywords, "device": device}, CROSS_ENCODER_NAMES)
-        activation, cache_folder = given.pop("activation_fn"), given.pop("cache_folder")
-        model_or_folder = given.pop("model_name_or_path")
-        path_or_id = with_organization(model_or_folder, self.default_huggingface_organization)
-        parts = {
-            name: keyword_dict(name, given.pop(name)) for name in list(given) if name.endswith("_kwargs")
-        }
+        model_or_folder, cache, activation = (
+            given.pop(name) for name in ("model_name_or_path", "cache_folder", "activation_fn")
+        )
+        parts = {part: keyword_dict(part, given.pop(part)) for part in PARTS}
         checked_keywords(given, CROSS_ENCODER_KEYWORDS, "CrossEncoder")
         check_convention(score_convention)
         own_activation = None if activation is None else as_activation(activation)
         check_prompts(prompts)
-        if num_labels is not None:
-            check_count("num_labels", num_labels, "an integer of at least 1, or None for the model's")
-            parts["config_kwargs"]["num_labels"] = num_labels
-        for name, value in (("dtype", dtype), ("num_threads", num_threads)):
-            if value is not None:
-                parts["model_kwargs"][name] = value
-        cache = cache_of_sentence_transformers(cache_folder)
-        hub_options = HubOptions(revision, token, cache, local_files_only)
+        _add_options(parts, num_labels, dtype, num_threads)
+        path_or_id = with_organization(model_or_folder, self.default_huggingface_organization)
+        hub_options = HubOptions(revision, token, cache_of_sentence_transformers(cache), local_files_only)
         with naming_the_folder(model_or_folder, path_or_id):
             model, tokenizer, saved = load_cross_encoder(path_or_id, hub_options, **parts)
         super().__init__(model, tokenizer, saved.activation, own_activation)
         self.prompts = merged_prompts(prompts, saved.prompts)
-        place = f"{model.name_or_path}: {SETTINGS}"
+        settings_file = f"{model.name_or_path}: {SETTINGS}"
         self.default_prompt_name = default_prompt(
-            default_prompt_name, saved.default_prompt_name, self.prompts, place
+            default_prompt_name, saved.default_prompt_name, self.prompts, settings_file
         )
         if max_length is not None:
             self.max_length = max_length
@@ -191,32 +186,20 @@ class CrossEncoder(HasPrompts, PairModel):
         shows_bar = is_shown(show_progress_bar, logger)
         before = chosen_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
         activation = self.activation_fn if activation_fn is None else as_activation(activation_fn)
-        softmax = bool(apply_softmax)
+        to_scores = partial(scores_of_logits, activation=activation, softmax=bool(apply_softmax))
+        reading = batch_size, long_text, stride, return_lengths
         if isinstance(inputs, Iterator):
             # Bad options fail before the first pair is read.
-            scoring = self.scoring([], batch_size, long_text, stride, return_lengths)
-            scored = scoring.stream(_prompted(pairs_of(inputs, "pairs"), before))
-            pairs = ((self._scores(one.logits_c[None], activation, softmax)[0], one) for one in scored)
-            if return_lengths:
-                return ((score, lengths_of(one)) for score, one in pairs)
-            return (score for score, _ in pairs)
+            scoring = self.scoring([], *reading)
+            logits = scoring.stream(prompted(pairs_of(inputs, "pairs"), before))
+            return _streamed(logits, to_scores, return_lengths)
         rows, is_single = pair_rows(inputs, "pairs")
-        rows = list(_prompted(rows, before))
-        scoring = self.scoring(rows, batch_size, long_text, stride, return_lengths)
-        logits_sc, lengths = scoring.logits_sc(shows_bar)
-        scores = self._scores(logits_sc, activation, softmax)
+        logits_sc, lengths = self.scoring(list(prompted(rows, before)), *reading).logits_sc(shows_bar)
+        scores = to_scores(logits_sc)
         if is_single:
             return (scores[0], lengths[0]) if return_lengths else scores[0]
         result = scores if convert_to_numpy else list(scores)
         return (result, lengths) if return_lengths else result
-
-    def _scores(self, logits_sc: np.ndarray, activation: Activation, softmax: bool) -> np.ndarray:
-        scores = apply_activation(activation, logits_sc)
-        if scores.ndim == 2 and self.num_labels == 1:
-            scores = scores[:, 0]
-        if softmax and scores.ndim == 2:
-            scores = apply_function("softmax", scores).astype(np.float32)
-        return scores
 
     def rank(
         self,
@@ -266,38 +249,8 @@ class CrossEncoder(HasPrompts, PairModel):
             return_lengths=return_lengths,
         )
         scores, lengths = scores if return_lengths else (scores, None)
-        rankings, start = [], 0
-        for _, texts in of_queries:
-            of_query = slice(start, start + len(texts))
-            added: list[dict[str, Any]] = [{} for _ in texts]
-            if return_documents:
-                added = [{"text": text} for text in texts]
-            if lengths is not None:
-                added = [one | of_text for one, of_text in zip(added, lengths[of_query], strict=True)]
-            rankings.append(_ranking(scores[of_query], added, top_k))
-            start += len(texts)
+        rankings = rankings_of(of_queries, scores, lengths, return_documents, top_k)
         return rankings[0] if isinstance(query, str) else rankings
-
-    def scoring(
-        self,
-        rows: list[PairRow],
-        batch_size: int,
-        long_text: str | None = None,
-        stride: int | None = None,
-        return_lengths: bool = False,
-    ) -> PairScoring:
-        """The pipeline below `predict`, which cuts pairs as the convention says. rows: [] for a stream."""
-        cuts_query = SCORE_CONVENTIONS[self.score_convention].cuts_query
-        given = {
-            "batch_size": batch_size,
-            "max_length": self.max_length,
-            "cut": "only_second" if cuts_query else "longest_first",
-            "first_max_length": self.max_length * 3 // 4 if cuts_query else None,
-            "long_text": long_text,
-            "stride": stride,
-            "return_lengths": return_lengths,
-        }
-        return PairScoring(self.model, self.tokenizer, PairOptions().changed(given), rows)
 
     # ---- files ---------------------------------------------------------------------------------------
 
@@ -321,12 +274,22 @@ class CrossEncoder(HasPrompts, PairModel):
     save = save_pretrained
 
 
-def _prompted(rows: Iterable[PairRow], before: str) -> Iterable[PairRow]:
-    """The pairs, with the prompt before each first text."""
-    return (PairRow(before + row.first, row.second) for row in rows) if before else rows
+def _add_options(
+    parts: dict[str, dict[str, Any]], num_labels: int | None, dtype: Any, num_threads: int | None
+) -> None:
+    """Add the constructor's options that are given to the keywords of the parts. Raises InputError."""
+    if num_labels is not None:
+        check_count("num_labels", num_labels, "an integer of at least 1, or None for the model's")
+        parts["config_kwargs"]["num_labels"] = num_labels
+    for name, value in (("dtype", dtype), ("num_threads", num_threads)):
+        if value is not None:
+            parts["model_kwargs"][name] = value
 
 
-def _ranking(scores_s: np.ndarray, added: list[dict[str, Any]], top_k: int | None) -> list[dict[str, Any]]:
-    """The places of the best scores, equal ones in their order, each with what is `added` of its document."""
-    order = np.argsort(-scores_s, kind="stable")[:top_k].tolist()
-    return [{"corpus_id": index, "score": float(scores_s[index]), **added[index]} for index in order]
+def _streamed(
+    logits: Iterator[PairLogits], to_scores: Callable[[np.ndarray], np.ndarray], return_lengths: bool
+) -> Iterator[Any]:
+    """The score of each pair; with `return_lengths` also how much of it was read."""
+    for one in logits:
+        score = to_scores(one.logits_c[None])[0]
+        yield (score, lengths_of(one)) if return_lengths else score

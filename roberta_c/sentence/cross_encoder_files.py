@@ -26,7 +26,7 @@ from ..files.json_object import is_there, read_object
 from ..files.module_list import read_module_list
 from ..model.auto import AutoModelForSequenceClassification
 from ..tokenizer import PreTrainedTokenizerFast
-from .encoder_settings import CLASSIFICATION, EncoderSettings, check_room, read_encoder_settings
+from .encoder_settings import CLASSIFICATION, DEFAULT_SETTINGS, read_encoder_settings
 from .loading import load_model_and_tokenizer, model_files
 from .prompts import prompts_of_file
 from .score_activations import ScoreActivation, as_activation, is_known
@@ -65,7 +65,7 @@ def load_cross_encoder(
     files = model_files(path_or_id, hub_options, parts)
     folder = files.fetch(MODULE_LIST)
     settings: dict[str, Any] = {}
-    encoder, saved = EncoderSettings(), SavedSettings()
+    encoder, saved = DEFAULT_SETTINGS, SavedSettings()
     if is_there(folder / MODULES):
         path = files.fetch(MODEL_SETTINGS) / SETTINGS
         settings = read_object(path) if is_there(path) else {}
@@ -78,18 +78,9 @@ def load_cross_encoder(
             _check_modules(folder / MODULES)
             saved = _saved_settings(settings, path)
             encoder = read_encoder_settings(files.fetch(ENCODER_SETTINGS), CLASSIFICATION)
-    merged = encoder.below(parts)
-    with encoder.named_in_errors(parts):
-        model, tokenizer = load_model_and_tokenizer(
-            AutoModelForSequenceClassification,
-            files,
-            model_keywords=merged["model_kwargs"],
-            tokenizer_keywords=merged["processor_kwargs"],
-            config_keywords=merged["config_kwargs"],
-            max_seq_length=encoder.max_seq_length,
-            do_lower_case=encoder.do_lower_case,
-        )
-        check_room(tokenizer, encoder.max_seq_length, merged["processor_kwargs"], pair=True)
+    model, tokenizer = load_model_and_tokenizer(
+        AutoModelForSequenceClassification, files, parts, encoder, pair=True
+    )
     if saved.activation is None:
         activation = _config_activation(model.config, folder / "config.json")
         saved = dataclasses.replace(saved, activation=activation)
@@ -126,15 +117,17 @@ def _config_activation(config: RobertaConfig, path: Path) -> ScoreActivation | N
     return _activation(getattr(config, key, None), f"{path}: {key}")
 
 
-def _activation(name: Any, place: str) -> ScoreActivation | None:
+def _activation(name: Any, setting: str) -> ScoreActivation | None:
     """The activation of this dotted name. None for None and, with a warning, for code outside torch."""
     if name is None:
         return None
     if not isinstance(name, str) or (name.startswith("torch.") and not is_known(name)):
-        raise ModelFileError(mismatch(place, shown(name), "a function such as torch.nn.…Sigmoid or Identity"))
+        raise ModelFileError(
+            mismatch(setting, shown(name), "a function such as torch.nn.…Sigmoid or Identity")
+        )
     if not name.startswith("torch."):
         # As in sentence-transformers, which runs such code only if it is told to trust it.
-        logger.warning("%s: found %s, which is not run: using the default activation", place, shown(name))
+        logger.warning("%s: found %s, which is not run: using the default activation", setting, shown(name))
         return None
     activation = as_activation(name)
     return activation if isinstance(activation, ScoreActivation) else None

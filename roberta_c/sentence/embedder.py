@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.base import Pipeline
@@ -36,6 +37,14 @@ class EmbedderOptions(PipelineOptions):
     output: str | None = VECTORS
     width: int | None = None
     normalize: bool = False
+
+    def _check(self) -> None:
+        super()._check()
+        if not isinstance(self.output, str | None) or self.output not in (VECTORS, TOKENS, None):
+            expected = f"{VECTORS!r}, {TOKENS!r} or None"
+            raise InputError(mismatch("output_value", shown(self.output), expected))
+        if not isinstance(self.normalize, bool):
+            raise InputError(mismatch("normalize_embeddings", shown(self.normalize), "True or False"))
 
 
 @dataclass(frozen=True)
@@ -77,9 +86,9 @@ class Embedder(Pipeline[EmbedderOptions, TextRow, Embedding]):
         """The result of each text: float32 (n, width) of vectors, or a list of n other outputs. With
         `return_lengths` also how much of each was read, else an empty list.
 
-        Equal texts are computed once. Beside the result there are one block of batches and the texts by their
-        first places. name_of(index): what messages call a text. counted: a progress bar around the indices.
-        Texts are checked before the first is computed. Raises InputError, ModelFileError.
+        Equal texts are computed once. Beside the result there are one block of batches and the first
+        index of each text. name_of(index): what messages call a text. counted: a progress bar around the
+        indices. Texts are checked before the first is computed. Raises InputError, ModelFileError.
         """
         first_of: dict[str, int] = {}
         firsts = [

@@ -3,20 +3,19 @@ name of another model type. Those of embeddings and of cross-encoders differ in 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config.load_keywords import CONFIG_KEYWORDS, MODEL_KEYWORDS, TOKENIZER_KEYWORDS
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import SENTENCE_SETTINGS
 from ..files.hub_options import KEYWORDS
 from ..files.json_object import is_there, read_object
-from .loading import PARTS
 
+# A model's parts, as callers name the keywords of each part's `from_pretrained`.
+PARTS = ("model_kwargs", "processor_kwargs", "config_kwargs")
 EMBEDDING, CLASSIFICATION = "feature-extraction", "sequence-classification"
 
 # What a task reads of the encoder, and sentence-transformers' name of it.
@@ -35,36 +34,57 @@ _LEFT_OUT = {*MODEL_KEYWORDS, *CONFIG_KEYWORDS, *TOKENIZER_KEYWORDS, *KEYWORDS, 
 # Among TOKENIZER_KEYWORDS, as it says nothing to a tokenizer; a config's changes the model's head.
 _OF_OTHERS = {"num_labels"}
 
+_Result = TypeVar("_Result")
+
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """max_seq_length: tokens of a text, None for the tokenizer's own. parts: keywords of the model, the
-    tokenizer and the config, by "model_kwargs", "processor_kwargs" and "config_kwargs". path: of the file."""
+    """max_seq_length: tokens of a text, None for the tokenizer's own. do_lower_case: whether texts are
+    lower-cased. parts: keywords of the model, the tokenizer and the config, by the names of PARTS. path: of
+    the file; None for settings that a caller gave."""
 
     max_seq_length: int | None = None
     do_lower_case: bool = False
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     path: Path | None = None
 
-    def below(self, given: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """A caller's keywords of the three parts, and those of the file that the caller has not given."""
-        return {part: {**self.parts.get(part, {}), **keywords} for part, keywords in given.items()}
+    def applied(
+        self, part: str, given: Mapping[str, Any], apply: Callable[[dict[str, Any]], _Result]
+    ) -> _Result:
+        """What `apply` makes of a part's keywords: a caller's, `given`, and those of the file that the caller
+        has not given.
 
-    @contextmanager
-    def named_in_errors(self, given: Mapping[str, dict[str, Any]]) -> Iterator[None]:
-        """Within this context, in which the model is loaded with them, an InputError about a setting of the
-        file that is not among a caller's `given` keywords is a ModelFileError, which names the file."""
-        own = {name for part, keywords in self.parts.items() for name in keywords.keys() - given[part].keys()}
-        if self.max_seq_length is not None:
-            own.add("max_seq_length")
+        An InputError that the file's keywords cause by themselves is a ModelFileError, which names the file.
+        """
+        of_file = {name: value for name, value in self.parts.get(part, {}).items() if name not in given}
         try:
-            yield
-        except InputError as error:
-            # What is expected may list names that are not at fault.
-            about, _, _ = str(error).partition(", expected ")
-            if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", about) for name in own):
-                raise ModelFileError(f"{self.path}: {error}") from None
+            return apply({**of_file, **given})
+        except InputError:
+            if of_file:
+                try:
+                    apply(of_file)
+                except InputError as error:
+                    raise ModelFileError(f"{self.path}: {error}") from None
             raise
+
+    def check_room(self, tokenizer: Any, given: Mapping[str, Any], pair: bool = False) -> None:
+        """Raise an error if a limit that was set is less than the special tokens of a text, or of a pair.
+
+        given: a caller's keywords of the tokenizer, whose model_max_length replaces the file's, and that one
+        max_seq_length. The file's is a ModelFileError, a caller's an InputError.
+        """
+        name, is_callers = "model_max_length", self.path is None or "model_max_length" in given
+        if name not in given and name not in self.parts.get("processor_kwargs", {}):
+            if self.max_seq_length is None:
+                return
+            name = "max_seq_length"
+        least, length = tokenizer.num_special_tokens_to_add(pair), tokenizer.model_max_length
+        if length < least:
+            message = mismatch(name, length, f"at least {least}, the special tokens")
+            raise InputError(message) if is_callers else ModelFileError(f"{self.path}: {message}")
+
+
+DEFAULT_SETTINGS = EncoderSettings()
 
 
 def read_encoder_settings(folder: Path, task: str) -> EncoderSettings:
@@ -75,7 +95,7 @@ def read_encoder_settings(folder: Path, task: str) -> EncoderSettings:
     """
     path = next((folder / name for name in SENTENCE_SETTINGS if is_there(folder / name)), None)
     if path is None:
-        return EncoderSettings()
+        return DEFAULT_SETTINGS
     settings = read_object(path)
     length, lower = settings.pop("max_seq_length", None), settings.pop("do_lower_case", None)
     if length is not None and (type(length) is not int or length < 1):
@@ -95,20 +115,6 @@ def read_encoder_settings(folder: Path, task: str) -> EncoderSettings:
     except InputError as error:
         raise ModelFileError(f"{path}: {error}") from None
     return EncoderSettings(length, bool(lower), parts, path)
-
-
-def check_room(
-    tokenizer: Any, max_seq_length: int | None, of_tokenizer: Mapping[str, Any], pair: bool = False
-) -> None:
-    """Raise InputError if a limit that was given is less than the special tokens of a text, or of a pair.
-
-    of_tokenizer: the tokenizer's keywords, whose model_max_length replaces max_seq_length.
-    """
-    name = "model_max_length" if "model_max_length" in of_tokenizer else "max_seq_length"
-    if name in of_tokenizer or max_seq_length is not None:
-        least, length = tokenizer.num_special_tokens_to_add(pair), tokenizer.model_max_length
-        if length < least:
-            raise InputError(mismatch(name, length, f"at least {least}, the special tokens"))
 
 
 def check_other_settings(settings: Mapping[str, Any], task: str) -> None:

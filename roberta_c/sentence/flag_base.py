@@ -17,7 +17,7 @@ from ..model.auto import AutoModelClass
 from ..pipelines.options import check_count, has_places
 from ..tokenizer import PreTrainedTokenizerFast
 from .keywords import FLAG_KEYWORDS
-from .loading import checked_keywords, load_model_and_tokenizer, model_files
+from .loading import checked_keywords, keywords_of_parts, load_model_and_tokenizer, model_files
 from .missing_names import FLAG_NAMES
 
 # What a text may have by default, where the model takes as many.
@@ -54,9 +54,7 @@ class FlagEmbeddingModel(HasMissingNames):
         self.model, tokenizer = load_model_and_tokenizer(
             self.auto_class,
             model_files(model_name_or_path, hub_options, {}),
-            model_keywords={"dtype": dtype, "num_threads": num_threads},
-            tokenizer_keywords={},
-            config_keywords={},
+            keywords_of_parts({"model_kwargs": {"dtype": dtype, "num_threads": num_threads}}),
         )
         self.tokenizer: PreTrainedTokenizerFast = tokenizer
 

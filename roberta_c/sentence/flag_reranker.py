@@ -78,8 +78,8 @@ class FlagReranker(FlagEmbeddingModel):
             keywords=keywords,
         )
         if self.model.config.num_labels != 1:
-            place = f"{self.model.name_or_path}: config.json: num_labels"
-            raise ModelFileError(mismatch(place, self.model.config.num_labels, "1: a reranker's one score"))
+            setting = f"{self.model.name_or_path}: config.json: num_labels"
+            raise ModelFileError(mismatch(setting, self.model.config.num_labels, "1: a reranker's one score"))
         self.query_max_length, self.normalize = query_max_length, normalize
         self.max_length = self._length("max_length", max_length)
         self._scoring([], None, None, None)  # bad lengths fail at once

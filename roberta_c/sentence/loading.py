@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
@@ -15,13 +15,12 @@ from ..files.hub import ModelFiles
 from ..files.hub_options import KEYWORDS, HubOptions
 from ..model import dtype_name
 from ..tokenizer import AutoTokenizer, PreTrainedTokenizerFast
+from .encoder_settings import DEFAULT_SETTINGS, PARTS, EncoderSettings
 
 if TYPE_CHECKING:
     from ..config import RobertaConfig
     from ..model.auto import AutoModelClass
 
-# A model's parts, as callers name the keywords of each part's `from_pretrained`.
-PARTS = ("model_kwargs", "processor_kwargs", "config_kwargs")
 # Keywords of a part that this package itself gives → what a caller is to use.
 _TAKEN = {
     "model_kwargs": {"config": "config_kwargs"},
@@ -74,34 +73,67 @@ def model_files(path_or_id: Any, hub_options: HubOptions, parts: Mapping[str, di
 def load_model_and_tokenizer(
     auto_class: type[AutoModelClass],
     files: ModelFiles,
-    *,
-    model_keywords: Mapping[str, Any],
-    tokenizer_keywords: Mapping[str, Any],
-    config_keywords: Mapping[str, Any],
-    max_seq_length: int | None = None,
-    do_lower_case: bool = False,
+    given: Mapping[str, Mapping[str, Any]],
+    settings: EncoderSettings = DEFAULT_SETTINGS,
+    pair: bool = False,
 ) -> tuple[Any, PreTrainedTokenizerFast]:
     """The model of a folder or of one commit of a Hub repository, and its tokenizer.
 
-    files: those of the model (`model_files`). model_keywords: those of the model's `from_pretrained`, such as
-    dtype and num_threads. config_keywords replace keys of config.json. max_seq_length replaces the
-    tokenizer's own limit, and tokenizer_keywords' model_max_length replaces both. do_lower_case: whether
-    texts are lower-cased. Raises InputError, ModelFileError, TokenizerFileError, HubError.
+    files: those of the model (`model_files`). given: a caller's keywords of each of PARTS. model_kwargs are
+    those of the model's `from_pretrained`, such as dtype and num_threads, and config_kwargs replace keys of
+    config.json. settings: keywords that come after a caller's, and max_seq_length, which replaces the
+    tokenizer's own limit; a model_max_length of processor_kwargs replaces both. pair: whether the limit is
+    that of a pair. Raises InputError, ModelFileError, TokenizerFileError, HubError.
     """
-    of_tokenizer = without_foreign(dict(tokenizer_keywords), TOKENIZER_KEYWORDS)
-    of_config = without_foreign(dict(config_keywords), CONFIG_KEYWORDS)
-    for part, keywords in (("model_kwargs", model_keywords), ("processor_kwargs", of_tokenizer)):
-        for name, expected in _TAKEN[part].items():
-            if name in keywords:
-                raise InputError(mismatch(part, f"the keyword {name!r}", expected))
     # Before anything is read: a bad name fails at once.
-    dtype_name(model_keywords.get("dtype"), model_keywords.get("torch_dtype"))
+    for part, check in _CHECKS.items():
+        settings.applied(part, given[part], check)
     files.fetch(CONFIG)
     path_or_id, hub_options = files.path_or_id, files.hub_options
-    config: RobertaConfig = load_config(path_or_id, hub_options, of_config)
-    if max_seq_length is not None:
-        of_tokenizer.setdefault("model_max_length", max_seq_length)
-    tokenizer = AutoTokenizer.load(path_or_id, hub_options, **of_tokenizer)
-    if do_lower_case:
+
+    def config_with(keywords: dict[str, Any]) -> RobertaConfig:
+        return load_config(path_or_id, hub_options, without_foreign(keywords, CONFIG_KEYWORDS))
+
+    def tokenizer_with(keywords: dict[str, Any]) -> PreTrainedTokenizerFast:
+        keywords = without_foreign(keywords, TOKENIZER_KEYWORDS)
+        if settings.max_seq_length is not None:
+            keywords.setdefault("model_max_length", settings.max_seq_length)
+        return AutoTokenizer.load(path_or_id, hub_options, **keywords)
+
+    def model_with(keywords: dict[str, Any]) -> Any:
+        return auto_class.load(path_or_id, hub_options, config=config, **keywords)
+
+    config = settings.applied("config_kwargs", given["config_kwargs"], config_with)
+    tokenizer = settings.applied("processor_kwargs", given["processor_kwargs"], tokenizer_with)
+    if settings.do_lower_case:
         tokenizer.lower_case()
-    return auto_class.load(path_or_id, hub_options, config=config, **model_keywords), tokenizer
+    model = settings.applied("model_kwargs", given["model_kwargs"], model_with)
+    settings.check_room(tokenizer, given["processor_kwargs"], pair)
+    return model, tokenizer
+
+
+def _check_model_keywords(keywords: dict[str, Any]) -> None:
+    _check_taken("model_kwargs", keywords)
+    dtype_name(keywords.get("dtype"), keywords.get("torch_dtype"))
+
+
+def _check_tokenizer_keywords(keywords: dict[str, Any]) -> None:
+    _check_taken("processor_kwargs", without_foreign(keywords, TOKENIZER_KEYWORDS))
+
+
+def _check_config_keywords(keywords: dict[str, Any]) -> None:
+    without_foreign(keywords, CONFIG_KEYWORDS)
+
+
+_CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "processor_kwargs": _check_tokenizer_keywords,
+    "config_kwargs": _check_config_keywords,
+    "model_kwargs": _check_model_keywords,
+}
+
+
+def _check_taken(part: str, keywords: Mapping[str, Any]) -> None:
+    """Raise InputError for a keyword of a part that this package itself gives."""
+    for name, expected in _TAKEN[part].items():
+        if name in keywords:
+            raise InputError(mismatch(part, f"the keyword {name!r}", expected))

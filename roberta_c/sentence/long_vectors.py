@@ -8,7 +8,7 @@ import numpy as np
 
 from ..pipelines.long_texts import combined_scores
 from ..pipelines.windows import Window
-from .bge_m3_scores import LexicalWeights
+from .bge_m3_outputs import LexicalWeights
 from .similarity import normalized
 
 
@@ -38,5 +38,5 @@ def merged_token_vectors(windows: Sequence[Window], vectors: Sequence[np.ndarray
 
     vectors: those of each window's tokens but its first.
     """
-    own = (range(max(window.own.start - 1, 0), window.own.stop - 1) for window in windows)
-    return np.concatenate([of_w[part.start : part.stop] for of_w, part in zip(vectors, own, strict=True)])
+    kept = (range(max(window.own.start - 1, 0), window.own.stop - 1) for window in windows)
+    return np.concatenate([of_w[rows.start : rows.stop] for of_w, rows in zip(vectors, kept, strict=True)])

@@ -68,10 +68,10 @@ _WITHOUT_ORGANIZATION = frozenset(
 
 
 class LoadedModules(NamedTuple):
-    """modules: in their order. places: the file of each, for messages. settings: of the model, checked."""
+    """modules: in their order. files: that of each, for messages. settings: of the model, checked."""
 
     modules: list[Module]
-    places: list[str]
+    files: list[str]
     settings: dict[str, Any]
 
 
@@ -122,14 +122,14 @@ def load_modules(
         return LoadedModules([encoder, pooling], [str(path_or_id)] * 2, {})
     settings = _model_settings(files.fetch(MODEL_SETTINGS) / SETTINGS)
     modules: list[Module] = []
-    places: list[str] = []
+    module_files: list[str] = []
     for kind, folder in _listed(root / MODULES):
-        places.append(str(root / folder / "config.json"))
+        module_files.append(str(root / folder / "config.json"))
         if kind == "Transformer":
             modules.append(_transformer(files, folder, keywords))
         else:
             modules.append(_other_module(files, kind, folder, keywords))
-    return LoadedModules(modules, places, settings)
+    return LoadedModules(modules, module_files, settings)
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:
@@ -144,23 +144,13 @@ def _listed(path: Path) -> list[tuple[str, str]]:
 
 def _transformer(files: ModelFiles, folder: str, keywords: dict[str, Any]) -> Transformer:
     """The encoder in a folder: "" is the model's own, others are older versions' 0_Transformer."""
-    place = files.fetch(ENCODER_SETTINGS, folder)
-    settings = read_encoder_settings(place, EMBEDDING)
-    model: str | Path = files.path_or_id
-    hub_options = files.hub_options
+    encoder_folder = files.fetch(ENCODER_SETTINGS, folder)
+    settings = read_encoder_settings(encoder_folder, EMBEDDING)
     if folder:
-        for part in (CONFIG, TOKENIZER, WEIGHTS):
-            files.fetch(part, folder)
-        model, hub_options = place, DEFAULT_OPTIONS
-    given = keywords_of_parts(keywords)
-    with settings.named_in_errors(given):
-        return Transformer(
-            model,
-            settings.max_seq_length,
-            do_lower_case=settings.do_lower_case,
-            hub_options=hub_options,
-            **{**keywords, **settings.below(given)},
-        )
+        for needed in (CONFIG, TOKENIZER, WEIGHTS):
+            files.fetch(needed, folder)
+        files = ModelFiles(encoder_folder, DEFAULT_OPTIONS)
+    return Transformer.of_files(files, settings, **keywords)
 
 
 def _other_module(files: ModelFiles, kind: str, folder: str, keywords: dict[str, Any]) -> Module:

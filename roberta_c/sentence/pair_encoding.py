@@ -45,6 +45,11 @@ def pairs_of(pairs: Iterable[Any], name: str) -> Iterator[PairRow]:
     return (_pair_row(pair, f"{name}[{index}]") for index, pair in enumerate(pairs))
 
 
+def prompted(rows: Iterable[PairRow], before: str) -> Iterable[PairRow]:
+    """The pairs, with the prompt before each first text."""
+    return (PairRow(before + row.first, row.second) for row in rows) if before else rows
+
+
 def queries_with_documents(query: Any, documents: Any) -> list[tuple[str, list[str]]]:
     """A caller's query with its documents, or each query of a list with its own. Raises InputError."""
     if isinstance(query, str):
@@ -83,7 +88,7 @@ def _named(value: Any) -> str:
 
 
 class _Tokens(NamedTuple):
-    """The ids of a text, without special tokens. encoding: their places in it, where these are needed."""
+    """The ids of a text, without special tokens. encoding: has their offsets, where these are needed."""
 
     ids: list[int]
     encoding: Encoding | None
@@ -114,7 +119,7 @@ class PairEncoder:
         options = PipelineOptions() if options is None else options
         self._long_text, self._stride = options.long_text, options.stride
         self._measures = options.return_lengths
-        self._has_places = self._long_text == WINDOWS or self._measures
+        self._needs_offsets = self._long_text == WINDOWS or self._measures
         self._cuts = self._long_text not in (ERROR, WINDOWS)
         self._specials = _specials_of_a_pair(tokenizer)
         specials = sum(map(len, self._specials))
@@ -127,7 +132,7 @@ class PairEncoder:
 
     def windows(self, pairs: Sequence[PairRow], name_of: Callable[[int], str]) -> list[list[Window]]:
         """The token ids of each pair: in one window, which says whether tokens of it were cut off; or, with
-        "windows", in one for each part of the second text.
+        "windows", in one for each span of the second text.
 
         name_of: index → what messages call that pair. Raises InputError for one whose first text leaves no
         room for the second, where that one alone is cut or divided; with "error", for one that is too long.
@@ -149,7 +154,7 @@ class PairEncoder:
         if self._cuts and (self.truncation != "longest_first" or self._room % 2 == 0):
             texts = [beginning(self.tokenizer, TextRow(text), self.max_tokens).text for text in texts]
         encodings = self.tokenizer.encode_parts(texts)
-        return [_Tokens(part.ids, part if self._has_places else None) for part in encodings]
+        return [_Tokens(one.ids, one if self._needs_offsets else None) for one in encodings]
 
     def _of_pair(self, pair: PairRow, first: _Tokens, second: _Tokens, name: str) -> list[Window]:
         """The windows of a pair, which messages call `name`."""
@@ -174,28 +179,30 @@ class PairEncoder:
             if lengths[1] < complete[1]:
                 side = self.tokenizer.truncation_side
                 left = range(lengths[1]) if side == "right" else range(complete[1] - lengths[1], complete[1])
-                span = truncated_span(left, _places(second), len(pair.second), side)
+                span = truncated_span(left, _offsets(second), len(pair.second), side)
             window = window._replace(n_tokens=n_tokens, span=span)
         return [window]
 
     def _divided(self, pair: PairRow, first: _Tokens, second: _Tokens, name: str) -> list[Window]:
-        """A window for each part of the second text, with all of the first one; one if the pair fits."""
+        """A window for each span of the second text, with all of the first one; one if the pair fits."""
         count = len(second.ids)
         room = self._room - len(first.ids)
-        divided = [range(count)]
+        token_ranges = [range(count)]
         if count > room:
             if room <= (self._stride or 0):
                 raise self._no_room(name)
-            divided = parts(count, room, room // WINDOW_PER_STRIDE if self._stride is None else self._stride)
+            token_ranges = parts(
+                count, room, room // WINDOW_PER_STRIDE if self._stride is None else self._stride
+            )
         before, between, after = self._specials
         n_tokens = self.max_tokens - room + count
         return [
             Window(
-                [*before, *first.ids, *between, *second.ids[part.start : part.stop], *after],
+                [*before, *first.ids, *between, *second.ids[tokens.start : tokens.stop], *after],
                 n_tokens=n_tokens,
-                span=span_of(part, 0, count, len(pair.second), _places(second)),
+                span=span_of(tokens, 0, count, len(pair.second), _offsets(second)),
             )
-            for part in divided
+            for tokens in token_ranges
         ]
 
     def _no_room(self, name: str) -> InputError:
@@ -223,7 +230,7 @@ class PairEncoder:
         return ids[:length] if self.tokenizer.truncation_side == "right" else ids[len(ids) - length :]
 
 
-def _places(tokens: _Tokens) -> Callable[[int], Span]:
+def _offsets(tokens: _Tokens) -> Callable[[int], Span]:
     """Index of a token → its characters."""
     assert tokens.encoding is not None
     return partial(token_span, tokens.encoding)

@@ -9,6 +9,8 @@ from ..model import RobertaForSequenceClassification
 from ..pipelines.options import check_count
 from ..tokenizer import PreTrainedTokenizerFast
 from .missing_names import CROSS_ENCODER_NAMES
+from .pair_encoding import PairRow
+from .pair_scoring import PairOptions, PairScoring
 from .score_activations import Activation, ScoreActivation, as_activation
 from .score_conventions import SCORE_CONVENTIONS, check_convention
 from .torch_names import TorchModelNames
@@ -117,10 +119,31 @@ class PairModel(TorchModelNames):
         """`max_length`."""
         return self.max_length
 
+    def scoring(
+        self,
+        rows: list[PairRow],
+        batch_size: int,
+        long_text: str | None = None,
+        stride: int | None = None,
+        return_lengths: bool = False,
+    ) -> PairScoring:
+        """The pipeline below `predict`, which cuts pairs as the convention says. rows: [] for a stream."""
+        cuts_query = SCORE_CONVENTIONS[self.score_convention].cuts_query
+        given = {
+            "batch_size": batch_size,
+            "max_length": self.max_length,
+            "cut": "only_second" if cuts_query else "longest_first",
+            "first_max_length": self.max_length * 3 // 4 if cuts_query else None,
+            "long_text": long_text,
+            "stride": stride,
+            "return_lengths": return_lengths,
+        }
+        return PairScoring(self.model, self.tokenizer, PairOptions().changed(given), rows)
+
     def __getitem__(self, index: Any) -> NoReturn:
         """MissingNameError: there are no modules."""
-        place = f"{type(self).__name__}[{shown(index, 40)}]"
-        raise MissingNameError(mismatch(place, "no modules", "its attributes model and tokenizer"))
+        name = f"{type(self).__name__}[{shown(index, 40)}]"
+        raise MissingNameError(mismatch(name, "no modules", "its attributes model and tokenizer"))
 
     def __repr__(self) -> str:
         name = f"{type(self.model).__name__} {shown(self.model.name_or_path)}"

@@ -116,13 +116,13 @@ def _modes_of(pooling_mode: Any, flags: dict[str, Any]) -> tuple[str, ...]:
     return modes
 
 
-def checked_modes(value: object, place: str = "pooling_mode") -> tuple[str, ...]:
-    """One mode, or a list or tuple of modes, as a tuple. Raises InputError, naming `place`."""
+def checked_modes(value: object, argument: str = "pooling_mode") -> tuple[str, ...]:
+    """One mode, or a list or tuple of modes, as a tuple. Raises InputError, naming `argument`."""
     modes = (value,) if isinstance(value, str) else value
     expected = f"one of {', '.join(MODES)}, or a list of these"
     if not isinstance(modes, (list, tuple)) or not modes:
-        raise InputError(mismatch(place, shown(value), expected))
+        raise InputError(mismatch(argument, shown(value), expected))
     for mode in modes:
         if not isinstance(mode, str) or mode not in MODES:
-            raise InputError(mismatch(place, shown(mode), expected))
+            raise InputError(mismatch(argument, shown(mode), expected))
     return tuple(modes)

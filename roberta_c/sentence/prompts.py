@@ -75,11 +75,11 @@ def merged_prompts(
     return {name: text or "" for name, text in merged.items()}
 
 
-def check_prompt_name(name: Any, prompts: Mapping[str, str], place: str = "prompt_name") -> None:
-    """Raise InputError, which calls it `place`, unless `name` is that of one of the prompts."""
+def check_prompt_name(name: Any, prompts: Mapping[str, str], argument: str = "prompt_name") -> None:
+    """Raise InputError, which names `argument`, unless `name` is that of one of the prompts."""
     if not isinstance(name, str) or name not in prompts:
         expected = f"one of {', '.join(prompts)}" if prompts else "None: the model has no prompts"
-        raise InputError(mismatch(place, shown(name), expected))
+        raise InputError(mismatch(argument, shown(name), expected))
 
 
 def default_prompt(given: Any, in_file: Any, prompts: Mapping[str, str], path: Any) -> str | None:

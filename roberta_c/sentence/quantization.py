@@ -35,14 +35,14 @@ def quantize_embeddings(
     if isinstance(embeddings, (list, tuple)):
         if not embeddings:
             return []
-        parts = [_floats(one, f"embeddings[{index}]") for index, one in enumerate(embeddings)]
-        if parts[0].ndim == 2:
-            for index, part in enumerate(parts):
-                _check_finite(part, f"embeddings[{index}]")
-            return _quantize_matrices(parts, precision, ranges, calibration_embeddings)
-        if len({part.shape for part in parts}) > 1:
+        arrays = [_floats(one, f"embeddings[{index}]") for index, one in enumerate(embeddings)]
+        if arrays[0].ndim == 2:
+            for index, array in enumerate(arrays):
+                _check_finite(array, f"embeddings[{index}]")
+            return _quantize_matrices(arrays, precision, ranges, calibration_embeddings)
+        if len({array.shape for array in arrays}) > 1:
             raise InputError(mismatch("embeddings", "vectors of different widths", "vectors of one width"))
-        embeddings = np.stack(parts)
+        embeddings = np.stack(arrays)
     floats = _floats(embeddings, "embeddings")
     if not floats.ndim:
         raise InputError(mismatch("embeddings", shown(embeddings), "an array (n, width)"))
@@ -77,6 +77,13 @@ def check_precision(precision: Any) -> None:
     """Raise InputError unless `precision` is one of PRECISIONS."""
     if not isinstance(precision, str) or precision not in PRECISIONS:
         raise InputError(mismatch("precision", shown(precision), f"one of {', '.join(PRECISIONS)}"))
+
+
+def check_precision_of_iterator(precision: str) -> None:
+    """Raise InputError for a precision that needs the ranges of all vectors."""
+    if precision in ("int8", "uint8"):
+        expected = "quantize_embeddings(vectors, precision, ranges): an iterator's ranges are unknown"
+        raise InputError(mismatch("precision of an iterator", repr(precision), expected))
 
 
 def _quantize_matrices(

@@ -1,7 +1,7 @@
 """The most similar of many embeddings: searches, and pairs of texts that say the same.
 
 Names, arguments and results are those of sentence-transformers' util. Scores are computed and sorted a block
-at a time, however large the chunks are that a caller asks for. Of equal scores the first places count.
+at a time, however large the chunks are that a caller asks for. Of equal scores the lowest indices count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..pipelines.options import check_count
 from .similarity import Similarity, cos_sim
 from .vector_rows import as_floats, as_matrix, check_finite, slices
 
-# Scores that are sorted at once: 4 MB, and 8 MB of places.
+# Scores that are sorted at once: 4 MB, and 8 MB of indices.
 _SCORES = 1 << 20
 # Queries of a block.
 _QUERIES = 1 << 8
@@ -44,10 +44,10 @@ def semantic_search(
     corpus_md = as_matrix(corpus_embeddings, "corpus_embeddings")
     found: list[list[dict[str, Any]]] = []
     blocks = _nearest(queries_nd, corpus_md, query_chunk_size, corpus_chunk_size, top_k, score_function)
-    for _, scores_rk, places_rk in blocks:
-        for scores, places in zip(scores_rk.tolist(), places_rk.tolist(), strict=True):
+    for _, scores_rk, indices_rk in blocks:
+        for scores, indices in zip(scores_rk.tolist(), indices_rk.tolist(), strict=True):
             found.append(
-                [{"corpus_id": place, "score": score} for place, score in zip(places, scores, strict=True)]
+                [{"corpus_id": index, "score": score} for index, score in zip(indices, scores, strict=True)]
             )
     return found
 
@@ -107,28 +107,28 @@ def paraphrase_mining_embeddings(
     rows_nd = as_matrix(embeddings, "embeddings")
     count = len(rows_nd)
     # (scores, keys i * count + j) of the best pairs and of those that were found since.
-    parts: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.float32), np.empty(0, np.int64))]
+    best: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.float32), np.empty(0, np.int64))]
     names = ("embeddings", "embeddings")
     blocks = _nearest(rows_nd, rows_nd, query_chunk_size, corpus_chunk_size, top_k + 1, score_function, names)
-    for first, scores_rk, places_rk in blocks:
-        rows_rk = np.broadcast_to(np.arange(first, first + len(places_rk))[:, None], places_rk.shape)
-        others_rk = places_rk != rows_rk
+    for first, scores_rk, indices_rk in blocks:
+        rows_rk = np.broadcast_to(np.arange(first, first + len(indices_rk))[:, None], indices_rk.shape)
+        others_rk = indices_rk != rows_rk
         others_rk &= np.cumsum(others_rk, axis=1) <= top_k
-        one, other = rows_rk[others_rk], places_rk[others_rk]
+        one, other = rows_rk[others_rk], indices_rk[others_rk]
         keys = np.minimum(one, other) * count + np.maximum(one, other)
-        parts.append((scores_rk[others_rk], keys))
-        if sum(len(keys) for _, keys in parts) > 2 * max_pairs:
-            parts = [_best_pairs(parts, max_pairs)]
-    scores, keys = _best_pairs(parts, max_pairs)
+        best.append((scores_rk[others_rk], keys))
+        if sum(len(keys) for _, keys in best) > 2 * max_pairs:
+            best = [_best_pairs(best, max_pairs)]
+    scores, keys = _best_pairs(best, max_pairs)
     firsts, seconds = np.divmod(keys, max(1, count))
     pairs = zip(scores.tolist(), firsts.tolist(), seconds.tolist(), strict=True)
     return [[score, i, j] for score, i, j in pairs]
 
 
-def _best_pairs(parts: list[tuple[np.ndarray, np.ndarray]], max_pairs: int) -> tuple[np.ndarray, np.ndarray]:
+def _best_pairs(found: list[tuple[np.ndarray, np.ndarray]], max_pairs: int) -> tuple[np.ndarray, np.ndarray]:
     """The scores and keys of the `max_pairs` best pairs; of a pair that is there twice, the first score."""
-    keys, kept = np.unique(np.concatenate([keys for _, keys in parts]), return_index=True)
-    scores = np.concatenate([scores for scores, _ in parts])[kept]
+    keys, kept = np.unique(np.concatenate([keys for _, keys in found]), return_index=True)
+    scores = np.concatenate([scores for scores, _ in found])[kept]
     best = best_columns(scores[None], max_pairs)[0]
     return scores[best], keys[best]
 
@@ -174,7 +174,7 @@ def _nearest(
         raise InputError(mismatch("corpus_embeddings", f"width {corpus_md.shape[1]}", expected))
     for queries in slices(len(queries_nd), min(query_chunk_size, _QUERIES)):
         count = queries.stop - queries.start
-        scores_rk, places_rk = np.empty((count, 0), np.float32), np.empty((count, 0), np.int64)
+        scores_rk, indices_rk = np.empty((count, 0), np.float32), np.empty((count, 0), np.int64)
         for rows in slices(len(corpus_md), min(corpus_chunk_size, _SCORES // count)):
             scores_rc = _scores(score_function, queries_nd[queries], corpus_md[rows])
             if not np.isfinite(scores_rc).all():  # a look at all embeddings before would cost a pass
@@ -184,11 +184,11 @@ def _nearest(
                     raise InputError(mismatch("score_function", "scores that are NaN", "numbers"))
             columns_rk = best_columns(scores_rc, top_k)
             scores_rk = np.concatenate([scores_rk, np.take_along_axis(scores_rc, columns_rk, 1)], axis=1)
-            places_rk = np.concatenate([places_rk, columns_rk + rows.start], axis=1)
+            indices_rk = np.concatenate([indices_rk, columns_rk + rows.start], axis=1)
             best_rk = best_columns(scores_rk, top_k)
             scores_rk = np.take_along_axis(scores_rk, best_rk, axis=1)
-            places_rk = np.take_along_axis(places_rk, best_rk, axis=1)
-        yield queries.start, scores_rk, places_rk
+            indices_rk = np.take_along_axis(indices_rk, best_rk, axis=1)
+        yield queries.start, scores_rk, indices_rk
 
 
 def _scores(score_function: Similarity, queries_rd: np.ndarray, rows_cd: np.ndarray) -> np.ndarray:

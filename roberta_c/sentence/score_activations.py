@@ -100,6 +100,19 @@ def apply_activation(activation: Activation, logits_sc: np.ndarray) -> np.ndarra
     return scores.astype(np.float32, copy=False)
 
 
+def scores_of_logits(logits_sc: np.ndarray, activation: Activation, softmax: bool) -> np.ndarray:
+    """The scores, float32 (S, C), or (S) for one label: the activation's; with `softmax` that of its rows.
+
+    Raises as `apply_activation` does.
+    """
+    scores = apply_activation(activation, logits_sc)
+    if scores.ndim == 2 and logits_sc.shape[1] == 1:
+        scores = scores[:, 0]
+    if softmax and scores.ndim == 2:
+        scores = apply_function("softmax", scores).astype(np.float32)
+    return scores
+
+
 def is_known(name: str) -> bool:
     """Whether torch's class of this dotted name is one of the functions that are here."""
     return _key(name.rpartition(".")[2]) in _FUNCTIONS

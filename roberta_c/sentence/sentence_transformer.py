@@ -13,14 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, ModelFileError, mismatch, shown
+from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SETTINGS
 from ..files.hub_options import HubOptions
-from ..pipelines.rows import plain_text
-from ..tokenizer import BatchEncoding
 from ..tokenizer.text_input import as_listed
 from .chain import Chain, checked_modules
-from .embedder import Embedder, EmbedderOptions, TokenEmbedder
 from .folder_writer import write_folder
 from .keywords import ENCODE_KEYWORDS, SAVE_PRETRAINED_KEYWORDS, SENTENCE_KEYWORDS
 from .loading import checked_keywords
@@ -30,18 +27,16 @@ from .model_folder import (
     naming_the_folder,
     with_organization,
 )
-from .modules import TOKENS, VECTORS, Module
+from .modules import VECTORS, Module
 from .progress import is_shown, with_progress_bar
-from .prompts import HasPrompts, check_prompts, chosen_prompt, default_prompt, merged_prompts
-from .quantization import check_precision, quantize_embeddings
-from .vector_settings import VectorSettings
+from .prompted_texts import ROLE_PROMPTS, PromptedTexts, input_name
+from .prompts import check_prompts, default_prompt, merged_prompts
+from .quantization import check_precision, check_precision_of_iterator, quantize_embeddings
 
 logger = logging.getLogger(__name__)
 
-_ROLE_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
 
-
-class SentenceTransformer(HasPrompts, VectorSettings):
+class SentenceTransformer(PromptedTexts):
     """A model of sentence embeddings, loaded from a folder or a Hub repository.
 
     >>> from roberta_c import bundled_model_path
@@ -96,8 +91,6 @@ class SentenceTransformer(HasPrompts, VectorSettings):
             raise InputError(
                 mismatch("tokenizer_kwargs", "it beside processor_kwargs", "processor_kwargs alone")
             )
-        settings: dict[str, Any] = {}
-        places: list[str] | None = None
         if (model_name_or_path is None) == (modules is None):
             found = "neither" if modules is None else "both"
             raise InputError(mismatch("model_name_or_path and modules", found, "one of them"))
@@ -109,40 +102,25 @@ class SentenceTransformer(HasPrompts, VectorSettings):
             "processor_kwargs": tokenizer_kwargs if processor_kwargs is None else processor_kwargs,
             "config_kwargs": config_kwargs,
         }
+        settings: dict[str, Any] = {}
+        module_files: list[str] | None = None
         if model_name_or_path is None:
-            for name, value in of_files.items():
-                if value is not None:
-                    raise InputError(
-                        mismatch(name, f"{shown(value)} beside modules", "it of the Transformer")
-                    )
+            _check_all_none(of_files)
         else:
             cache = cache_of_sentence_transformers(cache_dir if cache_folder is None else cache_folder)
+            hub_options = HubOptions(revision, token, cache, local_files_only)
             path_or_id = with_organization(model_name_or_path)
             with naming_the_folder(model_name_or_path, path_or_id):
-                modules, places, settings = load_modules(
-                    path_or_id, HubOptions(revision, token, cache, local_files_only), **of_files
-                )
+                modules, module_files, settings = load_modules(path_or_id, hub_options, **of_files)
         self._listed: list[Module] = checked_modules(modules)
-        self._chain = Chain(self._listed, places)
-        self.prompts = merged_prompts(prompts, settings.get("prompts"), tuple(_ROLE_PROMPTS))
-        place = f"{model_name_or_path}: {SETTINGS}"
+        self._chain = Chain(self._listed, module_files)
+        self.prompts = merged_prompts(prompts, settings.get("prompts"), tuple(ROLE_PROMPTS))
+        settings_file = f"{model_name_or_path}: {SETTINGS}"
         self.default_prompt_name = default_prompt(
-            default_prompt_name, settings.get("default_prompt_name"), self.prompts, place
+            default_prompt_name, settings.get("default_prompt_name"), self.prompts, settings_file
         )
-        self._similarity_fn_name: str | None = None
-        self._truncate_dim: int | None = None
         given = {"similarity_fn_name": similarity_fn_name, "truncate_dim": truncate_dim}
-        try:
-            self._set({name: settings.get(name) for name, value in given.items() if value is None})
-        except InputError as error:
-            raise ModelFileError(f"{place}: {error}") from None
-        self._set(given)
-
-    def _set(self, settings: dict[str, Any]) -> None:
-        """Set those of similarity_fn_name and truncate_dim that are not None."""
-        for name, value in settings.items():
-            if value is not None:
-                setattr(self, name, value)
+        self._set_vector_settings(given, settings, settings_file)
 
     @classmethod
     def load(cls, input_path: str | Path) -> SentenceTransformer:
@@ -204,10 +182,7 @@ class SentenceTransformer(HasPrompts, VectorSettings):
         Returns float32 (n, D), (D) for a str, (0, D) for an empty list; a list for other outputs. Raises
         InputError, ModelFileError.
         """
-        older = foreign.pop("sentences", None)
-        if inputs is not None and older is not None:
-            raise InputError(mismatch("inputs, sentences", "both", "one of the two"))
-        inputs = older if inputs is None else inputs
+        inputs = _one_of(inputs, foreign.pop("sentences", None))
         fixed = {
             "convert_to_numpy": convert_to_numpy,
             "convert_to_tensor": convert_to_tensor,
@@ -217,11 +192,6 @@ class SentenceTransformer(HasPrompts, VectorSettings):
         }
         checked_keywords({**foreign, **fixed}, ENCODE_KEYWORDS, "encode")
         check_precision("float32" if precision is None else precision)
-        if not isinstance(output_value, str | None) or output_value not in (VECTORS, TOKENS, None):
-            expected = f"{VECTORS!r}, {TOKENS!r} or None"
-            raise InputError(mismatch("output_value", shown(output_value), expected))
-        if not isinstance(normalize_embeddings, bool):
-            raise InputError(mismatch("normalize_embeddings", shown(normalize_embeddings), "True or False"))
         shows_bar = is_shown(show_progress_bar, logger)
         embedder = self.embedder(
             prompt_name,
@@ -234,61 +204,26 @@ class SentenceTransformer(HasPrompts, VectorSettings):
             stride,
             return_lengths,
         )
-        quantized = precision not in (None, "float32") and output_value is not None
-
+        quantize = partial(quantize_embeddings, precision=precision)
+        is_quantized = precision not in (None, "float32") and output_value is not None
         if isinstance(inputs, Iterator):
-            if precision in ("int8", "uint8"):
-                expected = "quantize_embeddings(vectors, precision, ranges): an iterator's ranges are unknown"
-                raise InputError(mismatch("precision of an iterator", repr(precision), expected))
-            pairs = embedder.of_iterator(inputs, _input_name)
-            if quantized:
-                pairs = ((quantize_embeddings(one, precision), lengths) for one, lengths in pairs)
+            check_precision_of_iterator(precision)
+            pairs = embedder.of_iterator(inputs, input_name)
+            if is_quantized:
+                pairs = ((quantize(one), lengths) for one, lengths in pairs)
             return pairs if return_lengths else (value for value, _ in pairs)
-
         is_single = isinstance(inputs, str)
-        listed = [inputs] if is_single else as_listed(inputs, takes_tuples=True)
-        if listed is None:
-            expected = "a str, or a list or iterator of these"
-            raise InputError(mismatch("inputs", type(inputs).__name__, expected))
-        name_of = (lambda _: "inputs") if is_single else _input_name
-        counted = partial(with_progress_bar, total=len(listed), shows_bar=shows_bar)
-        result, lengths = embedder.of_list(listed, name_of, counted)
-        if quantized and (len(result) or output_value == VECTORS):
-            result = quantize_embeddings(result, precision)
+        texts = [inputs] if is_single else _listed_texts(inputs)
+        name_of = (lambda _: "inputs") if is_single else input_name
+        counted = partial(with_progress_bar, total=len(texts), shows_bar=shows_bar)
+        result, lengths = embedder.of_list(texts, name_of, counted)
+        if is_quantized and (len(result) or output_value == VECTORS):
+            result = quantize(result)
         if is_single:
             return (result[0], lengths[0]) if return_lengths else result[0]
         if output_value == VECTORS and not convert_to_numpy:
             result = list(result)
         return (result, lengths) if return_lengths else result
-
-    def embedder(
-        self,
-        prompt_name: str | None = None,
-        prompt: str | None = None,
-        batch_size: int = 32,
-        output_value: str | None = VECTORS,
-        normalize: bool = False,
-        truncate_dim: int | None = None,
-        long_text: str | None = None,
-        stride: int | None = None,
-        return_lengths: bool = False,
-    ) -> Embedder:
-        """The pipeline below `encode`, with its options. Raises InputError."""
-        text = chosen_prompt(self.prompts, self.default_prompt_name, prompt, prompt_name)
-        options = {
-            "batch_size": batch_size,
-            "prompt": text,
-            "prompt_tokens": self._prompt_tokens(text),
-            "output": output_value,
-            "width": self._checked_width(self.truncate_dim if truncate_dim is None else truncate_dim),
-            "normalize": normalize,
-            "max_length": self.max_seq_length,
-            "long_text": long_text,
-            "stride": stride,
-            "return_lengths": return_lengths,
-        }
-        kind = Embedder if output_value == VECTORS else TokenEmbedder
-        return kind(self._chain, EmbedderOptions().changed(options))
 
     def encode_query(
         self,
@@ -316,45 +251,6 @@ class SentenceTransformer(HasPrompts, VectorSettings):
             prompt_name = self.role_prompt_name("document")
         return self.encode(inputs, prompt_name, prompt, *others, **options)
 
-    def role_prompt_name(self, role: str) -> str | None:
-        """The name of the prompt for "query" or "document"; None: the model has none."""
-        return next((name for name in _ROLE_PROMPTS[role] if name in self.prompts), None)
-
-    def _prompt_tokens(self, prompt: str) -> int:
-        """How many tokens of a text are its prompt's, not pooled: those of the prompt alone without `</s>`.
-
-        As sentence-transformers counts them, also where the last of them joins the text's first characters.
-        """
-        if self._chain.pooling.include_prompt or not prompt:
-            return 0
-        ids = self.tokenizer([prompt], truncation=True, max_length=self.max_seq_length)["input_ids"][0]
-        return len(ids) - (ids[-1] in self.tokenizer.all_special_ids)
-
-    def preprocess(self, inputs: Any, prompt: str | None = None, **options: Any) -> BatchEncoding:
-        """The ids and mask of texts, padded to the longest, truncated to max_seq_length: NumPy arrays.
-
-        inputs: a str, or a list of str or of pairs. prompt: what stands before each text. options: of the
-        tokenizer. The result has prompt_length if tokens of the prompt are not to be pooled. Raises
-        InputError.
-        """
-        inputs = [inputs] if isinstance(inputs, str) else inputs
-        before = chosen_prompt({}, None, prompt, None)
-        if before:
-            listed = as_listed(inputs, takes_tuples=True)
-            if listed is None:
-                raise InputError(mismatch("inputs", type(inputs).__name__, "a str or a list of str"))
-            inputs = [before + plain_text(text, _input_name(index)) for index, text in enumerate(listed)]
-        skipped = self._prompt_tokens(before)
-        settings = {"padding": True, "truncation": True, "max_length": self.max_seq_length}
-        encoding: BatchEncoding = self.tokenizer(inputs, **{**settings, "return_tensors": "np", **options})
-        if skipped:
-            encoding["prompt_length"] = skipped
-        return encoding
-
-    def tokenize(self, texts: Any, **options: Any) -> BatchEncoding:
-        """`preprocess`, under its older name."""
-        return self.preprocess(texts, **options)
-
     # ---- files ---------------------------------------------------------------------------------------
 
     def save_pretrained(self, path: str | os.PathLike[str], **keywords: Any) -> None:
@@ -376,5 +272,23 @@ class SentenceTransformer(HasPrompts, VectorSettings):
     save = save_pretrained
 
 
-def _input_name(index: int) -> str:
-    return f"inputs[{index}]"
+def _check_all_none(of_files: dict[str, Any]) -> None:
+    """Raise InputError for the first keyword that is given beside modules, which have been loaded."""
+    for name, value in of_files.items():
+        if value is not None:
+            raise InputError(mismatch(name, f"{shown(value)} beside modules", "it of the Transformer"))
+
+
+def _one_of(inputs: Any, sentences: Any) -> Any:
+    """The texts under whichever of their names they were given. Raises InputError for both."""
+    if inputs is not None and sentences is not None:
+        raise InputError(mismatch("inputs, sentences", "both", "one of the two"))
+    return sentences if inputs is None else inputs
+
+
+def _listed_texts(inputs: Any) -> list[Any]:
+    """A caller's list of texts, or what holds them as a list does. Raises InputError."""
+    listed = as_listed(inputs, takes_tuples=True)
+    if listed is None:
+        raise InputError(mismatch("inputs", type(inputs).__name__, "a str, or a list or iterator of these"))
+    return listed

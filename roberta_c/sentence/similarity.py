@@ -47,11 +47,11 @@ class SimilarityFunction(Enum):
         return PAIRWISE[similarity_name(similarity_function, "similarity_function")]
 
 
-def similarity_name(value: Any, place: str = "similarity_fn_name") -> str:
+def similarity_name(value: Any, argument: str = "similarity_fn_name") -> str:
     """The name that a str, or an Enum of this package or of sentence-transformers, means. InputError."""
     name = value.value if isinstance(value, Enum) else value
     if not isinstance(name, str) or name not in ALL_PAIRS:
-        raise InputError(mismatch(place, shown(name), f"one of {', '.join(ALL_PAIRS)}"))
+        raise InputError(mismatch(argument, shown(name), f"one of {', '.join(ALL_PAIRS)}"))
     return name
 
 
@@ -94,27 +94,27 @@ def manhattan_sim(a: Any, b: Any) -> np.ndarray:
 
 
 def pairwise_cos_sim(a: Any, b: Any) -> np.ndarray:
-    """The cosine of a's and b's rows at equal places, (n, D) each: float32 (n)."""
+    """The cosine of a's and b's rows of equal index, (n, D) each: float32 (n)."""
     return _row_pairs(a, b, lambda a_nd, b_nd: (normalized(a_nd) * normalized(b_nd)).sum(axis=-1))
 
 
 def pairwise_dot_score(a: Any, b: Any) -> np.ndarray:
-    """The dot product of a's and b's rows at equal places, (n, D) each: float32 (n)."""
+    """The dot product of a's and b's rows of equal index, (n, D) each: float32 (n)."""
     return _row_pairs(a, b, lambda a_nd, b_nd: (a_nd * b_nd).sum(axis=-1))
 
 
 def pairwise_euclidean_sim(a: Any, b: Any) -> np.ndarray:
-    """-|a_i - b_i| of a's and b's rows at equal places, (n, D) each: float32 (n)."""
+    """-|a_i - b_i| of a's and b's rows of equal index, (n, D) each: float32 (n)."""
     return _row_pairs(a, b, lambda a_nd, b_nd: -np.sqrt(np.square(a_nd - b_nd).sum(axis=-1)))
 
 
 def pairwise_manhattan_sim(a: Any, b: Any) -> np.ndarray:
-    """-sum |a_i - b_i| of a's and b's rows at equal places, (n, D) each: float32 (n)."""
+    """-sum |a_i - b_i| of a's and b's rows of equal index, (n, D) each: float32 (n)."""
     return _row_pairs(a, b, lambda a_nd, b_nd: -np.abs(a_nd - b_nd).sum(axis=-1))
 
 
 def pairwise_angle_sim(x: Any, y: Any) -> np.ndarray:
-    """AnglE's similarity |cos + sin| of x's and y's rows at equal places, (n, D) each: float32 (n).
+    """AnglE's similarity |cos + sin| of x's and y's rows of equal index, (n, D) each: float32 (n).
 
     The halves of a row are the real and the imaginary parts of complex numbers; a middle number has no
     imaginary part. Source: Li and Li, AnglE-optimized Text Embeddings, 2023.

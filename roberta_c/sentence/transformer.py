@@ -8,14 +8,15 @@ from typing import Any
 from ..config.load_keywords import without_foreign
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SENTENCE_SETTINGS
+from ..files.hub import ModelFiles
 from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..pipelines.options import check_count
-from .encoder_settings import EMBEDDING, OLDER_NAMES, check_other_settings, check_room
+from .encoder_settings import EMBEDDING, OLDER_NAMES, PARTS, EncoderSettings, check_other_settings
 from .keywords import SENTENCE_KEYWORDS, with_newer_names
-from .loading import PARTS, keywords_of_parts, load_model_and_tokenizer, model_files
+from .loading import keywords_of_parts, load_model_and_tokenizer, model_files
 from .modules import Module, write_json
 
 
@@ -66,22 +67,36 @@ class Transformer(Module):
         check_other_settings(without_foreign(given, {"backend": SENTENCE_KEYWORDS["backend"]}), EMBEDDING)
         if cache_dir is not None:
             parts["model_kwargs"].setdefault("cache_dir", cache_dir)
-        of_model = parts["model_kwargs"]
-        for name, value in (("dtype", dtype), ("num_threads", num_threads), ("isa", isa)):
-            if value is not None and of_model.setdefault(name, value) is not value:
-                raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))
-        model, self.tokenizer = load_model_and_tokenizer(
-            AutoModel,
-            model_files(model_name_or_path, hub_options, parts),
-            model_keywords=of_model,
-            tokenizer_keywords=parts["processor_kwargs"],
-            config_keywords=parts["config_kwargs"],
-            max_seq_length=max_seq_length,
-            do_lower_case=do_lower_case,
-        )
-        check_room(self.tokenizer, max_seq_length, parts["processor_kwargs"])
-        self.auto_model: RobertaModel = model
-        self.do_lower_case = do_lower_case
+        _add_arithmetic(parts["model_kwargs"], dtype, num_threads, isa)
+        files = model_files(model_name_or_path, hub_options, parts)
+        self._load(files, parts, EncoderSettings(max_seq_length, do_lower_case))
+
+    @classmethod
+    def of_files(
+        cls,
+        files: ModelFiles,
+        settings: EncoderSettings,
+        *,
+        dtype: Any = None,
+        num_threads: int | None = None,
+        isa: str | None = None,
+        **parts: Any,
+    ) -> Transformer:
+        """The encoder of a folder or Hub repository, as the settings of its file say.
+
+        parts: a caller's model_kwargs, processor_kwargs and config_kwargs, which come before the file's.
+        Raises as the constructor does; a setting of the file that is at fault is a ModelFileError.
+        """
+        given = keywords_of_parts(parts)
+        _add_arithmetic(given["model_kwargs"], dtype, num_threads, isa)
+        encoder = cls.__new__(cls)
+        encoder._load(files, given, settings)
+        return encoder
+
+    def _load(self, files: ModelFiles, given: dict[str, dict[str, Any]], settings: EncoderSettings) -> None:
+        self.auto_model: RobertaModel
+        self.auto_model, self.tokenizer = load_model_and_tokenizer(AutoModel, files, given, settings)
+        self.do_lower_case = settings.do_lower_case
 
     @property
     def model(self) -> RobertaModel:
@@ -127,3 +142,10 @@ class Transformer(Module):
     def __repr__(self) -> str:
         settings = {**self.get_config_dict(), "architecture": type(self.auto_model).__name__}
         return f"{type(self).__name__}({settings})"
+
+
+def _add_arithmetic(of_model: dict[str, Any], dtype: Any, num_threads: int | None, isa: str | None) -> None:
+    """Add those that are not None to a model's keywords. Raises InputError for another value there."""
+    for name, value in (("dtype", dtype), ("num_threads", num_threads), ("isa", isa)):
+        if value is not None and of_model.setdefault(name, value) is not value:
+            raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))

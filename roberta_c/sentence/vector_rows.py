@@ -47,7 +47,7 @@ def as_matrix(embeddings: Any, name: str) -> np.ndarray:
 
 
 def check_finite(x_nd: np.ndarray, name: str, first: int = 0) -> None:
-    """Raise InputError for the first row with NaN or an infinity. first: the place of x_nd's first row."""
+    """Raise InputError for the first row with NaN or an infinity. first: the index of x_nd's first row."""
     for rows in row_blocks(*x_nd.shape):
         is_finite_n = np.isfinite(x_nd[rows]).all(axis=1)
         if not is_finite_n.all():

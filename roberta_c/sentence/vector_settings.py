@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, mismatch, shown
+from ..errors import InputError, ModelFileError, mismatch, shown
 from .sequence import ModuleSequence
 from .similarity import ALL_PAIRS, PAIRWISE, similarity_name
 
@@ -20,6 +20,22 @@ class VectorSettings(ModuleSequence):
 
     _similarity_fn_name: str | None
     _truncate_dim: int | None
+
+    def _set_vector_settings(
+        self, given: Mapping[str, Any], in_file: Mapping[str, Any], file_name: str
+    ) -> None:
+        """Set both settings: a caller's; the file's for those that are None; else the defaults.
+
+        Raises InputError, and ModelFileError, which names the file, for one of the file's.
+        """
+        self._similarity_fn_name, self._truncate_dim = None, None
+        for name, value in given.items():
+            try:
+                setattr(self, name, in_file.get(name) if value is None else value)
+            except InputError as error:
+                if value is not None:
+                    raise
+                raise ModelFileError(f"{file_name}: {error}") from None
 
     # ---- comparing vectors ---------------------------------------------------------------------------
 
@@ -37,7 +53,7 @@ class VectorSettings(ModuleSequence):
         return ALL_PAIRS[self.similarity_fn_name](embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> np.ndarray:
-        """The similarity of the vectors at equal places, (n, D) each: float32 (n)."""
+        """The similarity of the vectors of equal index, (n, D) each: float32 (n)."""
         return PAIRWISE[self.similarity_fn_name](embeddings1, embeddings2)
 
     # ---- widths --------------------------------------------------------------------------------------

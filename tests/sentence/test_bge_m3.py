@@ -17,7 +17,7 @@ from samples.rerankers import HIDDEN, make_bge_m3, make_small_xlmr_tokenizer, sa
 
 from roberta_c import BGEM3FlagModel, FlagModel
 from roberta_c.errors import InputError, MissingNameError, ModelFileError, UnsafeFileError
-from roberta_c.sentence import bge_m3
+from roberta_c.sentence import bge_m3_scores
 from roberta_c.sentence.missing_names import FLAG_NAMES
 
 TOLERANCE = 2e-5
@@ -227,8 +227,10 @@ def test_a_repeated_query_is_encoded_once_and_its_vectors_are_not_copied(folder,
         "encode",
         lambda self, batch, **options: seen.append(len(batch)) or encode(self, batch, **options),
     )
-    score = bge_m3.colbert_score
-    monkeypatch.setattr(bge_m3, "colbert_score", lambda one, other: held.append(one) or score(one, other))
+    score = bge_m3_scores.colbert_score
+    monkeypatch.setattr(
+        bge_m3_scores, "colbert_score", lambda one, other: held.append(one) or score(one, other)
+    )
     scores = model.compute_score([(query, passage) for passage in passages])
     assert sum(seen) == 1 + len(set(passages))
     assert len({id(array) for array in held}) == 1

@@ -432,6 +432,7 @@ def test_every_public_name_of_the_original_is_here_or_says_what_to_do(folder_of)
         ({"trust_remote_code": True}, "trust_remote_code: found True, expected False"),
         ({"modules": []}, r"modules: found \[\], expected None: the model is read from files"),
         ({"nonsense": 1}, "nonsense: found an unknown keyword, expected one of CrossEncoder's"),
+        ({"nonsense_kwargs": {}}, "nonsense_kwargs: found an unknown keyword, expected one of CrossEncoder"),
         ({"model_kwargs": [1]}, r"model_kwargs: found \[1\], expected a dict of keywords or None"),
         ({"tokenizer_kwargs": 3}, "processor_kwargs: found 3, expected a dict of keywords or None"),
         ({"cache_dir": "a", "cache_folder": "b"}, "cache_dir: found cache_folder too, its newer name"),

@@ -132,6 +132,17 @@ def test_errors_about_a_callers_keywords_name_no_file(with_settings):
         assert str(caught.value).startswith(message)
 
 
+def test_a_callers_word_that_is_also_a_setting_of_the_file_is_the_callers(with_settings):
+    """The file's settings fit by themselves."""
+    folder = with_settings(max_seq_length=16, config_args={"num_labels": 1})
+    with pytest.raises(InputError) as caught:
+        CrossEncoder(folder, processor_kwargs={"max_seq_length": 3})
+    assert str(caught.value).startswith("tokenizer options: found 'max_seq_length'")
+    with pytest.raises(InputError) as caught:
+        CrossEncoder(folder, config_kwargs={"vocab_size": "num_labels"})
+    assert str(caught.value).startswith("vocab_size: found 'num_labels'")
+
+
 @pytest.mark.parametrize("name", ["a", ["a"], {}])
 def test_a_default_prompt_that_is_no_name_of_a_prompt(name, with_settings):
     folder = with_settings()
