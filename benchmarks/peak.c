@@ -97,9 +97,10 @@ __attribute__((target("amx-tile"))) static void fill_tiles(void) {
     __attribute__((target("amx-tile"))) float name(int64_t rounds) {                                         \
         fill_tiles();                                                                                        \
         for (int64_t i = 0; i < rounds; i++)                                                                 \
-            __asm__ volatile(instruction " %tmm7, %tmm6, %tmm0\n\t" instruction " %tmm7, %tmm6, %tmm1\n\t"    \
-                             instruction " %tmm7, %tmm6, %tmm2\n\t" instruction " %tmm7, %tmm6, %tmm3\n\t"    \
-                             instruction " %tmm7, %tmm6, %tmm4\n\t" instruction " %tmm7, %tmm6, %tmm5");      \
+            __asm__ volatile(instruction                                                                     \
+                             " %tmm7, %tmm6, %tmm0\n\t" instruction " %tmm7, %tmm6, %tmm1\n\t" instruction   \
+                             " %tmm7, %tmm6, %tmm2\n\t" instruction " %tmm7, %tmm6, %tmm3\n\t" instruction   \
+                             " %tmm7, %tmm6, %tmm4\n\t" instruction " %tmm7, %tmm6, %tmm5");                 \
         __asm__ volatile("tilerelease");                                                                     \
         return 0;                                                                                            \
     }
