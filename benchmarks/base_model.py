@@ -128,8 +128,8 @@ def useful_flops(batches: list[list[list[int]]]) -> float:
 
 
 def flops_of_lengths(tokens: Sequence[int], layers: int = LAYERS, first_row_only: bool = False) -> float:
-    """The same for texts of so many tokens each, in `layers` layers of base size. With `first_row_only`, of the
-    last layer's result only each text's first row is wanted: it needs all keys and values, but one query."""
+    """The same for texts of so many tokens each, in `layers` layers of base size. With `first_row_only`, only
+    each text's first row of the result is wanted: the last layer needs all keys and values, but one query."""
     lengths = np.array(tokens, dtype=float)
 
     def layer(queries: np.ndarray) -> float:
