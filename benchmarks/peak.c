@@ -30,6 +30,14 @@ void ask_for_huge_pages(void *start, size_t bytes) {
 #endif
 }
 
+/* A kind that this compiler or CPU does not have. */
+#define NO_FMA(name)                                                                                         \
+    float name(int64_t rounds) {                                                                             \
+        (void)rounds;                                                                                        \
+        return 0;                                                                                            \
+    }                                                                                                        \
+    int has_##name(void) { return 0; }
+
 #if defined(__x86_64__)
 
 #include <cpuid.h>
@@ -75,8 +83,9 @@ FMA(dot_bf16, "avx512f", __m512, _mm512_set1_ps, DOT_BF16, _mm512_storeu_ps, TWE
 FMA(dot_int8, "avx512f", __m512, _mm512_set1_ps, DOT_INT8, _mm512_storeu_ps, TWENTY_FOUR)
 #undef add
 
-/* All tiles have 16 rows of 64 bytes and contents that are normal numbers. */
-__attribute__((target("amx-tile"))) static void fill_tiles(void) {
+#if defined(__clang__) || __GNUC__ >= 11 /* whose assemblers know AMX */
+/* All tiles get 16 rows of 64 bytes; the operands' bits are 1e-3 in float32. */
+static void fill_tiles(void) {
     struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t bytes_per_row[16];
@@ -94,7 +103,7 @@ __attribute__((target("amx-tile"))) static void fill_tiles(void) {
 }
 
 #define TILES(name, instruction)                                                                             \
-    __attribute__((target("amx-tile"))) float name(int64_t rounds) {                                         \
+    float name(int64_t rounds) {                                                                             \
         fill_tiles();                                                                                        \
         for (int64_t i = 0; i < rounds; i++)                                                                 \
             __asm__ volatile(instruction                                                                     \
@@ -107,18 +116,26 @@ __attribute__((target("amx-tile"))) static void fill_tiles(void) {
 TILES(tile_bf16, "tdpbf16ps")
 TILES(tile_int8, "tdpbusd")
 
+/* Bits of CPUID leaf 7, register EDX. */
+enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
+
 /* Linux gives AMX's registers to processes that ask. */
 static int has_tiles(unsigned feature) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> feature & 1)) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (~d & (AMX_TILE | feature))) return 0;
 #if defined(__linux__)
-    return syscall(SYS_arch_prctl, 0x1023, 18) == 0; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #else
     return 0;
 #endif
 }
-int has_tile_bf16(void) { return has_tiles(22); }
-int has_tile_int8(void) { return has_tiles(25); }
+int has_tile_bf16(void) { return has_tiles(AMX_BF16); }
+int has_tile_int8(void) { return has_tiles(AMX_INT8); }
+#else
+NO_FMA(tile_bf16)
+NO_FMA(tile_int8)
+#endif
 
 int has_fma_128(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 int has_fma_256(void) { return has_fma_128(); }
@@ -149,12 +166,6 @@ __attribute__((target("avx2"))) float read_bytes(const float *start, size_t byte
 
 #else
 
-#define NO_FMA(name)                                                                                         \
-    float name(int64_t rounds) {                                                                             \
-        (void)rounds;                                                                                        \
-        return 0;                                                                                            \
-    }                                                                                                        \
-    int has_##name(void) { return 0; }
 NO_FMA(fma_128)
 NO_FMA(fma_256)
 NO_FMA(fma_512)

@@ -88,13 +88,13 @@ rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t
 
 /* ---- the CPU ----------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-
-#if defined(__x86_64__) || defined(__i386__)
-#include <cpuid.h>
 
 /* libgcc's check asks the operating system too (XGETBV), not CPUID alone. */
 static int cpu_has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
@@ -113,16 +113,18 @@ static int cpu_has_fast_avx512_bf16(void) {
     return __builtin_cpu_is("amd") && __builtin_cpu_supports("avx512bf16");
 }
 
-/* AMX's registers are 8 KiB.  Linux gives them to a process that asks for them (5.16 and later), whose signal
- * frames grow by as much; on other systems nothing is asked. */
+/* AMX's registers are 8 KiB.  Linux (5.16 and later) gives them to a process that asks for them, for good:
+ * signal frames of threads that use them are larger by as much, and alternate signal stacks that are too
+ * small for these are refused from then on; if there is one already, this request is.  On other systems AMX
+ * is not used. */
 static int cpu_has_amx(void) {
 #if defined(__x86_64__) && defined(__linux__)
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
     const unsigned needed = AMX_BF16 | AMX_TILE | AMX_INT8;
     unsigned a, b, c, d;
-    return cpu_has_avx512() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & needed) == needed &&
-           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+    return cpu_has_avx512() && cpu_has_avx512_vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (d & needed) == needed && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #else
     return 0;
 #endif

@@ -56,9 +56,10 @@ struct rc_panel_unit {
     const rc_word *next_panel;
 };
 
-/* One function for each isa_*.c file.  A base set (generic, avx2, …) fills the table.  An extension of a set
- * (avx512_vnni, …) replaces the entries that its instructions compute faster.  Where a file was compiled
- * without the instructions, its function changes nothing and returns 0, else 1. */
+/* One function for each isa_*.c file.  A base set (generic, avx2, …) fills the table; amx starts with
+ * avx512's.  An extension of a set (avx512_vnni, …) replaces the entries that its instructions compute
+ * faster.  Where a file was compiled without the instructions, its function changes nothing and returns 0,
+ * else 1. */
 int rc_isa_reference(rc_kernels *kernels);
 int rc_isa_generic(rc_kernels *kernels);
 int rc_isa_neon(rc_kernels *kernels);

@@ -1,7 +1,9 @@
-/* isa_amx.c: avx512 with its products on AMX, Intel's matrix unit (Sapphire Rapids and later). */
+/* isa_amx.c: avx512's table with its products of bfloat16 and int8 on AMX, Intel's matrix unit (Sapphire
+ * Rapids and later). */
 #include "internal.h"
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__)
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) &&                               \
+    defined(__AVX512VNNI__) /* for dot_begin and dot_finish of RC_INT8 (dot.inc) */
 #include "vec_avx512.h"
 
 #include "multiply.inc"

@@ -20,8 +20,8 @@
  * that reads the result or takes work units.
  *
  * Kernels never allocate, print, exit or start threads, and cannot fail: the caller has checked every
- * argument (roberta_c/kernels/).  Every output element is summed over K in one fixed order (tile.inc), so
- * results depend neither on M, nor on the other rows, nor on nth.
+ * argument (roberta_c/kernels/).  Every output element is summed over K in one fixed order (tile.inc,
+ * amx_panel.inc), so results depend neither on M, nor on the other rows, nor on nth.
  */
 #ifndef ROBERTA_C_H
 #define ROBERTA_C_H
@@ -50,9 +50,9 @@ typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
 /* How a linear layer multiplies.  Sums are float32 or, for int8, int32. */
 typedef enum {
     RC_FP32,         /* float32 rows, float32 weights */
-    RC_BF16,         /* bfloat16 rows, bfloat16 weights, multiplied by a dot-product instruction */
+    RC_BF16,         /* bfloat16 rows, bfloat16 weights, multiplied by a dot-product or matrix instruction */
     RC_BF16_WEIGHTS, /* float32 rows, bfloat16 weights widened in registers: half the memory traffic */
-    RC_INT8,         /* uint8 rows, int8 weights, multiplied by a dot-product instruction */
+    RC_INT8,         /* uint8 rows, int8 weights, multiplied by a dot-product or matrix instruction */
     RC_INT8_PAIRS,   /* as RC_INT8, bytes widened to 16 bits: AVX2's own byte product would saturate */
     RC_INT8_WEIGHTS, /* integers held as float32 in rows, int8 weights widened to float32: exact too */
     RC_ARITHMETICS   /* how many there are */
@@ -275,10 +275,10 @@ typedef struct rc_kernels rc_kernels;
 typedef struct rc_panel_unit rc_panel_unit;
 typedef struct rc_tile_epilogue rc_tile_epilogue;
 
-/* Multiplies a block of rows by one panel of a linear layer (panel.inc). */
+/* Multiplies a block of rows by one panel of a linear layer (panel.inc, amx_panel.inc). */
 typedef void rc_panel_function(const rc_panel_unit *unit);
 
-/* Multiplies a tile of one of attention's two products (attention_tile.inc). */
+/* Multiplies a tile of one of attention's two products (attention_tile.inc, amx_attention.inc). */
 typedef void rc_attention_tile_function(size_t rows, const rc_word *a_mk, size_t lda, const rc_word *panel_kn,
                                         size_t k, size_t columns, const rc_tile_epilogue *e, float *c_mn,
                                         size_t ldc);

@@ -65,6 +65,8 @@ class EncoderSettings:
                     apply(of_file)
                 except InputError as error:
                     raise ModelFileError(f"{self.path}: {error}") from None
+                except Exception:  # of another kind: the caller's error stands
+                    pass
             raise
 
     def check_room(self, tokenizer: Any, given: Mapping[str, Any], pair: bool = False) -> None:

@@ -79,7 +79,7 @@ def check_precision(precision: Any) -> None:
         raise InputError(mismatch("precision", shown(precision), f"one of {', '.join(PRECISIONS)}"))
 
 
-def check_precision_of_iterator(precision: str) -> None:
+def check_precision_of_iterator(precision: str | None) -> None:
     """Raise InputError for a precision that needs the ranges of all vectors."""
     if precision in ("int8", "uint8"):
         expected = "quantize_embeddings(vectors, precision, ranges): an iterator's ranges are unknown"

@@ -116,7 +116,7 @@ def test_infinity_nan_and_overflow(kernels, dtype, value):
 
 @each_isa
 @each_dtype
-@pytest.mark.parametrize("k", [1, 2, 7, 32, CHAIN - 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3])
+@pytest.mark.parametrize("k", [1, 2, 7, 31, 32, 33, CHAIN - 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3])
 def test_small_integers_are_exact_on_every_tile_edge(kernels, dtype, k):
     rng = np.random.default_rng(k)
     heights, widths = tile_edges(kernels)
@@ -146,7 +146,7 @@ def test_error_is_within_the_bound_of_its_sums(kernels, dtype, m, n, k):
 
 
 @each_fast_isa
-@pytest.mark.parametrize("size", [64, 6, 5])
+@pytest.mark.parametrize("size", [80, 64, 6, 5])
 def test_attention_rounds_its_operands(kernels, size):
     """Against float64 on rounded queries, keys and values. Rounding changes a probability by 2^-8 of
     itself at most, so the weighted mean of values changes by 2^-8 of the weighted mean of |v| at most.

@@ -105,3 +105,5 @@ def test_cpu_features_tell_instruction_sets_apart():
     if features:  # where the compiler can ask the CPU
         assert ("avx2" in available_isas()) == (features["avx2"] and features["fma"])
         assert ("avx512" in available_isas()) == (features["avx2"] and features["avx512f"])
+        if "amx" in available_isas():
+            assert all(features.get(name, True) for name in ("amx-tile", "amx-bf16", "amx-int8"))

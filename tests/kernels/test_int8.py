@@ -63,7 +63,7 @@ def product(x, w, b=None, residual=None, smooth=None) -> np.ndarray:
 
 @each_isa
 @pytest.mark.parametrize(
-    "k", [1, 2, 3, 4, 5, 31, SHORT_CHAIN, SHORT_CHAIN + 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3]
+    "k", [1, 2, 3, 4, 5, 31, 64, 65, SHORT_CHAIN, SHORT_CHAIN + 1, CHAIN, CHAIN + 1, 2 * CHAIN + 3]
 )
 def test_every_bit_is_known_on_every_tile_edge(kernels, k):
     rng = np.random.default_rng(k)

@@ -61,7 +61,8 @@ def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -
         return beside_guard_page(array, at_end)
 
     mr, nr = kernels.tile
-    for m, n, k in ((1, 1, 1), (mr + 1, nr + 1, 7), (2 * mr - 1, 2 * nr - 1, 193), (3, nr // 2 + 1, 40)):
+    sizes = [(1, 1, 1), (mr + 1, nr + 1, 7), (2 * mr - 1, 2 * nr - 1, 193), (3, nr // 2 + 1, 40)]
+    for m, n, k in (*sizes, (32, nr, 64), (33, nr, 128)):  # the last two end with complete tiles of AMX
         for dtype in DTYPES:
             weights, biases = [placed(normal(rng, n, k))] * 2, [placed(normal(rng, n))] * 2
             packed = kernels.pack_linear(weights, biases, dtype=dtype)
@@ -82,7 +83,7 @@ def run_every_kernel(kernels: Kernels, at_end: bool, rng: np.random.Generator) -
         ):
             tables = EmbeddingTables(placed(word), dtype, placed(rows), placed(rows), norm)
             kernels.embed(tables, indices, indices, indices, num_threads=2)
-    for heads, size in ((1, 1), (3, 5), (2, nr + 1)):
+    for heads, size in ((1, 1), (3, 5), (2, nr + 1), (2, 40)):
         for lengths in ([1], [nr + 1, 1, 2 * mr + 1]):
             hidden, starts = heads * size, placed(starts_of(lengths))
             kernels.attention(placed(normal(rng, sum(lengths), 3 * hidden)), starts, heads, num_threads=2)

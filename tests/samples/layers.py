@@ -36,6 +36,8 @@ def tile_edges(kernels: Kernels) -> tuple[list[int], list[int]]:
     mr, nr = kernels.tile
     vl = lanes(kernels)
     heights = {*range(1, 2 * mr + 2), 37, 61}
+    if kernels.isa == "amx":  # whose tiles have 16 rows, two of them a block
+        heights |= {31, 32, 33, 47, 48, 49, 64, 65}
     widths = {1, 2, vl - 1, vl, vl + 1, nr - 1, nr, nr + 1, 2 * nr - 1, 2 * nr + vl + 1, 97}
     return sorted(heights - {0}), sorted(widths - {0})
 
