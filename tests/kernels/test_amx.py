@@ -1,4 +1,4 @@
-"""AMX's registers, which Linux gives to a process that asks: threads, forks, refusals; each in a process of its own."""
+"""AMX's registers, which Linux gives to a process that asks: threads, forks, refusals."""
 
 from __future__ import annotations
 
