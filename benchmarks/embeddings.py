@@ -51,15 +51,13 @@ LONG_ROUNDS = 3  # at most; a round of full-length texts takes minutes
 
 def row_of(
     lengths: list[int],
-    layers: int,
-    first_row_only: bool,
+    flops: float,
     seconds: dict[str, list[float]],
     memory: dict[str, float],
     peaks: list[float | None],
 ) -> dict[str, Any]:
     """The figures of one work."""
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    flops = flops_of_lengths(lengths, layers, first_row_only)
     row: dict[str, Any] = {
         "texts": len(lengths),
         "tokens": sum(lengths),
@@ -188,8 +186,9 @@ def main() -> None:
             rounds = options.rounds if stay else min(options.rounds, LONG_ROUNDS)
             found = bench.turns(list(apart), path, work.batch_size, rounds, stay)
             reasons |= {f"{engine}, {name}": reason for engine, reason in bench.failed.items()}
-            pools_first = work.design.pooling == "cls"
-            row = row_of(token_counts(bench.folder / "model", texts), bench.layers, pools_first, *found)
+            lengths = token_counts(bench.folder / "model", texts)
+            flops = flops_of_lengths(lengths, bench.layers, work.design.pooling == "cls")
+            row = row_of(lengths, flops, *found)
             result["work"][name] = row | {"max_relative_difference": apart}
             result["versions"] = bench.versions | result["versions"]
             result["isa"] = bench.isa

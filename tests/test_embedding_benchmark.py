@@ -26,7 +26,8 @@ def benchmark():
 
 @pytest.fixture
 def row(benchmark):
-    made = benchmark("embeddings").row_of([10, 30], 6, SECONDS, MEMORY, [400.0, 500.0, 450.0])
+    flops = benchmark("base_model").flops_of_lengths([10, 30], 6)
+    made = benchmark("embeddings").row_of([10, 30], flops, SECONDS, MEMORY, [400.0, 500.0, 450.0])
     return made | {"max_relative_difference": {"roberta_c": 1e-6, "torch": 0.0, "openvino": 2e-6}}
 
 
@@ -37,8 +38,17 @@ def test_a_row_is_of_medians_and_the_fastest_other_engine(benchmark, row):
     assert row["gflops"] == round(flops / 2 / 1e9, 1)
     shares = sorted(flops / s / p / 1e9 for s, p in zip([2, 1, 4], [400, 500, 450], strict=True))
     assert row["share_of_peak"] == round(shares[1], 4)
-    alone = benchmark("embeddings").row_of([8], 1, {"roberta_c": [1.0]}, {}, [None])
+    alone = benchmark("embeddings").row_of([8], 1e9, {"roberta_c": [1.0]}, {}, [None])
     assert not {"best_peer", "share_of_peak"} & alone.keys()
+
+
+def test_the_last_layer_computes_one_query_where_only_first_rows_are_wanted(benchmark):
+    """It needs keys and values of all 10 tokens, and everything else of one."""
+    base = benchmark("base_model")
+    of_tokens, of_texts = 4 * 768**2 * 10, 4 * 768**2 + 4 * 768 * 3072 + 4 * 768 * 10
+    assert base.flops_of_lengths([10], 1, first_row_only=True) == of_tokens + of_texts
+    assert base.flops_of_lengths([10], 1) == of_tokens + 10 * of_texts
+    assert base.flops_of_lengths([10], 3, True) == 2 * base.flops_of_lengths([10], 1) + of_tokens + of_texts
 
 
 def test_tables_and_targets_are_of_the_results(benchmark, row, tmp_path):
