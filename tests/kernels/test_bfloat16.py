@@ -18,6 +18,7 @@ from samples.kernels import (
     lanes,
     normal,
     random_layer,
+    rounds_rows,
     same_bits,
     starts_of,
 )
@@ -51,12 +52,6 @@ def rounded(x: np.ndarray) -> np.ndarray:
     bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.uint64)
     up = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
     return np.where(np.isnan(x), x, up.astype(np.uint32).view(np.float32))
-
-
-def rounds_rows(kernels: Kernels, dtype: str) -> bool:
-    """Whether rows are rounded to bfloat16: then 1 + 2^-9 becomes 1."""
-    packed = kernels.pack_linear([np.ones((1, 1), np.float32)], dtype=dtype)
-    return float(kernels.linear(np.full((1, 1), 1 + 2**-9, np.float32), packed)[0, 0]) == 1.0
 
 
 def test_the_expected_rounding_is_torchs():

@@ -46,6 +46,12 @@ def lanes(kernels: Kernels) -> int:
     return {"amx": 16, "avx512": 16, "avx2": 8, "neon": 4, "generic": 4, "reference": 1}[kernels.isa]
 
 
+def rounds_rows(kernels: Kernels, dtype: str) -> bool:
+    """Whether rows are rounded to bfloat16: then 1 + 2^-9 becomes 1."""
+    packed = kernels.pack_linear([np.ones((1, 1), np.float32)], dtype=dtype)
+    return float(kernels.linear(np.full((1, 1), 1 + 2**-9, np.float32), packed)[0, 0]) == 1.0
+
+
 def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and bool((one.view(np.uint32) == other.view(np.uint32)).all())
 
