@@ -56,6 +56,19 @@ struct rc_panel_unit {
     const rc_word *next_panel;
 };
 
+/* Sets the event, and wakes who sleeps on it. */
+void rc_event_set(rc_event *event, unsigned value);
+void rc_event_init(rc_event *event, unsigned value);
+
+/* Returns when the event no longer has this value; sleeps after awake_ns nanoseconds. */
+void rc_event_wait(rc_event *event, unsigned value, int64_t awake_ns);
+
+/* In a forked child: nobody sleeps. */
+void rc_events_after_fork(void);
+
+/* A clock that only goes forward. */
+int64_t rc_nanoseconds(void);
+
 /* One function for each isa_*.c file.  A base set (generic, avx2, …) fills the table; amx starts with
  * avx512's.  An extension of a set (avx512_vnni, …) replaces the entries that its instructions compute
  * faster.  Where a file was compiled without the instructions, its function changes nothing and returns 0,

@@ -6,9 +6,10 @@
  *   rc_arithmetic arithmetic = rc_int8_arithmetic(&kernels);   pack: once for each weight matrix
  *   kernels.pack_linear(arithmetic, w_nk, NULL, n, k, panels_pkn, 0, 1);
  *
- *   rc_team team;                                              run: each of nth threads makes the same call
- *   rc_team_init(&team);
- *   kernels.linear(&kernels, &w, &x, m, &epilogue, y_mn, ldy, &team, ith, nth);
+ *   static void share(void *work, rc_team *team, size_t ith, size_t nth) {   run: each thread makes the call
+ *       kernels.linear(&kernels, &w, &x, m, &epilogue, y_mn, ldy, team, ith, nth);
+ *   }
+ *   rc_run_team(share, work, nth, NULL);
  *
  * Shape letters, used as array suffixes: T packed tokens, S sequences, R wanted rows, H hidden,
  * F feed-forward, A heads, D head size (A * D = H), V vocabulary, G token types, M rows, N columns, K inner
@@ -251,23 +252,58 @@ typedef struct {
 
 /* ---- threads ----------------------------------------------------------------------------------------- */
 
-/* The threads that compute together: a barrier, and the number of the next free work unit of a stage, which
- * every barrier resets to 0.  Each field has a cache line of its own, since waiting threads read the
- * generation while others still take units. */
+/* A number that one thread sets and others wait for (event.c). */
 typedef struct {
-    _Alignas(64) atomic_size_t generation;
+    _Alignas(64) atomic_uint value;
+    atomic_uint sleepers;
+} rc_event;
+
+/* Asks the caller whether to stop: nonzero to cancel the call. */
+typedef int rc_poll(void);
+
+/* The threads that compute together (team.c): a barrier, the number of the next free work unit of a stage,
+ * which every barrier resets to 0, and whether the call was cancelled.  What different threads write has a
+ * cache line of its own, since waiting threads read the generation while others still take units. */
+typedef struct {
+    rc_event generation;
     _Alignas(64) atomic_size_t arrived;
     _Alignas(64) atomic_size_t next_unit;
+    _Alignas(64) atomic_int cancelled;
+    /* whether the call was cancelled before the last barrier: the same for all threads */
+    int stopped;
+    rc_poll *poll; /* or NULL */
+    int64_t polled_ns;
 } rc_team;
 
-void rc_team_init(rc_team *team);
+void rc_team_init(rc_team *team, rc_poll *poll);
 
 /* The barrier: returns when all nth threads have called it. */
 void rc_team_wait(rc_team *team, size_t nth);
 
 /* Takes a work unit: 0, 1, 2, … since the last barrier, one of which must stand between two stages that take
- * units. */
-size_t rc_next_unit(rc_team *team);
+ * units; RC_NO_UNIT once the call is cancelled.  Thread 0 polls here, every 50 ms. */
+size_t rc_next_unit(rc_team *team, size_t ith);
+#define RC_NO_UNIT (SIZE_MAX / 2)
+
+/* What one thread of a team does: its share, ith of nth, of `work`. */
+typedef void rc_share(void *work, rc_team *team, size_t ith, size_t nth);
+
+/* How a call was run: by how many threads, the error number if one could not be started, and whether it was
+ * cancelled, which leaves its results incomplete. */
+typedef struct {
+    size_t nth;
+    int error, cancelled;
+} rc_team_run;
+
+/* Runs `share` on up to nth threads (threads.c), one of them the calling one, whose part is ith = 0; returns
+ * when all have finished.  poll NULL: the call cannot be cancelled. */
+rc_team_run rc_run_team(rc_share *share, void *work, size_t nth, rc_poll *poll);
+enum { RC_MOST_THREADS = 1024 };
+
+/* Bytes of stack below this call; SIZE_MAX where the system does not tell. */
+size_t rc_stack_left(void);
+/* Bytes of stack that rc_run_team needs, whatever the kernel. */
+enum { RC_STACK = 96 * 1024 };
 
 /* ---- kernels ----------------------------------------------------------------------------------------- */
 

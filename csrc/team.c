@@ -1,44 +1,56 @@
-/* team.c: the barrier at which the threads of a team meet between two stages, and the count of work units.
- * The last thread to arrive resets the count to 0 and starts the next generation.  The others spin briefly,
- * which suffices where a stage is balanced, then yield: on a busy machine the missing thread may need this
- * very core. */
+/* team.c: the barrier at which the threads of a team meet between two stages, the count of work units, and
+ * the end of a call before its time.
+ *
+ * The last thread to arrive at a barrier resets the count to 0, and tells all whether the call was
+ * cancelled: so they leave together, and none waits for one that has left. */
 #include "internal.h"
 
-#include <sched.h>
+enum {
+    /* A stage whose work is spread well ends within this time of its first thread. */
+    AWAKE_AT_BARRIER_NS = 50 * 1000,
+    NS_BETWEEN_POLLS = 50 * 1000 * 1000,
+};
 
-#if defined(__x86_64__) || defined(__i386__)
-#define SPIN_HINT() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define SPIN_HINT() __asm__ volatile("yield")
-#else
-#define SPIN_HINT() ((void)0)
-#endif
-
-enum { SPINS_BEFORE_YIELD = 4096 };
-
-void rc_team_init(rc_team *team) {
-    atomic_init(&team->generation, 0);
+void rc_team_init(rc_team *team, rc_poll *poll) {
+    rc_event_init(&team->generation, 0);
     atomic_init(&team->arrived, 0);
     atomic_init(&team->next_unit, 0);
+    atomic_init(&team->cancelled, 0);
+    team->stopped = 0;
+    team->poll = poll;
+    team->polled_ns = poll ? rc_nanoseconds() : 0;
 }
 
 void rc_team_wait(rc_team *team, size_t nth) {
-    const size_t generation = atomic_load_explicit(&team->generation, memory_order_acquire);
-    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == nth) {
-        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    if (nth == 1) { /* nobody to wait for */
         atomic_store_explicit(&team->next_unit, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->generation, generation + 1, memory_order_release);
+        team->stopped = atomic_load_explicit(&team->cancelled, memory_order_relaxed);
         return;
     }
-    for (size_t spins = 0; atomic_load_explicit(&team->generation, memory_order_acquire) == generation;
-         spins++) {
-        if (spins < SPINS_BEFORE_YIELD)
-            SPIN_HINT();
-        else
-            sched_yield();
+    const unsigned generation = atomic_load_explicit(&team->generation.value, memory_order_acquire);
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 < nth) {
+        rc_event_wait(&team->generation, generation, AWAKE_AT_BARRIER_NS);
+        return;
     }
+    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->next_unit, 0, memory_order_relaxed);
+    team->stopped = atomic_load_explicit(&team->cancelled, memory_order_relaxed);
+    rc_event_set(&team->generation, generation + 1);
 }
 
-size_t rc_next_unit(rc_team *team) {
+/* Thread 0 is the caller's own, the one in which its language handles signals. */
+static void poll_sometimes(rc_team *team) {
+    const int64_t now = rc_nanoseconds();
+    if (now - team->polled_ns < NS_BETWEEN_POLLS) return;
+    if (team->poll()) {
+        atomic_store_explicit(&team->cancelled, 1, memory_order_relaxed);
+        team->poll = NULL;
+    }
+    team->polled_ns = rc_nanoseconds();
+}
+
+size_t rc_next_unit(rc_team *team, size_t ith) {
+    if (ith == 0 && team->poll) poll_sometimes(team);
+    if (atomic_load_explicit(&team->cancelled, memory_order_relaxed)) return RC_NO_UNIT;
     return atomic_fetch_add_explicit(&team->next_unit, 1, memory_order_relaxed);
 }
