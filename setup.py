@@ -1,7 +1,7 @@
 """Builds the one extension: _kernels.pyx over csrc/, each isa_*.c with its own flags.
 
 Switches (environment): ROBERTA_C_DEBUG=1 builds with asserts, bounds checks and symbols;
-ROBERTA_C_SANITIZE=address,undefined adds those sanitizers; ROBERTA_C_NO_OPENMP=1 builds serial.
+ROBERTA_C_SANITIZE=address,undefined adds those sanitizers; ROBERTA_C_NO_THREADS=1 builds serial.
 """
 
 import os
@@ -48,7 +48,7 @@ OPTIONAL = {
     "csrc/isa_avx512_vnni.c": ("AVX512-VNNI", "vpdpbusd %zmm0, %zmm1, %zmm2"),
     "csrc/isa_avx_vnni.c": ("AVX-VNNI", "{vex} vpdpbusd %ymm0, %ymm1, %ymm2"),
 }
-PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "team")]
+PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "event", "team", "threads")]
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
 )
@@ -66,16 +66,17 @@ if SANITIZE:
 
 
 class BuildKernels(build_ext):
-    """Compiles csrc/ file by file, and without OpenMP where the compiler has none."""
+    """Compiles csrc/ file by file, and for one thread where the system has no POSIX threads."""
 
     def build_extension(self, ext):
         """Links the objects of csrc/ into the extension."""
-        openmp = [] if os.environ.get("ROBERTA_C_NO_OPENMP") == "1" else ["-fopenmp"]
-        if openmp and not self.links(
-            "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n", openmp
+        threads = [] if os.environ.get("ROBERTA_C_NO_THREADS") == "1" else ["-pthread"]
+        if threads and not self.links(
+            "#include <pthread.h>\nint main(void) { return pthread_self() == 0; }\n", threads
         ):
-            print("warning: the C compiler has no OpenMP: building for one thread", file=sys.stderr)
-            openmp = []
+            print("warning: the C compiler has no POSIX threads: building for one thread", file=sys.stderr)
+            threads = []
+        common_flags = [*COMPILE_FLAGS, *(threads or ["-DRC_NO_THREADS"])]
 
         nothing = "int main(void) { return 0; }\n"
         gcc_flags = {source: flags for source, flags in GCC_FLAGS.items() if self.links(nothing, flags)}
@@ -90,7 +91,7 @@ class BuildKernels(build_ext):
                 [source],
                 output_dir=self.build_temp,
                 include_dirs=ext.include_dirs,
-                extra_postargs=[*COMPILE_FLAGS, "-Wall", "-Wextra", *flags, *gcc_flags.get(source, [])],
+                extra_postargs=[*common_flags, "-Wall", "-Wextra", *flags, *gcc_flags.get(source, [])],
                 depends=ext.depends,
             )
 
@@ -99,8 +100,8 @@ class BuildKernels(build_ext):
             ext.extra_objects = [
                 one for found in pool.map(compiled, *zip(*sources.items(), strict=True)) for one in found
             ]
-        ext.extra_compile_args = [*COMPILE_FLAGS, *openmp]
-        ext.extra_link_args = [*LINK_FLAGS, *openmp]
+        ext.extra_compile_args = common_flags
+        ext.extra_link_args = [*LINK_FLAGS, *threads]
         super().build_extension(ext)
 
     def links(self, program, flags):

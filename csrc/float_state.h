@@ -2,7 +2,7 @@
  * numbers kept.  Some host programs flush subnormal numbers to zero, in their own thread only; without this
  * the same text would give other bits in another thread.  (VDPBF16PS and TDPBF16PS treat them as 0 in every
  * state.)
- * run_share (roberta_c/kernels/region.pxi) enters and leaves the state in every thread of a team. */
+ * threads.c enters the state in every thread of a team. */
 #ifndef RC_FLOAT_STATE_H
 #define RC_FLOAT_STATE_H
 

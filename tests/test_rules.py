@@ -132,13 +132,14 @@ def test_no_vague_names():
 
 
 def test_c_sources_keep_to_computing():
-    """C never allocates, prints, exits, or includes Python.h or OpenMP."""
+    """C never allocates, prints, exits, or includes Python.h or OpenMP; threads.c alone starts threads."""
     forbidden = (
         r"\b(malloc|calloc|realloc|alloca|printf|fprintf|puts|exit|abort)\s*\(|Python\.h|omp\.h|#pragma omp"
     )
     for path in (ROOT / "csrc").iterdir():
         code = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert not re.search(forbidden, code), path
+        assert "pthread_create" not in code or path.name == "threads.c"
     for path in (ROOT / "csrc").glob("isa_*.c"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 30, path
 

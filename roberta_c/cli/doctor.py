@@ -118,7 +118,7 @@ def _cpu_rows(cpu: dict[str, Any]) -> dict[str, str]:
 
 
 def _thread_rows(threads: dict[str, Any], environment: dict[str, str]) -> dict[str, str]:
-    openmp = {True: "yes", False: "no: one thread is used", None: _UNKNOWN}
+    in_build = {True: "yes", False: "no: one thread is used", None: _UNKNOWN}
     chosen_by = {"num_threads": "--threads"}.get(threads["chosen_by"], threads["chosen_by"])
     quota, omp = threads["cgroup_quota"], threads["OMP_NUM_THREADS"]
     ignored = "ignored: not a number of threads" if environment.get("OMP_NUM_THREADS") else "not set"
@@ -129,7 +129,7 @@ def _thread_rows(threads: dict[str, Any], environment: dict[str, str]) -> dict[s
         "CPU affinity": f"{threads['affinity']} CPUs",
         "cgroup quota": "no limit" if quota is None else f"{quota:g} CPUs",
         "OMP_NUM_THREADS": ignored if omp is None else str(omp),
-        "OpenMP in this build": openmp[threads["openmp"]],
+        "threads in this build": in_build[threads["threads_in_build"]],
     }
 
 

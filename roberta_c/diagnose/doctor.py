@@ -132,9 +132,9 @@ class Diagnosis:
 
         limits = thread_limits()
         number, chosen_by = self._attempt(lambda: chosen_num_threads(num_threads)) or (None, None)
-        openmp = self._attempt(_has_openmp)
-        if number is not None and number > 1 and openmp is False:
-            number, chosen_by = 1, "build without OpenMP"
+        threaded = self._attempt(_has_threads)
+        if number is not None and number > 1 and threaded is False:
+            number, chosen_by = 1, "build without threads"
         return {
             "number": number,
             "chosen_by": chosen_by,
@@ -143,7 +143,7 @@ class Diagnosis:
             "OMP_NUM_THREADS": limits.omp_num_threads,
             "ROBERTA_C_NUM_THREADS": os.environ.get("ROBERTA_C_NUM_THREADS") or None,
             "argument": num_threads,
-            "openmp": openmp,
+            "threads_in_build": threaded,
         }
 
 
@@ -174,10 +174,10 @@ def _chosen_isa() -> str:
     return Kernels().isa
 
 
-def _has_openmp() -> bool:
-    from ..kernels import HAS_OPENMP
+def _has_threads() -> bool:
+    from ..kernels import HAS_THREADS
 
-    return HAS_OPENMP
+    return HAS_THREADS
 
 
 def _bundled_model() -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._kernels import (
-    HAS_OPENMP,
+    HAS_THREADS,
     ConvertedRows,
     EmbeddingTables,
     Kernels,
@@ -18,7 +18,7 @@ from ._kernels import (
 from .memory import aligned_empty, large_empty
 
 __all__ = [
-    "HAS_OPENMP",
+    "HAS_THREADS",
     "ConvertedRows",
     "EmbeddingTables",
     "Kernels",

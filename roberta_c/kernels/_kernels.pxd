@@ -144,11 +144,22 @@ cdef extern from "roberta_c.h" nogil:
         size_t h
 
     ctypedef struct rc_team:
-        pass
+        int stopped
 
-    void rc_team_init(rc_team *)
     void rc_team_wait(rc_team *, size_t)
-    size_t rc_next_unit(rc_team *)
+    size_t rc_next_unit(rc_team *, size_t)
+
+    ctypedef void rc_share(void *, rc_team *, size_t, size_t) noexcept nogil
+    ctypedef int rc_poll() noexcept nogil
+
+    ctypedef struct rc_team_run:
+        size_t nth
+        int error
+        int cancelled
+
+    rc_team_run rc_run_team(rc_share *, void *, size_t, rc_poll *)
+    size_t rc_stack_left()
+    const size_t RC_STACK
 
     ctypedef struct rc_kernels:
         const char *name

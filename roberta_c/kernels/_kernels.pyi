@@ -10,7 +10,7 @@ from typing_extensions import Self, disjoint_base
 _Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int64]
 
-HAS_OPENMP: Final[bool]
+HAS_THREADS: Final[bool]
 
 def known_isas() -> tuple[str, ...]: ...
 def available_isas() -> tuple[str, ...]: ...

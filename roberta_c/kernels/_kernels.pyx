@@ -5,12 +5,12 @@ A heads, D head size, L layers, V vocabulary. All arrays are float32 and C-conti
 gives the same bits for any `num_threads`, and for a row whatever the other rows are.
 """
 
+import logging
 import os
 import threading
 
 import numpy as np
 
-from cython.parallel cimport parallel, threadid
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -21,6 +21,8 @@ from ..machine import threads
 from .arguments import checked_array, checked_floats, checked_indices, checked_name, checked_output
 from .arguments import checked_rows_wanted, checked_smooth, checked_starts
 from .memory import aligned_empty, large_empty
+
+logger = logging.getLogger(__name__)
 
 
 cdef dict ACTIVATIONS = {

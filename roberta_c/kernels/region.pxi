@@ -2,99 +2,58 @@
 
 cdef extern from *:
     """
-    #ifdef _OPENMP
-    #include <omp.h>
-    /* Asked inside the region: OpenMP may grant fewer threads than num_threads, and a barrier that
-       waits for threads that never came would wait for ever. */
-    #define rc_team_size() ((size_t)omp_get_num_threads())
-    #define RC_HAS_OPENMP 1
+    #ifdef RC_NO_THREADS
+    #define RC_HAS_THREADS 0
     #else
-    #define rc_team_size() ((size_t)1)
-    #define RC_HAS_OPENMP 0
+    #define RC_HAS_THREADS 1
     #endif
+    /* Lets Python handle the signals that have arrived. Nonzero if a handler raised, as Ctrl-C's does; the exception
+       stays this thread's, and raise_pending passes it on. */
+    static int handle_signals(void) {
+        PyGILState_STATE state = PyGILState_Ensure();
+        const int raised = PyErr_CheckSignals();
+        PyGILState_Release(state);
+        return raised;
+    }
+    static inline int raise_pending(void) { return -1; }
     """
-    size_t rc_team_size() noexcept nogil
-    const bint RC_HAS_OPENMP
+    const bint RC_HAS_THREADS
+    int handle_signals() noexcept nogil
+    int raise_pending() except -1
 
-HAS_OPENMP = bool(RC_HAS_OPENMP)
+HAS_THREADS = bool(RC_HAS_THREADS)
 
-# What one thread of a team does: its share, ith of nth, of `work`.
-ctypedef void (*share_function)(void *work, rc_team *team, size_t ith, size_t nth) noexcept nogil
+cdef bint told_of_fewer_threads = False
 
 
-cdef int run_team(share_function share, void *work, int count) except -1:
-    """Runs `share` on up to `count` threads, a number from checked_thread_count; returns when all have finished."""
-    cdef rc_team team
-    rc_team_init(&team)
-    with nogil, parallel(num_threads=count):
-        run_share(share, work, &team)
+cdef int run_team(rc_share *share, void *work, int count) except -1:
+    """Runs `share` on up to `count` threads, a number from checked_thread_count; returns when all have finished.
+
+    In the main thread signals are handled meanwhile: if a handler raises, the threads stop and its exception is
+    raised. ResourceError where the calling thread's stack is too small.
+    """
+    global told_of_fewer_threads
+    cdef size_t stack = rc_stack_left()
+    if stack < RC_STACK:
+        found, expected = f"{stack // 1024} KiB left", f"{RC_STACK // 1024}: see threading.stack_size"
+        raise ResourceError(mismatch("stack of this thread", found, expected))
+    cdef rc_poll *poll = handle_signals if threading.get_ident() == threading.main_thread().ident else NULL
+    cdef rc_team_run run
+    with nogil:
+        run = rc_run_team(share, work, count, poll)
+    if run.error and not told_of_fewer_threads:
+        told_of_fewer_threads = True
+        logger.warning("num_threads: found room for %d, expected %d (%s): a limit of this process or its container; "
+                       "computing on fewer threads", <int>run.nth, count, os.strerror(run.error))
+    if run.cancelled:
+        raise_pending()
     return 0
 
 
-cdef void run_share(share_function share, void *work, rc_team *team) noexcept nogil:
-    """This thread's share, in our own floating-point state (float_state.h).
-
-    The region ends with a barrier of our own, which yields. OpenMP's spins for milliseconds: where another process
-    uses a core, the thread that is waited for may be the one that cannot run.
-    """
-    cdef uint64_t state = rc_float_state_enter()
-    share(work, team, threadid(), rc_team_size())
-    rc_float_state_leave(state)
-    rc_team_wait(team, rc_team_size())
-
-
-# ---- how many threads ----------------------------------------------------------------------------------
-
-cdef bint team_opened = False
-cdef bint child_of_team = False
-
-
-def _after_fork_in_child() -> None:
-    # libgomp's pool does not survive fork: a region in the child would wait for threads that are gone.
-    global child_of_team
-    child_of_team = team_opened
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-_largest_team = threading.local()  # OpenMP keeps a team for each calling thread
-
-
-def _try_threads(int count) -> None:
-    """Starts and ends `count` threads. Where libgomp cannot start one, it ends the whole process; this raises
-    ResourceError instead."""
-    release, started = threading.Event(), []
-    try:
-        for _ in range(count):
-            thread = threading.Thread(target=release.wait, daemon=True)
-            thread.start()
-            started.append(thread)
-    except (RuntimeError, MemoryError):
-        found = f"room for {len(started) + 1} threads"
-        expected = f"{count + 1}; a limit of this process or its container"
-        raise ResourceError(mismatch("num_threads", found, expected)) from None
-    finally:
-        release.set()
-        for thread in started:
-            thread.join()
-
-
 cdef int checked_thread_count(object num_threads) except -1:
-    """The number of threads to open: num_threads; 1 without OpenMP, or in a process forked after its parent opened a
-    team.
-
-    InputError unless num_threads is 1 to MAX_THREADS.
-    """
-    global team_opened
+    """The number of threads to ask for: num_threads, or 1 in a build without threads. InputError unless num_threads is
+    1 to MAX_THREADS."""
     if (isinstance(num_threads, bool) or not isinstance(num_threads, int)
             or not 1 <= num_threads <= threads.MAX_THREADS):
         raise InputError(mismatch("num_threads", shown(num_threads), f"1 to {threads.MAX_THREADS}"))
-    if not RC_HAS_OPENMP or child_of_team:
-        return 1
-    if num_threads > 1:
-        team_opened = True
-        if num_threads > getattr(_largest_team, "size", 1):
-            _try_threads(num_threads - 1)
-            _largest_team.size = num_threads
-    return num_threads
+    return num_threads if RC_HAS_THREADS else 1

@@ -27,12 +27,12 @@ cdef enum:
 cdef void pack_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
     cdef packing *work = <packing *>given
     cdef packing_job *job
-    cdef size_t unit = rc_next_unit(team)
+    cdef size_t unit = rc_next_unit(team, ith)
     while unit < work.count * UNITS_PER_MATRIX:
         job = &work.jobs[unit // UNITS_PER_MATRIX]
         work.kernels.pack_linear(work.arithmetic, job.w_nk, job.smooth_k, job.n, job.k, job.panels_pkn,
                                  unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
-        unit = rc_next_unit(team)
+        unit = rc_next_unit(team, ith)
 
 
 cdef struct conversion:
@@ -238,6 +238,8 @@ cdef void encoder_share(void *given, rc_team *team, size_t ith, size_t nth) noex
         sequences = &work.last_sequences if index + 1 == work.count else &work.sequences
         work.kernels.encoder_layer(work.kernels, &work.layers[index], sequences, work.x_th, ld, &work.workspace, team,
                                    ith, nth)
+        if team.stopped:  # cancelled
+            return
         if work.states_lth != NULL:
             copy_rows(work.x_th, ld, work.states_lth + (index + 1) * t * h, h, t, h, ith, nth)
     if work.pooling.count == 0:

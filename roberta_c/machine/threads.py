@@ -6,6 +6,7 @@ magnitude slower there. So the number is the minimum of CPU affinity, cgroup quo
 
 from __future__ import annotations
 
+import logging
 import math
 import operator
 import os
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 
 from ..errors import InputError, mismatch, shown
 from .cgroups import cgroup_quota
+
+logger = logging.getLogger(__name__)
 
 MAX_THREADS = 1024
 
@@ -58,17 +61,39 @@ def chosen_num_threads(
     """The number of threads of a model, and the name of what decided it.
 
     The first of these that is given decides: `num_threads`, ROBERTA_C_NUM_THREADS, the smallest of
-    `thread_limits`. Raises InputError if the first or second is not an integer from 1 to MAX_THREADS.
+    `thread_limits`. More than the CPUs that this process may use are not taken, since threads that wait for a
+    CPU make each other wait; ROBERTA_C_OVERSUBSCRIBE=1 takes them. Raises InputError if the first or second is
+    not an integer from 1 to MAX_THREADS.
     """
     if num_threads is not None:
-        return checked_num_threads(num_threads), "num_threads"
+        return _within_cpus(checked_num_threads(num_threads), "num_threads", environment)
     wanted = environment.get("ROBERTA_C_NUM_THREADS")
     if not wanted:
         return thread_limits(environment).least()
     try:
-        return checked_num_threads(int(wanted)), "ROBERTA_C_NUM_THREADS"
+        number = checked_num_threads(int(wanted))
     except ValueError:
         raise InputError(mismatch("ROBERTA_C_NUM_THREADS", shown(wanted), f"1 to {MAX_THREADS}")) from None
+    return _within_cpus(number, "ROBERTA_C_NUM_THREADS", environment)
+
+
+_told: set[tuple[str, int]] = set()  # of which numbers a warning has been given
+
+
+def _within_cpus(number: int, chosen_by: str, environment: Mapping[str, str]) -> tuple[int, str]:
+    """`number`, or the number of CPUs that this process may use if that is smaller; warned of once."""
+    if number == 1 or environment.get("ROBERTA_C_OVERSUBSCRIBE") == "1":
+        return number, chosen_by
+    cpus, limit = ThreadLimits(affinity_count(), cgroup_quota(), None).least()
+    if number <= cpus:
+        return number, chosen_by
+    if (chosen_by, number) not in _told:
+        _told.add((chosen_by, number))
+        logger.warning(
+            "%s: found %d, expected at most %d (%s): using %d; ROBERTA_C_OVERSUBSCRIBE=1 takes more",
+            chosen_by, number, cpus, limit, cpus,
+        )  # fmt: skip
+    return cpus, limit
 
 
 def threads_for(multiply_adds: int, num_threads: int) -> int:

@@ -21,7 +21,7 @@ from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.file_sets import weights
 from ..files.hub_options import HubOptions
-from ..kernels import HAS_OPENMP, Kernels
+from ..kernels import HAS_THREADS, Kernels
 from ..machine.threads import chosen_num_threads
 from .batch import PackedBatch, pack_batch
 from .dtypes import dtype_name
@@ -137,9 +137,9 @@ class PreTrainedModel(TorchNames, Module):
         parts = {name: overrides.pop(name) for name in cls.constructor_keywords if name in overrides}
         files = weights(use_safetensors)
         threads, _ = chosen_num_threads(num_threads)
-        if threads > 1 and not HAS_OPENMP:
+        if threads > 1 and not HAS_THREADS:
             if num_threads is not None:
-                logger.warning("num_threads: found %d, but this build has no OpenMP: using 1", threads)
+                logger.warning("num_threads: found %d, but this build has no threads: using 1", threads)
             threads = 1
         kernels = Kernels(isa)
         config = given_config(config, hub_options)

@@ -14,7 +14,7 @@ from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import MODULE_WEIGHTS
 from ..files.json_object import check_keys
 from ..files.new_file import make_folder
-from ..kernels import HAS_OPENMP, Kernels, PackedLinear
+from ..kernels import HAS_THREADS, Kernels, PackedLinear
 from ..machine.threads import chosen_num_threads, threads_for
 from .modules import VECTORS, RowModule
 
@@ -121,7 +121,7 @@ class Dense(RowModule):
         given = {WEIGHT: init_weight, BIAS: init_bias, RESIDUAL: residual_weight}
         used = [WEIGHT, *([BIAS] if bias else []), *([RESIDUAL] if self._projects else [])]
         self.weights = {name: _float32(name, given[name], shapes[name]) for name in used}
-        self._threads, self._isa = chosen_num_threads(num_threads)[0] if HAS_OPENMP else 1, isa
+        self._threads, self._isa = chosen_num_threads(num_threads)[0] if HAS_THREADS else 1, isa
         self._pack()
 
     @property

@@ -67,7 +67,7 @@ def test_the_isa_is_the_variables(facts_of, isa):
 
 @linux
 def test_threads_as_this_process_may_run(facts_of, monkeypatch):
-    monkeypatch.setattr(doctor, "_has_openmp", lambda: True)
+    monkeypatch.setattr(doctor, "_has_threads", lambda: True)
     facts = facts_of()["threads"]
     assert facts["affinity"] == len(os.sched_getaffinity(0))
     assert facts["number"] == threads.chosen_num_threads()[0]
@@ -83,8 +83,8 @@ def test_threads_as_this_process_may_run(facts_of, monkeypatch):
         (8, 4.0, {"OMP_NUM_THREADS": "2,1"}, [], 2, "OMP_NUM_THREADS"),
         (8, 4.0, {"OMP_NUM_THREADS": "many"}, [], 4, "cgroup quota"),
         (5000, None, {}, [], 1024, "this package's limit"),
-        (8, 4.0, {"OMP_NUM_THREADS": "2", "ROBERTA_C_NUM_THREADS": "9"}, [], 9, "ROBERTA_C_NUM_THREADS"),
-        (8, 4.0, {"ROBERTA_C_NUM_THREADS": "9"}, ["--threads", "3"], 3, "num_threads"),
+        (8, 8.0, {"OMP_NUM_THREADS": "2", "ROBERTA_C_NUM_THREADS": "7"}, [], 7, "ROBERTA_C_NUM_THREADS"),
+        (8, 4.0, {"ROBERTA_C_NUM_THREADS": "7"}, ["--threads", "3"], 3, "num_threads"),
     ],
 )
 def test_what_decides_the_threads(
@@ -92,7 +92,7 @@ def test_what_decides_the_threads(
 ):
     monkeypatch.setattr(threads, "affinity_count", lambda: affinity)
     monkeypatch.setattr(threads, "cgroup_quota", lambda: quota)
-    monkeypatch.setattr(doctor, "_has_openmp", lambda: True)
+    monkeypatch.setattr(doctor, "_has_threads", lambda: True)
     facts = facts_of(*arguments, **variables)["threads"]
     assert (facts["number"], facts["chosen_by"]) == (number, chosen_by)
     assert (facts["affinity"], facts["cgroup_quota"]) == (affinity, quota)
@@ -103,12 +103,12 @@ def test_what_decides_the_threads(
         assert shown["OMP_NUM_THREADS"].startswith("ignored")
 
 
-def test_a_build_without_openmp_has_one_thread(run, facts_of, monkeypatch):
-    monkeypatch.setattr(doctor, "_has_openmp", lambda: False)
+def test_a_build_without_threads_has_one_thread(run, facts_of, monkeypatch):
+    monkeypatch.setattr(doctor, "_has_threads", lambda: False)
     monkeypatch.setattr(threads, "affinity_count", lambda: 8)
     facts = facts_of()["threads"]
-    assert (facts["number"], facts["chosen_by"], facts["openmp"]) == (1, "build without OpenMP", False)
-    assert sections_of(run().stdout)["Threads"]["OpenMP in this build"] == "no: one thread is used"
+    assert (facts["number"], facts["chosen_by"], facts["threads_in_build"]) == (1, "build without threads", False)
+    assert sections_of(run().stdout)["Threads"]["threads in this build"] == "no: one thread is used"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity mask")

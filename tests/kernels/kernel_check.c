@@ -125,7 +125,7 @@ static rc_output_rows converted_rows(const rc_kernels *kernels, const rc_linear 
 static void run_linear(const rc_kernels *kernels, const rc_linear *w, const float *x_mk, size_t m,
                        const rc_epilogue *epilogue, float *y_mn) {
     rc_team team;
-    rc_team_init(&team);
+    rc_team_init(&team, NULL);
     rc_input_rows x = {.rows = x_mk, .ld = w->k};
     if (rc_converts_rows(w->arithmetic)) {
         const rc_output_rows to = converted_rows(kernels, w, x_mk, w->k, m);
@@ -149,7 +149,7 @@ static void run_attention(const rc_kernels *kernels, const float *qkv_t3h, const
                                     .context_th = context_th,
                                     .ld_context = h};
     rc_team team;
-    rc_team_init(&team);
+    rc_team_init(&team, NULL);
     for (size_t ith = 0; ith < THREADS; ith++)
         kernels->attention(kernels, &attention, scratch, &team, ith, THREADS);
 }
@@ -194,7 +194,7 @@ static void run_encoder_layers(const rc_kernels *kernels, const rc_encoder_layer
     rc_encoder_layer first = *layer;
     first.next_linear = &layer->qkv;
     rc_team team;
-    rc_team_init(&team);
+    rc_team_init(&team, NULL);
     kernels->encoder_layer(kernels, &first, &all, x_th, h, &workspace, &team, 0, 1);
     kernels->encoder_layer(kernels, layer, wanted, x_th, h, &workspace, &team, 0, 1);
 }

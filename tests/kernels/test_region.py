@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
+import sys
 
 import numpy as np
 import pytest
-from samples.kernels import random_layer, starts_of
+from samples.kernels import in_a_process, random_layer, starts_of
 
-from roberta_c.errors import InputError, ResourceError
-from roberta_c.kernels import EmbeddingTables, Kernels, Norm, Workspace, _kernels
+from roberta_c.errors import InputError
+from roberta_c.kernels import EmbeddingTables, Kernels, Norm, Workspace
 
 pytestmark = pytest.mark.unsanitized
 
@@ -49,23 +49,135 @@ def test_num_threads_must_be_from_1_to_1024(method):
             THREADED[method](wrong)
 
 
-def test_threads_that_cannot_be_started_raise_an_error(monkeypatch):
-    """libgomp ends the process if it cannot start a thread, so the extension first tries to start as many."""
-    kernels = Kernels()
-    x = np.ones(8, np.float32)
-    start, count = threading.Thread.start, 0
+LIMITED = """
+import numpy, resource, sys, threading, warnings
+from samples.kernels import random_layer, same_bits, starts_of
+from roberta_c.kernels import Kernels, Workspace
+kernels = Kernels("generic")
+layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
+x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
 
-    def limited(thread):
-        nonlocal count
-        count += 1
-        if count > 3:
-            raise RuntimeError("can't start new thread")
-        start(thread)
+def run(threads):
+    y = x.copy()
+    kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=threads)
+    return y
 
-    _kernels._largest_team.__dict__.clear()
-    monkeypatch.setattr(threading.Thread, "start", limited)
-    expected = r"^num_threads: found room for 4 threads, expected 8; a limit of this process or its "
-    with pytest.raises(ResourceError, match=expected):
-        kernels.activate(x, "relu", num_threads=8)
-    monkeypatch.undo()
-    assert kernels.activate(x, "relu", num_threads=8).all()
+expected = run(1)
+LIMIT
+for threads in (1, 2, 5, 64, 2):
+    assert same_bits(run(threads), expected), threads
+print("done")
+"""
+NO_MEMORY = """
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (900 << 10), resource.RLIM_INFINITY))
+"""
+WARNING = re.compile(
+    r"num_threads: found room for 1, expected 2 \(.{5,60}\): a limit of this process or its container; "
+    r"computing on fewer threads\n"
+)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")
+def test_where_no_thread_can_be_started_the_call_computes_on_fewer_and_says_so_once():
+    """Memory for a thread's stack is refused; as root, a limit on processes would not bind."""
+    done = in_a_process("-c", LIMITED.replace("LIMIT", NO_MEMORY), OPENBLAS_NUM_THREADS="1")
+    assert done.stdout == "done\n", done.stderr[-2000:]
+    assert WARNING.fullmatch(done.stderr), done.stderr
+
+
+FROM_MANY_THREADS = """
+import numpy, threading
+from samples.kernels import random_layer, same_bits, starts_of
+from roberta_c.kernels import Kernels, Workspace
+kernels = Kernels("generic")
+layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
+x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
+
+def run(threads):
+    y = x.copy()
+    kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=threads)
+    return y
+
+expected, wrong, most = run(1), [], 0
+def call():
+    for _ in range(20):
+        if not same_bits(run(4), expected):
+            wrong.append(1)
+callers = [threading.Thread(target=call) for _ in range(16)]
+for caller in callers: caller.start()
+for caller in callers: caller.join()
+import os
+print(len(wrong), len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads are listed as Linux does")
+def test_calls_from_many_threads_share_the_workers():
+    """With a team for each of 16 callers there would be 48 workers; with shared ones no more than 3."""
+    wrong, threads = in_a_process("-c", FROM_MANY_THREADS, OPENBLAS_NUM_THREADS="1").stdout.split()
+    assert wrong == "0"
+    assert int(threads) <= 4
+
+
+SMALL_STACK = """
+import threading, numpy
+from roberta_c.kernels import Kernels
+from roberta_c.errors import ResourceError
+kernels = Kernels()
+x = numpy.ones((200, 300), numpy.float32)
+def call():
+    try:
+        for dtype in ("float32", "bfloat16", "int8"):
+            packed = kernels.pack_linear([numpy.ones((96, 300), numpy.float32)], dtype=dtype)
+            kernels.linear(kernels.convert_rows(x, packed) if dtype != "float32" else x, packed)
+        print("computed")
+    except ResourceError as error:
+        print(error)
+threading.stack_size(SIZE)
+thread = threading.Thread(target=call)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("size", [32, 64, 112, 136, 160, 256])
+def test_a_small_stack_suffices_or_is_an_error(size):
+    """32 KiB is the least that Python gives. Below RC_STACK a call is refused; from there on it computes."""
+    done = in_a_process("-c", SMALL_STACK.replace("SIZE", str(size << 10)))
+    refused = re.fullmatch(
+        r"stack of this thread: found \d+ KiB left, expected 96: see threading.stack_size\n", done.stdout
+    )
+    assert done.stdout == "computed\n" or (refused and size < 136), done.stderr[-2000:]
+
+
+INTERRUPTED = """
+import os, signal, threading, time, numpy
+from samples.kernels import random_layer, same_bits, starts_of
+from roberta_c.kernels import Kernels, Workspace
+kernels = Kernels("generic")
+layer = random_layer(kernels, numpy.random.default_rng(0), 256, 4, 1024)
+x = numpy.random.default_rng(1).standard_normal((512, 256)).astype(numpy.float32)
+few = x[:40].copy()
+kernels.encoder_layer(layer, few, starts_of([40]), Workspace(), num_threads=2)
+
+sent = [0.0]
+def interrupt():
+    sent[0] = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Timer(0.3, interrupt).start()
+try:
+    kernels.encoder([layer] * 1000, x, starts_of([256, 256]), Workspace(), num_threads=2)
+    print("not interrupted")
+except KeyboardInterrupt:
+    print(time.monotonic() - sent[0])
+again = x[:40].copy()
+kernels.encoder_layer(layer, again, starts_of([40]), Workspace(), num_threads=2)
+print(same_bits(few, again))
+"""
+
+
+def test_ctrl_c_ends_a_long_call_and_the_next_one_computes():
+    seconds, same = in_a_process("-c", INTERRUPTED, timeout=60).stdout.split()
+    assert float(seconds) < 0.2 * 10  # ten times the promise, for machines that are busy
+    assert same == "True"

@@ -12,7 +12,7 @@ from samples.kernels import in_a_process, normal, random_layer, same_bits, start
 
 from roberta_c.config import RobertaConfig
 from roberta_c.errors import InputError
-from roberta_c.kernels import HAS_OPENMP, Kernels
+from roberta_c.kernels import HAS_THREADS, Kernels
 from roberta_c.machine import threads
 from roberta_c.machine.threads import (
     MAX_THREADS,
@@ -47,9 +47,21 @@ def test_omp_num_threads_lowers_the_default(sixteen_cpus, openmp, expected):
     assert chosen_num_threads(None, {"OMP_NUM_THREADS": openmp})[0] == expected
 
 
-@pytest.mark.parametrize(("wanted", "expected"), [("1", 1), ("3", 3), ("64", 64), ("1024", 1024), (" 2 ", 2)])
+@pytest.mark.parametrize(("wanted", "expected"), [("1", 1), ("3", 3), ("16", 16), (" 2 ", 2)])
 def test_the_package_s_variable_decides(sixteen_cpus, wanted, expected):
     assert chosen_num_threads(None, {"ROBERTA_C_NUM_THREADS": wanted, "OMP_NUM_THREADS": "1"})[0] == expected
+
+
+def test_more_threads_than_cpus_are_not_taken_unless_asked_for_by_name(sixteen_cpus, caplog):
+    assert chosen_num_threads(17, {}) == chosen_num_threads(17, {}) == (16, "CPU affinity")
+    assert chosen_num_threads(None, {"ROBERTA_C_NUM_THREADS": "1024"}) == (16, "CPU affinity")
+    assert chosen_num_threads(1024, {"ROBERTA_C_OVERSUBSCRIBE": "1"}) == (1024, "num_threads")
+    assert [record.getMessage() for record in caplog.records] == [
+        "num_threads: found 17, expected at most 16 (CPU affinity): using 16; "
+        "ROBERTA_C_OVERSUBSCRIBE=1 takes more",
+        "ROBERTA_C_NUM_THREADS: found 1024, expected at most 16 (CPU affinity): using 16; "
+        "ROBERTA_C_OVERSUBSCRIBE=1 takes more",
+    ]
 
 
 def test_an_empty_variable_counts_as_unset(sixteen_cpus):
@@ -86,12 +98,13 @@ def test_the_default_is_read_from_this_process(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert chosen_num_threads()[0] == 1
     monkeypatch.setenv("ROBERTA_C_NUM_THREADS", "7")
+    monkeypatch.setenv("ROBERTA_C_OVERSUBSCRIBE", "1")
     assert chosen_num_threads()[0] == 7
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity mask")
 def test_affinity_counts_what_this_process_may_use():
-    """In a new process, because OpenMP's threads in this one keep the affinity mask of their start."""
+    """In a new process, because the threads of this one keep the affinity mask of their start."""
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
         "from roberta_c.machine import threads; print(threads.affinity_count())"
@@ -147,7 +160,7 @@ def run_encoder(encoder: Encoder, x_th: np.ndarray, starts_s: np.ndarray) -> np.
 
 
 def test_concurrent_callers_of_one_encoder_get_the_same_bits():
-    """Eight Python threads, each with its own texts and two OpenMP threads."""
+    """Eight Python threads, each with its own texts, that share two threads."""
     encoder, rng = small_encoder(num_threads=2), np.random.default_rng(1)
     assert SERIAL_WORK < 90 * (4 * 48 + 2 * 96) * 48  # so that teams are opened
     batches = [(normal(rng, 90, 48), starts_of([50, 40 - i, i])) for i in range(1, 9)]
@@ -214,44 +227,33 @@ for threads in (1, 2, 5, 2):
 caller = threading.Thread(target=lambda: run(3))
 caller.start(); caller.join()
 assert in_a_child(3), "after a team of another thread"
+
+def threads_of_a_child(count):
+    child_end, parent_end = os.pipe()
+    if os.fork() == 0:
+        run(count)
+        os.write(parent_end, bytes([len(os.listdir("/proc/self/task"))]))
+        os._exit(0)
+    os.wait()
+    return os.read(child_end, 1)[0]
+
+if os.path.exists("/proc/self/task"):
+    assert threads_of_a_child(3) == 3, "a child has threads of its own"
 print("done")
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_forked_after_a_threaded_call_computes_the_same():
-    """libgomp's threads do not survive a fork: a child that waits for them would never end."""
+    """Threads do not survive a fork: a child that waits for its parent's would never end."""
     done = in_a_process("-W", "ignore::DeprecationWarning", "-c", FORK, timeout=120)
     assert done.stdout == "done\n", done.stderr[-2000:]
 
 
-LIMITED = """
-import numpy
-from samples.kernels import random_layer, same_bits, starts_of
-from roberta_c.kernels import Kernels, Workspace
-kernels = Kernels()
-layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
-x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
-results = [x.copy() for _ in range(3)]
-for y, threads in zip(results, (1, 2, 5)):
-    kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=threads)
-    assert same_bits(y, results[0])
-print("done")
-"""
-
-
-@pytest.mark.parametrize(
-    "limits", [{"OMP_THREAD_LIMIT": "2"}, {"OMP_THREAD_LIMIT": "1"}, {"OMP_DYNAMIC": "true"}]
-)
-def test_fewer_threads_than_requested_compute_the_same(limits):
-    """OpenMP may start fewer threads than num_threads: a barrier for the missing ones would never open."""
-    assert in_a_process("-c", LIMITED, timeout=30, **limits).stdout == "done\n"
-
-
-def test_openmp_gives_more_than_one_thread():
-    """A build with OpenMP runs the tests above with several threads."""
-    if not HAS_OPENMP:
-        pytest.skip("built without OpenMP")
+def test_num_threads_gives_as_many_threads():
+    """A build with threads runs the tests above with several."""
+    if not HAS_THREADS:
+        pytest.skip("built without threads")
     program = (
         "import os, numpy; from roberta_c.kernels import Kernels; k = Kernels(); "
         "x = numpy.ones((8, 4), numpy.float32); "
