@@ -32,7 +32,7 @@ ISA_FLAGS = {
     "csrc/isa_avx_vnni.c": ["-mavx2", "-mfma", "-mavxvnni"] if X86 else [],
     "csrc/isa_avx512_vnni.c": ["-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"] if X86 else [],
     "csrc/isa_amx.c": [
-        *("-mavx512f", "-mavx512vnni", "-mavx2", "-mfma", "-mprfchw"),
+        *("-mavx512f", "-mavx512vnni", "-mavx512bf16", "-mavx2", "-mfma", "-mprfchw"),
         *("-mamx-tile", "-mamx-bf16", "-mamx-int8"),
     ]
     if X86

@@ -70,19 +70,17 @@ rc_arithmetic rc_int8_arithmetic(const rc_kernels *kernels) {
 }
 
 rc_arithmetic rc_attention_arithmetic(const rc_kernels *kernels, rc_arithmetic linear, size_t d) {
-    const int in_bfloat16 = rc_converts_rows(linear) && kernels->attention_tile[RC_BF16] && d % 2 == 0;
+    const int in_bfloat16 = rc_converts_rows(linear) && kernels->attention_product[RC_BF16] && d % 2 == 0;
     return in_bfloat16 ? RC_BF16 : RC_FP32;
 }
 
 rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats) {
     const size_t nr = kernels->attention_nr;
-    if (longest > SIZE_MAX / 64 / sizeof(float) - nr || head_size > SIZE_MAX / 64 / sizeof(float) - nr)
-        return RC_TOO_LARGE;
-    const size_t keys = (longest + nr - 1) / nr * nr, columns = (head_size + nr - 1) / nr * nr;
-    /* Packed keys (D, keys), packed values (longest, columns), scores of a tile (mr, a block of keys). */
-    const size_t block = keys < RC_KEY_BLOCK ? keys : RC_KEY_BLOCK, per_key = head_size + columns;
-    if (keys > SIZE_MAX / 2 / sizeof(float) / per_key) return RC_TOO_LARGE;
-    *floats = keys * per_key + kernels->attention_mr * block;
+    if (head_size > SIZE_MAX / 8 / RC_KEY_BLOCK / sizeof(float) - nr) return RC_TOO_LARGE;
+    /* Of a block of keys: packed keys (D, keys), packed values (keys, columns), scores of a tile (mr, keys). */
+    const size_t block = longest < RC_KEY_BLOCK ? longest : RC_KEY_BLOCK;
+    const size_t keys = (block + nr - 1) / nr * nr, columns = (head_size + nr - 1) / nr * nr;
+    *floats = keys * (head_size + columns) + kernels->attention_mr * (keys + RC_SCORES_PADDING);
     return RC_OK;
 }
 
@@ -123,7 +121,8 @@ static int cpu_has_amx(void) {
     enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
     const unsigned needed = AMX_BF16 | AMX_TILE | AMX_INT8;
     unsigned a, b, c, d;
-    return cpu_has_avx512() && cpu_has_avx512_vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+    return cpu_has_avx512() && cpu_has_avx512_vnni() && __builtin_cpu_supports("avx512bf16") &&
+           __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
            (d & needed) == needed && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #else
     return 0;

@@ -7,6 +7,10 @@
 /* Keys of a sequence whose scores are held at a time; a multiple of every attention_nr. */
 enum { RC_KEY_BLOCK = 512 };
 
+/* Floats between the ends of two rows of scores: a cache line, since panels are even numbers of lines, and with
+ * an even number between the starts of two rows all rows would fall into few sets of the first-level cache. */
+enum { RC_SCORES_PADDING = 16 };
+
 /* `count` items cut into `parts` of nearly equal size: the first item of part `index`.  With tiles of at most
  * 12 rows, 32 rows become 11 + 11 + 10, not 12 + 12 + 8, since low tiles use the FMA units less well. */
 static inline size_t part_begin(size_t count, size_t parts, size_t index) {

@@ -2,13 +2,17 @@
  * Rapids and later). */
 #include "internal.h"
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) &&                               \
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512BF16__) &&    \
     defined(__AVX512VNNI__) /* for dot_begin and dot_finish of RC_INT8 (dot.inc) */
 #include "vec_avx512.h"
 
 #include "multiply.inc"
+#define BFLOAT16_QUERY_ROWS 32 /* two tiles high */
+#include "pack_columns.inc"
 
 #include "amx_panel.inc"
+#include "attention.inc"
+
 #include "amx_attention.inc"
 
 static void panel_bf16(const rc_panel_unit *unit) { multiply_panel_amx(RC_BF16, unit); }
@@ -19,7 +23,9 @@ int rc_isa_amx(rc_kernels *kernels) {
     kernels->name = "amx";
     kernels->panel[RC_BF16] = panel_bf16;
     kernels->panel[RC_INT8] = panel_int8;
-    kernels->attention_tile[RC_BF16] = attention_tile_amx;
+    kernels->attention = attention;
+    kernels->attention_mr = QUERY_ROWS;
+    kernels->attention_product[RC_BF16] = attention_product_amx;
     return 1;
 }
 #else

@@ -131,7 +131,7 @@ static void attention(const rc_kernels *kernels, const rc_attention *a, float *s
                       size_t ith, size_t nth) {
     const rc_sequences *sequences = a->sequences;
     const size_t d = a->h / a->heads, jobs = sequences->s * a->heads, ld = a->ld_qkv;
-    /* a->arithmetic is RC_FP32, since this table has no attention_tile: words are float32. */
+    /* a->arithmetic is RC_FP32, since this table has no attention_product: words are float32. */
     (void)kernels, (void)scratch, (void)team;
     for (size_t job = jobs * ith / nth; job < jobs * (ith + 1) / nth; job++) {
         const size_t sequence = job / a->heads, first = job % a->heads * d;

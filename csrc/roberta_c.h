@@ -314,10 +314,12 @@ typedef struct rc_tile_epilogue rc_tile_epilogue;
 /* Multiplies a block of rows by one panel of a linear layer (panel.inc, amx_panel.inc). */
 typedef void rc_panel_function(const rc_panel_unit *unit);
 
-/* Multiplies a tile of one of attention's two products (attention_tile.inc, amx_attention.inc). */
-typedef void rc_attention_tile_function(size_t rows, const rc_word *a_mk, size_t lda, const rc_word *panel_kn,
-                                        size_t k, size_t columns, const rc_tile_epilogue *e, float *c_mn,
-                                        size_t ldc);
+/* One of attention's two products for a tile of query rows: multiplies them by all panels that hold `columns`
+ * (attention_tile.inc, amx_attention.inc). */
+typedef void rc_attention_product_function(size_t rows, const rc_word *a_mk, size_t lda,
+                                           const rc_word *panels_pkn, size_t panel_stride, size_t k,
+                                           size_t columns, const rc_tile_epilogue *e, float *c_mn,
+                                           size_t ldc);
 
 /* The functions of one instruction set, best for this CPU.  rc_select_kernels fills it. */
 struct rc_kernels {
@@ -376,7 +378,7 @@ struct rc_kernels {
 
     /* The functions with which linear and attention multiply, by rc_arithmetic; NULL: not on this CPU. */
     rc_panel_function *panel[RC_ARITHMETICS];
-    rc_attention_tile_function *attention_tile[RC_ARITHMETICS];
+    rc_attention_product_function *attention_product[RC_ARITHMETICS];
 };
 
 /* ---- choice ------------------------------------------------------------------------------------------ */

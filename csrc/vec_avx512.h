@@ -50,6 +50,11 @@ static inline vf vf_lower(vf words) {
 static inline vf vf_upper(vf words) {
     return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(words), _mm512_set1_epi32(-65536)));
 }
+#if defined(__AVX512BF16__)
+/* The same values, but for subnormal numbers, which count as 0 (VCVTNEPS2BF16): as in all products of
+ * bfloat16 on these CPUs. */
+static inline __m256i bfloat16_of(vf v) { return (__m256i)_mm512_cvtneps_pbh(v); }
+#else
 static inline __m256i bfloat16_of(vf v) {
     const __m512i bits = _mm512_castps_si512(v);
     const __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
@@ -58,6 +63,7 @@ static inline __m256i bfloat16_of(vf v) {
                                               _mm512_set1_epi32(0x400000));
     return _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16));
 }
+#endif
 static inline void vf_store_bfloat16(uint16_t *p, vf v) { _mm256_storeu_si256((__m256i *)p, bfloat16_of(v)); }
 static inline void vf_store_bfloat16_n(uint16_t *p, vf v, size_t n) {
     uint16_t all[VL];
