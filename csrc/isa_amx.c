@@ -1,23 +1,20 @@
-/* isa_amx.c: avx512's table with its products of bfloat16 and int8 on AMX, Intel's matrix unit (Sapphire
- * Rapids and later). */
+/* isa_amx.c: avx512's table, bfloat16's and int8's products on AMX (Intel's matrix unit, from Sapphire Rapids). */
 #include "internal.h"
-
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512BF16__) &&    \
     defined(__AVX512VNNI__) /* for dot_begin and dot_finish of RC_INT8 (dot.inc) */
 #include "vec_avx512.h"
 
 #include "multiply.inc"
-#define BFLOAT16_QUERY_ROWS 32 /* two tiles high */
-#include "pack_columns.inc"
 
 #include "amx_panel.inc"
+#include "pack_columns.inc"
+#define BFLOAT16_QUERY_ROWS BLOCK_ROWS
 #include "attention.inc"
 
 #include "amx_attention.inc"
 
 static void panel_bf16(const rc_panel_unit *unit) { multiply_panel_amx(RC_BF16, unit); }
 static void panel_int8(const rc_panel_unit *unit) { multiply_panel_amx(RC_INT8, unit); }
-
 int rc_isa_amx(rc_kernels *kernels) {
     if (!rc_isa_avx512(kernels)) return 0;
     kernels->name = "amx";

@@ -37,7 +37,9 @@ cdef int run_team(rc_share *share, void *work, int count) except -1:
     if stack < RC_STACK:
         found, expected = f"{stack // 1024} KiB left", f"{RC_STACK // 1024}: see threading.stack_size"
         raise ResourceError(mismatch("stack of this thread", found, expected))
-    cdef rc_poll *poll = handle_signals if threading.get_ident() == threading.main_thread().ident else NULL
+    cdef rc_poll *poll = NULL
+    if threading.get_ident() == threading.main_thread().ident:
+        poll = handle_signals
     cdef rc_team_run run
     with nogil:
         run = rc_run_team(share, work, count, poll)
