@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -168,15 +169,21 @@ def test_too_little_address_space(kilobytes, environment):
 
 def test_the_address_space_that_is_needed_grows_with_the_threads_of_libraries(monkeypatch):
     resource = pytest.importorskip("resource")
-    for limit, cpus, is_enough in (
-        (resource.RLIM_INFINITY, 999, True),
-        (200_000_000, 1, True),
-        (200_000_000, 8, False),
-    ):
-        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
-        assert (lacking_address_space(cpus) is None) == is_enough
+
+    def is_enough(limit, cpus, **variables):
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cpus), raising=False)
+        return lacking_address_space(variables) is None
+
+    assert is_enough(resource.RLIM_INFINITY, 999)
+    assert is_enough(200_000_000, 1)
+    assert not is_enough(200_000_000, 8)
+    assert is_enough(200_000_000, 8, OMP_NUM_THREADS="1")
+    assert not is_enough(200_000_000, 8, OPENBLAS_NUM_THREADS="4", OMP_NUM_THREADS="1")
+    assert not is_enough(200_000_000, 8, OMP_NUM_THREADS="many")
+    assert not is_enough(100_000_000, 1)
     monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
-    assert lacking_address_space(999) is None
+    assert lacking_address_space() is None
 
 
 @pytest.mark.parametrize(
