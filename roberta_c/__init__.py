@@ -152,9 +152,27 @@ def __getattr__(name: str) -> Any:
             )
             raise ImportError(errors.mismatch("roberta_c", f"no {name}", expected), name=name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _check_interpreter()
     value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
     globals()[name] = value
     return value
+
+
+def _check_interpreter() -> None:
+    """Raise ImportError in a subinterpreter that cannot import numpy."""
+    try:
+        import _interpreters as interpreters  # type: ignore[import-not-found]  # from Python 3.13 on
+    except ImportError:
+        try:
+            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+        except ImportError:
+            return
+    if interpreters.get_current() != interpreters.get_main():
+        try:
+            import numpy
+        except ImportError as error:
+            expected = "the main one: numpy can be imported once in a process"
+            raise ImportError(errors.mismatch("roberta_c", "a subinterpreter", expected)) from error
 
 
 def __dir__() -> list[str]:

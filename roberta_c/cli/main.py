@@ -1,7 +1,8 @@
 """The program `roberta-c`: its commands, and how each run ends.
 
 Results go to standard output, everything else to standard error. An error is one line. Exit codes: 0 success,
-1 failure, 2 invalid command line, 130 Ctrl-C, 141 the reader of the output pipe has closed it.
+1 failure, 2 misuse (an invalid command line, or an option with a value that cannot be), 130 Ctrl-C, 141 the
+reader of the output pipe has closed it.
 
 A command's file is imported only when that command is used, and a command imports slow libraries only when it
 runs: `roberta-c --help` must stay quick.
@@ -19,7 +20,7 @@ import click
 from .. import __version__
 from ..errors import RobertaCError
 from .help_page import HelpContext, with_help
-from .messages import FAILURE, NAME, abandon, report, report_error
+from .messages import FAILURE, NAME, abandon, is_misuse, report, report_error, to_stderr
 from .outputs import open_output
 from .signals import INTERRUPTED
 
@@ -130,7 +131,7 @@ def _status_of(error: Exception, debug: bool) -> int:
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     report_error(error, debug)
-    return FAILURE
+    return MISUSE if is_misuse(error) else FAILURE
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
@@ -177,7 +178,7 @@ def program(ctx: click.Context, /, debug: bool) -> None:
       eval "$(roberta-c completion bash)"
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
+        to_stderr(ctx.get_help())
         ctx.exit(MISUSE)
     from .log_lines import warnings_on_stderr
 

@@ -55,14 +55,24 @@ _QUOTED_OR_NAME = re.compile(rf"""(?<!\w)'[^']*'|"[^"]*"|(?<![\w./'"-])(?:{_NAME
 
 
 def report(kind: str, message: str) -> None:
-    """Writes one line. If a progress bar is on the terminal, the line appears above it.
-
-    A line that cannot be written is lost: it must not end the run, nor change its exit code.
-    """
+    """Writes one line. If a progress bar is on the terminal, the line appears above it."""
     progress = sys.modules.get("tqdm")
     try:
         with progress.tqdm.external_write_mode(file=sys.stderr) if progress else contextlib.nullcontext():
-            click.echo(f"{NAME}: {kind}: {printable(' '.join(message.split()))}", err=True)
+            to_stderr(f"{NAME}: {kind}: {printable(' '.join(message.split()))}")
+    except OSError:  # of the progress bar
+        abandon(sys.stderr)
+
+
+def to_stderr(text: str) -> None:
+    """Writes a text and a line end to standard error.
+
+    What cannot be written is lost: it must not end the run, nor change its results or its exit code.
+    """
+    if sys.stderr is None:  # closed
+        return
+    try:
+        click.echo(text, err=True)
     except OSError:
         abandon(sys.stderr)
 
@@ -78,7 +88,7 @@ def report_error(error: Exception, debug: bool) -> None:
     if debug:
         import traceback
 
-        traceback.print_exception(error)
+        to_stderr("".join(traceback.format_exception(error)).removesuffix("\n"))
     report("error", _one_line(error))
 
 
@@ -99,6 +109,13 @@ def with_option(message: str) -> str:
     begin = "" if first is None else OPTION_OF.get(first[1], first[1]) + first[2]
     rest = message if first is None else message[first.end() :]
     return begin + _QUOTED_OR_NAME.sub(lambda found: OPTION_OF.get(found[0], found[0]), rest)
+
+
+def is_misuse(error: Exception) -> bool:
+    """Whether an error is about the value of an option, and not about a file that an option names."""
+    if not isinstance(error, InputError):
+        return False
+    return re.match(r"--(?!output)[a-z-]+(\[\d+\])?: found ", with_option(str(error))) is not None
 
 
 def note_bundled_model() -> None:

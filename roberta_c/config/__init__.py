@@ -22,7 +22,7 @@ from ..files.hub_options import DEFAULT_OPTIONS, KEYWORDS, HubOptions
 from ..files.json_object import read_object
 from ..files.new_file import is_file_name, make_folder, new_file
 from ..missing_names import HasMissingNames
-from .fields import ACTIVATIONS, FAMILY_DEFAULTS, GENERIC_DEFAULTS, BadField, check_fields
+from .fields import ACTIVATIONS, FAMILY_DEFAULTS, GENERIC_DEFAULTS, BadField, check_fields, is_integer
 from .labels import agreed_labels
 from .load_keywords import CONFIG_KEYWORDS, SAVE_KEYWORDS, without_foreign
 
@@ -157,7 +157,11 @@ class RobertaConfig(HasMissingNames):
     def _fill(self, values: dict[str, Any]) -> None:
         if values.get("model_type") not in (None, self.model_type):
             raise BadField("model_type", values["model_type"], f"{self.model_type!r}")
-        values = {key: value for key, value in values.items() if key != "model_type"}
+        values = {
+            key: str.__str__(value) if isinstance(value, str) else value
+            for key, value in values.items()
+            if key != "model_type"
+        }
         # Files written by transformers 4 hold the name of the model that training started from.
         origin = values.pop("_name_or_path", None)
         origin = values.pop("name_or_path", origin)
@@ -191,7 +195,8 @@ class RobertaConfig(HasMissingNames):
                 )
             renames = "id2label" in overrides or "label2id" in overrides
             # As in transformers, another number of labels gives them the names LABEL_0, LABEL_1, …
-            if renames or overrides.get("num_labels", config.num_labels) != config.num_labels:
+            count = overrides.get("num_labels", config.num_labels)
+            if renames or not is_integer(count) or count != config.num_labels:
                 del values["id2label"], values["label2id"]
             config = type(self)(**{**values, **overrides})
         config.name_or_path = origin
@@ -204,7 +209,7 @@ class RobertaConfig(HasMissingNames):
 
     @num_labels.setter
     def num_labels(self, count: int) -> None:
-        if count == self.num_labels and not isinstance(count, bool):
+        if is_integer(count) and count == self.num_labels:
             return
         try:
             self.id2label, self.label2id = agreed_labels(count, None, None)

@@ -7,6 +7,7 @@ import numbers
 from typing import Any
 
 from ..errors import mismatch, shown
+from .plain_values import plain_value
 
 # Limits on sizes, far above those of any published model. They keep products of sizes inside 64 bits and
 # loops over layers short, whatever a file says.
@@ -74,6 +75,7 @@ _ROWS = (
     "max_position_embeddings",
     "type_vocab_size",
 )
+_PROBABILITIES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 
 # The keys that the parts of a model are made from: those of another value describe another model.
 BUILT_FROM = (
@@ -95,10 +97,14 @@ class BadField(Exception):
 
 
 def check_fields(values: dict[str, Any]) -> None:
-    """Check every key that this package uses. Integers of other types (numpy's) become int in place.
+    """Check every key that this package uses. Integers of other types (numpy's) become int in place, and
+    other numbers float.
 
     Raises BadField.
     """
+    for field in ("layer_norm_eps", "initializer_range", *_PROBABILITIES):
+        if isinstance(values[field], numbers.Real) and type(values[field]) not in (bool, int, float):
+            values[field] = float(values[field])
     for field in (*_ROWS, "num_attention_heads"):
         _check_integer(values, field, 1, MAX_DIMENSION)
     _check_integer(values, "num_hidden_layers", 1, MAX_LAYERS)
@@ -129,7 +135,7 @@ def check_fields(values: dict[str, Any]) -> None:
         raise BadField("layer_norm_eps", values["layer_norm_eps"], "a number between 0 and 1")
     if not _is_number(values["initializer_range"]):
         raise BadField("initializer_range", values["initializer_range"], "a number")
-    for field in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+    for field in _PROBABILITIES:
         unset = field == "classifier_dropout" and values[field] is None
         if not unset and (not _is_number(values[field]) or not 0 <= values[field] <= 1):
             raise BadField(field, values[field], "a number from 0 to 1")
@@ -163,8 +169,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_integer(values: dict[str, Any], field: str, least: int, most: int, limits: str = "") -> None:
-    value = values[field]
+    value = plain_value(values[field])
     if not is_integer(value) or not least <= value <= most:
         limits = f" ({limits})" if limits else ""
         raise BadField(field, value, f"an integer from {least} to {most}{limits}")
-    values[field] = int(value)
+    values[field] = value

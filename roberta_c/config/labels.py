@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import shown
 from .fields import BadField, is_integer
+from .plain_values import plain_value
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ def agreed_labels(num_labels: Any, id2label: Any, label2id: Any) -> tuple[dict[i
     Default names (LABEL_3) never contradict: they are dropped if the other arguments say something else.
     Raises BadField if the arguments contradict each other.
     """
+    num_labels = plain_value(num_labels)
     if num_labels is not None and not (is_integer(num_labels) and 0 <= num_labels <= MAX_LABELS):
         raise BadField("num_labels", num_labels, f"an integer from 0 to {MAX_LABELS}")
     label_by_id = None if id2label is None else _checked_id2label(id2label)
@@ -41,7 +43,7 @@ def agreed_labels(num_labels: Any, id2label: Any, label2id: Any) -> tuple[dict[i
             id_by_label = None
     if label_by_id is None:
         if id_by_label is None:
-            count = 2 if num_labels is None else int(num_labels)
+            count = 2 if num_labels is None else num_labels
             label_by_id = {index: f"LABEL_{index}" for index in range(count)}
         else:
             label_by_id = {index: label for label, index in id_by_label.items()}
@@ -64,35 +66,38 @@ def agreed_labels(num_labels: Any, id2label: Any, label2id: Any) -> tuple[dict[i
 def _checked_id2label(id2label: Any) -> dict[int, str]:
     if not isinstance(id2label, dict):
         raise BadField("id2label", id2label, "a map from ids to labels")
-    label_by_id = {_label_id("id2label", key): label for key, label in id2label.items()}
+    label_by_id = {
+        _label_id("id2label", key): _checked_label("id2label", label) for key, label in id2label.items()
+    }
     if len(label_by_id) != len(id2label) or sorted(label_by_id) != list(range(len(label_by_id))):
         raise BadField("id2label", id2label, f"the ids 0 to {len(id2label) - 1}, each once")
-    for label in label_by_id.values():
-        _check_label("id2label", label)
     return dict(sorted(label_by_id.items()))
 
 
 def _checked_label2id(label2id: Any) -> dict[str, int]:
     if not isinstance(label2id, dict):
         raise BadField("label2id", label2id, "a map from labels to ids")
-    for label in label2id:
-        _check_label("label2id", label)
-    return {label: _label_id("label2id", index) for label, index in label2id.items()}
+    return {
+        _checked_label("label2id", label): _label_id("label2id", index) for label, index in label2id.items()
+    }
 
 
 def _label_id(field: str, value: Any) -> int:
     # The keys of a JSON object are strings. Some files write the ids of label2id as strings as well.
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,7}", value):
-        value = int(value)
-    if not is_integer(value) or not 0 <= value < MAX_LABELS:
+    number = plain_value(value)
+    if isinstance(number, str) and re.fullmatch(r"[0-9]{1,7}", number):
+        number = int(number)
+    if not is_integer(number) or not 0 <= number < MAX_LABELS:
         raise BadField(f"an id in {field}", value, f"an integer from 0 to {MAX_LABELS - 1}")
-    return int(value)
+    return int(number)
 
 
-def _check_label(field: str, label: Any) -> None:
+def _checked_label(field: str, label: Any) -> str:
     # A lone surrogate cannot be encoded as UTF-8: it could not be printed or written.
-    if not isinstance(label, str) or any("\ud800" <= character <= "\udfff" for character in label):
+    plain = plain_value(label)
+    if not isinstance(plain, str) or any("\ud800" <= character <= "\udfff" for character in plain):
         raise BadField(f"a label in {field}", label, "text")
+    return plain
 
 
 def _has_default_names(labels: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import ResourceError, mismatch
+from ..machine.memory import fits
 from .arguments import Floats
 
 HUGE_FROM = 4 << 20  # bytes: two huge pages
@@ -19,8 +20,10 @@ def aligned_empty(shape: Sequence[int]) -> Floats:
     """An uninitialized float32 array that begins on a 64-byte line. ResourceError without memory."""
     count = math.prod(shape)
     try:
-        buffer = np.empty(count + 16, dtype=np.float32)
+        buffer = np.empty(count + 16, dtype=np.float32) if fits(count * 4) else None
     except (MemoryError, ValueError, OverflowError):  # the last two: a size that numpy cannot represent
+        buffer = None
+    if buffer is None:
         expected = f"{count * 4:,} bytes for shape {tuple(shape)}"
         raise ResourceError(mismatch("memory", "too little free", expected)) from None
     first = -buffer.ctypes.data % 64 // 4
@@ -36,8 +39,11 @@ def large_empty(count: int) -> Floats:
     if count * 4 < HUGE_FROM or not hasattr(mmap, "MADV_HUGEPAGE"):
         return aligned_empty((count,))
     try:
-        memory = mmap.mmap(-1, count * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        memory = mmap.mmap(-1, count * 4, flags=flags) if fits(count * 4) else None
     except (OSError, ValueError, OverflowError):
+        memory = None
+    if memory is None:
         raise ResourceError(mismatch("memory", "too little free", f"{count * 4:,} bytes")) from None
     with contextlib.suppress(OSError):
         memory.madvise(mmap.MADV_HUGEPAGE)

@@ -43,6 +43,26 @@ def cgroup_memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int
     return min(limits, default=None)
 
 
+def cgroup_free_memory(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int | None:
+    """How much more memory the limits let this process's groups use, in bytes, or None without a limit.
+
+    Pages of files in memory count as free: they are given up where memory runs short.
+    """
+    free = []
+    for folder in _groups("memory", root, membership):
+        limit = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
+        used = _read(folder / "memory.current") or _read(folder / "memory.usage_in_bytes")
+        if not all(re.fullmatch(r"[0-9]{1,20}", text) for text in (limit, used)):
+            continue
+        if int(limit) < _NO_V1_LIMIT:
+            # v1 gives the numbers of the group, and with total_ those of all groups below it as well.
+            stat = _read(folder / "memory.stat")
+            pages = re.findall(r"^total_(?:in)?active_file ([0-9]{1,20})$", stat, re.MULTILINE)
+            pages = pages or re.findall(r"^(?:in)?active_file ([0-9]{1,20})$", stat, re.MULTILINE)
+            free.append(max(0, int(limit) - int(used) + sum(map(int, pages))))
+    return min(free, default=None)
+
+
 def _groups(controller: str, root: Path, membership: Path) -> Iterator[Path]:
     """The folders of this process's groups for a controller and of all groups above them, in v2 and v1."""
     yield root

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, mismatch
+from ..errors import InputError, ResourceError, mismatch
+from ..machine.memory import check_memory
 
 
 def as_array(x: Any, name: str) -> np.ndarray:
-    """`x` as an array. InputError if its rows differ in length."""
+    """`x` as an array. InputError if its rows differ in length; ResourceError without memory."""
+    refuse_masked(x, name)
     try:
         return np.asarray(x)
     except ValueError:
         raise InputError(mismatch(name, "rows of different lengths", "a padded array")) from None
+    except MemoryError:
+        raise ResourceError(mismatch(name, "more values than memory holds", "a smaller array")) from None
+
+
+def refuse_masked(x: Any, name: str) -> None:
+    """Raise InputError for one of numpy's masked arrays: what it masks would be read."""
+    masked = sys.modules.get("numpy.ma")  # which numpy imports when it is first used
+    if masked is not None and isinstance(x, masked.MaskedArray):
+        raise InputError(mismatch(name, "a masked array", "a plain one, and attention_mask for its mask"))
 
 
 def first_tokens(hidden_states: Any) -> np.ndarray:
     """The first token of each sequence, (S, width, H) → (S, H). InputError for another shape."""
-    hidden = as_float32(hidden_states, "hidden_states")
+    hidden = as_array(hidden_states, "hidden_states")
     if hidden.ndim != 3 or hidden.shape[1] == 0:
         raise InputError(mismatch("hidden_states", f"shape {hidden.shape}", "(batch, length, hidden)"))
-    return hidden[:, 0]
+    return as_float32(hidden[:, 0], "hidden_states")
 
 
 def as_float32(x: Any, name: str) -> np.ndarray:
-    """`x` as a C-contiguous float32 array. InputError if it holds no numbers."""
+    """`x` as a C-contiguous float32 array. InputError if it holds no numbers; ResourceError if memory is too
+    small for a copy."""
     array = as_array(x, name)
     if array.dtype.kind not in "fiu":
         raise InputError(mismatch(name, f"dtype {array.dtype}", "float32"))
+    if array.dtype != np.float32 or not array.flags.c_contiguous:
+        check_memory(4 * array.size, name, f"shape {array.shape}")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 

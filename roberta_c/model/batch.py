@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..config import position_limit
-from ..errors import InputError, mismatch, shown
+from ..errors import InputError, mismatch
+from ..machine.memory import check_memory
 from .arrays import as_array, as_float32
+from .given_rows import Rows, checked_mask, flat_or_none, row_array, rows_like
 
 
 @dataclass(frozen=True)
@@ -111,32 +113,65 @@ class BatchLimits:
         return position_limit(self.max_position_embeddings, self.pad_token_id)
 
 
+# Bytes that packing takes at its peak for each id, its place in a mask, its token type, and for each row:
+# copies in int64, what position ids are computed from, and the unmasked part of all (measured with
+# tracemalloc).
+_BYTES_OF_ID, _BYTES_OF_MASK, _BYTES_OF_TYPE, _BYTES_OF_ROW = 36, 24, 8, 32
+# How many ids the check of long rows looks at together.
+_IDS_TOGETHER = 1 << 20
+
+
+@dataclass(frozen=True)
+class ResultSize:
+    """Bytes that the results of a call take: of each token, of each place of padded rows, of each pair of a
+    row's tokens."""
+
+    token: int = 0
+    place: int = 0
+    pair: int = 0
+
+
+NO_RESULTS = ResultSize()
+
+
 def pack_batch(
     input_ids: Any,
     attention_mask: Any,
     token_type_ids: Any,
     position_ids: Any,
     limits: BatchLimits,
+    results: ResultSize = NO_RESULTS,
 ) -> PackedBatch:
     """Checks and packs a batch.
 
     input_ids: an integer array (S, width), or a list of lists of ids, which may differ in length. The other
     three are None or have its shape. attention_mask holds 0 (padding: dropped) and 1; without it every token
     is real, as in transformers. Position ids come from ids != pad, not from the mask (fairseq's rule):
-    cumsum(ids != pad) * (ids != pad) + pad. Raises InputError.
-    """
-    ragged = isinstance(input_ids, (list, tuple))
-    ids, lengths, width = _flattened(input_ids, "input_ids")
-    mask = _flat_like(attention_mask, "attention_mask", lengths)
-    types = _flat_like(token_type_ids, "token_type_ids", lengths)
-    given_positions = _flat_like(position_ids, "position_ids", lengths)
+    cumsum(ids != pad) * (ids != pad) + pad.
 
-    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=starts[1:])
-    positions = (
-        _position_ids(ids, starts, limits.pad_token_id) if given_positions is None else given_positions
-    )
-    places = None if ragged else np.arange(len(ids))
+    Raises InputError; ResourceError if memory is too small for the batch and for its `results`. Sizes and
+    lengths are checked before anything is copied.
+    """
+    given = Rows.of(input_ids, "input_ids")
+    given_mask = rows_like(attention_mask, "attention_mask", given)
+    given_types = rows_like(token_type_ids, "token_type_ids", given)
+    given_positions = rows_like(position_ids, "position_ids", given)
+    of_place = _BYTES_OF_ID + (_BYTES_OF_MASK if given_mask else 0) + (_BYTES_OF_TYPE if given_types else 0)
+    packing = of_place * given.places + _BYTES_OF_ROW * given.count
+    check_memory(packing, "input_ids", given.size())
+    if given_positions is None:
+        _check_long_rows(given, given_mask, limits)
+    if results is not NO_RESULTS:
+        size = packing + _bytes_of_results(given, given_mask, results)
+        check_memory(size, "input_ids", f"{given.size()} and results")
+    ids, mask, types = given.flat(), flat_or_none(given_mask), flat_or_none(given_types)
+
+    starts = np.zeros(given.count + 1, dtype=np.int64)
+    np.cumsum(given.lengths_s(), out=starts[1:])
+    positions = flat_or_none(given_positions)
+    if positions is None:
+        positions = _position_ids(ids, starts, limits.pad_token_id)
+    places = None if given.array is None else np.arange(len(ids))
     if mask is not None:
         kept = checked_mask(mask)
         kept_before = np.concatenate(([0], np.cumsum(kept)))
@@ -152,7 +187,7 @@ def pack_batch(
     _check_range(ids, "input_ids", limits.vocab_size, "vocab_size")
     if types is not None:
         _check_range(types, "token_type_ids", limits.type_vocab_size, "type_vocab_size")
-    return PackedBatch(starts, places, width, ids, positions, types)
+    return PackedBatch(starts, places, given.width, ids, positions, types)
 
 
 def pack_hidden(hidden_states: Any, attention_mask: Any) -> tuple[np.ndarray, Packing]:
@@ -161,6 +196,9 @@ def pack_hidden(hidden_states: Any, attention_mask: Any) -> tuple[np.ndarray, Pa
     hidden = as_float32(hidden_states, "hidden_states")
     if hidden.ndim != 3:
         raise InputError(mismatch("hidden_states", f"shape {hidden.shape}", "(batch, length, hidden)"))
+    rows, width, _ = hidden.shape
+    # The rows and the result, of the size of the input each, and the mask.
+    check_memory(2 * hidden.nbytes + 32 * rows * width, "hidden_states", f"shape {hidden.shape}")
     mask = np.ones(hidden.shape[:2], bool)
     if attention_mask is not None:
         mask = as_array(attention_mask, "attention_mask")
@@ -171,86 +209,42 @@ def pack_hidden(hidden_states: Any, attention_mask: Any) -> tuple[np.ndarray, Pa
     return hidden[real], Packing(starts, np.flatnonzero(real), hidden.shape[1])
 
 
-def _flattened(value: Any, name: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """The values of a 2-D array or a list of rows end to end, each row's length, and the array's width."""
-    if isinstance(value, (list, tuple)):
-        return *_flat_rows(value, name), 0
-    array = _foreign_array(value, name)
-    if array.ndim != 2:
-        raise InputError(mismatch(name, f"shape {array.shape}", "2 dimensions (batch, length)"))
-    rows, width = array.shape
-    return _integers(array.reshape(-1), name), np.full(rows, width, dtype=np.int64), width
+def _bytes_of_results(ids: Rows, mask: Rows | None, results: ResultSize) -> int:
+    tokens = ids.places if mask is None or mask.array is None else int(np.count_nonzero(mask.array))
+    padded = ids.places if ids.array is not None and tokens < ids.places else 0
+    return results.token * tokens + results.place * padded + results.pair * ids.pairs()
 
 
-def _foreign_array(value: Any, name: str) -> np.ndarray:
-    """An array of numpy, of a subclass, or of a library whose tensors have `__array__`, as torch and jax."""
-    if not hasattr(value, "__array__"):
-        raise InputError(mismatch(name, type(value).__name__, "a numpy array or a list of lists"))
-    try:
-        return np.asarray(value)
-    except Exception:  # any error of that library: the tensor is on a GPU, or numpy has no such type
-        raise InputError(
-            mismatch(name, f"a {type(value).__name__} that numpy cannot read", "one in the CPU's memory")
-        ) from None
+def _check_long_rows(ids: Rows, mask: Rows | None, limits: BatchLimits) -> None:
+    """Raise InputError for a row of too many tokens, as `_check_lengths` does, before anything is copied.
 
-
-def _flat_rows(rows: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The values of a list of rows end to end, and the length of each."""
-    flat: list[np.ndarray] = []
-    for index, row in enumerate(rows):
-        if not isinstance(row, (list, tuple, np.ndarray)):
-            raise InputError(mismatch(f"{name}[{index}]", type(row).__name__, "a list of ids"))
-        try:
-            array = np.asarray(row) if len(row) else np.empty(0, dtype=np.int64)
-        except (ValueError, OverflowError, TypeError):
-            raise InputError(mismatch(f"{name}[{index}]", shown(row), "a flat list of ids")) from None
-        if array.ndim != 1:
-            raise InputError(mismatch(f"{name}[{index}]", f"shape {array.shape}", "a flat list of ids"))
-        flat.append(_integers(array, f"{name}[{index}]"))
-    lengths = np.array([len(row) for row in flat], dtype=np.int64)
-    return np.concatenate(flat) if flat else np.empty(0, dtype=np.int64), lengths
-
-
-def _flat_like(value: Any, name: str, lengths: np.ndarray) -> np.ndarray | None:
-    """`value`, in the same two forms or None, checked to have rows of these lengths."""
-    if value is None:
-        return None
-    flat, found, _ = _flattened(value, name)
-    if len(found) != len(lengths):
-        raise InputError(mismatch(name, f"{len(found)} rows", f"{len(lengths)} as in input_ids"))
-    if (found != lengths).any():
-        row = int((found != lengths).argmax())
-        raise InputError(
-            mismatch(name, f"{found[row]} values in row {row}", f"{lengths[row]} as in input_ids")
-        )
-    return flat
-
-
-def _integers(values: np.ndarray, name: str) -> np.ndarray:
-    """A copy as int64, from any integer type; for a mask also from bool, and from float with values 0 and 1.
-
-    Always a copy: checked values must not change when another thread writes to the caller's array.
+    A row may have any length if the rest is padding. So this counts tokens, in the first ids of each row, of
+    twice the limit; in lists only if there is no mask.
     """
-    if values.dtype.kind in "iu":
-        if values.dtype == np.uint64 and len(values) and values.max() > np.iinfo(np.int64).max:
-            raise InputError(mismatch(name, values.max(), "a token id"))
-        return values.astype(np.int64)
-    if name.startswith("attention_mask") and values.dtype.kind in "bf":
-        if values.dtype.kind == "f" and not np.isin(values, (0, 1)).all():
-            raise InputError(mismatch(name, _other_than_0_1(values), "0 and 1"))
-        return values.astype(np.int64)
-    raise InputError(mismatch(name, f"dtype {values.dtype}", "integers"))
-
-
-def checked_mask(values: np.ndarray) -> np.ndarray:
-    """An attention mask of 0 and 1 as bool. InputError for other values."""
-    if not ((values == 0) | (values == 1)).all():
-        raise InputError(mismatch("attention_mask", _other_than_0_1(values), "0 and 1"))
-    return values.astype(bool)
-
-
-def _other_than_0_1(values: np.ndarray) -> Any:
-    return values[~np.isin(values, (0, 1))][0]
+    most = limits.max_tokens
+    if ids.array is None:
+        for index, (row, length) in enumerate(zip(ids.lists, ids.lengths, strict=False)):
+            if length > most and mask is None:
+                begin = row_array(row, f"{ids.name}[{index}]", 2 * most)
+                if np.count_nonzero(begin != limits.pad_token_id) > most:
+                    raise _too_long(length, index, limits)
+        return
+    if ids.width <= most or (mask is not None and mask.array is None):
+        return
+    step = max(1, _IDS_TOGETHER // (2 * most))
+    for first in range(0, ids.count, step):
+        part = np.s_[first : first + step, : 2 * most]
+        counted = ids.array[part] != limits.pad_token_id
+        too_long = counted & (np.cumsum(counted, axis=1) > most)
+        if mask is not None and mask.array is not None:
+            too_long &= mask.array[part] != 0
+        rows = too_long.any(axis=1)
+        if rows.any():
+            row = first + int(rows.argmax())
+            tokens = ids.width
+            if mask is not None and mask.array is not None:
+                tokens = int(np.count_nonzero(mask.array[row]))
+            raise _too_long(tokens, row, limits)
 
 
 def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.ndarray:
@@ -271,9 +265,14 @@ def _check_no_empty_row(starts: np.ndarray) -> None:
 def _check_lengths(starts: np.ndarray, positions: np.ndarray, limits: BatchLimits) -> None:
     if len(positions) and positions.max() >= limits.max_position_embeddings:
         row = int(np.searchsorted(starts, int(positions.argmax()), side="right")) - 1
-        found = f"{starts[row + 1] - starts[row]} tokens in row {row}"
-        expected = f"at most {limits.max_tokens} (max_position_embeddings {limits.max_position_embeddings})"
-        raise InputError(mismatch("input_ids", found, f"{expected}; truncation=True cuts texts to fit"))
+        raise _too_long(int(starts[row + 1] - starts[row]), row, limits)
+
+
+def _too_long(tokens: int, row: int, limits: BatchLimits) -> InputError:
+    """The error about a row of this many tokens."""
+    expected = f"at most {limits.max_tokens} (max_position_embeddings {limits.max_position_embeddings})"
+    advice = "truncation=True cuts texts to fit"
+    return InputError(mismatch("input_ids", f"{tokens} tokens in row {row}", f"{expected}; {advice}"))
 
 
 def _check_range(values: np.ndarray, name: str, limit: int, field: str) -> None:

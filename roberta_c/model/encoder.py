@@ -17,7 +17,7 @@ import numpy as np
 from ..kernels import EmbeddingTables, Kernels, PackedLayer, PackedLinear, Workspace
 from ..machine.threads import threads_for
 from .arrays import first_tokens
-from .batch import BatchLimits, PackedBatch, Packing, pack_batch, pack_hidden
+from .batch import BatchLimits, PackedBatch, Packing, ResultSize, pack_batch, pack_hidden
 from .leaves import Activation, Dropout, Embedding, LayerNorm, Linear
 from .module import Module, ModuleList
 
@@ -53,7 +53,8 @@ class Embeddings(Module):
     def __call__(
         self, input_ids: Any, token_type_ids: Any = None, position_ids: Any = None
     ) -> np.ndarray | list[np.ndarray]:
-        batch = pack_batch(input_ids, None, token_type_ids, position_ids, self.limits)
+        results = ResultSize(token=4 * self.tables.word.shape[1])
+        batch = pack_batch(input_ids, None, token_type_ids, position_ids, self.limits, results)
         return batch.unpack(self.embed(batch))
 
     def embed(self, batch: PackedBatch) -> np.ndarray:

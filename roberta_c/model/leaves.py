@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config.plain_values import plain_value
 from ..errors import InputError, mismatch
 from ..kernels import Kernels, Norm, PackedLinear
+from ..machine.memory import check_memory
 from ..machine.threads import threads_for
 from .arrays import as_array, as_float32, as_rows
 from .module import Module
@@ -54,7 +56,8 @@ class Linear(WeightedAndBiased):
             if residual_shape != shape:
                 raise InputError(mismatch("residual", f"leading shape {residual_shape}", f"{shape} as x"))
         num_threads = threads_for(rows.size * self.out_features, self.num_threads)
-        y = self.packed.kernels.linear(rows, self.packed, activation, residual, num_threads)
+        name = plain_value(activation)
+        y = self.packed.kernels.linear(rows, self.packed, name, residual, num_threads)
         return y.reshape(*shape, self.out_features)
 
     def details(self) -> str:
@@ -95,6 +98,8 @@ class Embedding(Weighted):
         ids = as_array(ids, "ids")
         if ids.dtype.kind not in "iu":
             raise InputError(mismatch("ids", f"dtype {ids.dtype}", "integers"))
+        # The rows as they are in the table, and in float32.
+        check_memory(2 * 4 * ids.size * self.embedding_dim, "ids", f"shape {ids.shape}")
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.num_embeddings:
             raise InputError(
                 mismatch("ids", f"{ids.min()} to {ids.max()}", f"0 to {self.num_embeddings - 1}")

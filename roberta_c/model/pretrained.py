@@ -23,7 +23,7 @@ from ..files.file_sets import weights
 from ..files.hub_options import HubOptions
 from ..kernels import HAS_THREADS, Kernels
 from ..machine.threads import chosen_num_threads
-from .batch import PackedBatch, pack_batch
+from .batch import NO_RESULTS, PackedBatch, ResultSize, pack_batch
 from .dtypes import dtype_name
 from .module import Module
 from .outputs import LayerOutputs, ModelOutput
@@ -228,11 +228,12 @@ class PreTrainedModel(TorchNames, Module):
         input_ids: integers (S, width), with attention_mask of 0 and 1 (S, width) where padded; or ragged
         lists of ids, for which outputs of tokens come as lists of (len, …). Hidden states and attention
         weights are float32, zero at masked places. return_dict=False gives a tuple of the output's fields.
-        Raises InputError.
+        Raises InputError; ResourceError, before anything is computed, if memory is too small for the results.
         """
-        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, foreign)
         with_states = self._wants("output_hidden_states", output_hidden_states)
         with_attentions = self._wants("output_attentions", output_attentions)
+        results = self._result_size(with_states or with_attentions, with_attentions)
+        batch = self._packed(input_ids, attention_mask, token_type_ids, position_ids, foreign, results)
         base = self.base_model
         last_rh, states = base.encode(batch, with_states or with_attentions, self._rows_wanted(batch))
         hidden_states = attentions = None
@@ -250,6 +251,7 @@ class PreTrainedModel(TorchNames, Module):
         token_type_ids: Any,
         position_ids: Any,
         foreign: dict[str, Any],
+        results: ResultSize = NO_RESULTS,
     ) -> PackedBatch:
         for name, value in foreign.items():
             # transformers' callers pass these as None or False when they do not want them.
@@ -261,7 +263,28 @@ class PreTrainedModel(TorchNames, Module):
                 mismatch("input_ids", "None", "an array (batch, length) or a list of lists of ids")
             )
         limits = self.base_model.embeddings.limits
-        return pack_batch(input_ids, attention_mask, token_type_ids, position_ids, limits)
+        return pack_batch(input_ids, attention_mask, token_type_ids, position_ids, limits, results)
+
+    @property
+    def _columns(self) -> int:
+        """How many numbers the output has for each token; 0 for a model that reads a few of the tokens."""
+        return 0
+
+    def _result_size(self, with_states: bool, with_attentions: bool) -> ResultSize:
+        """What the results of a call take, all of which are float32.
+
+        Of each token these are the last layer's rows, with the output or, before that, while the rows of
+        several passes are put together, as much again; or the states of all layers, and the output.
+        """
+        built, columns = self._built_from, self._columns
+        hidden, layers = built.hidden_size, built.num_hidden_layers
+        if with_states:
+            states = hidden * (layers + 1)
+            pairs = built.num_attention_heads * layers if with_attentions else 0
+            return ResultSize(4 * (states + columns), 4 * (states + columns), 4 * pairs)
+        if not columns:
+            return NO_RESULTS
+        return ResultSize(4 * (hidden + max(hidden, columns)), 4 * columns)
 
     def _wants(self, name: str, given: bool | None) -> bool:
         """Whether a call returns what the option `name` asks for; None: as the config says."""

@@ -9,6 +9,7 @@ import numpy as np
 from ..checkpoint import names
 from ..config import RobertaConfig, XLMRobertaConfig
 from ..errors import InputError, mismatch, shown
+from ..kernels import aligned_empty
 from .batch import PackedBatch, pack_batch
 from .encoder import CHUNK_TOKENS, Embeddings, Encoder, Layer, Pooler
 from .outputs import BaseModelOutputWithPooling, LayerOutputs, ModelOutput
@@ -64,13 +65,13 @@ class RobertaModel(PreTrainedModel):
         """
         hidden, tokens = self.config.hidden_size, len(batch.token_ids_t)
         layers = len(self.encoder.layer)
-        collected_lth = np.empty((layers + 1, tokens, hidden), np.float32) if with_states else None
+        collected_lth = aligned_empty((layers + 1, tokens, hidden)) if with_states else None
         lasts: list[np.ndarray] = []
         for part, chunk in batch.chunks(CHUNK_TOKENS):
             if collected_lth is not None:
                 one_pass = len(chunk.token_ids_t) == tokens
                 shape = (layers + 1, len(chunk.token_ids_t), hidden)
-                states_lth = collected_lth if one_pass else np.empty(shape, np.float32)
+                states_lth = collected_lth if one_pass else aligned_empty(shape)
                 self.encoder.encode(self.embeddings, chunk, states_lth=states_lth)
                 if not one_pass:
                     collected_lth[:, part] = states_lth
@@ -102,6 +103,10 @@ class RobertaModel(PreTrainedModel):
             for _, chunk in batch.chunks(CHUNK_TOKENS)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), np.float32), *parts])
+
+    @property
+    def _columns(self) -> int:
+        return self._built_from.hidden_size
 
     def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         pooled = None if self.pooler is None else self.pooler.pool(last_rh[batch.first_tokens_s])

@@ -14,6 +14,7 @@ import numpy as np
 from ..checkpoint import names
 from ..config import RobertaConfig, XLMRobertaConfig
 from ..errors import InputError, mismatch, shown
+from ..machine.memory import check_memory
 from .arrays import as_array
 from .batch import PackedBatch
 from .heads import ClassificationHead, LMHead
@@ -114,6 +115,10 @@ class RobertaForTokenClassification(TaskModel):
         self.dropout = _head_dropout(config)
         self.classifier = _linear(source, names.CLASSIFIER)
 
+    @property
+    def _columns(self) -> int:
+        return self.classifier.out_features
+
     def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         return TokenClassifierOutput(batch.unpack(self.classifier(last_rh)), *of_layers)
 
@@ -130,6 +135,10 @@ class RobertaForQuestionAnswering(TaskModel):
 
     def _add_head(self, config: RobertaConfig, source: WeightSource) -> None:
         self.qa_outputs = _linear(source, names.QUESTION_ANSWERING_HEAD)
+
+    @property
+    def _columns(self) -> int:
+        return self.qa_outputs.out_features
 
     def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         logits = batch.unpack(self.qa_outputs(last_rh), PADDING_LOGIT)
@@ -180,6 +189,10 @@ class RobertaForMaskedLM(TaskModel):
             rows_r.append(start + np.asarray(chosen, np.int64))
         last_rh, _ = self.roberta.encode(batch, False, np.concatenate(rows_r))
         return last_rh
+
+    @property
+    def _columns(self) -> int:
+        return self.lm_head.decoder.out_features
 
     def _output(self, last_rh: np.ndarray, batch: PackedBatch, of_layers: LayerOutputs) -> ModelOutput:
         return MaskedLMOutput(batch.unpack(self.lm_head(last_rh)), *of_layers)
@@ -264,6 +277,7 @@ def _flat_choices(value: Any, name: str) -> Any:
     array = as_array(value, name)
     if array.ndim != 3:
         raise InputError(mismatch(name, f"shape {array.shape}", CHOICES))
+    check_memory(array.nbytes, name, f"shape {array.shape}")  # `reshape` may have to copy
     return array.reshape(-1, array.shape[2])
 
 

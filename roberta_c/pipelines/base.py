@@ -176,7 +176,14 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
         fields of Coverage.
         """
         chosen = self._checked(self.options.changed(options), options)
-        rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(texts))
+        try:  # of a text or a mapping, the characters or keys would be taken for texts
+            source = None if isinstance(texts, (str, bytes, Mapping)) else iter(texts)
+        except TypeError:
+            source = None
+        if source is None:
+            expected = f"a list or an iterator of {self.forms}"
+            raise InputError(mismatch("texts", type(texts).__name__, expected))
+        rows = (self._row(text, text_name(index), chosen) for index, text in enumerate(source))
         return self._predictions(rows, chosen, self._max_tokens(chosen))
 
     @property

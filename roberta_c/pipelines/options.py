@@ -10,6 +10,7 @@ from string import Formatter
 from typing import Any, ClassVar, TypeVar
 
 from ..config.load_keywords import CALL_KEYWORDS, without_foreign
+from ..config.plain_values import plain_value
 from ..errors import InputError, mismatch, shown
 from ..tokenizer.encode_options import DO_NOT_TRUNCATE, LONGEST_FIRST, PADDINGS, TRUNCATIONS
 
@@ -57,7 +58,7 @@ class PipelineOptions:
 
     def changed(self: _Options, given: Mapping[str, Any]) -> _Options:
         """A copy with the `given` options changed. Raises InputError for an unknown name or a bad value."""
-        given = _without_foreign_calls(given)
+        given = {name: plain_value(value) for name, value in _without_foreign_calls(given).items()}
         names = [field.name for field in dataclasses.fields(self) if not field.metadata.get("derived")]
         for name in given:
             if name not in (*names, *self.keywords_without_field):
@@ -66,7 +67,8 @@ class PipelineOptions:
         values = self._field_values(given)
         if "truncation" in given:  # a call's truncation counts, not the pipeline's long_text
             values.setdefault("long_text", None)
-        if values.get("long_text", WINDOWS) != WINDOWS and self.long_text == WINDOWS:
+        long_text = values.get("long_text", WINDOWS)
+        if self.long_text == WINDOWS and isinstance(long_text, str | None) and long_text != WINDOWS:
             for name in OF_WINDOWS & set(
                 names
             ):  # the pipeline's own options for windows have no meaning then

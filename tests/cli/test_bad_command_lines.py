@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from roberta_c.cli.file_kinds import CSV, JSONL, PARQUET
 from roberta_c.cli.main import program
 from roberta_c.cli.messages import OPTION_OF, with_option
 from roberta_c.cli.names import listed, repeated
+from roberta_c.cli.process_limits import lacking_address_space
 from roberta_c.errors import InputError
 
 # ---- the command line ----------------------------------------------------------------------------------
@@ -92,7 +94,7 @@ def test_options_without_effect_are_errors(run, classify, tmp_path):
 def test_messages_name_options(classify, tweet_sentiment_small, run):
     assert_one_line(classify("--dtype", "float64", "a"), 2, "'--dtype'", "float32", "bfloat16", "int8")
     result = run("classify", "--model", tweet_sentiment_small, "--threads", "99999", "a")
-    assert_one_line(result, 1, "error: --threads: found 99999")
+    assert_one_line(result, 2, "error: --threads: found 99999")
 
 
 # ---- streams -------------------------------------------------------------------------------------------
@@ -131,6 +133,57 @@ def test_a_file_is_written_without_standard_output(environment, tmp_path):
 def test_a_note_that_cannot_be_written_is_lost(environment):
     done = in_shell('"$@" classify "I love it" 2> /dev/full', environment)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
+@pytest.mark.parametrize("stderr", ["2> /dev/full", "2>&-"])
+def test_lost_messages_change_neither_results_nor_exit_codes(stderr, environment):
+    for words, code in (("", 2), ("--debug classify hi --max-length 513", 2), ("classify -f /none", 1)):
+        done = in_shell(f'"$@" {words} {stderr}', environment)
+        assert (done.returncode, done.stdout) == (code, ""), words
+
+
+def test_files_are_not_opened_in_place_of_closed_streams(environment, tmp_path):
+    """What a library prints would be written into them."""
+    script = (
+        "import os; from roberta_c.cli.process_limits import open_closed_streams; open_closed_streams()\n"
+        f"file = open({str(tmp_path / 'out')!r}, 'w')\n"
+        "os.write(2, b'a message'); file.write(str(file.fileno()))"
+    )
+    words = ["bash", "-c", '"$@" <&- >&- 2>&-', "bash", sys.executable, "-c", script]
+    subprocess.run(words, env=environment, check=True)
+    assert (tmp_path / "out").read_text() == "3"
+    done = in_shell(f'"$@" classify hi -o {tmp_path}/out.csv <&- >&- 2>&-', environment)
+    assert (done.returncode, (tmp_path / "out.csv").read_text().count("\n")) == (0, 2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ulimit -v")
+@pytest.mark.parametrize("kilobytes", [24_000, 60_000, 150_000])
+def test_too_little_address_space(kilobytes, environment):
+    """Libraries would end the process, each in its way, or Python would show tracebacks of its imports."""
+    done = in_shell(f'ulimit -v {kilobytes}; "$@" classify hi', environment)
+    found = f"roberta-c: error: address space: found a limit of {kilobytes * 1024:,} bytes (ulimit -v), "
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(found)
+
+
+def test_the_address_space_that_is_needed_grows_with_the_threads_of_libraries(monkeypatch):
+    resource = pytest.importorskip("resource")
+
+    def is_enough(limit, cpus, **variables):
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cpus), raising=False)
+        return lacking_address_space(variables) is None
+
+    assert is_enough(resource.RLIM_INFINITY, 999)
+    assert is_enough(200_000_000, 1)
+    assert not is_enough(200_000_000, 8)
+    assert is_enough(200_000_000, 8, OMP_NUM_THREADS="1")
+    assert not is_enough(200_000_000, 8, OPENBLAS_NUM_THREADS="4", OMP_NUM_THREADS="1")
+    assert not is_enough(200_000_000, 8, OMP_NUM_THREADS="many")
+    assert not is_enough(100_000_000, 1)
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert lacking_address_space() is None
 
 
 @pytest.mark.parametrize(

@@ -263,8 +263,8 @@ def test_long_texts(embed, model):
     longer = embed(*texts, "--max-length", "128")
     assert "truncated" not in longer.stdout
     assert not np.array_equal(np.array(rows[1]["embedding"], np.float32), vectors_of(longer)[1])
-    assert_one_line(embed("a", "--max-length", "999"), 1, "--max-length: found 999, expected at most")
-    assert_one_line(embed("a", "--max-length", "1"), 1, "--max-length: found 1, expected an integer")
+    assert_one_line(embed("a", "--max-length", "999"), 2, "--max-length: found 999, expected at most")
+    assert_one_line(embed("a", "--max-length", "1"), 2, "--max-length: found 1, expected an integer")
 
 
 def test_for_people(embed, model, folder, environment):
@@ -393,11 +393,11 @@ def test_misuse(embed, words, part):
 
 def test_failures(embed, run, tmp_path):
     result = embed("a", "--prompt-name", "none")
-    assert_one_line(result, 1, "--prompt-name: found 'none', expected one of query, document, other")
+    assert_one_line(result, 2, "--prompt-name: found 'none', expected one of query, document, other")
     result = embed("a", "--truncate-dim", "193")
-    assert_one_line(result, 1, "--truncate-dim: found 193, expected an integer from 1 to 192")
+    assert_one_line(result, 2, "--truncate-dim: found 193, expected an integer from 1 to 192")
     result = embed("a", "--precision", "int8")
-    assert_one_line(result, 1, "--precision: found int8 of 1 text, expected many texts, or float32")
+    assert_one_line(result, 2, "--precision: found int8 of 1 text, expected many texts, or float32")
     assert_one_line(run("embed", "--model", tmp_path, "a"), 1, str(tmp_path))
     result = run("embed", "a", "--revision", "v1")
     assert_one_line(result, 2, "--revision: found no --model")

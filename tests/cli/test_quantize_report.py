@@ -211,7 +211,7 @@ def test_failures(run, texts_file, tmp_path):
     assert_one_line(run(*texts, "--labels", labels), 1, f"{labels}: line 13: found ''")
     assert_one_line(run("a", "--dtype", "float8"), 2, "'--dtype': 'float8' is not one of 'float32'")
     assert_one_line(run(*options, "a", "--model", missing), 1, "no such folder")
-    assert_one_line(run(*options, "a", "--max-length", "513"), 1, "--max-length: found 513")
+    assert_one_line(run(*options, "a", "--max-length", "513"), 2, "--max-length: found 513")
 
 
 def test_at_a_terminal(texts_file):

@@ -259,7 +259,7 @@ def test_prompts(rerank, encoder, run, tmp_path):
     assert rows_of(rerank("--query", QUERY, *DOCUMENTS, "--prompt", "Say: ")) == expected
     named = ("rerank", "--model", tmp_path / "model", "--threads", "1", "--query", QUERY, *DOCUMENTS)
     assert rows_of(run(*named, "--prompt-name", "ask")) == expected
-    assert_one_line(run(*named, "--prompt-name", "x"), 1, "--prompt-name: found 'x', expected one of ask")
+    assert_one_line(run(*named, "--prompt-name", "x"), 2, "--prompt-name: found 'x', expected one of ask")
     result = rerank("--query", QUERY, "a", "--prompt", "a", "--prompt-name", "b")
     assert_one_line(result, 2, "--prompt-name, --prompt: found both, expected one of them")
 
@@ -309,6 +309,6 @@ def test_failures(rerank, run, tweet_sentiment_small, tmp_path):
     result = run("rerank", "--model", tweet_sentiment_small, "--query", "q", "a")
     assert_one_line(result, 1, "found a model of 3 labels, expected a reranker, a model of 1 label")
     result = rerank("--query", "q", "a", "--max-length", "999")
-    assert_one_line(result, 1, "--max-length: found 999, expected at most")
-    assert_one_line(rerank("--query", "q", "a", "--max-length", "2"), 1, "--max-length: found 2")
+    assert_one_line(result, 2, "--max-length: found 999, expected at most")
+    assert_one_line(rerank("--query", "q", "a", "--max-length", "2"), 2, "--max-length: found 2")
     assert_one_line(run("rerank", "--model", tmp_path, "--query", "q", "a"), 1, str(tmp_path))

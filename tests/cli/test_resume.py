@@ -110,7 +110,7 @@ def test_an_existing_output_is_kept_unless_it_is_to_be_replaced(classify, tmp_pa
     assert_one_line(classify("a", "-o", out), 2, "which exists already, expected a new file, --resume or")
     assert out.read_text() == "precious"
     result = classify("a", "-o", out, "--overwrite", "--max-length", "513")
-    assert_one_line(result, 1, "--max-length: found 513")
+    assert_one_line(result, 2, "--max-length: found 513")
     assert out.read_text() == "precious"
     assert classify("a", "-o", out, "--overwrite").exit_code == 0
     assert "precious" not in out.read_text()

@@ -98,7 +98,7 @@ def test_prompts(similarity, run, model, tmp_path):
         assert (row["text"], row["text_pair"]) == ("a", "b")
         assert row["similarity"] == pytest.approx(expected, rel=1e-6)
     result = run("similarity", "--model", tmp_path, "a", "b", "--prompt-name", "x")
-    assert_one_line(result, 1, "--prompt-name: found 'x', expected one of query, document, topic")
+    assert_one_line(result, 2, "--prompt-name: found 'x', expected one of query, document, topic")
     result = similarity("a", "b", "--prompt", "x", "--prompt-name", "y")
     assert_one_line(result, 2, "--prompt-name, --prompt: found both, expected one of them")
 
@@ -196,5 +196,5 @@ def test_misuse(similarity, words, part):
 
 def test_failures(similarity, run, tmp_path):
     assert_one_line(similarity("a", "\udcff"), 1, "arguments: text 2: found '\\udcff', expected UTF-8")
-    assert_one_line(similarity("a", "b", "--max-length", "999"), 1, "--max-length: found 999")
+    assert_one_line(similarity("a", "b", "--max-length", "999"), 2, "--max-length: found 999")
     assert_one_line(run("similarity", "--model", tmp_path, "a", "b"), 1, str(tmp_path))

@@ -257,7 +257,7 @@ def test_encodings(classify, tmp_path):
         rows = rows_of(classify("--file", path, "--encoding", chosen))
         assert [row["text"] for row in rows] == ["é", "", "last"]
     for name in ("no-such", "rot13", "a\0b"):
-        assert_one_line(classify("a", "--encoding", name), 1, "--encoding: found ")
+        assert_one_line(classify("a", "--encoding", name), 2, "--encoding: found ")
     # The bad byte is far behind the first chunk that is read.
     text = "text\n" + "x" * 70_000 + "\ny\n"
     (tmp_path / "far.csv").write_bytes(text.encode("utf-16") + b"\x00\xd8\n\0")

@@ -93,13 +93,13 @@ def test_entities(task, pipelines, tmp_path):
 def test_labels_that_no_result_has(task):
     result = task("ner", "a", "--ignore-label", "PERSON")
     assert_one_line(
-        result, 1, "--ignore-label: found 'PERSON', expected", "'O', 'person', 'location', 'group'"
+        result, 2, "--ignore-label: found 'PERSON', expected", "'O', 'person', 'location', 'group'"
     )
     result = task("ner", "a", "--ignore-label", "B-person")  # groups have no such label
-    assert_one_line(result, 1, "--ignore-label: found 'B-person'")
+    assert_one_line(result, 2, "--ignore-label: found 'B-person'")
     result = task("ner", "a", "--ignore-label", "person", "--strategy", "none")
     assert_one_line(
-        result, 1, "--ignore-label: found 'person', expected a label of the results: 'O', 'B-person'"
+        result, 2, "--ignore-label: found 'person', expected a label of the results: 'O', 'B-person'"
     )
     for label in ("person", "O", ""):
         rows_of(task("ner", "a", "--ignore-label", label))
@@ -110,15 +110,15 @@ def test_messages_name_the_option_that_is_wrong(task):
     result = task("ner", "a", "--stride", "3", "--strategy", "none")
     assert_one_line(result, 2, "--stride: found --strategy none, expected another --strategy")
     result = task("ner", "a", "--stride", "0", "--max-length", "2")
-    assert_one_line(result, 1, "--max-length: found 2, expected at least 3")
+    assert_one_line(result, 2, "--max-length: found 2, expected at least 3")
     rows_of(task("ner", "a", "--stride", "0", "--max-length", "3"))
     result = task("zero-shot", "x", "--labels", "a", "--max-length", "9")
-    assert_one_line(result, 1, "--max-length: found 9, expected at least 10: room for the template")
+    assert_one_line(result, 2, "--max-length: found 9, expected at least 10: room for the template")
     assert task("zero-shot", "x", "--labels", "a", "--max-length", "10").exit_code == 0
     result = task("zero-shot", "x", "--labels", "word " * 600, "--max-length", "9")
-    assert_one_line(result, 1, "--labels: found a hypothesis of ")
+    assert_one_line(result, 2, "--labels: found a hypothesis of ")
     result = task("qa", "w", "--context", "a", "--max-seq-len", "8")
-    assert_one_line(result, 1, "--max-seq-len: found 8, expected at least 9")
+    assert_one_line(result, 2, "--max-seq-len: found 8, expected at least 9")
     assert task("qa", "w", "--context", "a", "--max-seq-len", "9").exit_code == 0
 
 
@@ -305,7 +305,7 @@ def test_bad_labels(task):
     assert_one_line(result, 2, "--labels: found 'x' twice")
     assert_one_line(task("zero-shot", "a", "--labels", " , "), 2, "--labels: found no label")
     result = task("zero-shot", "a", "--labels", "x", "--template", "none")
-    assert_one_line(result, 1, "--template: found 'none'")
+    assert_one_line(result, 2, "--template: found 'none'")
 
 
 # ---- all -----------------------------------------------------------------------------------------------

@@ -36,6 +36,15 @@ def test_an_array_that_no_machine_can_hold_is_a_resource_error(shape):
     assert str(caught.value).endswith(f"for shape {shape}")
 
 
+def test_what_the_machine_cannot_give_is_not_asked_for(monkeypatch):
+    """Linux would promise it, and end the process when it is used."""
+    monkeypatch.setattr(memory, "fits", lambda size: size < 1000)
+    assert aligned_empty((10, 10)).shape == (10, 10)
+    for make in (lambda: aligned_empty((25, 10)), lambda: large_empty(memory.HUGE_FROM)):
+        with pytest.raises(ResourceError, match=r"^memory: found too little free, expected [\d,]+ bytes"):
+            make()
+
+
 @pytest.mark.parametrize("count", [0, 1, memory.HUGE_FROM // 4 - 1, memory.HUGE_FROM // 4, memory.HUGE_FROM])
 def test_a_large_array_starts_on_a_cache_line(count):
     array = large_empty(count)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from roberta_c.machine.cgroups import cgroup_memory_limit, cgroup_quota
+from roberta_c.machine.cgroups import cgroup_free_memory, cgroup_memory_limit, cgroup_quota
 
 
 @pytest.fixture
@@ -87,6 +87,40 @@ LIMITS = {
 def test_cgroup_memory_limit(groups, case):
     membership, files, expected = LIMITS[case]
     assert cgroup_memory_limit(*groups(membership, files)) == expected
+
+
+PAGES = "anon 600\ninactive_file 40\nactive_file 30\n"
+FREE = {
+    "v2": (None, {"memory.max": "1000", "memory.current": "700", "memory.stat": PAGES}, 370),
+    "v2 the least": (
+        "0::/a/b\n",
+        {"a/b/memory.max": "9", "a/b/memory.current": "1", "a/memory.max": "9", "a/memory.current": "4"},
+        5,
+    ),
+    "v1": (
+        "4:memory:/\n",
+        {
+            "memory/memory.limit_in_bytes": "1000",
+            "memory/memory.usage_in_bytes": "700",
+            "memory/memory.stat": "inactive_file 1\nactive_file 1\ntotal_inactive_file 70\n",
+        },
+        370,
+    ),
+    "v1 no limit": (
+        None,
+        {"memory/memory.limit_in_bytes": "9223372036854771712", "memory/memory.usage_in_bytes": "700"},
+        None,
+    ),
+    "more than the limit": (None, {"memory.max": "1000", "memory.current": "1100"}, 0),
+    "no limit": (None, {"memory.max": "max", "memory.current": "700"}, None),
+    "use unknown": (None, {"memory.max": "1000"}, None),
+}
+
+
+@pytest.mark.parametrize("case", FREE)
+def test_cgroup_free_memory(groups, case):
+    membership, files, expected = FREE[case]
+    assert cgroup_free_memory(*groups(membership, files)) == expected
 
 
 def test_a_system_without_control_groups(tmp_path):

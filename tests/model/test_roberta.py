@@ -295,6 +295,10 @@ def test_wrong_shape_missing_and_foreign_tensors(copied):
         ({"num_attention_heads": 5}, r"config\.json.*num_attention_heads|hidden_size"),
         ({"vocab_size": "many"}, r"config\.json.*vocab_size"),
         ({"position_embedding_type": "relative_key"}, r"config\.json.*position_embedding_type"),
+        (
+            {"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0, "b": 1}},
+            r"out_proj.*, expected \(2, \d+\)",
+        ),
         ({"vocab_size": 50000}, r"found shape \(\d+, (\d+)\), expected \(50000, \1\)"),
     ],
 )

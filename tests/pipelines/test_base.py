@@ -372,6 +372,19 @@ def test_a_text_of_100_megabytes(classify):
     assert classify("what a day " * 1000, top_k=None)[0]["score"] == max(found.scores_c)
 
 
+def test_a_million_combining_marks(classify):
+    """One word, without a place where a text is cut."""
+    (found,) = classify.predictions(["e" + "\u0301" * 1_000_000])
+    assert found.truncated
+    assert classify("e" + "\u0301" * 10_000, top_k=None)[0]["score"] == max(found.scores_c)
+
+
+def test_a_generator_without_end(classify):
+    results = classify(f"text {number % 3}" for number in itertools.count())
+    assert [next(results) for _ in range(40)] == classify([f"text {number % 3}" for number in range(40)])
+    results.close()
+
+
 # ---- options -----------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,242 @@
+"""The hundred bad inputs of the specification (RELIABILITY.md, section 3), by number, and the tests of each.
+
+Those of NOT_YET concern what does not exist: a cache of packed weights, and servers. A number of WITHOUT_TEST
+is to get one.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+CONFIG = "config/test_bad_configs.py"
+BATCH = "model/test_batch.py"
+SIZES = "model/test_sizes.py"
+MODEL = "model/test_roberta.py"
+MEANWHILE = "model/test_calls_meanwhile.py"
+CHECKPOINT = "checkpoint/test_checkpoint.py"
+SHARDS = "checkpoint/test_shards.py"
+LEGACY = "checkpoint/test_torch_legacy.py"
+FORGED_ZIP = "checkpoint/test_forged_torch_zip.py"
+SAFETENSORS = "checkpoint/test_safetensors_reader.py"
+FORMATS = "parity/test_checkpoint_formats.py"
+TOKENIZER = "tokenizer/test_tokenizer_files.py"
+TEXTS = "tokenizer/test_text_input.py"
+PIPELINE = "pipelines/test_base.py"
+THREADS = "machine/test_threads.py"
+HUB = "files/test_hub_failures.py"
+
+COVERED = {
+    # config.json
+    1: [f"{CONFIG}::test_a_path_that_is_no_regular_file"],
+    2: [f"{CONFIG}::test_a_bad_file_is_named", f"{CONFIG}::test_every_truncation_of_a_real_file_is_an_error"],
+    3: [f"{CONFIG}::test_a_bad_file_is_named"],
+    4: [f"{CONFIG}::test_a_bad_file_is_named", "files/test_json_object.py::test_a_key_twice_is_refused"],
+    5: [f"{CONFIG}::test_a_bad_file_is_named"],
+    6: [f"{CONFIG}::test_a_bad_value_names_field_found_and_expected"],
+    7: [f"{CONFIG}::test_a_bad_value_names_field_found_and_expected"],
+    8: [f"{CONFIG}::test_a_bad_value_names_field_found_and_expected"],
+    9: [f"{CONFIG}::test_a_bad_value_names_field_found_and_expected"],
+    10: ["config/test_config.py::test_an_unknown_model_type_is_an_error", f"{MODEL}::test_bad_config"],
+    11: [f"{CONFIG}::test_a_bad_value_names_field_found_and_expected"],
+    12: [f"{CONFIG}::test_a_bad_value_names_field_found_and_expected"],
+    13: [
+        "config/test_config.py::test_a_null_padding_id_becomes_the_family_s_default",
+        f"{CONFIG}::test_a_bad_value_names_field_found_and_expected",
+    ],
+    14: [f"{MODEL}::test_bad_config", f"{CONFIG}::test_labels_that_disagree"],
+    15: [
+        f"{CONFIG}::test_a_bad_file_is_named",
+        f"{CONFIG}::test_deep_nesting_does_not_depend_on_the_recursion_limit",
+    ],
+    # weights
+    16: [f"{MODEL}::test_wrong_shape_missing_and_foreign_tensors"],
+    17: ["parity/test_seeds.py::test_unused_pooler_is_reported"],
+    18: [f"{MODEL}::test_wrong_shape_missing_and_foreign_tensors"],
+    19: [
+        f"{MODEL}::test_wrong_shape_missing_and_foreign_tensors",
+        f"{SAFETENSORS}::test_other_dtypes_are_listed_but_not_read",
+    ],
+    20: [f"{FORMATS}::test_names_with_and_without_prefix_and_old_layer_norms"],
+    21: [f"{FORMATS}::test_names_with_and_without_prefix_and_old_layer_norms"],
+    23: ["kernels/test_side_effects.py::test_a_host_that_flushes_denormals_changes_no_bits"],
+    24: [f"{FORGED_ZIP}::test_refuses_forged_archives", f"{LEGACY}::test_refuses_forged_streams"],
+    25: [f"{FORGED_ZIP}::test_views_equal_torch_or_are_refused", f"{LEGACY}::test_reads_views_of_storages"],
+    26: [
+        f"{SHARDS}::test_a_missing_shard_is_named",
+        f"{SHARDS}::test_shard_names_must_be_plain",
+        f"{SHARDS}::test_shards_outside_of_the_folder_are_not_read",
+    ],
+    27: [
+        f"{CHECKPOINT}::test_order_of_preference",
+        f"{FORMATS}::test_safetensors_are_preferred_and_buffers_ignored",
+    ],
+    28: [f"{CHECKPOINT}::test_messages_name_files_that_are_no_weights", f"{MODEL}::test_not_weights"],
+    29: [f"{CHECKPOINT}::test_messages_name_files_that_are_no_weights", f"{MODEL}::test_not_weights"],
+    30: [f"{file}::test_truncation_at_every_byte" for file in (FORGED_ZIP, LEGACY, SAFETENSORS)],
+    31: [
+        f"{SAFETENSORS}::test_empty_tensors_may_lie_anywhere_between",
+        f"{SAFETENSORS}::test_refuses_forged_files",
+    ],
+    32: [f"{CHECKPOINT}::test_only_regular_files_are_opened"],
+    33: [
+        f"{CHECKPOINT}::test_a_changed_file_is_an_error",
+        f"{CHECKPOINT}::test_a_truncated_file_is_an_error_and_not_a_crash",
+        f"{CHECKPOINT}::test_replacing_a_file_leaves_an_open_checkpoint_unchanged",
+    ],
+    # the tokenizer
+    34: ["tokenizer/test_auto_tokenizer.py::test_no_tokenizer_file"],
+    36: [f"{TOKENIZER}::test_bad_byte_level_bpe", f"{TOKENIZER}::test_bad_sentencepiece"],
+    37: [f"{TOKENIZER}::test_bad_byte_level_bpe", f"{TOKENIZER}::test_bad_tokenizer_json"],
+    38: [f"{TOKENIZER}::test_bad_tokenizer_json"],
+    39: [f"{TOKENIZER}::test_bad_settings_file"],
+    40: [f"{TOKENIZER}::test_bad_tokenizer_json"],
+    41: [
+        "tokenizer/test_sentencepiece_model.py::test_malformed",
+        "tokenizer/test_sentencepiece_model.py::test_every_truncation",
+    ],
+    42: [f"{TOKENIZER}::test_bad_byte_level_bpe"],
+    # texts
+    44: [f"{PIPELINE}::test_unusual_texts_have_results", f"{TEXTS}::test_accepted_text"],
+    45: [f"{PIPELINE}::test_unusual_texts_have_results", f"{TEXTS}::test_accepted_text"],
+    46: [f"{PIPELINE}::test_bad_texts", f"{TEXTS}::test_bad_text"],
+    47: [f"{PIPELINE}::test_unusual_texts_have_results"],
+    48: [f"{PIPELINE}::test_bad_texts", f"{TEXTS}::test_bad_text"],
+    49: [f"{PIPELINE}::test_a_text_of_100_megabytes"],
+    50: [f"{PIPELINE}::test_a_million_combining_marks"],
+    51: [f"{PIPELINE}::test_unusual_texts_have_results"],
+    52: [f"{PIPELINE}::test_unusual_texts_have_results"],
+    53: [
+        f"{PIPELINE}::test_only_the_characters_of_a_str_subclass_are_used",
+        f"{TEXTS}::test_accepted_text",
+        "pipelines/test_hostile_objects.py::test_texts_are_their_characters",
+        "pipelines/test_hostile_objects.py::test_texts_of_every_task_are_their_characters",
+        "pipelines/test_hostile_objects.py::test_options_are_what_they_hold",
+        "model/test_hostile_arrays.py::test_texts_of_a_config_are_their_characters",
+    ],
+    # ids and masks
+    54: [f"{BATCH}::test_ids_that_are_refused", f"{MODEL}::test_ids_outside_the_vocabulary"],
+    55: [f"{BATCH}::test_ids_that_are_refused", f"{BATCH}::test_arrays_of_any_integers"],
+    56: [f"{BATCH}::test_ragged_lists", f"{BATCH}::test_ids_that_are_refused"],
+    57: [
+        f"{BATCH}::test_ids_that_are_refused",
+        "model/test_hostile_arrays.py::test_what_is_neither_is_refused",
+    ],
+    58: [f"{BATCH}::test_arrays_of_any_integers", f"{BATCH}::test_masks_of_any_zeros_and_ones"],
+    59: [f"{BATCH}::test_arrays_of_any_integers"],
+    60: [f"{BATCH}::test_masks_that_are_refused"],
+    61: [f"{BATCH}::test_masks_that_are_refused"],
+    62: [f"{BATCH}::test_masks_that_are_refused"],
+    63: [
+        f"{BATCH}::test_padding_on_any_side_and_inside_is_dropped",
+        "parity/test_model_parity.py::test_padding_elsewhere",
+    ],
+    64: [
+        f"{BATCH}::test_pads_that_are_not_masked_are_tokens",
+        "parity/test_model_parity.py::test_pad_ids_inside_and_no_mask_follow_transformers",
+    ],
+    65: [
+        f"{BATCH}::test_the_batch_does_not_follow_later_changes_of_its_input",
+        f"{MEANWHILE}::test_ids_that_another_thread_changes",
+    ],
+    66: [
+        f"{SIZES}::test_more_ids_than_memory_holds",
+        f"{SIZES}::test_results_that_memory_does_not_hold",
+        f"{SIZES}::test_hidden_states_that_memory_does_not_hold",
+    ],
+    # batches and pairs
+    67: [f"{BATCH}::test_an_empty_batch_is_a_batch", f"{MODEL}::test_empty_batch"],
+    68: [
+        f"{TEXTS}::test_an_empty_second_text_is_a_second_text",
+        f"{PIPELINE}::test_unusual_texts_have_results",
+    ],
+    69: [
+        f"{TEXTS}::test_truncation_that_would_cut_the_other_text",
+        "parity/test_pipeline_parity.py::test_truncation",
+    ],
+    70: [
+        f"{BATCH}::test_the_longest_row_that_fits",
+        f"{PIPELINE}::test_long_texts_are_truncated_and_counted",
+    ],
+    71: [f"{PIPELINE}::test_without_truncation_a_long_text_is_an_error"],
+    72: [f"{TEXTS}::test_bad_text", f"{PIPELINE}::test_same_bits_whatever_the_other_texts"],
+    73: [f"{PIPELINE}::test_an_iterator_is_read_a_block_ahead", f"{PIPELINE}::test_a_generator_without_end"],
+    # the process
+    74: [f"{THREADS}::test_a_child_forked_after_a_threaded_call_computes_the_same"],
+    76: [
+        f"{THREADS}::test_concurrent_callers_of_one_encoder_get_the_same_bits",
+        f"{MODEL}::test_many_threads_share_one_model",
+    ],
+    77: [f"{MEANWHILE}::test_a_model_that_is_deleted_during_a_call"],
+    78: ["cli/test_main.py::test_ctrl_c_ends_it_quietly", "cli/test_signals.py::test_while_it_writes_a_file"],
+    79: [f"{MEANWHILE}::test_a_signal_handler_may_call_the_model"],
+    81: [
+        f"{SIZES}::test_results_that_memory_does_not_hold",
+        "machine/test_cgroups.py::test_cgroup_free_memory",
+        "kernels/test_memory.py::test_what_the_machine_cannot_give_is_not_asked_for",
+    ],
+    82: ["kernels/test_region.py::test_threads_that_cannot_be_started_raise_an_error"],
+    83: [
+        "kernels/test_dispatch.py::test_an_isa_that_this_cpu_lacks_is_refused",
+        "kernels/test_dispatch.py::test_cpu_features_tell_instruction_sets_apart",
+    ],
+    84: [f"{THREADS}::test_omp_num_threads_lowers_the_default"],
+    86: [f"{MEANWHILE}::test_the_interpreter_ends_during_a_call"],
+    # the cache and the network
+    87: [f"{HUB}::test_a_cache_that_cannot_be_written"],
+    88: [
+        "cli/test_main.py::test_a_full_disk",
+        "cli/test_output_safety.py::test_a_full_disk_leaves_no_parquet",
+        "checkpoint/test_safetensors_writer.py::test_a_file_that_cannot_be_written_leaves_the_old_one",
+    ],
+    89: [
+        f"{HUB}::test_a_killed_download_leaves_no_incomplete_file",
+        "cli/test_resume.py::test_kill_and_resume_give_the_same_bytes",
+    ],
+    95: [
+        f"{HUB}::test_a_broken_link_in_the_cache_is_fetched_again",
+        f"{CONFIG}::test_a_path_that_is_no_regular_file",
+    ],
+    96: [
+        f"{HUB}::test_an_interrupted_download_is_resumed",
+        f"{HUB}::test_a_download_that_is_always_cut_short",
+    ],
+    98: [f"{HUB}::test_damaged_weights_are_not_kept"],
+}
+NOT_YET = {
+    **dict.fromkeys(range(90, 95), "a cache of packed weights"),
+    97: "a cache of packed weights",
+    99: "a server",
+    100: "a server",
+}
+WITHOUT_TEST = {
+    22: "NaN or infinite weights",
+    35: "another number of tokens than rows of embeddings",
+    43: "a catastrophic regular expression",
+    75: "fork during a call",
+    80: "the n-th allocation fails",
+    85: "a tiny thread stack",
+}
+
+
+@cache
+def functions_of(file: str) -> set[str]:
+    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_number_is_somewhere_once():
+    assert sorted([*COVERED, *NOT_YET, *WITHOUT_TEST]) == list(range(1, 101))
+
+
+@pytest.mark.parametrize("number", COVERED)
+def test_its_tests_are_there(number):
+    for name in COVERED[number]:
+        file, _, function = name.partition("::")
+        assert function in functions_of(file), f"{number}: no test {name}"
+    assert COVERED[number]
