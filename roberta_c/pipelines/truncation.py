@@ -81,7 +81,8 @@ def beginning(tokenizer: Any, row: TextRow, max_tokens: int) -> TextRow:
     cut = getattr(tokenizer, "text_beginning", None)
     if cut is None:
         return row
-    shorter = TextRow(*(None if text is None else cut(text, max_tokens) for text in row))
+    pair = None if row.text_pair is None else cut(row.text_pair, max_tokens)
+    shorter = TextRow(cut(row.text, max_tokens), pair)
     return row if shorter == row else shorter
 
 

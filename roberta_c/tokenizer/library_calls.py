@@ -27,11 +27,15 @@ GROUP = 1 << 19
 _OFF = ("off", "false", "f", "no", "n", "0", "")
 
 
+class LibraryError(Exception):
+    """What the library raises over a text, a panic too. A handler of signals raises something else."""
+
+
 def encode_items(
     backend: Tokenizer, items: list[Any], is_pair: bool, is_split_into_words: bool, add_special_tokens: bool
 ) -> list[Encoding]:
-    """The encodings of the rows of a TextInput. Raises ResourceError if they do not fit into memory, and what
-    the library raises."""
+    """The encodings of the rows of a TextInput. Raises ResourceError if they do not fit into memory, and
+    LibraryError."""
     texts = [text for pair in items for text in pair] if is_pair else items
     if is_split_into_words:
         texts = [word for words in texts for word in words]
@@ -101,14 +105,19 @@ def _interruptible(
 def _encode(backend: Tokenizer, items: list[Any], is_pair: bool, options: dict[str, bool]) -> list[Encoding]:
     """The encodings of items. The library's threads share them, while other threads of Python go on; without
     its threads, they are made one by one."""
-    if _LibraryThreads.can_be_used():
-        try:
-            return backend.encode_batch(items, **options)
-        except BaseException as error:
-            if not (is_panic(error) and "thread pool" in str(error)):
-                raise
-            _LibraryThreads.are_there = False
-    return [backend.encode(*(item if is_pair else (item,)), **options) for item in items]
+    try:
+        if _LibraryThreads.can_be_used():
+            try:
+                return backend.encode_batch(items, **options)
+            except BaseException as error:
+                if not (is_panic(error) and "thread pool" in str(error)):
+                    raise
+                _LibraryThreads.are_there = False
+        return [backend.encode(*(item if is_pair else (item,)), **options) for item in items]
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        raise LibraryError(str(error)) from error
 
 
 class _LibraryThreads:

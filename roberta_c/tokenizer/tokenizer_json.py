@@ -43,6 +43,7 @@ def read_tokenizer_json(path: Path) -> TokenizerJson:
             tokenizer.model.dropout = None
         check_components(tokenizer, path)
         # Some errors, such as a template with an unknown token, are raised only when a text is encoded.
+        tokenizer.encode("")
         tokenizer.encode("", "")
     return TokenizerJson(tokenizer, sides, max(vocab.values(), default=None) if vocab else None)
 

@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from ..config.load_keywords import TOKENIZER_DECODE_KEYWORDS
 from ..errors import InputError, TokenizerFileError, mismatch, shown
-from .arguments import as_flag, check_keywords, is_encodable
+from .arguments import as_flag, as_index, check_keywords, is_encodable
 from .special_tokens import EXTRA, ROLES, as_added_token
 from .text_input import as_listed
 from .tokenizer_files import is_panic
@@ -126,7 +126,7 @@ class TokenVocabulary:
         if self._largest_id is None:
             self._largest_id = largest_id(self._backend)
         largest = max([self._largest_id, *self._backend.get_added_tokens_decoder()])
-        if largest >= vocab_size:
+        if largest >= as_index("vocab_size", vocab_size):
             found = f"token {shown(self._backend.id_to_token(largest))} with id {largest}"
             expected = f"ids below {vocab_size}, the number of the model's embeddings (vocab_size)"
             raise TokenizerFileError(mismatch(self.name_or_path, found, expected))

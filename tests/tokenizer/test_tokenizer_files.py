@@ -97,6 +97,7 @@ def test_bad_settings_file(bpe_folder, name, content, fragment):
     assert_one_line(raised.value, str(bpe_folder), fragment)
 
 
+TEXT_A, TEXT_B = ({"Sequence": {"id": one, "type_id": 0}} for one in "AB")
 GOOD_VOCAB = {token: index for index, token in enumerate(VOCAB)}
 
 
@@ -265,7 +266,7 @@ def tokenizer_json(bpe_folder) -> tuple[Path, dict]:
             "expected two tokens of the vocabulary",
         ),
         (lambda j: j["model"].update(type="Neural"), "refuses it"),
-        (lambda j: j["model"]["vocab"].update(x=-5), "refuses it"),
+        (lambda j: j["model"]["vocab"].update(x=-5), "the id of 'x': found -5"),
         (lambda j: j.update(pre_tokenizer={"type": "Quantum"}), "refuses it"),
         (
             lambda j: j.update(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
@@ -280,8 +281,8 @@ def tokenizer_json(bpe_folder) -> tuple[Path, dict]:
             lambda j: j.update(
                 post_processor={
                     "type": "TemplateProcessing",
-                    "single": [{"SpecialToken": {"id": "<q>", "type_id": 0}}],
-                    "pair": [{"SpecialToken": {"id": "<q>", "type_id": 0}}],
+                    "single": [{"SpecialToken": {"id": "<q>", "type_id": 0}}, TEXT_A],
+                    "pair": [TEXT_A, TEXT_B],
                     "special_tokens": {},
                 }
             ),
@@ -309,7 +310,6 @@ def test_every_truncation_of_tokenizer_json(tokenizer_json):
 
 REPLACE = {"type": "Replace", "content": "x"}
 TEMPLATE = {"type": "TemplateProcessing", "special_tokens": {}}
-TEXT_A, TEXT_B = ({"Sequence": {"id": one, "type_id": 0}} for one in "AB")
 
 
 @pytest.mark.parametrize(

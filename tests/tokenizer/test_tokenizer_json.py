@@ -29,11 +29,7 @@ HUGE = '{"strategy":{"Fixed":1e12},"direction":"Left","pad_id":1}'
     [
         lambda text: text.replace('"padding": null', f'"padding": {HUGE}'),
         lambda text: text.replace('"padding": null', f'"p\\u0061dding": {HUGE}'),
-        lambda text: (
-            text.replace('"padding": null', '"x": [{"padding": {}}], "y": "\\"}"')[:-2]
-            + f', "padding"\n:\t{HUGE}}}'
-        ),
-        lambda text: text.replace('"padding": null', f'"padding": null, "padding": {HUGE}'),
+        lambda text: text.replace('"padding": null,', "")[:-1] + f', "padding"\n:\t{HUGE}}}',
         lambda text: text.replace(
             '"truncation": null', '"truncation": {"max_length": 0, "stride": 9, "direction": "Left"}'
         ),
@@ -42,8 +38,6 @@ HUGE = '{"strategy":{"Fixed":1e12},"direction":"Left","pad_id":1}'
 def test_padding_and_truncation_never_reach_the_library(path, change):
     plain = AutoTokenizer.from_pretrained(path.parent)
     changed = change(path.read_text("utf-8").rstrip())
-    if '"merges"' in changed and changed.count('"padding":') > 1:  # our reader refuses keys that are repeated
-        changed = changed.replace('"padding": null, ', "")
     path.write_text(changed, "utf-8")
     tokenizer = AutoTokenizer.from_pretrained(path.parent)
     assert "left" in (tokenizer.padding_side, tokenizer.truncation_side)
@@ -58,7 +52,7 @@ def test_padding_and_truncation_never_reach_the_library(path, change):
         ("padding", '{"direction": "Up"}', "padding: direction: found 'Up', expected 'Right' or 'Left'"),
         ("truncation", '{"direction": [1]}', "truncation: direction: found [1], expected"),
         ("truncation", '{"a": 1, "a": 2}', "truncation: found the key 'a' twice"),
-        ("padding", "[" * 100_000, "padding"),
+        ("padding", "[" * 100_000, "levels of nesting"),
         ("padding", "{" * 100_000 + '"' * 99_999 + '\\"' * 100_000, "levels of nesting"),
         ("padding", "5", "refuses it"),
     ],

@@ -6,7 +6,7 @@ import json
 import logging
 
 import pytest
-from samples.models import make_model_of_shape
+from samples.models import make_random_model
 from samples.tokenizers import VOCAB, assert_one_line, write
 
 from roberta_c import SentenceTransformer, pipeline
@@ -78,7 +78,8 @@ def test_the_largest_id_of_each_kind(bpe_folder, unigram_folder):
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_has_embeddings(bpe_folder):
-    folder = make_model_of_shape(bpe_folder, (32, 2, 1, 64, 20), vocab_size=11).folder
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1, "intermediate_size": 64}
+    folder = make_random_model(bpe_folder, vocab_size=11, max_position_embeddings=20, **sizes).folder
     pipeline("feature-extraction", folder)
     SentenceTransformer(folder)
     write(folder, "added_tokens.json", {"<new>": 11})

@@ -22,6 +22,7 @@ GOOD = {
     "batch_text_or_text_pairs": ["a"],
     "encoded_inputs": {"input_ids": [[1]]},
     "ids": [5],
+    "max_tokens": 5,
     "new_tokens": ["zz"],
     "sequences": [[5]],
     "special_tokens_dict": {},
@@ -30,6 +31,7 @@ GOOD = {
     "token_ids": [5],
     "token_ids_0": [5],
     "tokens": ["a"],
+    "vocab_size": 60_000,
 }
 # Methods that are not called here: they read or write files, or take another tokenizer's objects.
 ELSEWHERE = {"from_folder", "from_pretrained", "save_pretrained", "join_parts"}
@@ -151,7 +153,7 @@ def test_join_parts_checks_its_arguments(roberta):
 
 def test_a_decoder_that_panics_is_an_error_of_the_call(bpe_folder):
     tokenizer = AutoTokenizer.from_pretrained(bpe_folder)
-    tokenizer.backend_tokenizer.decoder = decoders.Strip("a", 0, 9)
+    tokenizer.backend_tokenizer.decoder = decoders.Strip("b", 0, 9)
     for call in (lambda: tokenizer.decode([5]), lambda: tokenizer.convert_tokens_to_string(["b"])):
         with pytest.raises(InputError) as raised:
             call()
