@@ -74,6 +74,12 @@ def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
     text = (text if end < 0 else text[:end]) if text.strip() else ""
     first = 1 if text.startswith("#version") else 0
     body = text.partition("\n")[2] if first else text
+    # A token can be merged in as many ways as it can be split, so that more lines repeat one another.
+    most = sum(map(len, vocab)) - len(vocab)
+    count = body.count("\n") + bool(body)
+    if count > most:
+        expected = f"at most {most} for its vocabulary"
+        raise TokenizerFileError(mismatch(merges_path, f"{count} merges", expected))
     merges = _pairs(body)
     # The library finds tokens that are missing, but it panics if a merge is longer than every token.
     # - 1: the space between the two tokens.

@@ -90,10 +90,14 @@ class TokenizerSettings:
         by_content = {token.content: token for token in roles.values() if token is not None}
         present = {token.content for token in backend.get_added_tokens_decoder().values()}
         with library_errors(path):
+            missing = {
+                token.content: by_content.get(token.content, token)
+                for _, token in sorted(self.added_tokens.items())
+                if token.content not in present
+            }
+            backend.add_tokens(list(missing.values()))  # at once: each call takes time for all tokens
+            present |= missing.keys()
             for index, token in sorted(self.added_tokens.items()):
-                if token.content not in present:
-                    backend.add_tokens([by_content.get(token.content, token)])
-                    present.add(token.content)
                 given = backend.token_to_id(token.content)
                 if given != index:
                     raise TokenizerFileError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from samples.tokenizers import (
     write,
 )
 
-from roberta_c.errors import ModelFileError, TokenizerFileError
-from roberta_c.tokenizer import AutoTokenizer
+from roberta_c.errors import ModelFileError, ResourceError, TokenizerFileError
+from roberta_c.tokenizer import AutoTokenizer, tokenizer_files
 
 
 @pytest.mark.parametrize(
@@ -366,3 +367,31 @@ def test_components_with_which_the_library_panics(tokenizer_json, name, componen
         AutoTokenizer.from_pretrained(path.parent)
     assert_one_line(raised.value, str(path), fragment)
     assert capfd.readouterr().err == ""
+
+
+def test_files_that_need_too_much_memory(bpe_folder, monkeypatch):
+    write(bpe_folder, "merges.txt", "a b\n" * 10_000)
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, "merges.txt: found 10000 merges, expected at most ")
+    write(bpe_folder, "tokenizer_config.json", '{"a": [' + "[]," * 200_000 + "1]}")
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, "tokenizer_config.json: found values that need more than")
+    with (bpe_folder / "tokenizer_config.json").open("wb") as file:
+        file.truncate(40 << 20)
+    monkeypatch.setattr(tokenizer_files, "memory_bytes", lambda: 14_000 << 20)
+    with pytest.raises(ResourceError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, "found 41943040 bytes, expected at most 40777955, for 14000 MiB of memory")
+    with (bpe_folder / "tokenizer_config.json").open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    with pytest.raises(TokenizerFileError, match="found 1073741825 bytes, expected at most 1073741824"):
+        AutoTokenizer.from_pretrained(bpe_folder)
+
+
+def test_many_added_tokens_are_read_in_linear_time(bpe_folder):
+    write(bpe_folder, "added_tokens.json", {f"<{index}>": 11 + index for index in range(20_000)})
+    start = time.process_time()
+    assert len(AutoTokenizer.from_pretrained(bpe_folder)) == 20_011
+    assert time.process_time() - start < 5  # added one by one, they took minutes
