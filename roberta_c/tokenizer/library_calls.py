@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from tokenizers import Encoding, Tokenizer
@@ -41,13 +42,11 @@ def encode_items(
         texts = [word for words in texts for word in words]
     options = {"is_pretokenized": is_split_into_words, "add_special_tokens": add_special_tokens}
 
-    def encode(group: list[Any]) -> list[Encoding]:
-        return _encode(backend, group, is_pair, options)
-
     if sum(map(len, texts)) <= UNINTERRUPTED:
-        return encode(items)
+        return _encode(backend, items, is_pair, options)
     check_texts_fit([len(text) * (1 if text.isascii() else 3) for text in texts])
     sizes = [_characters(item, is_pair, is_split_into_words) for item in items]
+    encode = partial(_encode, backend, is_pair=is_pair, options=options)
     return _interruptible(encode, _groups(items, sizes))
 
 
@@ -131,9 +130,11 @@ class _LibraryThreads:
 
     @classmethod
     def can_be_used(cls) -> bool:
+        if cls.are_there is not None:
+            return cls.are_there
         if os.environ.get("TOKENIZERS_PARALLELISM", "true").lower() in _OFF:
             return True  # it starts none
-        if cls.are_there is None and _can_start(_thread_count()):
+        if _can_start(_thread_count()):
             cls.are_there = True
         return bool(cls.are_there)
 

@@ -15,10 +15,15 @@ _TOO_LARGE = 2**32
 
 
 def check_ids(vocab: dict[str, int], path: str | Path) -> None:
-    """Raise TokenizerFileError for two tokens of one id, or an id of no 32 bits; `path`: the vocabulary's.
+    """Raise TokenizerFileError for two tokens of one id, or an id that is no integer of 32 bits.
+
+    path: the vocabulary's.
 
     Ids that are missing are a warning, as transformers takes such a vocabulary.
     """
+    if not set(map(type, vocab.values())) <= {int}:
+        token, value = next((token, value) for token, value in vocab.items() if type(value) is not int)
+        raise TokenizerFileError(mismatch(f"{path}: the id of {shown(token)}", shown(value), "an integer"))
     if list(vocab.values()) == list(range(len(vocab))):  # most files list the tokens by id
         return
     size, ids = len(vocab), set(vocab.values())

@@ -84,7 +84,11 @@ def test_what_is_tokenized_of_a_long_text(roberta, monkeypatch):
     sizes = []
     encode = library_calls._encode
     monkeypatch.setattr(
-        library_calls, "_encode", lambda *given: sizes.append(sum(map(len, given[1]))) or encode(*given)
+        library_calls,
+        "_encode",
+        lambda backend, items, *given, **named: (
+            sizes.append(sum(map(len, items))) or encode(backend, items, *given, **named)
+        ),
     )
     for name in ("words", "no space", "one word", "marks", "lines", "a space, then no space"):
         text = ROBERTA_TEXTS[name] * 20
