@@ -111,6 +111,8 @@ class Pipeline(HasMissingNames, ABC, Generic[OptionsT, RowT, PredictionT]):
             found = f"{type(tokenizer).__module__}.{type(tokenizer).__name__}"
             expected = "one of roberta_c's, which gives the places of tokens: roberta_c.AutoTokenizer"
             raise InputError(mismatch("tokenizer", found, expected))
+        if isinstance(tokenizer, PreTrainedTokenizerFast):
+            tokenizer.check_fits(model.config.vocab_size)
         chosen = self.options_class() if options is None else options
         if not isinstance(chosen, self.options_class):
             raise InputError(mismatch("options", shown(options), f"a {self.options_class.__name__} or None"))

@@ -12,10 +12,6 @@ from ..tokenizer.encode_options import DO_NOT_TRUNCATE
 from .rows import TextRow
 from .windows import Window, divided_length, text_places, token_span, truncated_span
 
-# A text of more characters than `max_tokens` times this, and than LONG_TEXT, is encoded by its beginning:
-# tokenizing a complete book to use its first page would take seconds and gigabytes.
-CHARACTERS_PER_TOKEN = 16
-LONG_TEXT = 1 << 13
 # A text is counted in pieces of at least this many characters, one at a time.
 PIECE = 1 << 16
 
@@ -80,32 +76,14 @@ def too_many_tokens(name: str, count: int, max_tokens: int, what: str = "tokens"
 def beginning(tokenizer: Any, row: TextRow, max_tokens: int) -> TextRow:
     """`row`, its very long texts shortened to beginnings; truncated to `max_tokens`, its ids are the same.
 
-    A tokenizer that truncates on the left needs the ends: for it the row is unchanged.
+    For a tokenizer that is none of this package's, the row is unchanged.
     """
-    if getattr(tokenizer, "truncation_side", "right") != "right":
+    cut = getattr(tokenizer, "text_beginning", None)
+    if cut is None:
         return row
-    length = max(max_tokens * CHARACTERS_PER_TOKEN, LONG_TEXT)
-    if all(len(text or "") <= length for text in row):
-        return row
-    text = _text_beginning(tokenizer, row.text, length, 2 * max_tokens)
-    if row.text_pair is None:
-        return TextRow(text)
-    return TextRow(text, _text_beginning(tokenizer, row.text_pair, length, 2 * max_tokens))
-
-
-def _text_beginning(tokenizer: Any, text: str, length: int, min_tokens: int) -> str:
-    """A beginning of `text` of at least `length` characters and `min_tokens` tokens, or all of it.
-
-    A token depends on the characters near it, so that a cut can change the last tokens only. The text is cut
-    between a word and a space if there is such a position, because pre-tokenizers split there.
-    """
-    while length < len(text):
-        end = _END_OF_WORD.search(text, length, length + LONG_TEXT)
-        cut = length if end is None else end.start()
-        if len(_token_ids(tokenizer, [TextRow(text[:cut])], DO_NOT_TRUNCATE, None)[0]) >= min_tokens:
-            return text[:cut]
-        length *= 2
-    return text
+    pair = None if row.text_pair is None else cut(row.text_pair, max_tokens)
+    shorter = TextRow(cut(row.text, max_tokens), pair)
+    return row if shorter == row else shorter
 
 
 # Where a space follows a word.

@@ -105,6 +105,7 @@ def load_model_and_tokenizer(
 
     config = settings.applied("config_kwargs", given["config_kwargs"], config_with)
     tokenizer = settings.applied("processor_kwargs", given["processor_kwargs"], tokenizer_with)
+    tokenizer.check_fits(config.vocab_size)
     if settings.do_lower_case:
         tokenizer.lower_case()
     model = settings.applied("model_kwargs", given["model_kwargs"], model_with)

@@ -41,7 +41,7 @@ def as_index(name: str, value: Any) -> int:
 def is_encodable(text: str) -> bool:
     """Whether `text` has UTF-8: a lone half of a surrogate pair has none."""
     try:
-        text.encode()
+        str.encode(text)  # not the method of a class derived from str
     except UnicodeEncodeError:
         return False
     return True

@@ -110,8 +110,8 @@ def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFas
         return _BY_MODEL_TYPE[facts.model_type]
     if has_sentencepiece or has_bpe:
         return XLMRobertaTokenizerFast if has_sentencepiece else RobertaTokenizerFast
-    backend, _ = read_tokenizer_json(folder / TOKENIZER_JSON)
-    is_unigram = type(backend.model).__name__ == "Unigram"
+    model = read_tokenizer_json(folder / TOKENIZER_JSON).backend.model
+    is_unigram = type(model).__name__ == "Unigram"
     return XLMRobertaTokenizerFast if is_unigram else RobertaTokenizerFast
 
 

@@ -13,11 +13,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from ..errors import TokenizerFileError, mismatch, shown
 from .tokenizer_files import library_errors, read_json_object, read_text
+from .vocabulary_ids import check_ids
 
 _ALL_BUT_SEPARATORS = bytes(set(range(256)) - set(b" \n"))
 
 
 def build_byte_level_bpe(
+    vocab: dict[str, int],
     vocab_path: Path,
     merges_path: Path,
     *,
@@ -26,11 +28,10 @@ def build_byte_level_bpe(
     add_prefix_space: bool,
     trim_offsets: bool,
 ) -> Tokenizer:
-    """The tokenizer that the two files describe, without added tokens.
+    """The tokenizer that the two files describe, without added tokens; vocab: what `read_vocab` read.
 
     Raises TokenizerFileError if a file is malformed or the two do not fit each other.
     """
-    vocab = read_vocab(vocab_path)
     for token in (cls_token, sep_token):
         if token not in vocab:
             raise TokenizerFileError(mismatch(vocab_path, f"no token {shown(token)}", "every special token"))
@@ -44,38 +45,17 @@ def build_byte_level_bpe(
 
 
 def read_vocab(path: Path) -> dict[str, int]:
-    """Token → id; the ids of n tokens are 0 … n-1. Raises TokenizerFileError for anything else."""
+    """Token → id. Raises TokenizerFileError for what is no such object, or two tokens with one id."""
     vocab = read_json_object(path)
     if not vocab:
         raise TokenizerFileError(mismatch(path, "an empty object", "tokens"))
-    if set(map(type, vocab.values())) != {int}:
-        token, value = next((token, value) for token, value in vocab.items() if type(value) is not int)
-        raise TokenizerFileError(mismatch(f"{path}: the id of {shown(token)}", shown(value), "an integer"))
-    if list(vocab.values()) != list(range(len(vocab))):  # most files list the tokens by id
-        _check_ids(vocab, path)
+    check_ids(vocab, path)
     try:
         "".join(vocab).encode("utf-8")
     except UnicodeEncodeError as error:  # JSON's \u escapes can write lone surrogates
         token = next(token for token in vocab if error.object[error.start] in token)
         raise TokenizerFileError(mismatch(path, f"a lone surrogate in {shown(token)}", "a token")) from None
     return vocab
-
-
-def _check_ids(vocab: dict[str, int], path: Path) -> None:
-    """Raise TokenizerFileError unless the ids are 0 … n-1, each used once, in any order."""
-    size = len(vocab)
-    ids = set(vocab.values())
-    if len(ids) < size:
-        token_of_id: dict[int, str] = {}
-        for token, index in vocab.items():
-            if token_of_id.setdefault(index, token) != token:
-                found = f"{shown(token_of_id[index])} and {shown(token)}"
-                raise TokenizerFileError(mismatch(f"{path}: id {index}", found, "one token"))
-    if min(ids) < 0 or max(ids) >= size:
-        stray = next(index for index in sorted(ids) if not 0 <= index < size)
-        missing = next(index for index in range(size) if index not in ids)
-        expected = f"0 to {size - 1} for {size} tokens; {missing} is missing"
-        raise TokenizerFileError(mismatch(f"{path}: ids", stray, expected))
 
 
 def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
@@ -91,6 +71,12 @@ def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
     text = (text if end < 0 else text[:end]) if text.strip() else ""
     first = 1 if text.startswith("#version") else 0
     body = text.partition("\n")[2] if first else text
+    # A token can be merged in as many ways as it can be split, so that more lines repeat one another.
+    most = sum(map(len, vocab)) - len(vocab)
+    count = body.count("\n") + bool(body)
+    if count > most:
+        expected = f"at most {most} for its vocabulary"
+        raise TokenizerFileError(mismatch(merges_path, f"{count} merges", expected))
     merges = _pairs(body)
     # The library finds tokens that are missing, but it panics if a merge is longer than every token.
     # - 1: the space between the two tokens.

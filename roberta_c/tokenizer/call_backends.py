@@ -6,17 +6,34 @@ truncates or splits special tokens. A copy is made once for each setting.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from tokenizers import Encoding, Tokenizer
 
-from ..errors import InputError, mismatch, shown
-from .encode_options import EncodeOptions
+from ..errors import InputError, ResourceError, mismatch, shown
+from .encode_options import LONGEST_FIRST, EncodeOptions
+from .library_calls import LibraryError, encode_items
+from .text_beginnings import (
+    LONG_IN_PAIR,
+    LONG_TEXT,
+    Reach,
+    cut_in_order,
+    text_beginning,
+    words_beginning,
+)
 from .text_input import TextInput, find_lone_surrogate
-from .tokenizer_files import is_panic
 
 # How many copies a tokenizer keeps.
 _MAX_COPIES = 8
+# The most tokens of the parts of a truncated pair, with which they take a gigabyte.
+_MOST_TOKENS = 1 << 23
+# The most tokens of a character: bytes.
+_TOKENS_OF_CHARACTER = 4
+# The longest token of a vocabulary that is no Unigram, for the places at which a word is cut.
+_USUAL_TOKEN = 8
 
 
 class TextForm(NamedTuple):
@@ -42,14 +59,18 @@ class CallBackends:
     def __init__(self, backend: Tokenizer) -> None:
         self._backend = backend
         self._copies: dict[tuple[Any, ...], Tokenizer] = {}
+        self._longest_piece: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_backend": self._backend, "_copies": {}}
+        return {**self.__dict__, "_copies": {}}
 
     def encode(
-        self, batch: TextInput, form: TextForm, options: EncodeOptions, direction: str
+        self, batch: TextInput, form: TextForm, options: EncodeOptions, direction: str, keeps_rest: bool
     ) -> list[Encoding]:
-        """A batch's encodings, truncated at the side `direction` as `options` say. Raises InputError."""
+        """A batch's encodings, truncated at the side `direction` as `options` say. Raises InputError.
+
+        keeps_rest: whether their overflowing parts are complete; otherwise long texts are cut before.
+        """
         if not batch.items:
             return []
         length = options.truncate_to
@@ -59,7 +80,12 @@ class CallBackends:
         room = length - specials
         if room < 0:
             expected = f"at least {specials}, the number of special tokens"
-            raise InputError(mismatch(options.length_name, f"truncation to {length} tokens", expected))
+            raise InputError(mismatch(options.length_name, length, expected))
+        if direction == "right" and not keeps_rest:
+            counts_order = options.truncation == LONGEST_FIRST and room % 2 == 1
+            batch = self._beginnings(batch, form, max(room, 1), counts_order)
+        if batch.is_pair:
+            self._check_parts(batch, form, room, length)
         if options.stride >= max(room, 1):
             found = f"{options.stride} with {options.length_name} {length}"
             expected = f"less than {max(room, 1)}, the number of tokens without the special ones"
@@ -67,6 +93,78 @@ class CallBackends:
         truncation = Truncation(length, options.stride, options.truncation, direction)
         cut = f" (truncation={options.truncation!r} to {length})"
         return encode_batch(self.with_settings(truncation, form.splits_special_tokens), batch, form, cut)
+
+    def beginning(
+        self, text: str, max_tokens: int, splits_special_tokens: bool, least: int = LONG_TEXT
+    ) -> str:
+        """A beginning of `text` with the same first `max_tokens` tokens; all of a short text."""
+        backend, form = self.with_settings(None, splits_special_tokens), TextForm(False)
+
+        def encode(texts: list[str]) -> list[Encoding]:
+            return encode_batch(backend, TextInput(texts, True, False), form)
+
+        try:
+            return text_beginning(text, max_tokens, encode, self._reach, least)
+        except InputError:  # it is raised again, with the text's name, where the text is encoded
+            return text
+
+    def _beginnings(self, batch: TextInput, form: TextForm, max_tokens: int, counts_order: bool) -> TextInput:
+        """The batch with long texts cut to beginnings; truncated to `max_tokens`, they have the same ids.
+
+        counts_order: whether it matters which text of a pair is longer.
+        """
+        least = LONG_IN_PAIR if batch.is_pair else LONG_TEXT
+        count = partial(self._count, form=form)
+
+        def cut(text: Any, tokens: int = max_tokens) -> Any:
+            if form.is_split_into_words:
+                return words_beginning(text, tokens, count, least)
+            return self.beginning(text, tokens, form.splits_special_tokens, least)
+
+        if not batch.is_pair:
+            items = [cut(item) for item in batch.items]
+        elif counts_order:
+            items = [cut_in_order(one, other, max_tokens, cut, count) for one, other in batch.items]
+        else:
+            items = [tuple(map(cut, item)) for item in batch.items]
+        return TextInput(items, batch.is_batch, batch.is_pair)
+
+    def _count(self, text: Any, form: TextForm) -> int:
+        """The tokens of a text, special ones left out."""
+        backend = self.with_settings(None, form.splits_special_tokens)
+        batch = TextInput([text], True, False)
+        return len(encode_batch(backend, batch, form._replace(add_special_tokens=False))[0])
+
+    def _check_parts(self, batch: TextInput, form: TextForm, room: int, length: int) -> None:
+        """Raise ResourceError for a pair of two texts that are much too long.
+
+        The library combines each part of the first, at least half of `room`, with each part of the second.
+        """
+        half = max(room // 2, 1)
+
+        def parts(tokens: Iterable[int]) -> int:
+            return math.prod(count // half + 1 for count in tokens) * length
+
+        for index, pair in enumerate(batch.items):
+            sizes = [sum(map(len, text)) for text in pair]  # of a str, as of words
+            if parts(_TOKENS_OF_CHARACTER * size for size in sizes) <= _MOST_TOKENS:
+                continue
+            counts = [self._count(text, form) for text in pair]
+            if parts(counts) > _MOST_TOKENS:
+                found = f"{counts[0]} and {counts[1]} tokens to truncate to {length}"
+                expected = (
+                    "a shorter text in each pair: the library combines what is cut of one and the other"
+                )
+                raise ResourceError(mismatch(f"text[{index}]" if batch.is_batch else "text", found, expected))
+
+    def _reach(self) -> Reach:
+        own = self._backend
+        added = max((len(token.content) for token in own.get_added_tokens_decoder().values()), default=0)
+        if type(own.model).__name__ != "Unigram":
+            return Reach(_USUAL_TOKEN, added)
+        if self._longest_piece is None:
+            self._longest_piece = max(map(len, own.get_vocab(with_added_tokens=False)), default=1)
+        return Reach(self._longest_piece, added)
 
     def with_settings(self, truncation: Truncation | None, splits_special_tokens: bool) -> Tokenizer:
         """A backend with these settings and the same vocabulary; making one takes microseconds."""
@@ -94,12 +192,10 @@ class CallBackends:
 def encode_batch(backend: Tokenizer, batch: TextInput, form: TextForm, cut: str = "") -> list[Encoding]:
     """The encodings of a batch; the library's errors as InputError, in which `cut` names a truncation."""
     try:
-        return backend.encode_batch(
-            batch.items, is_pretokenized=form.is_split_into_words, add_special_tokens=form.add_special_tokens
+        return encode_items(
+            backend, batch.items, batch.is_pair, form.is_split_into_words, form.add_special_tokens
         )
-    except BaseException as error:
-        if not isinstance(error, Exception) and not is_panic(error):
-            raise
+    except LibraryError as error:
         surrogate = find_lone_surrogate(batch)
         if surrogate is not None:
             raise InputError(mismatch(*surrogate, "text that UTF-8 can encode")) from error

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ResourceError, mismatch, shown
+from .memory import memory_bytes
 from .special_tokens import check_side
 
 logger = logging.getLogger(__name__)
@@ -126,20 +127,11 @@ def padded_width(options: EncodeOptions, lengths: list[int]) -> int | None:
         value = width if width > MAX_WIDTH else multiple
         raise InputError(mismatch(name, f"{value} with padding={options.padding!r}", f"at most {MAX_WIDTH}"))
     tokens = padded * len(lengths)
-    if tokens > _SURELY_FITTING and tokens > (most := _memory_bytes() // _BYTES_OF_TOKEN):
+    if tokens > _SURELY_FITTING and tokens > (most := memory_bytes() // _BYTES_OF_TOKEN):
         found = f"{len(lengths)} rows of {padded} tokens"
         expected = f"at most {most} tokens in all, which this machine's memory can hold"
         raise ResourceError(mismatch(f"padding={options.padding!r}", found, expected))
     return padded
-
-
-def _memory_bytes() -> int:
-    """How much memory this process may still get; a very large number if the system does not say."""
-    from ..machine.facts import memory_facts  # imported only for batches that may not fit
-
-    facts = memory_facts()
-    known = [facts[name] for name in ("available_bytes", "cgroup_limit_bytes", "total_bytes")]
-    return min((size for size in known if size is not None), default=2**60)
 
 
 def _as_count(name: str, value: Any, *, least: int) -> int:

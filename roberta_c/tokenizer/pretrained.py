@@ -71,6 +71,7 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
             raise InputError(mismatch(place, "a call with no files read", expected))
         roles = {role: None if token is None else str(token) for role, token in settings.roles.items()}
         super().__init__(backend, roles, [str(token) for token in settings.extra])
+        self._largest_id = settings.largest_id
         options = settings.options
         self.name_or_path = name_or_path
         self.model_max_length: int = options.get("model_max_length", UNLIMITED)
@@ -148,8 +149,8 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         path = folder / TOKENIZER_JSON
         vocabulary = [path]
         if path.exists():
-            backend, sides = read_tokenizer_json(path)
-            settings.options = {**sides, **settings.options}
+            backend, options, settings.largest_id = read_tokenizer_json(path)
+            settings.options = {**options, **settings.options}
             if "add_prefix_space" in settings.overridden:
                 set_add_prefix_space(backend, settings.options["add_prefix_space"], path)
         elif cls.vocabulary_files and all((folder / name).exists() for name in cls.vocabulary_files):

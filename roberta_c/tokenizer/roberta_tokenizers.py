@@ -8,7 +8,7 @@ from typing import ClassVar
 from tokenizers import AddedToken, Tokenizer
 
 from ..errors import TokenizerFileError, mismatch
-from .byte_level_bpe import build_byte_level_bpe
+from .byte_level_bpe import build_byte_level_bpe, read_vocab
 from .pretrained import PreTrainedTokenizerFast
 from .special_tokens import TokenizerSettings
 from .tokenizer_files import MERGES, SENTENCEPIECE, VOCAB
@@ -42,7 +42,10 @@ class RobertaTokenizerFast(PreTrainedTokenizerFast):
         cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
     ) -> Tokenizer:
         tokens = _contents(roles, ("cls_token", "sep_token"), folder)
+        vocab = read_vocab(folder / VOCAB)
+        settings.largest_id = max(vocab.values())
         return build_byte_level_bpe(
+            vocab,
             folder / VOCAB,
             folder / MERGES,
             **tokens,

@@ -27,6 +27,7 @@ from .tokenizer_files import (
     library_errors,
     read_json_object,
 )
+from .vocabulary_ids import check_added_ids
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class TokenizerSettings:
     flags_listed: whether the tokens of `added_tokens` have flags of their own.
     overridden: the names of the settings that the caller set.
     files: the files that were read.
+    largest_id: the largest id in the model's vocabulary; None if it is to be looked up.
     """
 
     roles: dict[str, AddedToken | str | None] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class TokenizerSettings:
     tokenizer_class: str | None = None
     overridden: frozenset[str] = frozenset()
     files: list[Path] = field(default_factory=list)
+    largest_id: int | None = None
 
     def resolve_roles(self, defaults: Mapping[str, AddedToken]) -> dict[str, AddedToken | None]:
         """Role → token with flags, also stored in `roles`.
@@ -87,10 +90,14 @@ class TokenizerSettings:
         by_content = {token.content: token for token in roles.values() if token is not None}
         present = {token.content for token in backend.get_added_tokens_decoder().values()}
         with library_errors(path):
+            missing = {
+                token.content: by_content.get(token.content, token)
+                for _, token in sorted(self.added_tokens.items())
+                if token.content not in present
+            }
+            backend.add_tokens(list(missing.values()))  # at once: each call takes time for all tokens
+            present |= missing.keys()
             for index, token in sorted(self.added_tokens.items()):
-                if token.content not in present:
-                    backend.add_tokens([by_content.get(token.content, token)])
-                    present.add(token.content)
                 given = backend.token_to_id(token.content)
                 if given != index:
                     raise TokenizerFileError(
@@ -107,6 +114,7 @@ class TokenizerSettings:
                 backend.add_tokens([role_token])
                 present.add(role_token.content)
             backend.add_tokens([token for token in self.extra if token.content not in present])
+        check_added_ids(backend, path)
 
 
 def _with_flags_of(default: AddedToken | None, content: str) -> AddedToken:
@@ -296,6 +304,10 @@ def _read_added_tokens_decoder(decoder: Any, path: Path) -> dict[int, AddedToken
             raise TokenizerFileError(
                 mismatch(f"{path}: added_tokens_decoder", found, "an id in digits: an object")
             )
+        if int(index) in tokens:
+            raise TokenizerFileError(
+                mismatch(f"{path}: added_tokens_decoder", f"id {int(index)} twice", "once")
+            )
         try:
             tokens[int(index)] = as_added_token(f"added_tokens_decoder[{index}]", value)
         except InputError as error:
@@ -315,5 +327,8 @@ def _read_added_tokens(path: Path, settings: TokenizerSettings) -> dict[int, Add
         if index in tokens:
             found = f"{shown(str(tokens[index]))} and {shown(content)}"
             raise TokenizerFileError(mismatch(f"{path}: id {index}", found, "one token"))
-        tokens[index] = as_added_token(content, content, special=content in special)
+        try:
+            tokens[index] = as_added_token(f"id {index}", content, special=content in special)
+        except InputError as error:
+            raise TokenizerFileError(f"{path}: {error}") from error
     return tokens

@@ -12,7 +12,7 @@ from tokenizers import Encoding
 
 from ..config.load_keywords import TOKENIZER_CALL_KEYWORDS
 from ..errors import InputError, mismatch, shown
-from .arguments import as_flag, check_keywords
+from .arguments import as_flag, as_index, check_keywords
 from .batch_encoding import BatchEncoding, Padding
 from .call_backends import CallBackends, TextForm, Truncation, encode_batch
 from .call_fields import Fields, build_batch_encoding
@@ -126,7 +126,9 @@ class TextCalls(IdRows):
             length=return_length,
             overflowing=return_overflowing_tokens,
         )
-        encodings = self._backends.encode(batch, form, options, self.truncation_side)
+        encodings = self._backends.encode(
+            batch, form, options, self.truncation_side, return_overflowing_tokens
+        )
         to_pad = self._padding(options, [len(one) for one in encodings])
         padded = build_batch_encoding(encodings, fields, to_pad, options.as_numpy)
         if not batch.is_batch and not options.as_numpy and not return_overflowing_tokens:
@@ -191,20 +193,47 @@ class TextCalls(IdRows):
         """As a call on a batch, which had this name too before transformers 5."""
         return self.encode_plus(batch_text_or_text_pairs, None, add_special_tokens, *options, **others)
 
+    def text_beginning(self, text: str, max_tokens: int) -> str:
+        """A beginning of `text` that has the same first `max_tokens` tokens, at the same characters.
+
+        That is all of a short text, and of one that is truncated on the left. Calls with truncation and
+        without overflowing parts cut texts themselves.
+        """
+        if not isinstance(text, str):
+            raise InputError(mismatch("text", shown(text), "str"))
+        max_tokens = as_index("max_tokens", max_tokens)
+        if max_tokens < 1:
+            raise InputError(mismatch("max_tokens", max_tokens, "at least 1"))
+        if self.truncation_side != "right":
+            return text
+        return self._backends.beginning(str.__str__(text), max_tokens, self.split_special_tokens)
+
     def encode_parts(self, texts: list[str]) -> list[Encoding]:
         """Each text without special tokens, for `join_parts`. Raises InputError as a call does."""
         return encode_batch(self._backend, collect_texts(texts, None, False), TextForm(False))
 
     def join_parts(self, first: Encoding, second: Encoding, max_length: int | None = None) -> Encoding:
-        """The pair of two parts, as a call on both texts encodes it; with `max_length` the first is cut."""
+        """The pair of two parts, as a call on both texts encodes it; with `max_length` the first is cut.
+
+        Raises InputError for a `max_length` that leaves no token of the first part.
+        """
         for part in (first, second):
             if not isinstance(part, Encoding):
                 raise InputError(mismatch("join_parts", shown(part), "an encoding made by encode_parts"))
         backend = self._backend
         if max_length is not None:
+            max_length = as_index("max_length", max_length)
+            specials = self.num_special_tokens_to_add(pair=True)
+            if max_length < specials:
+                expected = f"at least {specials}, the number of special tokens"
+                raise InputError(mismatch("max_length", max_length, expected))
             truncation = Truncation(max_length, 0, "only_first", self.truncation_side)
             backend = self._backends.with_settings(truncation, self.split_special_tokens)
-        return backend.post_process(first, second, add_special_tokens=True)
+        try:
+            return backend.post_process(first, second, add_special_tokens=True)
+        except Exception:  # the library's: there is no other than about the truncation
+            found = f"{max_length} for a second part of {len(second)} tokens"
+            raise InputError(mismatch("max_length", found, "more, as only the first part is cut")) from None
 
     def _limit(self) -> int | None:
         """How many tokens a row may have for tokenizer and model, None if neither has a limit."""

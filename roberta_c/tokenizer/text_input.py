@@ -26,7 +26,7 @@ class TextInput:
 
 
 def collect_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> TextInput:
-    """The caller's `text` and `text_pair` as rows for the encoder.
+    """The caller's `text` and `text_pair` as rows for the encoder, whose texts are of type str itself.
 
     A list is a batch. Its rows are texts, or pairs written as tuples or lists of two. If `text_pair` is
     given, a list of the same length, row i is the pair (text[i], text_pair[i]). With `is_split_into_words`
@@ -34,6 +34,26 @@ def collect_texts(text: Any, text_pair: Any, is_split_into_words: bool) -> TextI
 
     Raises InputError for any other type; the message names the argument and the index.
     """
+    collected = _collect(text, text_pair, is_split_into_words)
+
+    def plain(row: Any) -> Any:
+        if isinstance(row, str):
+            return str.__str__(row)
+        return (tuple if isinstance(row, tuple) else list)(map(plain, row))
+
+    if is_split_into_words or not _are_plain(collected):
+        return TextInput(list(map(plain, collected.items)), collected.is_batch, collected.is_pair)
+    return collected
+
+
+def _are_plain(collected: TextInput) -> bool:
+    """Whether all texts are of type str, as usual: a class derived from it may have other methods."""
+    texts = [text for pair in collected.items for text in pair] if collected.is_pair else collected.items
+    return set(map(type, texts)) <= {str}
+
+
+def _collect(text: Any, text_pair: Any, is_split_into_words: bool) -> TextInput:
+    """The rows of `collect_texts`, as the caller's objects."""
     is_text = _is_words if is_split_into_words else _is_str
     expected = "a list of words (is_split_into_words=True)" if is_split_into_words else "str"
     text, text_pair = (_tolerant_list(value) for value in (text, text_pair))
@@ -67,8 +87,16 @@ def as_listed(value: Any, takes_tuples: bool = False) -> list[Any] | None:
 
     That is a numpy array, a Series of pandas or polars, a column of datasets, a torch Dataset: any object
     with a length and items by number, but for texts, bytes, tables, mappings, and tuples, which can be pairs
-    (`takes_tuples`: where they cannot).
+    (`takes_tuples`: where they cannot). What an object's methods raise means that it is none of these.
     """
+    try:
+        return _listed(value, takes_tuples)
+    except Exception:  # foreign methods may raise anything
+        return None
+
+
+def _listed(value: Any, takes_tuples: bool) -> list[Any] | None:
+    """As `as_listed`; raises what the object's methods raise."""
     if isinstance(value, list):
         return value
     if isinstance(value, tuple) and takes_tuples:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from ..errors import TokenizerFileError, mismatch, shown
+from .components import check_charsmap
 from .sentencepiece_model import (
     BYTE,
     CONTROL,
@@ -54,6 +55,7 @@ def build_unigram(
     with library_errors(path):
         tokenizer = Tokenizer(models.Unigram(list(zip(tokens, scores, strict=True)), UNK_ID, False))
         if model.charsmap:
+            check_charsmap(model.charsmap, path)
             tokenizer.normalizer = normalizers.Precompiled(model.charsmap)
         tokenizer.add_tokens(
             [

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
 from ..config.load_keywords import TOKENIZER_DECODE_KEYWORDS
-from ..errors import InputError, mismatch, shown
-from .arguments import as_flag, check_keywords, is_encodable
+from ..errors import InputError, TokenizerFileError, mismatch, shown
+from .arguments import as_flag, as_index, check_keywords, is_encodable
 from .special_tokens import EXTRA, ROLES, as_added_token
 from .text_input import as_listed
+from .tokenizer_files import is_panic
+from .vocabulary_ids import largest_id
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,9 @@ class TokenVocabulary:
     pad_token_type_id = 0
 
     clean_up_tokenization_spaces: bool
+    name_or_path: str
+    # Of the model's vocabulary; None if it is to be looked up.
+    _largest_id: int | None = None
 
     def __init__(self, backend: Tokenizer, roles: Mapping[str, str | None], extra: Iterable[str]) -> None:
         self._backend = backend
@@ -111,6 +117,19 @@ class TokenVocabulary:
     def get_added_vocab(self) -> dict[str, int]:
         """Token → id for the tokens of `added_tokens_decoder`."""
         return self.added_tokens_encoder
+
+    def check_fits(self, vocab_size: int) -> None:
+        """Raise TokenizerFileError for a token that a model of `vocab_size` embeddings has none for.
+
+        A model may have more embeddings than the tokenizer has tokens.
+        """
+        if self._largest_id is None:
+            self._largest_id = largest_id(self._backend)
+        largest = max([self._largest_id, *self._backend.get_added_tokens_decoder()])
+        if largest >= as_index("vocab_size", vocab_size):
+            found = f"token {shown(self._backend.id_to_token(largest))} with id {largest}"
+            expected = f"ids below {vocab_size}, the number of the model's embeddings (vocab_size)"
+            raise TokenizerFileError(mismatch(self.name_or_path, found, expected))
 
     # Special tokens
 
@@ -228,7 +247,8 @@ class TokenVocabulary:
         if not _are_tokens(tokens):
             raise InputError(mismatch("tokens", shown(tokens), "a list of str"))
         decoder = self._backend.decoder
-        return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
+        with _decoding("tokens"):
+            return " ".join(tokens) if decoder is None else decoder.decode(list(tokens))
 
     def decode(
         self,
@@ -256,7 +276,8 @@ class TokenVocabulary:
         if is_list and token_ids and isinstance(_as_list(token_ids[0]), list | tuple):
             return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in token_ids]
         ids = [_as_id(token_ids)] if _is_int(token_ids) else as_ids(token_ids)
-        text = self._backend.decode(ids, skip_special_tokens=skip_special_tokens)
+        with _decoding("token_ids"):
+            text = self._backend.decode(ids, skip_special_tokens=skip_special_tokens)
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         if clean_up_tokenization_spaces:
@@ -283,6 +304,18 @@ class TokenVocabulary:
         if not isinstance(text, str):
             raise InputError(mismatch("text", shown(text), "str"))
         return clean_up_tokenization(text)
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Raise what the tokenizers library raises over the argument `name`, panics included, as InputError."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        message = f"{name}: the tokenizers library cannot decode them: {shown(str(error), 200)}"
+        raise InputError(message) from error
 
 
 def clean_up_tokenization(text: str) -> str:

@@ -227,7 +227,7 @@ def test_failures(classify, run, tmp_path, tweet_sentiment_small):
     assert_one_line(classify("--file", "a\0b"), 1, "--file", "cannot be read")
     assert_one_line(classify("a", "--dtype", "float8"), 2, "'--dtype': 'float8'")
     assert_one_line(classify("a", "--max-length", "513"), 2, "--max-length: found 513, expected at most 512")
-    assert_one_line(classify("a", "--max-length", "1"), 2, "1 tokens")
+    assert_one_line(classify("a", "--max-length", "1"), 2, "found 1, expected at least 2")
     assert_one_line(run("keys", tweet_sentiment_small / "vocab.json"), 1, "vocab.json")
     assert_one_line(run("keys", missing), 1, str(missing))
     assert_one_line(run("describe", tmp_path), 1, str(tmp_path))

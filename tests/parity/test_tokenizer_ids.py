@@ -101,6 +101,30 @@ def test_random_text(family, texts):
     assert as_lists(mine) == as_lists(reference)
 
 
+LONG_TEXTS = {
+    "words": lambda tweets, xquad: " ".join(tweets[:900]),
+    "lines": lambda tweets, xquad: "\r\n".join(xquad[:900]),
+    "no space": lambda tweets, xquad: "".join("".join(tweets[:900]).split()),
+    "no letters": lambda tweets, xquad: "\u0301" * 100_000 + "?!" * 9000,
+    "white space": lambda tweets, xquad: "it " + " \t\n\u3000" * 9000 + "<mask> was " * 9000,
+    "white space inside": lambda tweets, xquad: "it" + " \u200b\u00a0 ".join(tweets[:900]),
+    "added tokens": lambda tweets, xquad: " <mask></s> x<s> <unk>y" * 9000,
+    "unknown": lambda tweets, xquad: "\U00012000 " * 9000 + "\U00012001" * 40_000,
+    "thai": lambda tweets, xquad: "ภาษาไทยไม่มีช่องว่าง" * 3000,
+    "one letter": lambda tweets, xquad: "a" * 40_001,
+}
+
+
+@pytest.mark.parametrize("name", LONG_TEXTS)
+def test_long_texts_are_truncated_as_if_they_were_tokenized_completely(family, all_tweets, xquad, name):
+    ours, theirs = family
+    text = LONG_TEXTS[name](all_tweets, xquad)
+    for pair, room in ((None, 40), ("so it was", 41)):
+        arguments = {"truncation": True, "max_length": room, "return_offsets_mapping": True}
+        assert_same(ours(text, pair, **arguments), theirs(text, pair, **arguments))
+    assert len(text) > 20_000
+
+
 def test_decoding_tweets(family, all_tweets):
     ours, theirs = family
     ids = theirs(all_tweets[::23])["input_ids"]

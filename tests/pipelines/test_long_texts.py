@@ -13,7 +13,8 @@ from roberta_c.errors import InputError
 from roberta_c.pipelines.long_texts import encode_in_windows, own_tokens, parts
 from roberta_c.pipelines.rows import TextRow
 from roberta_c.pipelines.task_windows import encode_questions
-from roberta_c.pipelines.truncation import LONG_TEXT, PIECE, count_tokens
+from roberta_c.pipelines.truncation import PIECE, count_tokens
+from roberta_c.tokenizer.text_beginnings import LONG_TEXT
 
 from .conftest import ADVICE, CALLS, LABELS
 

@@ -167,7 +167,7 @@ def test_outputs_that_are_not_numbers(classify):
         ({"truncation": None}, "truncation: found None"),
         ({"max_length": 0}, "max_length: found 0"),
         ({"max_length": 513}, "max_length: found 513, expected at most 512"),
-        ({"max_length": 1}, "1 tokens"),
+        ({"max_length": 1}, "max_length: found 1, expected at least 2"),
         ({"max_length": 10, "truncation": False}, "max_length: found 10 with truncation=False"),
         ({"padding": "widest"}, "padding: found 'widest'"),
         ({"return_all_scores": 1}, "return_all_scores: found 1"),

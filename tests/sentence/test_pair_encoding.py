@@ -11,8 +11,8 @@ from samples.rerankers import make_cross_encoder, make_small_xlmr_tokenizer, sen
 
 from roberta_c import AutoTokenizer
 from roberta_c.errors import InputError
-from roberta_c.pipelines.truncation import LONG_TEXT
 from roberta_c.sentence.pair_encoding import PairEncoder, PairRow, pair_rows
+from roberta_c.tokenizer.text_beginnings import LONG_TEXT
 
 
 @pytest.fixture(scope="module", params=["roberta", "xlm-roberta"])

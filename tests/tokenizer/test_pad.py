@@ -165,7 +165,7 @@ def test_a_model_max_length_without_meaning_is_named(tweet_sentiment_small, tmp_
 
 def test_rows_must_fit_into_memory(tokenizer, monkeypatch):
     monkeypatch.setattr(encode_options, "_SURELY_FITTING", 100)
-    monkeypatch.setattr(encode_options, "_memory_bytes", lambda: 16 * 1000)
+    monkeypatch.setattr(encode_options, "memory_bytes", lambda: 16 * 1000)
     assert len(tokenizer("a", padding="max_length", max_length=1000).input_ids) == 1000
     message = "padding='max_length': found 3 rows of 500 tokens, expected at most 1000 tokens in all"
     for call in (
@@ -177,7 +177,7 @@ def test_rows_must_fit_into_memory(tokenizer, monkeypatch):
 
 
 def test_memory_is_that_of_this_machine():
-    assert 2**24 < encode_options._memory_bytes() <= 2**60
+    assert 2**24 < encode_options.memory_bytes() <= 2**60
 
 
 def test_a_mask_may_hold_floats_without_a_fraction(tokenizer):

@@ -109,6 +109,13 @@ def test_accepted_text(roberta):
         assert empty["input_ids"].dtype == np.int64
     assert roberta(Hostile("Hello world")).input_ids == roberta("Hello world").input_ids
     assert roberta([Hostile("a"), "b"]).input_ids == roberta(["a", "b"]).input_ids
+    assert roberta([("a", Hostile("b"))]).input_ids == roberta([("a", "b")]).input_ids
+    assert roberta([Hostile("a")], is_split_into_words=True).input_ids == roberta("a").input_ids
+    long_text, cut = "a b " * 9000, {"truncation": True, "max_length": 9}
+    assert roberta(Hostile(long_text), **cut).input_ids == roberta(long_text, **cut).input_ids
+    assert roberta.convert_tokens_to_ids(Hostile("a")) == roberta.convert_tokens_to_ids("a")
+    with pytest.raises(InputError, match=r"text\[1\]: found the lone surrogate U\+D800 at position 1"):
+        roberta(["a", Hostile("a\ud800")])
     assert roberta(np.str_("abc")).input_ids == roberta("abc").input_ids
     assert roberta.decode(roberta("a\x00b").input_ids, skip_special_tokens=True) == "a\x00b"
     assert roberta(("a", "b")).input_ids == roberta(["a", "b"]).input_ids
@@ -148,7 +155,7 @@ def test_long_text(roberta):
         ({"max_length": True}, "max_length: found True"),
         (
             {"max_length": 1},
-            "max_length: found truncation to 1 tokens, expected at least 2, the number of special",
+            "max_length: found 1, expected at least 2, the number of special",
         ),
         ({"max_length": 6, "stride": 4}, "stride: found 4 with max_length 6, expected less than 4"),
         ({"add_special_tokens": "no"}, "add_special_tokens: found 'no', expected True or False"),
@@ -195,6 +202,38 @@ def test_rows_of_different_length(roberta):
     assert_one_line(raised.value, "3, 3, 3, 3, 3, 3, 3, 3, … tokens")
     with pytest.raises(InputError):
         roberta(["a b c d e f", "a"], padding="max_length", max_length=4, return_tensors="np")
+
+
+class HostileRows:
+    """What looks like an array and raises."""
+
+    @property
+    def shape(self):
+        raise RuntimeError("shape")
+
+
+class HostileList:
+    def __len__(self):
+        raise RuntimeError("len")
+
+    def __getitem__(self, index):
+        raise RuntimeError("item")
+
+
+@pytest.mark.parametrize("value", [HostileRows(), HostileList()])
+def test_objects_whose_methods_raise(roberta, value):
+    calls = (
+        roberta,
+        roberta.decode,
+        roberta.convert_ids_to_tokens,
+        roberta.convert_tokens_to_ids,
+        roberta.pad,
+    )
+    several = (lambda one: roberta([one]), lambda one: roberta("a", one), roberta.encode_parts, roberta.pad)
+    for call in (*calls, *several):
+        with pytest.raises(InputError) as raised:
+            call(value)
+        assert_one_line(raised.value)
 
 
 def test_padding_needs_a_pad_token(bpe_folder, tmp_path):

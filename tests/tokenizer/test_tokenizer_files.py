@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ from samples.tokenizers import (
     write,
 )
 
-from roberta_c.errors import InputError, ModelFileError, TokenizerFileError
-from roberta_c.tokenizer import AutoTokenizer
+from roberta_c.errors import ModelFileError, ResourceError, TokenizerFileError
+from roberta_c.tokenizer import AutoTokenizer, tokenizer_files
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,7 @@ def test_bad_config(bpe_folder, config):
         ("added_tokens.json", {"<new>": "11"}, "the id of '<new>': found '11'"),
         ("added_tokens.json", {"x": 11, "y": 11}, "id 11: found 'x' and 'y', expected one token"),
         ("added_tokens.json", [], "JSON list, expected an object"),
+        ("added_tokens.json", {"\ud800": 11}, "added_tokens.json: id 11: found '\\ud800', expected a token"),
         ("special_tokens_map.json", {"mask_token": "[MASK]"}, "mask_token: found '[MASK]', expected a token"),
         ("special_tokens_map.json", {"mask_token": 5}, "mask_token: found 5, expected a token"),
         (
@@ -81,6 +84,11 @@ def test_bad_config(bpe_folder, config):
         ("tokenizer_config.json", {"added_tokens_decoder": []}, "added_tokens_decoder: found []"),
         ("tokenizer_config.json", {"added_tokens_decoder": {"x": {}}}, "found 'x': {}, expected an id"),
         ("tokenizer_config.json", {"added_tokens_decoder": {"4": {"lstrip": 1}}}, "added_tokens_decoder[4]"),
+        (
+            "tokenizer_config.json",
+            {"added_tokens_decoder": {"0": {"content": "<s>"}, "00": {"content": "a"}}},
+            "found id 0 twice, expected once",
+        ),
     ],
 )
 def test_bad_settings_file(bpe_folder, name, content, fragment):
@@ -90,6 +98,7 @@ def test_bad_settings_file(bpe_folder, name, content, fragment):
     assert_one_line(raised.value, str(bpe_folder), fragment)
 
 
+TEXT_A, TEXT_B = ({"Sequence": {"id": one, "type_id": 0}} for one in "AB")
 GOOD_VOCAB = {token: index for index, token in enumerate(VOCAB)}
 
 
@@ -104,17 +113,9 @@ GOOD_VOCAB = {token: index for index, token in enumerate(VOCAB)}
         ("vocab.json", {**GOOD_VOCAB, "x": 11.0}, "the id of 'x': found 11.0"),
         ("vocab.json", {**GOOD_VOCAB, "x": True}, "the id of 'x': found True"),
         ("vocab.json", {**GOOD_VOCAB, "x": "11"}, "the id of 'x': found '11'"),
-        (
-            "vocab.json",
-            {**GOOD_VOCAB, "x": 12},
-            "ids: found 12, expected 0 to 11 for 12 tokens; 11 is missing",
-        ),
-        (
-            "vocab.json",
-            {**GOOD_VOCAB, "x": -1},
-            "ids: found -1, expected 0 to 11 for 12 tokens; 11 is missing",
-        ),
-        ("vocab.json", {**GOOD_VOCAB, "x": 10**30}, "11 is missing"),
+        ("vocab.json", {**GOOD_VOCAB, "x": -1}, "the id of 'x': found -1, expected an integer from 0 to 42"),
+        ("vocab.json", {**GOOD_VOCAB, "x": 2**32}, "the id of 'x': found 4294967296, expected an integer"),
+        ("vocab.json", {**GOOD_VOCAB, "x": 10**30}, "the id of 'x': found 1000000000000000000000000000000"),
         ("vocab.json", {**GOOD_VOCAB, "x": 4}, "id 4: found 'a' and 'x', expected one token"),
         ("vocab.json", {**GOOD_VOCAB, "x\ud800": 11}, r"found a lone surrogate in 'x\ud800'"),
         (
@@ -193,7 +194,7 @@ def test_forms_of_merges(bpe_folder, content):
         ),
         (lambda m: m.pieces.add(piece="<mask>", score=0), "special token '<mask>': found two ids"),
         (lambda m: m.pieces.add(piece="<pad>", score=0), "special token '<pad>': found two ids"),
-        (lambda m: m.normalizer_spec.__setattr__("precompiled_charsmap", b"\xff" * 9), "refuses it"),
+        (lambda m: m.normalizer_spec.__setattr__("precompiled_charsmap", b"\xff" * 9), "a trie of"),
     ],
 )
 def test_bad_sentencepiece(unigram_folder, change, fragment):
@@ -206,15 +207,33 @@ def test_bad_sentencepiece(unigram_folder, change, fragment):
     assert_one_line(raised.value, str(path), fragment)
 
 
-def test_hostile_charsmap_is_an_error_of_the_call(unigram_folder):
-    """The library accepts the character map and panics when it normalizes a text."""
+def units(*numbers):
+    """A character map with these units of a trie, filled up to 256, and the text "a"."""
+    filled = [*numbers, *[0] * (256 - len(numbers))]
+    return struct.pack("<257I", 1024, *filled) + b"a\0"
+
+
+@pytest.mark.parametrize(
+    ("charsmap", "fragment"),
+    [
+        (b"\x08\0\0\0" + b"\x7f" * 8, "found a unit that leads out of the trie"),
+        (units(1 << 18), "found a unit that leads out of the trie"),
+        (units(1 << 10 | 1 << 8, 3), "found a unit without a text"),
+        (units(1 << 8)[:-2] + b"\x80", "found a unit without a text"),
+        (b"\x05\0\0\0" + b"\0" * 8, "found a trie of 5 bytes"),
+        (b"\x09\0\0\0" + b"\0" * 8, "found a trie of 9 bytes"),
+        (b"\xfc\xff\xff\xff", "found a trie of 4294967292 bytes"),
+    ],
+)
+def test_a_character_map_that_leads_out_of_itself(unigram_folder, charsmap, fragment, capfd):
+    """The library accepts it, and panics when it normalizes a text."""
     model = unigram_proto()
-    model.normalizer_spec.precompiled_charsmap = b"\x08\0\0\0" + b"\xff" * 8
+    model.normalizer_spec.precompiled_charsmap = charsmap
     (unigram_folder / "sentencepiece.bpe.model").write_bytes(model.SerializeToString())
-    tokenizer = AutoTokenizer.from_pretrained(unigram_folder)
-    with pytest.raises(InputError) as raised:
-        tokenizer("a b")
-    assert_one_line(raised.value, "tokenizers library refuses")
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(unigram_folder)
+    assert_one_line(raised.value, "sentencepiece.bpe.model: precompiled_charsmap: ", fragment)
+    assert capfd.readouterr().err == ""
 
 
 def test_user_defined_symbols(unigram_folder):
@@ -248,7 +267,7 @@ def tokenizer_json(bpe_folder) -> tuple[Path, dict]:
             "expected two tokens of the vocabulary",
         ),
         (lambda j: j["model"].update(type="Neural"), "refuses it"),
-        (lambda j: j["model"]["vocab"].update(x=-5), "refuses it"),
+        (lambda j: j["model"]["vocab"].update(x=-5), "the id of 'x': found -5"),
         (lambda j: j.update(pre_tokenizer={"type": "Quantum"}), "refuses it"),
         (
             lambda j: j.update(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
@@ -263,8 +282,8 @@ def tokenizer_json(bpe_folder) -> tuple[Path, dict]:
             lambda j: j.update(
                 post_processor={
                     "type": "TemplateProcessing",
-                    "single": [{"SpecialToken": {"id": "<q>", "type_id": 0}}],
-                    "pair": [{"SpecialToken": {"id": "<q>", "type_id": 0}}],
+                    "single": [{"SpecialToken": {"id": "<q>", "type_id": 0}}, TEXT_A],
+                    "pair": [TEXT_A, TEXT_B],
                     "special_tokens": {},
                 }
             ),
@@ -288,3 +307,91 @@ def test_every_truncation_of_tokenizer_json(tokenizer_json):
         path.write_bytes(data[:end])
         with pytest.raises(TokenizerFileError):
             AutoTokenizer.from_pretrained(path.parent)
+
+
+REPLACE = {"type": "Replace", "content": "x"}
+TEMPLATE = {"type": "TemplateProcessing", "special_tokens": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "component", "fragment"),
+    [
+        ("normalizer", {"type": "Prepend", "prepend": ""}, "normalizer Prepend: found an empty text"),
+        (
+            "normalizer",
+            {**REPLACE, "pattern": {"String": ""}},
+            "normalizer Replace: found the pattern '', which matches an empty text",
+        ),
+        (
+            "normalizer",
+            {"type": "Sequence", "normalizers": [{**REPLACE, "pattern": {"Regex": "(?=b)"}}]},
+            "found the pattern '(?=b)', which matches an empty text",
+        ),
+        ("pre_tokenizer", {"type": "FixedLength", "length": 0}, "FixedLength: found 0, expected at least 1"),
+        (
+            "post_processor",
+            {**TEMPLATE, "single": [TEXT_B], "pair": [TEXT_A, TEXT_B]},
+            "post_processor: single: found $B, expected $A",
+        ),
+        (
+            "post_processor",
+            {**TEMPLATE, "single": [], "pair": [TEXT_A, TEXT_B]},
+            "post_processor: single: found no text, expected $A",
+        ),
+        (
+            "post_processor",
+            {**TEMPLATE, "single": [TEXT_A], "pair": [TEXT_A]},
+            "post_processor: pair: found $A, expected $A and $B",
+        ),
+        (
+            "post_processor",
+            {"type": "BertProcessing", "sep": ["</s>", 99], "cls": ["<s>", 0]},
+            "the id of '</s>': found 99, expected an id of the vocabulary",
+        ),
+        (
+            "post_processor",
+            {
+                **TEMPLATE,
+                "single": [{"SpecialToken": {"id": "q", "type_id": 0}}, TEXT_A],
+                "pair": [TEXT_A, TEXT_B],
+                "special_tokens": {"q": {"id": "q", "ids": [0, 99], "tokens": ["<s>", "q"]}},
+            },
+            "the id of 'q': found 99, expected an id of the vocabulary",
+        ),
+    ],
+)
+def test_components_with_which_the_library_panics(tokenizer_json, name, component, fragment, capfd):
+    path, content = tokenizer_json
+    path.write_text(json.dumps({**content, name: component}), "utf-8")
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(path.parent)
+    assert_one_line(raised.value, str(path), fragment)
+    assert capfd.readouterr().err == ""
+
+
+def test_files_that_need_too_much_memory(bpe_folder, monkeypatch):
+    write(bpe_folder, "merges.txt", "a b\n" * 10_000)
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, "merges.txt: found 10000 merges, expected at most ")
+    write(bpe_folder, "tokenizer_config.json", '{"a": [' + "[]," * 200_000 + "1]}")
+    with pytest.raises(TokenizerFileError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, "tokenizer_config.json: found values that need more than")
+    with (bpe_folder / "tokenizer_config.json").open("wb") as file:
+        file.truncate(40 << 20)
+    monkeypatch.setattr(tokenizer_files, "memory_bytes", lambda: 14_000 << 20)
+    with pytest.raises(ResourceError) as raised:
+        AutoTokenizer.from_pretrained(bpe_folder)
+    assert_one_line(raised.value, "found 41943040 bytes, expected at most 40777955, for 14000 MiB of memory")
+    with (bpe_folder / "tokenizer_config.json").open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    with pytest.raises(TokenizerFileError, match="found 1073741825 bytes, expected at most 1073741824"):
+        AutoTokenizer.from_pretrained(bpe_folder)
+
+
+def test_many_added_tokens_are_read_in_linear_time(bpe_folder):
+    write(bpe_folder, "added_tokens.json", {f"<{index}>": 11 + index for index in range(20_000)})
+    start = time.process_time()
+    assert len(AutoTokenizer.from_pretrained(bpe_folder)) == 20_011
+    assert time.process_time() - start < 5  # added one by one, they took minutes

@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 from samples.tokenizers import assert_one_line
+from tokenizers import decoders
 
 from roberta_c.errors import HubError, InputError, RobertaCError
 from roberta_c.tokenizer import AutoTokenizer, RobertaTokenizerFast
@@ -21,6 +22,7 @@ GOOD = {
     "batch_text_or_text_pairs": ["a"],
     "encoded_inputs": {"input_ids": [[1]]},
     "ids": [5],
+    "max_tokens": 5,
     "new_tokens": ["zz"],
     "sequences": [[5]],
     "special_tokens_dict": {},
@@ -29,6 +31,7 @@ GOOD = {
     "token_ids": [5],
     "token_ids_0": [5],
     "tokens": ["a"],
+    "vocab_size": 60_000,
 }
 # Methods that are not called here: they read or write files, or take another tokenizer's objects.
 ELSEWHERE = {"from_folder", "from_pretrained", "save_pretrained", "join_parts"}
@@ -132,6 +135,29 @@ def test_a_folder_that_is_not_there(load, tmp_path):
             load(value)
         expected = f"pretrained_model_name_or_path: found {found}, expected a folder or the name of a Hub"
         assert_one_line(raised.value, expected)
+
+
+def test_join_parts_checks_its_arguments(roberta):
+    first, second = roberta.encode_parts(["a b c", "d e"])
+    assert roberta.join_parts(first, second, 7).ids == roberta("a", "d e").input_ids
+    for length, fragment in (
+        (3, "max_length: found 3, expected at least 4, the number of special tokens"),
+        (5, "max_length: found 5 for a second part of 2 tokens, expected more"),
+        (-1, "max_length: found -1"),
+        ("7", "max_length: found '7'"),
+    ):
+        with pytest.raises(InputError) as raised:
+            roberta.join_parts(first, second, length)
+        assert_one_line(raised.value, fragment)
+
+
+def test_a_decoder_that_panics_is_an_error_of_the_call(bpe_folder):
+    tokenizer = AutoTokenizer.from_pretrained(bpe_folder)
+    tokenizer.backend_tokenizer.decoder = decoders.Strip("b", 0, 9)
+    for call in (lambda: tokenizer.decode([5]), lambda: tokenizer.convert_tokens_to_string(["b"])):
+        with pytest.raises(InputError) as raised:
+            call()
+        assert_one_line(raised.value, "the tokenizers library cannot decode them")
 
 
 def test_a_tokenizer_is_not_made_without_files():
