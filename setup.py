@@ -48,7 +48,10 @@ OPTIONAL = {
     "csrc/isa_avx512_vnni.c": ("AVX512-VNNI", "vpdpbusd %zmm0, %zmm1, %zmm2"),
     "csrc/isa_avx_vnni.c": ("AVX-VNNI", "{vex} vpdpbusd %ymm0, %ymm1, %ymm2"),
 }
-PLAIN_SOURCES = [f"csrc/{stem}.c" for stem in ("reference", "dispatch", "cpu_features", "status", "event", "team", "threads")]
+PLAIN_SOURCES = [
+    f"csrc/{stem}.c"
+    for stem in ("reference", "dispatch", "cpu_features", "status", "event", "team", "threads")
+]
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
 )

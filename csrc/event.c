@@ -4,7 +4,13 @@
 #define _GNU_SOURCE
 #include "internal.h"
 
+#include <limits.h>
 #include <time.h>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #if defined(__x86_64__) || defined(__i386__)
 #define SPIN_HINT() __builtin_ia32_pause()
@@ -16,12 +22,8 @@
 
 enum { SPINS_PER_LOOK_AT_THE_CLOCK = 32 };
 
-#if defined(__linux__) && !defined(RC_NO_FUTEX)
-#include <limits.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
+#if defined(SYS_futex) && !defined(RC_NO_FUTEX)
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 }; /* <linux/futex.h>, which musl does not bring */
 _Static_assert(sizeof(atomic_uint) == 4, "a futex is 32 bits");
 
 /* Sleeps while the event has this value; may wake for no reason. */

@@ -1,8 +1,7 @@
 /* float_state.h: the calling thread's floating-point state while kernels run: round to nearest, subnormal
  * numbers kept.  Some host programs flush subnormal numbers to zero, in their own thread only; without this
  * the same text would give other bits in another thread.  (VDPBF16PS and TDPBF16PS treat them as 0 in every
- * state.)
- * threads.c enters the state in every thread of a team. */
+ * state.)  threads.c enters the state in every thread of a team. */
 #ifndef RC_FLOAT_STATE_H
 #define RC_FLOAT_STATE_H
 

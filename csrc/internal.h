@@ -70,6 +70,9 @@ void rc_event_wait(rc_event *event, unsigned value, int64_t awake_ns);
 /* In a forked child: nobody sleeps. */
 void rc_events_after_fork(void);
 
+/* Changes in a forked child. */
+size_t rc_forks(void);
+
 /* A clock that only goes forward. */
 int64_t rc_nanoseconds(void);
 

@@ -271,6 +271,7 @@ typedef struct {
     _Alignas(64) atomic_int cancelled;
     /* whether the call was cancelled before the last barrier: the same for all threads */
     int stopped;
+    int alone; /* in a child that was forked during the call: the other threads do not exist */
     rc_poll *poll; /* or NULL */
     int64_t polled_ns;
 } rc_team;
@@ -282,7 +283,7 @@ void rc_team_wait(rc_team *team, size_t nth);
 
 /* Takes a work unit: 0, 1, 2, … since the last barrier, one of which must stand between two stages that take
  * units; RC_NO_UNIT once the call is cancelled.  Thread 0 polls here, every 50 ms. */
-size_t rc_next_unit(rc_team *team, size_t ith);
+size_t rc_next_unit(rc_team *team, size_t ith, size_t nth);
 #define RC_NO_UNIT (SIZE_MAX / 2)
 
 /* What one thread of a team does: its share, ith of nth, of `work`. */
@@ -324,8 +325,9 @@ typedef void rc_attention_product_function(size_t rows, const rc_word *a_mk, siz
 /* The functions of one instruction set, best for this CPU.  rc_select_kernels fills it. */
 struct rc_kernels {
     const char *name;
-    size_t mr, nr;                     /* rows and columns of linear's register tile */
-    size_t attention_mr, attention_nr; /* and of attention's */
+    size_t mr, nr;       /* rows and columns of linear's register tile */
+    size_t attention_mr; /* the most query rows of attention's tiles, in any arithmetic */
+    size_t attention_nr; /* columns of its panels */
 
     /* panels_pkn := one section of packed W, from row-major w_nk; smooth_k as in rc_linear. */
     void (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n,

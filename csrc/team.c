@@ -6,7 +6,7 @@
 #include "internal.h"
 
 enum {
-    /* A stage whose work is spread well ends within this time of its first thread. */
+    /* In a balanced stage the last thread arrives within this time after the first. */
     AWAKE_AT_BARRIER_NS = 50 * 1000,
     NS_BETWEEN_POLLS = 50 * 1000 * 1000,
 };
@@ -16,13 +16,13 @@ void rc_team_init(rc_team *team, rc_poll *poll) {
     atomic_init(&team->arrived, 0);
     atomic_init(&team->next_unit, 0);
     atomic_init(&team->cancelled, 0);
-    team->stopped = 0;
+    team->stopped = team->alone = 0;
     team->poll = poll;
     team->polled_ns = poll ? rc_nanoseconds() : 0;
 }
 
 void rc_team_wait(rc_team *team, size_t nth) {
-    if (nth == 1) { /* nobody to wait for */
+    if (nth == 1 || team->alone) { /* nobody to wait for */
         atomic_store_explicit(&team->next_unit, 0, memory_order_relaxed);
         team->stopped = atomic_load_explicit(&team->cancelled, memory_order_relaxed);
         return;
@@ -38,19 +38,22 @@ void rc_team_wait(rc_team *team, size_t nth) {
     rc_event_set(&team->generation, generation + 1);
 }
 
-/* Thread 0 is the caller's own, the one in which its language handles signals. */
-static void poll_sometimes(rc_team *team) {
-    const int64_t now = rc_nanoseconds();
-    if (now - team->polled_ns < NS_BETWEEN_POLLS) return;
-    if (team->poll()) {
+/* Thread 0 is the caller's own, the one in which its language handles signals.  A handler may have forked: then
+ * the child is here without the other threads, and cannot finish what they had begun. */
+static void poll_sometimes(rc_team *team, size_t nth) {
+    const size_t forks = rc_forks();
+    if (rc_nanoseconds() - team->polled_ns < NS_BETWEEN_POLLS) return;
+    const int cancelled = team->poll();
+    team->alone = nth > 1 && rc_forks() != forks;
+    if (cancelled || team->alone) {
         atomic_store_explicit(&team->cancelled, 1, memory_order_relaxed);
         team->poll = NULL;
     }
     team->polled_ns = rc_nanoseconds();
 }
 
-size_t rc_next_unit(rc_team *team, size_t ith) {
-    if (ith == 0 && team->poll) poll_sometimes(team);
+size_t rc_next_unit(rc_team *team, size_t ith, size_t nth) {
+    if (ith == 0 && team->poll) poll_sometimes(team, nth);
     if (atomic_load_explicit(&team->cancelled, memory_order_relaxed)) return RC_NO_UNIT;
     return atomic_fetch_add_explicit(&team->next_unit, 1, memory_order_relaxed);
 }

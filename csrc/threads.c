@@ -1,9 +1,10 @@
 /* threads.c: the process's threads that compute.  A call computes on its own thread and on workers, which
  * are started when they are first needed and wait between calls.
  *
- * Calls from several threads share the workers: a call gets its share of as many threads as it asks for, the
- * others' counted, and always at least its own thread.  Where a thread cannot be started, the call computes
- * on fewer.  A forked child has none of its parent's threads, and starts its own.
+ * Calls from several threads share the workers.  A call that asks for nth threads gets
+ *   min(nth / calls of several threads that run, nth - threads that compute), at least 1.
+ * Where a thread cannot be started, the call computes on fewer.  A forked child has none of its parent's
+ * threads, and starts its own.
  *
  * POSIX threads, not OpenMP: GCC's OpenMP library ends the whole process where it cannot start a thread, its
  * threads do not survive a fork, and every calling thread gets a team of its own. */
@@ -14,6 +15,8 @@
 #if defined(RC_NO_THREADS)
 
 size_t rc_stack_left(void) { return SIZE_MAX; }
+
+size_t rc_forks(void) { return 0; }
 
 rc_team_run rc_run_team(rc_share *share, void *work, size_t nth, rc_poll *poll) {
     rc_team team;
@@ -28,8 +31,13 @@ rc_team_run rc_run_team(rc_share *share, void *work, size_t nth, rc_poll *poll) 
 #else
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 enum {
     MOST_WORKERS = RC_MOST_THREADS - 1,
@@ -53,19 +61,23 @@ struct worker {
     worker *next; /* of those resting, or of those of the same team */
 };
 
-/* Everything below is behind the lock, but for the workers themselves, which belong to whoever took them. */
+/* pool is guarded by its lock; a worker belongs to the call that took it. */
 static struct {
     pthread_mutex_t lock;
     worker *resting;
-    size_t started;   /* workers */
-    size_t calls;     /* that are running */
-    size_t computing; /* threads, callers' included */
-    int forks_handled;
+    size_t started_workers;
+    size_t running_calls;     /* of several threads */
+    size_t computing_threads; /* callers' own included */
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static worker workers[MOST_WORKERS];
 
-static void *work_for_ever(void *given) {
-    worker *self = given;
+/* How many forks lie between this process and the one that loaded the library. */
+static size_t forks;
+
+size_t rc_forks(void) { return forks; }
+
+static void *run_worker(void *argument) {
+    worker *self = argument;
     (void)rc_float_state_enter();
     for (;;) {
         rc_event_wait(&self->state, RESTING, AWAKE_BETWEEN_CALLS_NS);
@@ -77,67 +89,91 @@ static void *work_for_ever(void *given) {
 
 /* In the child of a fork the parent's workers do not exist. */
 static void forget_workers(void) {
-    const int forks_handled = pool.forks_handled;
     memset(&pool, 0, sizeof pool);
     pool.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    pool.forks_handled = forks_handled;
+    forks++;
     rc_events_after_fork();
+}
+
+static void handle_forks(void) { pthread_atfork(NULL, NULL, forget_workers); }
+
+/* Signals are for the program's own threads, but for those that a fault raises in the thread itself. */
+static void block_signals(sigset_t *before) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, before);
 }
 
 /* One more resting worker: 0, or an error number. */
 static int start_worker(void) {
-    worker *one = &workers[pool.started];
+    worker *w = &workers[pool.started_workers];
     pthread_attr_t attributes;
     pthread_t thread;
-    sigset_t all, before;
-    rc_event_init(&one->state, RESTING);
+    sigset_t before;
+    rc_event_init(&w->state, RESTING);
     if (pthread_attr_init(&attributes)) return ENOMEM;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, WORKER_STACK);
-    /* Signals are for the program's own threads; a new thread begins with its maker's mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int error = pthread_create(&thread, &attributes, work_for_ever, one);
+#if defined(__GLIBC__)
+    /* All callers share the workers: they run where the process may, not where this caller is pinned to. */
+    cpu_set_t cpus;
+    if (sched_getaffinity(getpid(), sizeof cpus, &cpus) == 0)
+        pthread_attr_setaffinity_np(&attributes, sizeof cpus, &cpus);
+#endif
+    block_signals(&before); /* a new thread begins with its maker's mask */
+    const int error = pthread_create(&thread, &attributes, run_worker, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     if (error) return error;
-    pool.started++;
-    one->next = pool.resting;
-    pool.resting = one;
+    pool.started_workers++;
+    w->next = pool.resting;
+    pool.resting = w;
     return 0;
 }
 
-/* Up to nth - 1 workers, linked by `next`, for a call whose threads are counted in run->nth. */
+/* The number of threads for a call that asks for nth > 1. */
+static size_t share_of_threads(size_t nth) {
+    const size_t computing = pool.computing_threads, free_threads = nth > computing ? nth - computing : 1;
+    const size_t share = nth / pool.running_calls;
+    return share < free_threads ? share : free_threads;
+}
+
+/* Workers, linked by `next`, for a call that asks for nth threads; run->nth becomes the number of its threads. */
 static worker *take_workers(size_t nth, rc_team_run *run) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     worker *taken = NULL;
+    pthread_once(&once, handle_forks);
     pthread_mutex_lock(&pool.lock);
-    if (!pool.forks_handled) pool.forks_handled = pthread_atfork(NULL, NULL, forget_workers) == 0;
-    pool.calls++;
-    const size_t others = pool.computing, free_threads = nth > others ? nth - others : 1;
-    const size_t share = nth / pool.calls, wanted = share < free_threads ? share : free_threads;
-    while (run->nth < wanted) {
-        if (!pool.resting && (pool.started == MOST_WORKERS || (run->error = start_worker()))) break;
-        worker *one = pool.resting;
-        pool.resting = one->next;
-        one->next = taken;
-        taken = one;
-        run->nth++;
+    if (nth > 1) {
+        pool.running_calls++;
+        const size_t wanted = share_of_threads(nth);
+        while (run->nth < wanted) {
+            if (!pool.resting && (pool.started_workers == MOST_WORKERS || (run->error = start_worker())))
+                break;
+            worker *w = pool.resting;
+            pool.resting = w->next;
+            w->next = taken;
+            taken = w;
+            run->nth++;
+        }
     }
-    pool.computing += run->nth;
+    pool.computing_threads += run->nth;
     pthread_mutex_unlock(&pool.lock);
     return taken;
 }
 
-static void return_workers(worker *taken, size_t nth) {
+static void return_workers(worker *taken, size_t nth, size_t threads) {
     pthread_mutex_lock(&pool.lock);
     while (taken) {
-        worker *one = taken;
-        taken = one->next;
-        one->next = pool.resting;
-        pool.resting = one;
+        worker *w = taken;
+        taken = w->next;
+        w->next = pool.resting;
+        pool.resting = w;
     }
-    pool.calls--;
-    pool.computing -= nth;
+    if (nth > 1) pool.running_calls--;
+    pool.computing_threads -= threads;
     pthread_mutex_unlock(&pool.lock);
 }
 
@@ -147,6 +183,9 @@ static uintptr_t lowest_of_stack(void) {
     pthread_attr_t attributes;
     void *lowest = NULL;
     size_t size;
+#if !defined(__GLIBC__)
+    if (syscall(SYS_gettid) == getpid()) return 0; /* musl gives what is mapped now, not what may be */
+#endif
     if (pthread_getattr_np(pthread_self(), &attributes)) return 0;
     if (pthread_attr_getstack(&attributes, &lowest, &size)) lowest = NULL;
     pthread_attr_destroy(&attributes);
@@ -169,20 +208,23 @@ size_t rc_stack_left(void) {
 
 rc_team_run rc_run_team(rc_share *share, void *work, size_t nth, rc_poll *poll) {
     rc_team_run run = {.nth = 1};
+    const size_t forks_before = forks;
     worker *taken = take_workers(nth, &run);
     rc_team team;
     rc_team_init(&team, poll);
     size_t ith = 1;
-    for (worker *one = taken; one; one = one->next) {
-        one->share = share, one->work = work, one->team = &team;
-        one->ith = ith++, one->nth = run.nth;
-        rc_event_set(&one->state, WORKING);
+    for (worker *w = taken; w; w = w->next) {
+        w->share = share, w->work = work, w->team = &team;
+        w->ith = ith++, w->nth = run.nth;
+        rc_event_set(&w->state, WORKING);
     }
     const uint64_t state = rc_float_state_enter();
     share(work, &team, 0, run.nth);
     rc_float_state_leave(state);
-    for (worker *one = taken; one; one = one->next) rc_event_wait(&one->state, WORKING, AWAKE_AT_END_NS);
-    return_workers(taken, run.nth);
+    if (forks == forks_before) { /* in a child that was forked meanwhile, the pool has forgotten this call */
+        for (worker *w = taken; w; w = w->next) rc_event_wait(&w->state, WORKING, AWAKE_AT_END_NS);
+        return_workers(taken, nth, run.nth);
+    }
     run.cancelled = atomic_load_explicit(&team.cancelled, memory_order_relaxed);
     return run;
 }

@@ -51,7 +51,7 @@ static inline vf vf_upper(vf words) {
     return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(words), _mm512_set1_epi32(-65536)));
 }
 #if defined(__AVX512BF16__)
-/* The same values, but for subnormal numbers, which count as 0 (VCVTNEPS2BF16): as in all products of
+/* v rounded to bfloat16, ties to even.  Subnormal numbers become 0 (VCVTNEPS2BF16), as in all products of
  * bfloat16 on these CPUs. */
 static inline __m256i bfloat16_of(vf v) { return (__m256i)_mm512_cvtneps_pbh(v); }
 #else

@@ -147,7 +147,7 @@ cdef extern from "roberta_c.h" nogil:
         int stopped
 
     void rc_team_wait(rc_team *, size_t)
-    size_t rc_next_unit(rc_team *, size_t)
+    size_t rc_next_unit(rc_team *, size_t, size_t)
 
     ctypedef void rc_share(void *, rc_team *, size_t, size_t) noexcept nogil
     ctypedef int rc_poll() noexcept nogil

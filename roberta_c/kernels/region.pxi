@@ -15,7 +15,12 @@ cdef extern from *:
         PyGILState_Release(state);
         return raised;
     }
-    static inline int raise_pending(void) { return -1; }
+    static int raise_pending(void) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_RuntimeError, "this process was forked by a signal handler during a call on "
+                                                "several threads, which its parent alone can finish");
+        return -1;
+    }
     """
     const bint RC_HAS_THREADS
     int handle_signals() noexcept nogil
@@ -30,7 +35,7 @@ cdef int run_team(rc_share *share, void *work, int count) except -1:
     """Runs `share` on up to `count` threads, a number from checked_thread_count; returns when all have finished.
 
     In the main thread signals are handled meanwhile: if a handler raises, the threads stop and its exception is
-    raised. ResourceError where the calling thread's stack is too small.
+    raised. ResourceError where the calling thread's stack is too small; RuntimeError in a child that a handler forked.
     """
     global told_of_fewer_threads
     cdef size_t stack = rc_stack_left()
@@ -43,12 +48,12 @@ cdef int run_team(rc_share *share, void *work, int count) except -1:
     cdef rc_team_run run
     with nogil:
         run = rc_run_team(share, work, count, poll)
+    if run.cancelled:
+        raise_pending()
     if run.error and not told_of_fewer_threads:
         told_of_fewer_threads = True
         logger.warning("num_threads: found room for %d, expected %d (%s): a limit of this process or its container; "
                        "computing on fewer threads", <int>run.nth, count, os.strerror(run.error))
-    if run.cancelled:
-        raise_pending()
     return 0
 
 

@@ -27,12 +27,12 @@ cdef enum:
 cdef void pack_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
     cdef packing *work = <packing *>given
     cdef packing_job *job
-    cdef size_t unit = rc_next_unit(team, ith)
+    cdef size_t unit = rc_next_unit(team, ith, nth)
     while unit < work.count * UNITS_PER_MATRIX:
         job = &work.jobs[unit // UNITS_PER_MATRIX]
         work.kernels.pack_linear(work.arithmetic, job.w_nk, job.smooth_k, job.n, job.k, job.panels_pkn,
                                  unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
-        unit = rc_next_unit(team, ith)
+        unit = rc_next_unit(team, ith, nth)
 
 
 cdef struct conversion:
