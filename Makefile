@@ -1,7 +1,7 @@
 # The commands of daily work. PYTHON is the interpreter of the virtual environment that `make dev` creates.
 PYTHON ?= .venv/bin/python
 
-.PHONY: dev test lint stubtest bench train asan
+.PHONY: dev test lint stubtest bench train asan fuzz processes soak valgrind tsan
 
 # A virtual environment with the package built in place. Run it again after a change to csrc/ or roberta_c/kernels/.
 dev:
@@ -61,3 +61,23 @@ asan:
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 \
 	    PYTHONPATH=build/asan/package \
 	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels -m 'not slow and not unsanitized'
+
+# Changed files and arguments for everything that reads what strangers wrote: at least a million inputs for each
+# target of tests/fuzz/targets.py, guided by the branches they reach, in about two hours. Failed and kept inputs are
+# in build/fuzz. A short run of one: make fuzz TARGET=zip EXECUTIONS=20000
+fuzz:
+	$(PYTHON) -m pip install --quiet --editable '.[fuzz]'
+	$(PYTHON) -m tests.fuzz $(or $(TARGET),all) --engine atheris --executions $(or $(EXECUTIONS),1000000)
+
+# 1,000 forks beside calls, 64 callers for 10 minutes, and the failure of every allocation: about half an hour.
+processes:
+	$(PYTHON) -m tests.process.forks 1000
+	$(PYTHON) -m tests.process.callers 600
+	$(PYTHON) -m tests.process.allocations python
+	mkdir -p build
+	$(CC) -shared -fPIC -O1 tests/process/failing_malloc.c -o build/failing_malloc.so
+	LD_PRELOAD=build/failing_malloc.so $(PYTHON) -m tests.process.allocations c
+
+# Texts through pipelines of three dtypes for an hour, or HOURS=24; memory, files and threads must stay the same.
+soak:
+	$(PYTHON) -m tests.process.soak $(or $(HOURS),1)

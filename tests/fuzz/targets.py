@@ -20,6 +20,7 @@ from roberta_c.checkpoint.tensor_view import NUMPY_DTYPES
 from roberta_c.checkpoint.zip_directory import read_directory
 from roberta_c.cli.table_readers import read_table
 from roberta_c.config import load_config
+from roberta_c.errors import ModelFileError
 from roberta_c.files.hub_options import DEFAULT_OPTIONS
 from roberta_c.files.shard_index import parse_shard_index
 from roberta_c.tokenizer import RobertaTokenizerFast, XLMRobertaTokenizerFast
@@ -72,13 +73,15 @@ def read_checkpoint(path: Path) -> None:
 
 
 def read_pickle(data: bytes, _folder: Path) -> None:
-    for fields in (ZIP_STORAGE_FIELDS, LEGACY_STORAGE_FIELDS, 0):
-        if fields == ZIP_STORAGE_FIELDS or data.startswith(b"\x80\x02"):
-            try:
-                PickleReader(data, "input", fields).read()
-            except OSError:
-                if fields == 0:
-                    raise
+    """Read the input as a pickle of each of the three kinds. Raises the first of the errors."""
+    errors = []
+    for storage_fields in (ZIP_STORAGE_FIELDS, LEGACY_STORAGE_FIELDS, 0):
+        try:
+            PickleReader(data, "input", storage_fields).read()
+        except ModelFileError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def read_config(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Limits that a container, a shell or a scheduler puts on a process: real ones, each on a process of its own."""
+"""Limits that a container, a shell or a scheduler puts on a process: real ones, each on its own process."""
 
 from __future__ import annotations
 
@@ -66,19 +66,24 @@ def test_taskset_is_the_number_of_threads():
     assert done.stdout == "1 CPU affinity\n", done.stderr
 
 
-def test_no_room_for_threads_changes_no_bits(tmp_path):
+def test_without_room_for_threads_an_answer_is_right_or_a_resource_error(tmp_path):
     """RLIMIT_NPROC does not bind root, so the process becomes nobody once its callers run."""
     program = """
 import os, resource, sys, threading
 from pathlib import Path
 from process.small_model import answer, load_small_model
+from roberta_c.errors import ResourceError
 model = load_small_model(Path(sys.argv[1]), num_threads=8)
 alone = load_small_model(Path(sys.argv[1]), num_threads=1)
 expected = [answer(alone, number) for number in range(4)]
 together, answers = threading.Barrier(5), [[] for _ in expected]
 def call(number):
     together.wait()
-    answers[number] += [answer(model, number) for _ in range(5)]
+    for _ in range(5):
+        try:
+            answers[number].append(answer(model, number) == expected[number])
+        except ResourceError:
+            answers[number].append(True)
 callers = [threading.Thread(target=call, args=(number,)) for number in range(4)]
 for caller in callers:
     caller.start()
@@ -88,15 +93,16 @@ resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 together.wait()
 for caller in callers:
     caller.join()
-assert answers == [[one] * 5 for one in expected], "other bits, or an error in a thread"
+assert answers == [[True] * 5] * 4, "other bits, or another error"
 print("done")
 """
     done = in_a_process("-c", program, str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("mebibytes", [60, 120, 250, 400, 1000])
+@pytest.mark.parametrize("mebibytes", [150, 200, 250, 300, 500])
 def test_little_address_space_gives_an_answer_or_one_line(mebibytes):
+    """Below 150 MiB numpy's own OpenBLAS ends the process while it is imported."""
     limit = mebibytes << 20
     program = f"""
 import resource, runpy, sys

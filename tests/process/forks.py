@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 
 from .small_model import answer, load_small_model
@@ -22,6 +23,7 @@ CHILD_SECONDS = 30
 
 
 def main(count: int) -> None:
+    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which is what this tests
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         model = load_small_model(Path(folder))

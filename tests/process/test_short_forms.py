@@ -19,8 +19,7 @@ pytestmark = [
 
 def run(program: str, *arguments: object, **environment: str) -> str:
     """The last line that a program of this folder prints."""
-    words = ("-W", "ignore::DeprecationWarning", "-m", f"process.{program}", *map(str, arguments))
-    done = in_a_process(*words, timeout=120, **environment)
+    done = in_a_process("-m", f"process.{program}", *map(str, arguments), timeout=120, **environment)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout.splitlines()[-1]
 
