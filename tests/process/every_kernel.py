@@ -1,4 +1,4 @@
-"""python -m tests.process.every_kernel [ISA]: models of three dtypes whose sizes fit no tile; for `make valgrind`.
+"""python -m tests.process.every_kernel [ISA]: models of three dtypes of sizes that fit no tile, for Valgrind.
 
 Every byte of each result is written to /dev/null, so that Valgrind reports a byte that no kernel has set.
 """
