@@ -72,7 +72,7 @@ def fuzz(name: str, options: argparse.Namespace) -> int:
 
 
 def report_failure(name: str, code: int, folder: Path, text: str) -> int:
-    print(text[-3000:])
+    print(re.sub(r"^(INFO|WARNING): .*\n", "", text, flags=re.M)[-3000:])
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     current = folder / "current-input"
     if current.exists():
@@ -97,6 +97,7 @@ def in_a_fork(body: Callable[[], None], log: Path) -> int:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
+            sys.stdout = sys.stderr = os.fdopen(descriptor, "w", buffering=1)
             body()
             code = 0
         except BaseException:

@@ -7,12 +7,13 @@ inputs is a fork: its parent reports an input that ends it.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from inspect import CO_NEWLOCALS
 from pathlib import Path
 from random import Random
@@ -46,15 +47,22 @@ class Runner:
     def __call__(self, data: bytes) -> None:
         """Run one input. Raises whatever makes it fail."""
         self._current.write_bytes(data)
-        started = time.process_time()
-        try:
-            self._target.run(data, self._files)
-        except RobertaCError as error:
-            message = str(error)
-            assert message.isprintable(), f"a message with control characters: {message!r}"
-            assert len(message) < 1000, f"a message of {len(message)} characters"
-        seconds, limit = time.process_time() - started, 1 + len(data) / 1e6
-        assert seconds < limit, f"{seconds:.1f} s for {len(data)} bytes"
+        limit = 1 + len(data) / 1e6
+        # A virtual machine may be stopped for a second, which then counts as its own.
+        seconds = next((one for one in self._times(data, 3) if one < limit), math.inf)
+        assert seconds < limit, f"more than {limit:.1f} s for {len(data)} bytes, three times"
+
+    def _times(self, data: bytes, count: int) -> Iterator[float]:
+        """The processor time of a run, in seconds, and of more runs if the caller asks."""
+        for _ in range(count):
+            started = time.process_time()
+            try:
+                self._target.run(data, self._files)
+            except RobertaCError as error:
+                message = str(error)
+                assert message.isprintable(), f"a message with control characters: {message!r}"
+                assert len(message) < 1000, f"a message of {len(message)} characters"
+            yield time.process_time() - started
 
     def limit_memory(self) -> None:
         """From now on, this process may use no more memory than it does and the target's share."""
