@@ -133,6 +133,15 @@ def tokenizer_jsons() -> dict[str, bytes]:
             kind.from_folder(make(Path(folder) / "made")).save_pretrained(folder)
             saved = json.loads((Path(folder) / "tokenizer.json").read_text("utf-8"))
             found[name] = json.dumps(saved, ensure_ascii=False).encode()
+    padded = json.loads(found["bpe"])
+    padded["truncation"] = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst", "stride": 1}
+    padded["padding"] = {
+        "strategy": {"Fixed": 8}, "direction": "Left", "pad_to_multiple_of": 4, "pad_id": 1,
+        "pad_type_id": 0, "pad_token": "<pad>",
+    }  # fmt: skip
+    padded["model"]["dropout"] = 0.0
+    padded["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}
+    found["padded"] = json.dumps(padded, ensure_ascii=False).encode()
     return found
 
 
