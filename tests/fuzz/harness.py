@@ -109,11 +109,9 @@ def lines_of(target: Target) -> int:
         while pending:
             code = pending.pop()
             if code.co_flags & CO_NEWLOCALS:  # a function: modules and classes run when they are imported
-                lines |= {
-                    (str(path), line)
-                    for _, _, line in code.co_lines()
-                    if line and line != code.co_firstlineno
-                }
+                # The line of `def` is no line that runs; that of a lambda or comprehension is.
+                first = 0 if code.co_name.startswith("<") else code.co_firstlineno
+                lines |= {(str(path), line) for _, _, line in code.co_lines() if line and line != first}
             pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return len(lines)
 

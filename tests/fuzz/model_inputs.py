@@ -37,7 +37,7 @@ def tiny_model() -> RobertaModel:
 
 
 def run_model(data: bytes, _folder: Path) -> None:
-    """A call with these inputs: one row of finite numbers for each row and column of the ids."""
+    """A call with these inputs: finite numbers for each row and column of the ids, the same as for a list."""
     choices = Choices(data)
     ids = any_input(choices, None)
     shape = ids.shape if isinstance(ids, np.ndarray) else None
@@ -51,6 +51,11 @@ def run_model(data: bytes, _folder: Path) -> None:
     else:
         assert states.shape == (*np.asarray(ids).shape, hidden)
     assert all(np.isfinite(state).all() for state in states)
+    if not others:
+        rows = [[int(index) for index in row] for row in ids]
+        assert all(0 <= index < SIZES["vocab_size"] for row in rows for index in row)
+        again = tiny_model()(rows).last_hidden_state
+        assert all(one.tobytes() == other.tobytes() for one, other in zip(states, again, strict=True))
 
 
 def any_input(choices: Choices, like: tuple[int, ...] | None) -> Any:

@@ -88,19 +88,20 @@ def _changed_json(root: Any, rng: Random) -> Any:
 
     collect(root)
     if not places or rng.random() < 0.02:
-        return rng.choice(_ODD_VALUES)
+        return _copied(rng.choice(_ODD_VALUES))
     holder, key = rng.choice(places)
     other, other_key = rng.choice(places)
     match rng.randrange(8):
         case 0 | 1:
-            holder[key] = rng.choice(_ODD_VALUES)
+            holder[key] = _copied(rng.choice(_ODD_VALUES))
         case 2:
             del holder[key]
         case 3 if isinstance(holder, dict):
             names = [name for where, name in places if isinstance(where, dict)]
-            holder[rng.choice((rng.choice(names), f"{key}x", ""))] = holder[key]
+            name = rng.choice((rng.choice(names), "", _changed_text(key, rng), _changed_text(key, rng)))
+            holder[name] = holder.pop(key) if rng.random() < 0.5 else _copied(holder[key])
         case 3:
-            holder.insert(key, holder[key])
+            holder.insert(key, _copied(holder[key]))
         case 4:
             holder[key] = _copied(other[other_key])
         case 5:
@@ -114,13 +115,16 @@ def _changed_json(root: Any, rng: Random) -> Any:
                 (number + 1, number - 1, -number, number * 2, float(number), str(number))
             )
         case _ if isinstance(holder[key], str):
-            text = holder[key]
-            at = rng.randrange(len(text) + 1)
-            insert = rng.choice(("", " ", "é", "\ud800", "Ġ", "▁", "\n", "\0", "/", "a"))
-            holder[key] = text[:at] + insert + text[at + rng.randrange(2) :]
+            holder[key] = _changed_text(holder[key], rng)
         case _:
             holder[key] = [holder[key]] * rng.choice((1, 2, 40))
     return root
+
+
+def _changed_text(text: str, rng: Random) -> str:
+    at = rng.randrange(len(text) + 1)
+    insert = rng.choice(("", " ", "é", "\ud800", "\udc00", "Ġ", "▁", "\n", "\0", "/", "a"))
+    return text[:at] + insert + text[at + rng.randrange(2) :]
 
 
 def _copied(value: Any) -> Any:
@@ -224,7 +228,7 @@ def of_zip(data: bytes, rng: Random) -> bytes:
     except Exception:  # zipfile raises errors of many types over damaged archives
         return of_bytes(data, rng)
     if not entries or rng.random() < 0.25:
-        return of_bytes(data, rng, (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\7\x08"))
+        return of_zip_bytes(data, rng)
     at = rng.randrange(len(entries))
     if rng.random() < 0.6:
         at = next((n for n, (name, _) in enumerate(entries) if name.endswith("data.pkl")), at)
@@ -245,6 +249,13 @@ def of_zip(data: bytes, rng: Random) -> bytes:
             mutate = of_pickle if name.endswith(".pkl") else of_bytes
             entries[at] = name, mutate(content, rng)
     return _zip(entries, rng)[:MAX_BYTES]
+
+
+def of_zip_bytes(data: bytes, rng: Random) -> bytes:
+    """Bytes of an archive, most often those of its directory and the records at its end."""
+    words = (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\7\x08")
+    start = data.find(b"PK\1\2") if rng.random() < 0.7 else 0
+    return (data[: max(0, start)] + of_bytes(data[max(0, start) :], rng, words))[:MAX_BYTES]
 
 
 def _zip(entries: list[tuple[str, bytes]], rng: Random) -> bytes:

@@ -14,10 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from roberta_c.checkpoint import FLOAT_DTYPES, open_checkpoint
-from roberta_c.checkpoint.mapped_file import MappedFile
 from roberta_c.checkpoint.pickle_reader import LEGACY_STORAGE_FIELDS, ZIP_STORAGE_FIELDS, PickleReader
 from roberta_c.checkpoint.tensor_view import NUMPY_DTYPES
-from roberta_c.checkpoint.zip_directory import read_directory
 from roberta_c.cli.table_readers import read_table
 from roberta_c.config import load_config
 from roberta_c.errors import ModelFileError
@@ -169,9 +167,7 @@ TARGETS = {
         ("checkpoint/torch_zip.py", "checkpoint/state_dict.py", "checkpoint/tensor_view.py"),
     ),
     "zip_directory": Target(
-        file_of("model.bin", lambda path: read_directory(MappedFile(path))),
-        mutations.of_zip,
-        ("checkpoint/zip_directory.py", "checkpoint/mapped_file.py"),
+        file_of("model.bin", read_checkpoint), mutations.of_zip_bytes, ("checkpoint/zip_directory.py",)
     ),
     "pickle": Target(
         read_pickle, mutations.of_pickle, ("checkpoint/pickle_reader.py", "checkpoint/pickle_values.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,9 @@ from . import mutations
 from .harness import seeds_of
 
 CHANGES = 1500
+# What is refused there alone has nothing to do with tensors: the entry `version` is missing or followed by
+# other bytes, two more of torch's entries are no text or no number, metadata have half a surrogate pair.
+NO_MATTER = re.compile("version|invalid literal for int|codec can't decode|hex escape")
 Tensors = dict[str, tuple[torch.dtype, tuple[int, ...], bytes]]
 
 
@@ -46,7 +50,7 @@ def read_there(path: Path, kind: str) -> Tensors:
 def test_two_readers_of_one_file_read_the_same(kind, tmp_path):
     mutate = getattr(mutations, f"of_{kind}")
     rng, seeds, path = Random(15), seeds_of(kind), tmp_path / "model"
-    read, refused_there = 0, []
+    read = 0
     for _ in range(CHANGES):
         path.unlink(missing_ok=True)  # the last file may still be mapped
         path.write_bytes(mutate(rng.choice(seeds), rng))
@@ -58,9 +62,8 @@ def test_two_readers_of_one_file_read_the_same(kind, tmp_path):
         try:
             there = read_there(path, kind)
         except Exception as error:
-            refused_there.append(str(error))
+            if NO_MATTER.search(str(error)) is None:
+                raise
             continue
         assert here == there
     assert read > CHANGES / 20
-    # torch's archives have entries without tensors, of which only torch decodes the text or the number.
-    assert len(refused_there) < read / 4, refused_there

@@ -33,7 +33,7 @@ def test_64_threads_get_the_bits_of_one_and_memory_stays():
 
 
 def test_memory_files_and_threads_stay_over_many_texts():
-    assert run("soak", 3 / 3600, 6).endswith(" 0 wrong")
+    assert run("soak", 2 / 3600, 2).endswith(" 0 wrong")
 
 
 def test_python_without_memory_raises_and_a_loaded_model_stays_right():
