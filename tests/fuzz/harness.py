@@ -90,7 +90,8 @@ class LineCounter:
         code = frame.f_code
         wanted = self._wanted.get(code)
         if wanted is None:
-            wanted = self._wanted[code] = code.co_filename.startswith(self._prefixes)
+            is_function = bool(code.co_flags & CO_NEWLOCALS)
+            wanted = self._wanted[code] = is_function and code.co_filename.startswith(self._prefixes)
         return self._trace_line if wanted else None
 
     def _trace_line(self, frame: FrameType, event: str, _argument: Any) -> Any:
