@@ -55,16 +55,17 @@ train:
 # Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests kernels, readers
 # and models on it. Then LeakSanitizer looks for memory that the extension has lost: what CPython and numpy keep to
 # the end is no report of it.
+# libstdc++ is for torch, which throws C++ exceptions.
+ASAN_LIBRARIES = $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)
 asan:
 	rm -rf build/asan
 	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1'
 	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build \
 	    --build-base build/asan/objects --build-lib build/asan/package
-	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 \
-	    PYTHONPATH=build/asan/package \
+	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONPATH=build/asan/package \
 	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels tests/checkpoint tests/model \
 	    -m 'not slow and not unsanitized'
-	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=1:exitcode=0:log_path=build/asan/leaks \
+	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=1:exitcode=0:log_path=build/asan/leaks \
 	    PYTHONMALLOC=malloc PYTHONPATH=build/asan/package:tests $(PYTHON) -P -m process.every_kernel generic
 	! grep -h -B8 -A4 _kernels build/asan/leaks.*
 
