@@ -116,7 +116,7 @@ FORGED = {
         tensor_of(6, shape=(0, 1 << 62), strides=(0, 0)),
         "fewer elements: no file",
     ),
-    "stride overflows": (tensor_of(6, shape=(2,), strides=(1 << 100,)), "a last element"),
+    "stride overflows": (tensor_of(6, shape=(2,), strides=(1 << 100,)), "expected smaller ones"),
 }
 
 
