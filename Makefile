@@ -1,7 +1,7 @@
 # The commands of daily work. PYTHON is the interpreter of the virtual environment that `make dev` creates.
 PYTHON ?= .venv/bin/python
 
-.PHONY: dev test lint stubtest bench train asan
+.PHONY: dev test lint stubtest bench train asan fuzz processes soak valgrind tsan
 
 # A virtual environment with the package built in place. Run it again after a change to csrc/ or roberta_c/kernels/.
 dev:
@@ -52,12 +52,57 @@ train:
 	$(PYTHON) -m pip install --quiet --editable '.[train]'
 	$(PYTHON) training/train.py --data $${ROBERTA_C_TEST_DATA:-../shared}/data
 
-# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests the kernels on it.
+# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests kernels, readers
+# and models on it. Then LeakSanitizer looks for memory that the extension has lost: what CPython and numpy keep to
+# the end is no report of it.
+# libstdc++ is for torch, which throws C++ exceptions.
+ASAN_LIBRARIES = $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)
 asan:
 	rm -rf build/asan
 	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1'
 	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build \
 	    --build-base build/asan/objects --build-lib build/asan/package
-	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 \
-	    PYTHONPATH=build/asan/package \
-	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels -m 'not slow and not unsanitized'
+	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONPATH=build/asan/package \
+	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels tests/checkpoint tests/model \
+	    -m 'not slow and not unsanitized'
+	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=1:exitcode=0:log_path=build/asan/leaks \
+	    PYTHONMALLOC=malloc PYTHONPATH=build/asan/package:tests $(PYTHON) -P -m process.every_kernel generic
+	! grep -h -B8 -A4 _kernels build/asan/leaks.*
+
+# Four threads call one model while ThreadSanitizer watches the extension, built in build/tsan. Addresses are those
+# it expects only without randomization.
+tsan:
+	rm -rf build/tsan
+	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1'
+	ROBERTA_C_SANITIZE=thread $(PYTHON) setup.py -q build \
+	    --build-base build/tsan/objects --build-lib build/tsan/package
+	LD_PRELOAD=$$(gcc -print-file-name=libtsan.so) TSAN_OPTIONS=exitcode=66:report_signal_unsafe=0 \
+	    PYTHONPATH=build/tsan/package:tests setarch -R $(PYTHON) -P -m process.callers 20 4
+
+# Every kernel of the generic instruction set under Valgrind. Reports about CPython itself do not count: those that
+# name the extension do, and every byte of a result that nothing has set.
+valgrind:
+	mkdir -p build
+	PYTHONMALLOC=malloc valgrind --leak-check=no --log-file=build/valgrind.log \
+	    $(PYTHON) -m tests.process.every_kernel generic
+	! grep -E -B4 -A8 '_kernels|Syscall param' build/valgrind.log
+
+# Changed files and arguments for everything that reads what strangers wrote: at least a million inputs for each
+# target of tests/fuzz/targets.py, guided by the branches they reach, in about two hours. Failed and kept inputs are
+# in build/fuzz. A short run of one: make fuzz TARGET=zip EXECUTIONS=20000
+fuzz:
+	$(PYTHON) -m pip install --quiet --editable '.[fuzz]'
+	$(PYTHON) -m tests.fuzz $(or $(TARGET),all) --engine atheris --executions $(or $(EXECUTIONS),1000000)
+
+# 1,000 forks beside calls, 64 callers for 10 minutes, and the failure of every allocation: about half an hour.
+processes:
+	$(PYTHON) -m tests.process.forks 1000
+	$(PYTHON) -m tests.process.callers 600
+	$(PYTHON) -m tests.process.allocations python
+	mkdir -p build
+	$(CC) -shared -fPIC -O1 tests/process/failing_malloc.c -o build/failing_malloc.so
+	LD_PRELOAD=build/failing_malloc.so $(PYTHON) -m tests.process.allocations c
+
+# Texts through pipelines of three dtypes for an hour, or HOURS=24; memory, files and threads must stay the same.
+soak:
+	$(PYTHON) -m tests.process.soak $(or $(HOURS),1)

@@ -35,6 +35,7 @@ DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs"
 OTHER_DOCUMENTS = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "benchmarks/README.md",
     "roberta_c/files/bundled_model/README.md",
     "training/README.md",

@@ -112,6 +112,8 @@ def extent_mismatch(
         return f"{len(strides)} strides", f"{len(shape)}, one for each dimension"
     if first < 0 or any(stride < 0 for stride in strides):
         return f"the offset {shown(first)} and strides {shown(strides)}", "no negative ones"
+    if any(stride >= MAX_BYTES for stride in strides):  # with size 1, too
+        return f"the strides {shown(strides)}", "smaller ones: no file is so large"
     storage = f"the {available} elements of its storage"
     if 0 in shape:
         if first > available:

@@ -87,11 +87,13 @@ def read_directory(file: MappedFile) -> dict[str, ZipEntry]:
     data = file.read(directory_offset, directory_size, "the zip directory")
     headers = _central_headers(data, count, fail)
 
+    if not headers:
+        fail("no entries", "those that torch.save writes")
     entries = {}
     positions = {}
     by_offset = sorted(headers, key=lambda header: header.local_offset)
     ends = [header.local_offset for header in by_offset[1:]] + [directory_offset]
-    if by_offset and by_offset[0].local_offset != 0:
+    if by_offset[0].local_offset != 0:
         fail(f"{by_offset[0].local_offset} bytes before the first entry", "none")
     for header, end in zip(by_offset, ends, strict=True):
         positions[header.name] = _data_offset(file, header, end, fail)

@@ -87,6 +87,10 @@ FORGED = {
     "negative size": (tensor_of(6, shape=(-2, 3)), "negative size -2"),
     "negative stride": (tensor_of(6, first=5, strides=(-3, 1)), "expected no negative ones"),
     "negative offset": (tensor_of(6, first=-1), "expected no negative ones"),
+    "stride of 64 bits that no element needs": (
+        tensor_of(6, shape=(1, 3), strides=(1 << 63, 1)),
+        "expected smaller ones",
+    ),
     "offset beyond the storage": (tensor_of(6, first=1), "a last element 6, expected one of the 6"),
     "stride beyond the storage": (tensor_of(6, strides=(4, 1)), "a last element 6, expected one of the 6"),
     "last step beyond by one": (
@@ -112,7 +116,7 @@ FORGED = {
         tensor_of(6, shape=(0, 1 << 62), strides=(0, 0)),
         "fewer elements: no file",
     ),
-    "stride overflows": (tensor_of(6, shape=(2,), strides=(1 << 100,)), "a last element"),
+    "stride overflows": (tensor_of(6, shape=(2,), strides=(1 << 100,)), "expected smaller ones"),
 }
 
 

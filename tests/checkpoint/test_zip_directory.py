@@ -153,6 +153,7 @@ FORGED = {
     "end records differ in count": (make_zip(entries(), end={"count": 3, "count_here": 3}), "that differ"),
     "end records differ in offset": (make_zip(entries(), end={"offset": 0}), "that differ"),
     "end records differ in size": (make_zip(entries(), end={"size": 7}), "that differ"),
+    "no entries": (make_zip([], gaps={0: b"PK\x03\x04MZ"}), "found no entries"),
     "too few entries": (
         make_zip(entries(), end={"count": 3, "count_here": 3}, end64={"count": 3, "count_here": 3}),
         "belong to no entry",
