@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+import mmap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..checkpoint import FLOAT_DTYPES, names
-from ..errors import ModelFileError, mismatch
+from ..checkpoint.finite import all_finite
+from ..errors import ModelFileError, ResourceError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
+from ..kernels.memory import aligned_empty, large_empty
 from .smoothing import smoothing
 from .stored_parameters import StoredParameters
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
+    from ..checkpoint.stored_rows import StoredRows
     from ..config import RobertaConfig
 
 logger = logging.getLogger(__name__)
 
-# A word table of at least this many bytes is read row by row instead of through the memory map, which makes
-# up to 2 MiB resident around each row: 150 MB for 1,024 random tokens (Linux 6.18, 2026-11-22).
+# A word table of at least this many bytes stays in the file, and every call reads the rows that it needs; a
+# smaller one is copied into memory.
 READ_ROWS_FROM = 32 << 20
 
 
@@ -51,16 +57,20 @@ class WeightSource:
         kernels: Kernels,
         num_threads: int,
         dtype: str = "float32",
+        allow_nonfinite: bool = False,
     ) -> None:
         self.checkpoint = checkpoint
         self.config = config
         self.kernels = kernels
         self.num_threads = num_threads
         self.dtype = dtype  # the arithmetic of the encoder layers; embeddings and heads are float32
+        self.allow_nonfinite = allow_nonfinite  # whether NaN and infinity are no error
         self.place = str(checkpoint.files[0])
         self.stored_names = names.canonical_names(checkpoint.tensors, self.place)
         self.missing: list[str] = []
         self.taken: set[str] = set()
+        # What is packed is read into this memory, again and again, so that the system grants it once.
+        self._buffer = np.empty(0, np.float32)
 
     # ---- what is there -------------------------------------------------------------------------------
 
@@ -92,9 +102,30 @@ class WeightSource:
         return not absent
 
     def float32(self, name: str) -> np.ndarray:
-        """The tensor as float32, a view of the mapped file where its type allows it."""
-        self.taken.add(name)
-        return self.checkpoint.read_float32(self.stored_names[name])
+        """The tensor as float32, a new array. Raises ModelFileError for NaN and infinity, if not allowed."""
+        array = aligned_empty(self.checkpoint.tensors[self.stored_names[name]].shape)
+        self._load({name: array})
+        return array
+
+    def _load(self, arrays: dict[str, np.ndarray]) -> None:
+        self.taken.update(arrays)
+        by_stored_name = {self.stored_names[name]: array for name, array in arrays.items()}
+        self.checkpoint.load(by_stored_name, self.num_threads, self.allow_nonfinite)
+
+    def _to_pack(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """The tensors as float32, in the buffer: valid until the next call of this method."""
+        shapes = {name: self.checkpoint.tensors[self.stored_names[name]].shape for name in names}
+        # Each begins on a cache line.
+        sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes.values()]
+        if len(self._buffer) < sum(sizes):
+            self._buffer = large_empty(sum(sizes))
+        starts = accumulate(sizes, initial=0)
+        arrays = {
+            name: self._buffer[start : start + math.prod(shape)].reshape(shape)
+            for (name, shape), start in zip(shapes.items(), starts, strict=False)
+        }
+        self._load(arrays)
+        return arrays
 
     # ---- packed parts --------------------------------------------------------------------------------
 
@@ -110,21 +141,16 @@ class WeightSource:
         stacks: for each, the prefixes of its stacked matrices, and the LayerNorm that makes its input rows,
         from which smoothing factors are computed, or None for no smoothing.
         """
-        sources = [
-            [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
-            for prefixes, _ in stacks
-        ]
-        stacked = [
-            (weights, biases, None if norm is None else smoothing(norm, weights))
-            for (weights, biases), (_, norm) in zip(sources, stacks, strict=True)
-        ]
-        packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
-        # The mapped pages of what was packed are not read again, but would count as resident memory: 345 of
-        # 707 MiB for RoBERTa-base (2026-11-22). They are dropped now rather than at the end, to lower the
-        # peak.
-        del sources, stacked
-        self.checkpoint.drop_pages()
-        return packed
+        arrays = self._to_pack(
+            f"{prefix}.{part}" for prefixes, _ in stacks for prefix in prefixes for part in ("weight", "bias")
+        )
+        stacked = []
+        for prefixes, norm in stacks:
+            weights, biases = (
+                [arrays[f"{prefix}.{part}"] for prefix in prefixes] for part in ("weight", "bias")
+            )
+            stacked.append((weights, biases, None if norm is None else smoothing(norm, weights)))
+        return self.kernels.pack_linears(stacked, self.num_threads, dtype)
 
     def lm_decoder(self) -> PackedLinear:
         """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""
@@ -134,40 +160,45 @@ class WeightSource:
         # published files: they are not reported as unexpected.
         unused = {*(names.TIED if tied else ()), names.TIED["lm_head.decoder.bias"]}
         self.taken |= unused & self.stored_names.keys()
-        stack = ([self.float32(weight)], [self.float32(bias)], None)
-        (packed,) = self.kernels.pack_linears([stack], self.num_threads, "float32")
-        del stack
-        self.checkpoint.drop_pages()
-        return packed
+        arrays = self._to_pack((weight, bias))
+        stack = ([arrays[weight]], [arrays[bias]], None)
+        return self.kernels.pack_linears([stack], self.num_threads, "float32")[0]
 
     def norm(self, prefix: str) -> Norm:
         """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
-        # A copy of some kilobytes: reading them through the map would make up to 2 MiB around them resident.
-        weight, bias = (self.float32(f"{prefix}.{part}").copy() for part in ("weight", "bias"))
+        weight, bias = (self.float32(f"{prefix}.{part}") for part in ("weight", "bias"))
         return Norm(weight, bias, self.config.layer_norm_eps)
 
-    def embeddings(self) -> EmbeddingTables:
-        """The embedding tables; the word table stays in the file, in the file's own type."""
+    def embeddings(self) -> tuple[EmbeddingTables, StoredRows | None]:
+        """The embedding tables, and the word table's rows if it stays in the file.
+
+        The word table is in the file's own type; all others are float32.
+        """
         word_name = names.EMBEDDINGS["word"]
-        stored_name = self.stored_names[word_name]
-        self.taken.add(word_name)
-        word_dtype = self.checkpoint.tensors[stored_name].dtype
-        rows_from = None
-        placed = self.checkpoint.in_place(stored_name)
-        if word_dtype == "float64":  # the embedding kernel does not read it; no published checkpoint has it
-            word, word_dtype = self.checkpoint.read_float32(stored_name), "float32"
-        elif placed is not None and placed[0].nbytes >= READ_ROWS_FROM:
-            word, rows_from = placed[0], placed[1:]
-        else:
-            word = self.checkpoint.read(stored_name)
-        return EmbeddingTables(
+        word_dtype, word, rows = self._word_table(word_name, self.stored_names[word_name])
+        tables = EmbeddingTables(
             word,
             word_dtype,
-            self.float32(names.EMBEDDINGS["position"]).copy(),  # copied as in `norm`
-            self.float32(names.EMBEDDINGS["token_type"]).copy(),
+            self.float32(names.EMBEDDINGS["position"]),
+            self.float32(names.EMBEDDINGS["token_type"]),
             self.norm(names.EMBEDDINGS["norm_weight"].removesuffix(".weight")),
-            rows_from,
+            None if rows is None else (rows.file, rows.first_byte),
         )
+        return tables, rows
+
+    def _word_table(self, name: str, stored_name: str) -> tuple[str, np.ndarray, StoredRows | None]:
+        """The table's dtype, the table, and its rows in the file if the table itself is not read."""
+        self.taken.add(name)
+        dtype = self.checkpoint.tensors[stored_name].dtype
+        if dtype == "float64":  # the embedding kernel does not read it; no published checkpoint has it
+            return "float32", self.float32(name), None
+        rows = self.checkpoint.rows(stored_name)
+        if rows is not None and math.prod(rows.shape) * rows.dtype.itemsize >= READ_ROWS_FROM:
+            return dtype, _unread(rows.shape, rows.dtype), rows
+        table = self.checkpoint.read(stored_name)
+        if not self.allow_nonfinite and not all_finite(table, dtype):
+            self.float32(name)  # names the value
+        return dtype, table, None
 
     def layer(self, index: int) -> PackedLayer:
         """Encoder layer `index`, query, key and value as one product."""
@@ -208,11 +239,12 @@ class WeightSource:
 
     def report(self) -> LoadReport:
         """The tensors that the model did not find or did not use; unused ones are logged in one line."""
-        self.checkpoint.drop_pages()
         tied = tuple(
             (self.stored_names.get(name, name), self.stored_names[source])
             for name, source in names.TIED.items()
-            if name in self.stored_names and source in self.stored_names and self._same_values(name, source)
+            if name in self.stored_names
+            and source in self.stored_names
+            and self.checkpoint.same_values(self.stored_names[name], self.stored_names[source])
         )
         tied_names = {name for name, _ in tied}
         unexpected = tuple(
@@ -244,6 +276,15 @@ class WeightSource:
         tied = self.config.tie_word_embeddings
         return StoredParameters(self.checkpoint, used, self.stored_names, has_head=has_head, tied=tied)
 
-    def _same_values(self, name: str, source: str) -> bool:
-        one, other = (self.checkpoint.read(self.stored_names[n]) for n in (name, source))
-        return one.dtype == other.dtype and one.shape == other.shape and np.shares_memory(one, other)
+
+def _unread(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of that shape whose values nothing reads: addresses without memory, in which there are zeros.
+
+    It gives EmbeddingTables the size of a table that stays in its file.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)
+    except (OSError, ValueError, OverflowError):
+        raise ResourceError(mismatch("address space", "too little free", f"{size:,} bytes")) from None
+    return np.frombuffer(memory, dtype).reshape(shape)

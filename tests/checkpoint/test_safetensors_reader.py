@@ -51,20 +51,16 @@ def test_names_come_in_the_headers_order(tmp_path):
     assert list(open_checkpoint(tmp_path / "weights").tensors) == ["z", "a"]
 
 
-def test_aligned_tensors_are_views_and_others_copies(tmp_path):
+def test_arrays_are_aligned_whatever_the_file(tmp_path):
     header = json.dumps({"w": entry()})
-    for padding in range(8):
+    for padding in range(4):
         path = tmp_path / f"{padding}.safetensors"
         path.write_bytes(make_safetensors(header + " " * padding, SIX_FLOATS))
-        checkpoint = open_checkpoint(path)
-        array, again = checkpoint.read("w"), checkpoint.read("w")
+        array = open_checkpoint(path).read("w")
         assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
         assert array.flags.aligned
         assert array.flags.c_contiguous
         assert not array.flags.writeable
-        assert array.ctypes.data == again.ctypes.data
-        is_copied = len(checkpoint._stored["w"].file.copies) == 1
-        assert is_copied == bool((8 + len(header) + padding) % 4)
 
 
 def test_empty_tensors_may_lie_anywhere_between(tmp_path):

@@ -71,27 +71,6 @@ def test_equals_torch_on_the_small_checkpoint(tmp_path, tweet_sentiment_small):
     assert_equals_torch(open_checkpoint(tmp_path), tensors)
 
 
-def test_tensors_of_the_same_bytes_share_one_copy(tmp_path):
-    save_legacy(woven_state_dict(), tmp_path / "weights.bin")
-    checkpoint = open_checkpoint(tmp_path / "weights.bin")
-    table, tied = checkpoint.read("table"), checkpoint.read("tied")
-    assert table.ctypes.data == tied.ctypes.data
-    assert checkpoint.read("transposed").ctypes.data == checkpoint.read("transposed").ctypes.data
-
-
-def test_copies_are_freed_with_their_last_user(tmp_path):
-    """The reader keeps a copy only while a caller holds it."""
-    data = stream()
-    assert data.index(SIX_FLOATS) % 4, "the sample was meant to be unaligned"
-    (tmp_path / "weights.bin").write_bytes(data)
-    checkpoint = open_checkpoint(tmp_path / "weights.bin")
-    copies = checkpoint._stored["w"].file.copies
-    array = checkpoint.read("w")
-    assert len(copies) == 1
-    del array
-    assert len(copies) == 0
-
-
 def test_reads_views_of_storages(tmp_path):
     """torch before 0.4 could write a storage that is a part of another one."""
     view = storage(view=tuple_of(text("part"), integer(2), integer(3)))
