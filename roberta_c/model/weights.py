@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import mmap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,8 @@ from ..checkpoint import FLOAT_DTYPES, names
 from ..checkpoint.finite import all_finite
 from ..errors import ModelFileError, ResourceError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
-from ..kernels.memory import aligned_empty, large_empty
+from ..kernels.memory import aligned_empty
+from .packing import Stack, pack
 from .smoothing import smoothing
 from .stored_parameters import StoredParameters
 
@@ -69,8 +69,6 @@ class WeightSource:
         self.stored_names = names.canonical_names(checkpoint.tensors, self.place)
         self.missing: list[str] = []
         self.taken: set[str] = set()
-        # What is packed is read into this memory, again and again, so that the system grants it once.
-        self._buffer = np.empty(0, np.float32)
 
     # ---- what is there -------------------------------------------------------------------------------
 
@@ -103,29 +101,11 @@ class WeightSource:
 
     def float32(self, name: str) -> np.ndarray:
         """The tensor as float32, a new array. Raises ModelFileError for NaN and infinity, if not allowed."""
-        array = aligned_empty(self.checkpoint.tensors[self.stored_names[name]].shape)
-        self._load({name: array})
+        self.taken.add(name)
+        stored = self.stored_names[name]
+        array = aligned_empty(self.checkpoint.tensors[stored].shape)
+        self.checkpoint.load({stored: array}, self.num_threads, self.allow_nonfinite)
         return array
-
-    def _load(self, arrays: dict[str, np.ndarray]) -> None:
-        self.taken.update(arrays)
-        by_stored_name = {self.stored_names[name]: array for name, array in arrays.items()}
-        self.checkpoint.load(by_stored_name, self.num_threads, self.allow_nonfinite)
-
-    def _to_pack(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """The tensors as float32, in the buffer: valid until the next call of this method."""
-        shapes = {name: self.checkpoint.tensors[self.stored_names[name]].shape for name in names}
-        # Each begins on a cache line.
-        sizes = [-(-math.prod(shape) // 16) * 16 for shape in shapes.values()]
-        if len(self._buffer) < sum(sizes):
-            self._buffer = large_empty(sum(sizes))
-        starts = accumulate(sizes, initial=0)
-        arrays = {
-            name: self._buffer[start : start + math.prod(shape)].reshape(shape)
-            for (name, shape), start in zip(shapes.items(), starts, strict=False)
-        }
-        self._load(arrays)
-        return arrays
 
     # ---- packed parts --------------------------------------------------------------------------------
 
@@ -136,21 +116,25 @@ class WeightSource:
     def linears(
         self, stacks: Sequence[tuple[Sequence[str], Norm | None]], dtype: str = "float32"
     ) -> list[PackedLinear]:
-        """Several packed linear layers, in one parallel region and one piece of memory (larger pages).
+        """Several packed linear layers, in one piece of memory (larger pages).
 
         stacks: for each, the prefixes of its stacked matrices, and the LayerNorm that makes its input rows,
         from which smoothing factors are computed, or None for no smoothing.
         """
-        arrays = self._to_pack(
-            f"{prefix}.{part}" for prefixes, _ in stacks for prefix in prefixes for part in ("weight", "bias")
-        )
-        stacked = []
+        prepared = []
         for prefixes, norm in stacks:
-            weights, biases = (
-                [arrays[f"{prefix}.{part}"] for prefix in prefixes] for part in ("weight", "bias")
-            )
-            stacked.append((weights, biases, None if norm is None else smoothing(norm, weights)))
-        return self.kernels.pack_linears(stacked, self.num_threads, dtype)
+            weights, biases = ([f"{prefix}.{part}" for prefix in prefixes] for part in ("weight", "bias"))
+            stack = self._stack(weights, biases)
+            if norm is not None:
+                arrays = [self.float32(name) for name in weights]
+                stack = stack._replace(weights=arrays, smooth=smoothing(norm, arrays))
+            prepared.append(stack)
+        return pack(self.kernels, prepared, self.num_threads, dtype, self.allow_nonfinite)
+
+    def _stack(self, weights: Sequence[str], biases: Sequence[str]) -> Stack:
+        self.taken.update(weights)
+        stored = [self.checkpoint.stored(self.stored_names[name]) for name in weights]
+        return Stack(stored, [self.float32(name) for name in biases])
 
     def lm_decoder(self) -> PackedLinear:
         """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""
@@ -160,9 +144,8 @@ class WeightSource:
         # published files: they are not reported as unexpected.
         unused = {*(names.TIED if tied else ()), names.TIED["lm_head.decoder.bias"]}
         self.taken |= unused & self.stored_names.keys()
-        arrays = self._to_pack((weight, bias))
-        stack = ([arrays[weight]], [arrays[bias]], None)
-        return self.kernels.pack_linears([stack], self.num_threads, "float32")[0]
+        stack = self._stack([weight], [bias])
+        return pack(self.kernels, [stack], self.num_threads, "float32", self.allow_nonfinite)[0]
 
     def norm(self, prefix: str) -> Norm:
         """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""

@@ -204,7 +204,8 @@ def load_dense(folder: Path, settings: dict[str, Any], num_threads: int | None, 
     # Before anything is read: a file may hold a tensor of any size.
     for name, shape in ((WEIGHT, (outside, inside)), (BIAS, (outside,)), (RESIDUAL, (outside, inside))):
         info = checkpoint.tensors.get(name)
-        if info is not None and info.shape != shape and type(inside) is type(outside) is int:
+        is_known = type(inside) is type(outside) is int and inside > 0 and outside > 0  # else: see below
+        if info is not None and info.shape != shape and is_known:
             found = f"shape {info.shape}"
             raise ModelFileError(mismatch(f"{checkpoint.files[0]}: {name}", found, f"shape {shape}"))
     arrays: dict[str, Any] = {
