@@ -23,7 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,8 +37,12 @@ CHECKED = ROOT / "roberta_c" / "checkpoint"
 TESTS = ROOT / "tests" / "checkpoint"
 # Functions of these names raise an error.
 RAISING = ("fail", "_fail", "fail_entry", "_refuse", "entry", "_raise_nonfinite")
+# Without those that take seconds, of hundreds of files or of large ones.
+LONG = ("bounded", "mutated", "truncation", "gigabytes", "models_by", "views_equal")
+QUICK = " and ".join(f"not {name}" for name in LONG)
 # A mutant that loops for ever has been noticed, too.
 LONGEST_SECONDS = 120
+JOBS = os.cpu_count() or 1
 
 
 class Mutant(NamedTuple):
@@ -121,7 +125,8 @@ def tests_of_lines() -> dict[Path, dict[int, list[str]]]:
             sys.path.insert(0, str(ROOT))
             measured = coverage.Coverage(data_file, source=[str(CHECKED)])
             measured.start()
-            status = pytest.main(["-q", "-p", "no:cacheprovider", str(TESTS)], [Contexts(measured)])
+            options = ["-q", "-p", "no:cacheprovider", "-k", QUICK, str(TESTS)]
+            status = pytest.main(options, [Contexts(measured)])
             measured.stop()
             measured.save()
             return int(status)
@@ -154,8 +159,9 @@ def survives(mutant: Mutant, tests: list[str], package: Path) -> bool:
         copy.write_text(before, "utf-8")
 
 
-def in_a_fork(run, seconds: float) -> int:
-    """The number that `run` returns in a child process; another than 0 if it takes longer or crashes."""
+def fork(run: Callable[[], int]) -> int:
+    """The id of a child process that exits with the number that `run` returns."""
+    sys.stdout.flush()
     child = os.fork()
     if child == 0:
         status = 70
@@ -165,6 +171,12 @@ def in_a_fork(run, seconds: float) -> int:
         finally:
             sys.stdout.flush()
             os._exit(status)
+    return child
+
+
+def in_a_fork(run: Callable[[], int], seconds: float) -> int:
+    """The wait status of a child process that runs `run`; another than 0 if it takes longer or crashes."""
+    child = fork(run)
     end = time.monotonic() + seconds
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -185,20 +197,26 @@ def main() -> None:
     os.environ["CI"] = "true"
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT / "tests"))
-    running = tests_of_lines()
-    survivors, count, started = [], 0, time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "roberta_c"
-        shutil.copytree(ROOT / "roberta_c", package, ignore=shutil.ignore_patterns("__pycache__"))
-        for path in paths:
-            for mutant in mutants_of(path):
-                count += 1
-                tests = running.get(path, {}).get(mutant.line, [])
+    running, started = tests_of_lines(), time.monotonic()
+    mutants = [mutant for path in paths for mutant in mutants_of(path)]
+
+    def test_share(number: int) -> int:
+        """The number of survivors among every JOBS-th mutant; prints them."""
+        survivors = 0
+        with tempfile.TemporaryDirectory() as folder:
+            package = Path(folder) / "roberta_c"
+            shutil.copytree(ROOT / "roberta_c", package, ignore=shutil.ignore_patterns("__pycache__"))
+            for mutant in mutants[number::JOBS]:
+                tests = running.get(mutant.path, {}).get(mutant.line, [])
                 if not tests or survives(mutant, tests, package):
-                    survivors.append(mutant)
-                    print(f"SURVIVES, {len(tests)} tests: {mutant}", flush=True)
-    print(f"{count} mutants, {len(survivors)} survive, {time.monotonic() - started:.0f} s")
-    raise SystemExit(bool(survivors))
+                    survivors += 1
+                    print(f"SURVIVES {len(tests)} tests: {mutant}", flush=True)
+        return min(survivors, 100)
+
+    children = [fork(lambda number=number: test_share(number)) for number in range(JOBS)]
+    found = sum(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+    print(f"{len(mutants)} mutants, {found} survive, {time.monotonic() - started:.0f} s")
+    raise SystemExit(bool(found))
 
 
 if __name__ == "__main__":

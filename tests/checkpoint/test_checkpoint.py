@@ -122,6 +122,15 @@ def test_messages_give_the_path_as_it_was_given(tmp_path, monkeypatch):
         open_checkpoint(".")
 
 
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "listdir", refused)
+    with pytest.raises(ModelFileError, match="cannot be listed: Permission denied"):
+        open_checkpoint(tmp_path)
+
+
 # The format of a file.
 
 NOT_WEIGHTS = {
@@ -401,6 +410,42 @@ def test_a_truncated_file_is_an_error_and_not_a_crash(tmp_path):
     os.truncate(path, 4096)
     with pytest.raises(ModelFileError, match="became shorter"):
         checkpoint.read("w")
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    save_file(small(1), tmp_path / "model.safetensors")
+    checkpoint = open_checkpoint(tmp_path)
+
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", broken)
+    with pytest.raises(ModelFileError, match=r"model\.safetensors: cannot be read: Input/output error"):
+        checkpoint.read("w")
+
+
+@pytest.mark.parametrize("reused", [True, False])
+def test_a_descriptor_that_other_code_closed(tmp_path, reused):
+    save_file(small(1), tmp_path / "model.safetensors")
+    checkpoint = open_checkpoint(tmp_path)
+    file = checkpoint.stored("w").file
+    kept = os.dup(file.descriptor)
+    if reused:
+        other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+        os.write(other, (tmp_path / "model.safetensors").read_bytes())
+        os.dup2(other, file.descriptor)
+        os.close(other)
+        message = "other code closed the file's descriptor"
+    else:
+        os.close(file.descriptor)
+        message = "cannot be read: Bad file descriptor"
+    with pytest.raises(ModelFileError, match=message):
+        checkpoint.read("w")
+    with pytest.raises(ModelFileError, match="other code closed the file's descriptor"):
+        file.check_still_open()
+    os.dup2(kept, file.descriptor)
+    os.close(kept)
+    assert checkpoint.read("w").sum() == 4
 
 
 def test_replacing_a_file_leaves_an_open_checkpoint_unchanged(tmp_path):
