@@ -40,6 +40,8 @@ RAISING = ("fail", "_fail", "fail_entry", "_refuse", "entry", "_raise_nonfinite"
 # Without those that take seconds, of hundreds of files or of large ones.
 LONG = ("bounded", "mutated", "truncation", "gigabytes", "models_by", "views_equal")
 QUICK = " and ".join(f"not {name}" for name in LONG)
+# What pytest exits with after a wrong command, or without tests.
+NOT_RUN = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
 # A mutant that loops for ever has been noticed, too.
 LONGEST_SECONDS = 120
 JOBS = os.cpu_count() or 1
@@ -154,9 +156,12 @@ def survives(mutant: Mutant, tests: list[str], package: Path) -> bool:
             return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
 
     try:
-        return in_a_fork(test, LONGEST_SECONDS) == 0
+        status = in_a_fork(test, LONGEST_SECONDS)
     finally:
         copy.write_text(before, "utf-8")
+    if os.WIFEXITED(status) and os.waitstatus_to_exitcode(status) in NOT_RUN:
+        raise SystemExit(f"pytest has not run {tests}")
+    return status == 0
 
 
 def fork(run: Callable[[], int]) -> int:
@@ -206,6 +211,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             package = Path(folder) / "roberta_c"
             shutil.copytree(ROOT / "roberta_c", package, ignore=shutil.ignore_patterns("__pycache__"))
+            unchanged = Mutant(mutants[0].path, mutants[0].line, 0, 0, "")
+            if not survives(unchanged, running[unchanged.path][unchanged.line], package):
+                raise SystemExit("the tests of a copy fail without a mutant")
             for mutant in mutants[number::JOBS]:
                 tests = running.get(mutant.path, {}).get(mutant.line, [])
                 if not tests or survives(mutant, tests, package):
