@@ -33,6 +33,7 @@ from roberta_c.checkpoint import (
 )
 from roberta_c.checkpoint.weight_file import WeightFile
 from roberta_c.errors import InputError, ModelFileError, ResourceError
+from roberta_c.files import tensor_names
 from roberta_c.files.file_sets import WEIGHT_FILES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -401,6 +402,33 @@ def test_a_changed_file_is_an_error(tmp_path):
     for read in (checkpoint.read, checkpoint.read_float32):
         with pytest.raises(ModelFileError, match=r"weights\.bin: the file was changed after it was opened"):
             read("w")
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "zip", "legacy"])
+def test_a_file_that_changes_while_its_headers_are_read(tmp_path, kind, monkeypatch):
+    path = tmp_path / "weights"
+    if kind == "safetensors":
+        save_file(small(1), path)
+    else:
+        torch.save(small(1), path, _use_new_zipfile_serialization=kind == "zip")
+    read = WeightFile.read
+
+    def changing(self, *arguments):
+        os.utime(path, ns=(0, time.time_ns() + 10**9))
+        return read(self, *arguments)
+
+    monkeypatch.setattr(WeightFile, "read", changing)
+    with pytest.raises(ModelFileError, match="was changed after it was opened"):
+        open_checkpoint(path)
+
+
+def test_a_state_dict_of_too_many_tensors(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensor_names, "MAX_TENSORS", 2)
+    torch.save({name: torch.ones(1) for name in "ab"}, tmp_path / "two.bin")
+    torch.save({name: torch.ones(1) for name in "abc"}, tmp_path / "three.bin")
+    open_checkpoint(tmp_path / "two.bin")
+    with pytest.raises(ModelFileError, match="found 3 tensors, expected at most 2"):
+        open_checkpoint(tmp_path / "three.bin")
 
 
 def test_a_truncated_file_is_an_error_and_not_a_crash(tmp_path):

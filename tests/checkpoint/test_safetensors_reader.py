@@ -366,3 +366,11 @@ def test_the_header_length_is_little_endian(tmp_path):
     (tmp_path / "weights").write_bytes(struct.pack(">Q", len(raw)) + raw + SIX_FLOATS)
     with pytest.raises(ModelFileError, match="a file that begins with"):
         open_checkpoint(tmp_path / "weights")
+
+
+def test_a_dtype_is_a_short_ascii_name(tmp_path):
+    for code in ("é", "F\n", "", "F" * 33, 32, None):
+        header = {"w": {**entry(), "dtype": code}}
+        (tmp_path / "weights").write_bytes(make_safetensors(header, SIX_FLOATS))
+        with pytest.raises(ModelFileError, match=r"dtype: found .*, expected a short name such as F32"):
+            open_checkpoint(tmp_path / "weights")

@@ -61,6 +61,16 @@ def test_tensors_of_another_file_are_copied_in_pieces(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("tensor", [torch.ones(4, 4), torch.ones(4, 4).t()], ids=["in C order", "strides"])
+def test_another_file_that_changes_is_an_error(tmp_path, tensor):
+    torch.save({"w": tensor}, tmp_path / "weights.bin")
+    stored = open_checkpoint(tmp_path / "weights.bin").stored("w")
+    os.utime(tmp_path / "weights.bin", ns=(0, 10**18))
+    with pytest.raises(ModelFileError, match="was changed after it was opened"):
+        write_safetensors(tmp_path / "model.safetensors", [("w", "float32", stored)])
+    assert os.listdir(tmp_path) == ["weights.bin"]
+
+
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     path = tmp_path / "model.safetensors"
     write_safetensors(path, entries())
