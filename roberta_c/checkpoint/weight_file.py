@@ -56,7 +56,7 @@ class WeightFile:
 
     def read(self, offset: int, length: int, what: str) -> bytes:
         """Exactly `length` bytes from byte `offset`. ModelFileError, naming `what`, if there are fewer."""
-        if offset < 0 or length < 0 or offset + length > self.size:
+        if offset < 0 or offset + length > self.size:
             place, expected = f"{self.path}: truncated: {what}", f"bytes {offset} to {offset + length}"
             raise ModelFileError(mismatch(place, f"a file of {self.size} bytes", expected))
         data = bytearray(length)

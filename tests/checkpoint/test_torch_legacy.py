@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 
 import numpy as np
@@ -113,6 +114,10 @@ TWO = dict_of(("w", tensor(legacy_storage())), ("v", tensor(legacy_storage(key="
 FORGED = {
     # The pickles before the state dict.
     "protocol 1000": (stream(head=LEGACY_HEAD[:15] + pickled(b"M\xe8\x03")), "protocol version: found 1000"),
+    "protocol is a float": (
+        stream(head=LEGACY_HEAD[:15] + pickled(b"G" + struct.pack(">d", 1001))),
+        "protocol version: found float",
+    ),
     "protocol is a string": (
         stream(head=LEGACY_HEAD[:15] + pickled(text("1001"))),
         "protocol version: found str",
@@ -159,6 +164,7 @@ FORGED = {
     "keys are a tuple": (stream(keys=tuple_of(text("0"))), "storage keys: found a tuple"),
     "keys are a dict": (stream(keys=b"}"), "storage keys: found a dict"),
     "key is an integer": (stream(keys=list_of(b"K\x00")), "storage keys: found 1 keys"),
+    "an integer beside the key": (stream(keys=list_of(text("0"), b"K\x00")), "storage keys: found 2 keys"),
     "key is a list": (stream(keys=list_of(b"]")), "storage keys: found 1 keys"),
     "key unknown": (stream(keys=list_of(text("1"))), "storage keys: found 1 keys"),
     "key missing": (stream(keys=b"]"), "storage keys: found 0 keys"),
