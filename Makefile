@@ -1,7 +1,7 @@
 # The commands of daily work. PYTHON is the interpreter of the virtual environment that `make dev` creates.
 PYTHON ?= .venv/bin/python
 
-.PHONY: dev test lint stubtest bench train asan fuzz processes soak valgrind tsan
+.PHONY: dev test lint stubtest bench mutate train asan fuzz processes soak valgrind tsan
 
 # A virtual environment with the package built in place. Run it again after a change to csrc/ or roberta_c/kernels/.
 dev:
@@ -46,6 +46,11 @@ bench:
 	$(PYTHON) benchmarks/targets.py
 	$(PYTHON) benchmarks/plot.py
 	$(PYTHON) benchmarks/report.py
+
+# Removes one check of weight files after another: a test must fail for each. Takes some minutes.
+mutate:
+	$(PYTHON) -m pip install --quiet coverage
+	$(PYTHON) tests/mutation.py
 
 # Trains the bundled model into build/training; training/README.md has the time it takes.
 train:

@@ -6,15 +6,18 @@
 
 Reading order: `open_checkpoint` chooses the file, file_kind.py recognizes its format by its first bytes,
 safetensors_reader.py, torch_zip.py or torch_legacy.py (the last two with pickle_reader.py) find its tensors,
-and tensor_view.py makes arrays of them. The head of each reader says what it refuses, and why.
+and tensor_view.py and tensor_loading.py read them. The head of each reader says what it refuses, and why.
+
+Files are read and never mapped, so that one that is truncated is an error. Every read checks afterwards that
+the file is still as it was when it was opened; a new file that is renamed over it changes nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +26,10 @@ import numpy as np
 from ..errors import InputError, ModelFileError, mismatch, shown
 from ..files.file_sets import WEIGHT_FILES
 from . import file_kind
-from .mapped_file import MappedFile
-from .tensor_view import NUMPY_DTYPES, StoredTensor
+from .stored_rows import StoredRows
+from .tensor_loading import load_float32
+from .tensor_view import StoredTensor
+from .weight_file import WeightFile
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +64,6 @@ class Checkpoint:
             for name, tensor in stored.items()
         }
         self._stored = stored
-        self._mapped = list({id(tensor.file): tensor.file for tensor in stored.values()}.values())
 
     def __repr__(self) -> str:
         return f"<Checkpoint {self.format} {str(self.files[0])!r}: {len(self.tensors)} tensors>"
@@ -71,56 +75,51 @@ class Checkpoint:
         return len(self.tensors)
 
     def read(self, name: str) -> np.ndarray:
-        """The tensor in the file's own dtype (bfloat16 as its bits in uint16).
+        """The tensor in the file's own dtype (bfloat16 as its bits in uint16): a new array, read-only.
 
-        The array is read-only, aligned and C-contiguous. It is a view of the mapped file if the data is
-        aligned and contiguous there: the data is then read from disk at first use. Raises ModelFileError if
-        there is no such tensor, if numpy lacks its dtype, or if the file was changed after it was opened.
+        Raises ModelFileError if there is no such tensor, if numpy lacks its dtype, or if the file was changed
+        after it was opened; ResourceError without memory.
         """
-        return self._tensor(name).array()
-
-    def in_place(self, name: str) -> tuple[np.ndarray, MappedFile, int] | None:
-        """A view of the tensor in the mapped file (perhaps unaligned), the file, and its byte offset in it.
-
-        None if the tensor is empty, not in C order, or of a dtype that numpy lacks.
-        """
-        tensor = self._tensor(name)
-        dtype, count = NUMPY_DTYPES.get(tensor.dtype), math.prod(tensor.shape)
-        if dtype is None or count == 0 or tensor.strides is not None:
-            return None
-        return tensor.file.view(dtype, count, tensor.offset).reshape(tensor.shape), tensor.file, tensor.offset
+        return self.stored(name).array()
 
     def read_float32(self, name: str) -> np.ndarray:
-        """The tensor as float32.
+        """The tensor as float32: a new array, read-only.
 
-        A float32 tensor is returned as by `read`; float16 and bfloat16 are converted exactly; float64 is
-        rounded to nearest, and values beyond float32's range become infinite. Raises as `read` does, and for
-        a dtype that is not a float.
+        float16 and bfloat16 are converted exactly; float64 is rounded to nearest, and values beyond float32's
+        range become infinite. Raises as `read` does, and for a dtype that is not a float.
         """
-        tensor = self._tensor(name)
-        if tensor.dtype not in FLOAT_DTYPES:
-            place, expected = f"{tensor.file.path}: tensor {shown(name)}: dtype", ", ".join(FLOAT_DTYPES)
-            raise ModelFileError(mismatch(place, shown(tensor.dtype), f"one of {expected}"))
-        array = tensor.array()
-        if tensor.dtype == "float32":
-            return array
-        if tensor.dtype == "bfloat16":
-            # The bits of a bfloat16 are the upper 16 bits of the float32 of the same value.
-            bits = np.empty(array.shape, np.uint32)
-            np.left_shift(array, 16, out=bits, dtype=np.uint32)
-            widened = bits.view(np.float32)
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):
-                widened = array.astype(np.float32)
-        widened.flags.writeable = False
-        return widened
+        array = self.stored(name).empty(np.dtype(np.float32))
+        self.load({name: array}, allow_nonfinite=True)
+        array.flags.writeable = False
+        return array
 
-    def drop_pages(self) -> None:
-        """Free the memory of pages that were read. Arrays stay valid: their next use reads the file again."""
-        for file in self._mapped:
-            file.drop_pages()
+    def load(
+        self, arrays: Mapping[str, np.ndarray], num_threads: int = 1, allow_nonfinite: bool = False
+    ) -> None:
+        """Fill float32 arrays in C order, each of the shape of the tensor of its name, as by `read_float32`.
 
-    def _tensor(self, name: str) -> StoredTensor:
+        Raises ModelFileError as that does, and without `allow_nonfinite` for a value that is NaN or infinite.
+        """
+        tensors = [self.stored(name) for name in arrays]
+        for tensor in tensors:
+            if tensor.dtype not in FLOAT_DTYPES:
+                place, expected = f"{tensor.file.path}: tensor {shown(tensor.name)}: dtype", FLOAT_DTYPES
+                raise ModelFileError(mismatch(place, shown(tensor.dtype), f"one of {', '.join(expected)}"))
+        load_float32(tensors, list(arrays.values()), num_threads, allow_nonfinite)
+
+    def rows(self, name: str) -> StoredRows | None:
+        """The rows of a matrix of floats, read when they are asked for; None if it is not in C order."""
+        tensor = self.stored(name)
+        is_matrix = len(tensor.shape) == 2 and tensor.dtype in FLOAT_DTYPES
+        return StoredRows(tensor) if is_matrix and tensor.strides is None else None
+
+    def same_values(self, name: str, other: str) -> bool:
+        """Whether two tensors are the same bytes of a file: tied ones, which torch stores once."""
+        one, two = self.stored(name), self.stored(other)
+        return one == dataclasses.replace(two, name=one.name)
+
+    def stored(self, name: str) -> StoredTensor:
+        """Where the tensor lies. Raises ModelFileError if there is none of this name."""
         tensor = self._stored.get(name)
         if tensor is None:
             raise ModelFileError(mismatch(self.files[0], f"no tensor {shown(name)}", "one of its tensors"))
@@ -156,14 +155,14 @@ def open_checkpoint(folder_or_file: str | Path, names: Sequence[str] = WEIGHT_FI
     UnsafeFileError for a pickle that holds anything but tensors. The message names the file.
     """
     path = choose_file(folder_or_file, names)
-    file = MappedFile(path)
+    file = WeightFile(path)
     kind = file_kind.detect(file)
     if kind == file_kind.INDEX:
         return _open_sharded(file)
     return Checkpoint(kind, [path], _read_single(file, kind))
 
 
-def _read_single(file: MappedFile, kind: str) -> dict[str, StoredTensor]:
+def _read_single(file: WeightFile, kind: str) -> dict[str, StoredTensor]:
     """The tensors of one file. Only the reader for the file's format is imported and used."""
     if kind == file_kind.SAFETENSORS:
         from .safetensors_reader import read_safetensors
@@ -178,7 +177,7 @@ def _read_single(file: MappedFile, kind: str) -> dict[str, StoredTensor]:
     return read_torch_legacy(file)
 
 
-def _open_sharded(index: MappedFile) -> Checkpoint:
+def _open_sharded(index: WeightFile) -> Checkpoint:
     from ..files.json_object import MAX_JSON_BYTES
     from ..files.shard_index import parse_shard_index
 
@@ -203,13 +202,13 @@ def _open_sharded(index: MappedFile) -> Checkpoint:
     return Checkpoint(f"{families.pop()}-sharded", files, in_order)
 
 
-def _open_shard(index: MappedFile, path: Path, names: set[str]) -> tuple[str, dict[str, StoredTensor]]:
+def _open_shard(index: WeightFile, path: Path, names: set[str]) -> tuple[str, dict[str, StoredTensor]]:
     """The shard's format ("safetensors" or "torch"), and its tensors `names`, which the index lists.
 
     Raises ModelFileError if the shard lacks one of them.
     """
     try:
-        file = MappedFile(path)
+        file = WeightFile(path)
         kind = file_kind.detect(file)
     except ModelFileError as error:
         raise ModelFileError(f"{error} (a shard that {index.path.name} lists)") from None

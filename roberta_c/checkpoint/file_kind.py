@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ModelFileError, mismatch, shown
-from .mapped_file import MappedFile
+from .weight_file import WeightFile
 
 ZIP, LEGACY, SAFETENSORS, INDEX = "torch-zip", "torch-legacy", "safetensors", "index"
 
@@ -29,7 +29,7 @@ _NOT_WEIGHTS = (
 )
 
 
-def detect(file: MappedFile) -> str:
+def detect(file: WeightFile) -> str:
     """ZIP, LEGACY, SAFETENSORS or INDEX (a JSON object). For anything else ModelFileError, which names it."""
     prefix = file.read(0, min(file.size, _PREFIX_BYTES), "the first bytes")
     if prefix.startswith(ZIP_MAGIC):

@@ -14,8 +14,8 @@ from typing import Any
 from ..errors import ModelFileError, mismatch, shown
 from ..files.json_object import MAX_JSON_BYTES, parse_object
 from ..files.tensor_names import check_tensor_count, check_tensor_name
-from .mapped_file import MappedFile
 from .tensor_view import StoredTensor, shape_mismatch
+from .weight_file import WeightFile
 
 # The header's name of a dtype → the name in this package, and the number of bits of an element.
 _DTYPES = {
@@ -41,7 +41,7 @@ DTYPE_CODES = {dtype: code for code, (dtype, _) in _DTYPES.items()}
 _LENGTH_BYTES = 8
 
 
-def read_safetensors(file: MappedFile) -> dict[str, StoredTensor]:
+def read_safetensors(file: WeightFile) -> dict[str, StoredTensor]:
     """Every tensor of `file`, in the header's order. Reads the header only.
 
     Raises ModelFileError unless the header accounts for every byte of the file.
@@ -67,13 +67,13 @@ def read_safetensors(file: MappedFile) -> dict[str, StoredTensor]:
     return tensors
 
 
-def _check_metadata(file: MappedFile, metadata: Any) -> None:
+def _check_metadata(file: WeightFile, metadata: Any) -> None:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         place = f"{file.path}: safetensors __metadata__"
         raise ModelFileError(mismatch(place, shown(metadata), "an object of strings"))
 
 
-def _tensor(file: MappedFile, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int, int]:
+def _tensor(file: WeightFile, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int, int]:
     """The tensor that one header entry describes, and its bytes [begin, end) of the data section."""
     check_tensor_name(name, file.path)
     place = f"{file.path}: tensor {shown(name)}"
@@ -101,7 +101,7 @@ def _tensor(file: MappedFile, name: str, entry: Any, data_start: int) -> tuple[S
     return StoredTensor(file, name, dtype, shape, None, data_start + begin), begin, end
 
 
-def _check_ranges(file: MappedFile, ranges: list[tuple[int, int, str]], data_bytes: int) -> None:
+def _check_ranges(file: WeightFile, ranges: list[tuple[int, int, str]], data_bytes: int) -> None:
     """Check that the sorted ranges cover the data section without gaps and overlaps."""
     position = 0
     for begin, end, name in ranges:

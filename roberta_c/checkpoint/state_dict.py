@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import ModelFileError, mismatch, shown
 from ..files.tensor_names import check_tensor_count, check_tensor_name
-from .mapped_file import MappedFile
 from .pickle_values import DictContainer, Storage, TensorRecord, Value, kind_of
 from .tensor_view import (
     NUMPY_DTYPES,
@@ -16,6 +15,7 @@ from .tensor_view import (
     extent_mismatch,
     is_c_order,
 )
+from .weight_file import WeightFile
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _SHOWN_KEYS = 8
 
 
 def named_tensors(
-    root: Value, file: MappedFile, storage_offsets: Mapping[Storage, int]
+    root: Value, file: WeightFile, storage_offsets: Mapping[Storage, int]
 ) -> dict[str, StoredTensor]:
     """The tensors of a state dict, in its order.
 
@@ -58,7 +58,7 @@ def _tensor_records(root: Value, path: Path) -> dict[str, TensorRecord]:
 
 
 def _stored(
-    name: str, record: TensorRecord, file: MappedFile, storage_offsets: Mapping[Storage, int]
+    name: str, record: TensorRecord, file: WeightFile, storage_offsets: Mapping[Storage, int]
 ) -> StoredTensor:
     view = record.view
     problem = extent_mismatch(record.shape, record.strides, record.first, view.count)

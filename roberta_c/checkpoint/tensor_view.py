@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..errors import ModelFileError, mismatch, shown
-from .mapped_file import MappedFile
+from ..errors import ModelFileError, ResourceError, mismatch, shown
+from .weight_file import WeightFile
 
 MAX_RANK = 8
 MAX_BYTES = 1 << 62  # no later product of sizes overflows a 64-bit integer
+SPAN_BYTES = 4 << 20  # of a tensor with strides, what is read at a time
 
 # Files are little-endian. numpy has no bfloat16: its bits are read as uint16.
 NUMPY_DTYPES: dict[str, np.dtype] = {
@@ -36,7 +37,7 @@ class StoredTensor:
     The reader that creates one has checked its name, and that all its elements are inside the file.
     """
 
-    file: MappedFile
+    file: WeightFile
     name: str
     dtype: str
     shape: tuple[int, ...]
@@ -44,43 +45,55 @@ class StoredTensor:
     offset: int
 
     def array(self) -> np.ndarray:
-        """The elements as a read-only, aligned array in C order.
+        """The elements as a new, read-only array in C order.
 
-        It is a view of the file if the file holds the elements so, else a copy.
-
-        Tensors with the same location in a file share their memory, even if it is a copy. Raises
-        ModelFileError for a dtype that numpy lacks, or if the file was changed after it was opened.
+        Raises ModelFileError for a dtype that numpy lacks, or if the file was changed after it was opened;
+        ResourceError without memory.
         """
         dtype = NUMPY_DTYPES.get(self.dtype)
         if dtype is None:
             place = f"{self.file.path}: tensor {shown(self.name)}: dtype"
             raise ModelFileError(mismatch(place, shown(self.dtype), f"one of {', '.join(NUMPY_DTYPES)}"))
+        array = self.empty(dtype)
+        self.read_elements(0, array.reshape(-1))
         self.file.check_unchanged()
-        count = math.prod(self.shape)
-        if count == 0:
-            empty = np.empty(self.shape, dtype)
-            empty.flags.writeable = False
-            return empty
+        array.flags.writeable = False
+        return array
+
+    def empty(self, dtype: np.dtype) -> np.ndarray:
+        """An uninitialized array of the tensor's shape. Raises ResourceError without memory."""
+        try:
+            return np.empty(self.shape, dtype)
+        except MemoryError:
+            size = math.prod(self.shape) * dtype.itemsize
+            place = f"{self.file.path}: tensor {shown(self.name)}: memory"
+            raise ResourceError(mismatch(place, "too little free", f"{size:,} bytes")) from None
+
+    def read_elements(self, first: int, out: np.ndarray) -> None:
+        """Fill `out` (n), of the tensor's own dtype, with n elements in C order from element `first`.
+
+        With strides: all elements. Raises ModelFileError if the file has become shorter.
+        """
         if self.strides is None:
-            flat = self.file.view(dtype, count, self.offset)
-            if not flat.flags.aligned:
-                flat = self._copy_of(flat, (self.offset, self.dtype, count))
-            return flat.reshape(self.shape)
+            self.file.read_into(out.view(np.uint8).data, self.offset + first * out.itemsize)
+        elif out.size:
+            self._gather(out.reshape(self.shape), self.offset, self.strides)
 
-        strides = [stride * dtype.itemsize for stride in self.strides]
-        span = 1 + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        flat = self.file.view(dtype, span, self.offset)
-        strided = np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False)
-        return self._copy_of(strided, (self.offset, self.dtype, self.shape, self.strides))
-
-    def _copy_of(self, array: np.ndarray, key: object) -> np.ndarray:
-        copy = self.file.copies.get(key)
-        if copy is None:
-            copy = np.empty(array.shape, array.dtype)
-            np.copyto(copy, array)
-            copy.flags.writeable = False
-            self.file.copies[key] = copy
-        return copy
+    def _gather(self, out: np.ndarray, offset: int, strides: tuple[int, ...]) -> None:
+        """Fill `out` with elements that lie in the file from byte `offset` on, with these strides."""
+        extents = [(size - 1) * stride for size, stride in zip(out.shape, strides, strict=True)]
+        span = 1 + sum(extents)
+        if span * out.itemsize > SPAN_BYTES:
+            # Read one half of the longest dimension after the other, so that no large part is held twice.
+            axis = extents.index(max(extents))
+            low, high = np.split(out, [out.shape[axis] // 2], axis)
+            self._gather(low, offset, strides)
+            self._gather(high, offset + low.shape[axis] * strides[axis] * out.itemsize, strides)
+            return
+        flat = np.empty(span, out.dtype)
+        self.file.read_into(flat.view(np.uint8).data, offset)
+        steps = [stride * out.itemsize for stride in strides]
+        np.copyto(out, np.lib.stride_tricks.as_strided(flat, out.shape, steps))
 
 
 Mismatch: TypeAlias = tuple[str, str]  # found and expected, for errors.mismatch

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from ..errors import ModelFileError, mismatch, shown
 from .file_kind import LEGACY_MAGIC
-from .mapped_file import MappedFile
 from .pickle_reader import LEGACY_STORAGE_FIELDS, MAX_PICKLE_BYTES, PickleReader
 from .pickle_values import DictContainer, SequenceContainer, Storage, Value, kind_of
 from .state_dict import named_tensors
 from .tensor_view import StoredTensor
+from .weight_file import WeightFile
 
 _PROTOCOL_VERSION = 1001
 _COUNT_BYTES = 8
 
 
-def read_torch_legacy(file: MappedFile) -> dict[str, StoredTensor]:
+def read_torch_legacy(file: WeightFile) -> dict[str, StoredTensor]:
     """Every tensor of the file, in the state dict's order. Reads the pickles and the counts only.
 
     Raises ModelFileError for any file that differs from the format above, UnsafeFileError if a pickle holds
@@ -38,20 +38,20 @@ def read_torch_legacy(file: MappedFile) -> dict[str, StoredTensor]:
     return tensors
 
 
-def _check_protocol(value: Value, file: MappedFile) -> None:
+def _check_protocol(value: Value, file: WeightFile) -> None:
     if type(value) is not int or value != _PROTOCOL_VERSION:
         found = shown(value) if type(value) is int else kind_of(value)
         raise ModelFileError(mismatch(f"{file.path}: legacy protocol version", found, f"{_PROTOCOL_VERSION}"))
 
 
-def _check_machine(value: Value, file: MappedFile) -> None:
+def _check_machine(value: Value, file: WeightFile) -> None:
     little = value.items.get("little_endian") if isinstance(value, DictContainer) else None
     if little is not True:
         found = "a big-endian machine" if little is False else "an unknown machine"
         raise ModelFileError(mismatch(f"{file.path}: written on", found, "a little-endian machine"))
 
 
-def _storage_keys(value: Value, storages: dict[str, Storage], file: MappedFile) -> list[str]:
+def _storage_keys(value: Value, storages: dict[str, Storage], file: WeightFile) -> list[str]:
     items = value.items if isinstance(value, SequenceContainer) and value.kind == "list" else None
     if items is None:
         raise ModelFileError(mismatch(f"{file.path}: storage keys", f"a {kind_of(value)}", "a list"))
@@ -63,7 +63,7 @@ def _storage_keys(value: Value, storages: dict[str, Storage], file: MappedFile) 
 
 
 def _storage_offsets(
-    keys: list[str], storages: dict[str, Storage], file: MappedFile, position: int
+    keys: list[str], storages: dict[str, Storage], file: WeightFile, position: int
 ) -> dict[Storage, int]:
     """The byte at which the data of each storage begins. The storages must fill the file to its end."""
     offsets = {}

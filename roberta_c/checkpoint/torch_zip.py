@@ -1,8 +1,7 @@
 """The zip archive that torch.save writes since torch 1.6: one pickle, and one entry for each storage.
 
-`<prefix>/data.pkl` describes the state dict. `<prefix>/data/<key>` holds a storage's bytes, uncompressed and
-aligned, so that tensors are views of the mapped file. `byteorder` and `version` are short texts. Older files
-lack `byteorder`, and are little-endian.
+`<prefix>/data.pkl` describes the state dict. `<prefix>/data/<key>` holds a storage's bytes, uncompressed.
+`byteorder` and `version` are short texts. Older files lack `byteorder`, and are little-endian.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ import logging
 import zlib
 
 from ..errors import ModelFileError, mismatch, shown
-from .mapped_file import MappedFile
 from .pickle_reader import MAX_PICKLE_BYTES, ZIP_STORAGE_FIELDS, PickleReader
 from .state_dict import named_tensors
 from .tensor_view import StoredTensor
+from .weight_file import WeightFile
 from .zip_directory import ZipEntry, read_directory
 
 logger = logging.getLogger(__name__)
@@ -27,7 +26,7 @@ _IGNORABLE = frozenset(
 )
 
 
-def read_torch_zip(file: MappedFile) -> dict[str, StoredTensor]:
+def read_torch_zip(file: WeightFile) -> dict[str, StoredTensor]:
     """Every tensor of the archive, in the state dict's order. Reads headers and data.pkl only.
 
     Raises ModelFileError for an archive that torch.save did not write or that is damaged, UnsafeFileError if
@@ -73,7 +72,7 @@ def read_torch_zip(file: MappedFile) -> dict[str, StoredTensor]:
     return tensors
 
 
-def _without_prefix(entries: dict[str, ZipEntry], file: MappedFile) -> dict[str, ZipEntry]:
+def _without_prefix(entries: dict[str, ZipEntry], file: WeightFile) -> dict[str, ZipEntry]:
     """The entries by their names inside the archive's one top folder."""
     shorter = {}
     prefixes = set()
@@ -87,7 +86,7 @@ def _without_prefix(entries: dict[str, ZipEntry], file: MappedFile) -> dict[str,
     return shorter
 
 
-def _text(file: MappedFile, entries: dict[str, ZipEntry], name: str, default: str) -> str:
+def _text(file: WeightFile, entries: dict[str, ZipEntry], name: str, default: str) -> str:
     entry = entries.get(name)
     if entry is None:
         return default
@@ -97,7 +96,7 @@ def _text(file: MappedFile, entries: dict[str, ZipEntry], name: str, default: st
     return file.read(entry.offset, entry.size, f"zip entry {name}").decode("ascii", "replace").strip()
 
 
-def _pickle_bytes(file: MappedFile, entry: ZipEntry) -> bytes:
+def _pickle_bytes(file: WeightFile, entry: ZipEntry) -> bytes:
     if entry.size > MAX_PICKLE_BYTES:
         place = f"{file.path}: data.pkl"
         raise ModelFileError(mismatch(place, f"{entry.size} bytes", f"at most {MAX_PICKLE_BYTES}"))
@@ -109,7 +108,7 @@ def _pickle_bytes(file: MappedFile, entry: ZipEntry) -> bytes:
     return data
 
 
-def _report_unused(file: MappedFile, entries: dict[str, ZipEntry], reader: PickleReader) -> None:
+def _report_unused(file: WeightFile, entries: dict[str, ZipEntry], reader: PickleReader) -> None:
     used = {f"data/{key}" for key in reader.storages} | _IGNORABLE | {"data.pkl"}
     unused = [name for name in entries if name not in used]
     if unused:

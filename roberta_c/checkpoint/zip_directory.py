@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ..errors import ModelFileError, mismatch, shown
-from .mapped_file import MappedFile
+from .weight_file import WeightFile
 
 MAX_ENTRIES = 20_000
 MAX_DIRECTORY_BYTES = 4 << 20
@@ -76,7 +76,7 @@ class _Fail:
         return _Fail(f"{self.place}: entry {shown(name)}")
 
 
-def read_directory(file: MappedFile) -> dict[str, ZipEntry]:
+def read_directory(file: WeightFile) -> dict[str, ZipEntry]:
     """Every entry of the archive, by name, in the order of the central directory.
 
     Reads headers only, never an entry's data. Raises ModelFileError for anything that torch.save does not
@@ -107,7 +107,7 @@ def read_directory(file: MappedFile) -> dict[str, ZipEntry]:
     return entries
 
 
-def _find_directory(file: MappedFile, fail: _Fail) -> tuple[int, int, int]:
+def _find_directory(file: WeightFile, fail: _Fail) -> tuple[int, int, int]:
     """Offset, size and entry count of the central directory, from the records at the end of the file."""
     end_offset = file.size - _END.size
     end = _END.unpack(file.read(end_offset, _END.size, "the zip end record"))
@@ -140,7 +140,7 @@ def _find_directory(file: MappedFile, fail: _Fail) -> tuple[int, int, int]:
 
 
 def _read_end64(
-    file: MappedFile, locator: bytes, locator_offset: int, fail: _Fail
+    file: WeightFile, locator: bytes, locator_offset: int, fail: _Fail
 ) -> tuple[int, tuple[int, int, int]]:
     """Offset of the zip64 end record, and the directory's size, offset and entry count from it."""
     _, disk, offset, disks = _LOCATOR64.unpack(locator)
@@ -206,7 +206,7 @@ def _widened(extra: bytes, values: list[int], fail: _Fail) -> list[int]:
     return [next(numbers) if value == _IN_ZIP64_32 else value for value in values]
 
 
-def _data_offset(file: MappedFile, header: _CentralHeader, end: int, fail: _Fail) -> int:
+def _data_offset(file: WeightFile, header: _CentralHeader, end: int, fail: _Fail) -> int:
     """The offset of the entry's data in the file.
 
     Checks that local header and descriptor agree with the directory, and that the entry ends at byte `end`,

@@ -61,7 +61,9 @@ def open_model(
     from ..model.auto import auto_class_of
     from ..tokenizer import AutoTokenizer
 
-    checkpoint = open_checkpoint(hub.resolve(path_or_id, WEIGHTS, hub_options))
+    files = hub.ModelFiles(path_or_id, hub_options)
+    checkpoint = open_checkpoint(files.fetch(WEIGHTS))
+    hub_options = files.hub_options
     stored = names.canonical_names(checkpoint.tensors, str(checkpoint.files[0]))
     config = load_config(path_or_id, hub_options)
     auto_class = auto_class_of(config, stored)

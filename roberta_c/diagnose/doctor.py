@@ -10,6 +10,7 @@ other facts. The network is used only to download the model's files. No fact con
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 from collections.abc import Callable
@@ -240,7 +241,8 @@ def _check(opened: OpenedModel, path_or_id: str | Path, hub_options: HubOptions)
 
     model, tokenizer = opened.model, opened.tokenizer
     assert tokenizer is not None
+    of_model = dataclasses.replace(hub_options, revision=model.hub_options.revision)
     oracle = type(model).load(
-        path_or_id, hub_options, config=model.config, isa="reference", num_threads=model.num_threads
+        path_or_id, of_model, config=model.config, isa="reference", num_threads=model.num_threads
     )
     return parity_facts(model, oracle, tokenizer)

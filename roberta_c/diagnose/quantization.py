@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
+from ..files import hub
 from ..files.bundled import bundled_model_path
 from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..model import DTYPES, RobertaForSequenceClassification, dtype_name
@@ -124,6 +125,7 @@ class Comparison:
             found = type(model).__name__
             raise InputError(mismatch("model", found, "a folder, a Hub repository's name or None"))
         name = bundled_model_path() if model is None else model
+        hub_options = hub.pinned(name, hub_options)  # both models are of one commit
         self.full = load_pipeline(
             TextClassificationPipeline,
             name,

@@ -84,6 +84,19 @@ def resolve(
     return ModelFiles(path_or_id, options).fetch(files)
 
 
+def pinned(
+    path_or_id: str | os.PathLike[str], options: HubOptions = DEFAULT_OPTIONS, files: FileSet = CONFIG
+) -> HubOptions:
+    """`options` with the commit that `files` are of now, for loads of files that belong together.
+
+    A branch may move between two loads. `files` are fetched; the options of a local folder do not change.
+    Raises HubError, InputError, as ModelFiles does.
+    """
+    model_files = ModelFiles(path_or_id, options)
+    model_files.fetch(files)
+    return model_files.hub_options
+
+
 def download(
     repo_id: str,
     options: HubOptions = DEFAULT_OPTIONS,

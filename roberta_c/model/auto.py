@@ -10,6 +10,7 @@ from ..checkpoint import names
 from ..config import CONFIG_CLASSES, RobertaConfig, given_config, load_config
 from ..config.load_keywords import CONFIG_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
+from ..files import hub
 from ..files.hub_options import HubOptions
 from .pretrained import PreTrainedModel
 from .roberta import RobertaModel, XLMRobertaModel
@@ -94,6 +95,8 @@ class AutoModelClass:
         **options: Any,
     ) -> Any:
         """As `from_pretrained`, with the Hub's options in one object."""
+        if config is None or config == path_or_id:
+            hub_options = hub.pinned(path_or_id, hub_options)
         config = given_config(config, hub_options)
         if config is None:
             config = load_config(path_or_id, hub_options)

@@ -22,6 +22,7 @@ from .leaves import Activation, Dropout, Embedding, LayerNorm, Linear
 from .module import Module, ModuleList
 
 if TYPE_CHECKING:
+    from ..checkpoint.stored_rows import StoredRows
     from ..config import RobertaConfig
 
 # Tokens per pass: a larger batch goes through the layers in several passes, so that intermediates stay
@@ -36,15 +37,25 @@ class Embeddings(Module):
     kind = "Embeddings"
 
     def __init__(
-        self, family: str, config: RobertaConfig, tables: EmbeddingTables, kernels: Kernels, num_threads: int
+        self,
+        family: str,
+        config: RobertaConfig,
+        tables: EmbeddingTables,
+        kernels: Kernels,
+        num_threads: int,
+        rows: StoredRows | None,
+        allow_nonfinite: bool,
     ) -> None:
+        """rows: those of the word table, if it stays in its file. allow_nonfinite: they are not checked."""
         super().__init__(family)
         self.tables, self.kernels, self.num_threads = tables, kernels, num_threads
+        self.rows, self._allow_nonfinite = rows, allow_nonfinite
         self.limits = BatchLimits(
             config.vocab_size, config.pad_token_id, config.max_position_embeddings, config.type_vocab_size
         )
         padding = config.pad_token_id
-        self.word_embeddings = Embedding(tables.word, tables.word_dtype, padding)
+        word = tables.word if rows is None else rows
+        self.word_embeddings = Embedding(word, tables.word_dtype, padding)
         self.position_embeddings = Embedding(tables.position, padding_idx=padding)
         self.token_type_embeddings = Embedding(tables.token_type)
         self.LayerNorm = LayerNorm(tables.norm, kernels, num_threads)
@@ -62,7 +73,20 @@ class Embeddings(Module):
         ids, positions, types = batch.token_ids_t, batch.position_ids_t, batch.token_type_ids_t
         # Some ten operations on each value of a row: it is gathered, summed and normalized.
         num_threads = threads_for(10 * len(ids) * self.tables.word.shape[1], self.num_threads)
-        return self.kernels.embed(self.tables, ids, positions, types, num_threads)
+        self.check_rows(ids)
+        x_th = self.kernels.embed(self.tables, ids, positions, types, num_threads)
+        self.check_file()
+        return x_th
+
+    def check_rows(self, ids_t: np.ndarray) -> None:
+        """Before a call of the kernels: ModelFileError if a row that it reads from the file is not finite."""
+        if self.rows is not None and not self._allow_nonfinite:
+            self.rows.check_finite(ids_t)
+
+    def check_file(self) -> None:
+        """After it: ModelFileError if the rows may be other ones than those of the file that was opened."""
+        if self.rows is not None:
+            self.rows.file.check_unchanged()
 
 
 class SelfAttention(Module):
@@ -214,8 +238,9 @@ class Encoder(Module):
             if states_lth is not None:
                 states_lth[0] = x_th
             return x_th if rows_wanted_r is None else x_th[rows_wanted_r]
+        embeddings.check_rows(batch.token_ids_t)
         with self._workspace() as workspace:
-            return self._kernels.encode(
+            last = self._kernels.encode(
                 embeddings.tables,
                 self._packed_layers,
                 batch.token_ids_t,
@@ -229,6 +254,8 @@ class Encoder(Module):
                 pooling,
                 skipped,
             )
+        embeddings.check_file()
+        return last
 
     def attentions(
         self, states: Sequence[np.ndarray], packing: Packing

@@ -6,6 +6,8 @@ float32 with any leading dimensions.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..config.plain_values import plain_value
@@ -15,6 +17,9 @@ from ..machine.memory import check_memory
 from ..machine.threads import threads_for
 from .arrays import as_array, as_float32, as_rows
 from .module import Module
+
+if TYPE_CHECKING:
+    from ..checkpoint.stored_rows import StoredRows
 
 
 class Weighted(Module):
@@ -89,10 +94,12 @@ class LayerNorm(WeightedAndBiased):
 class Embedding(Weighted):
     """Rows of a table by id: int (…) → float32 (…, embedding_dim)."""
 
-    def __init__(self, table: np.ndarray, dtype: str = "float32", padding_idx: int | None = None) -> None:
+    def __init__(
+        self, table: np.ndarray | StoredRows, dtype: str = "float32", padding_idx: int | None = None
+    ) -> None:
         super().__init__()
         self.table, self.dtype, self.padding_idx = table, dtype, padding_idx
-        self.num_embeddings, self.embedding_dim = table.shape
+        self.num_embeddings, self.embedding_dim = int(table.shape[0]), int(table.shape[1])
 
     def __call__(self, ids: np.ndarray) -> np.ndarray:
         ids = as_array(ids, "ids")

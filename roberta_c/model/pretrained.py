@@ -88,6 +88,7 @@ class PreTrainedModel(TorchNames, Module):
         dtype: Any = None,
         num_threads: int | None = None,
         isa: str | None = None,
+        allow_nonfinite: bool = False,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -98,7 +99,8 @@ class PreTrainedModel(TorchNames, Module):
 
         dtype: what the encoder layers compute their products in, whatever type the file holds: "float32"
         (None), "bfloat16" or "int8", or torch's or numpy's object of that name; the rest is float32.
-        num_threads: None for what this process may use. isa: None for the best this CPU has. Other keywords
+        num_threads: None for what this process may use. isa: None for the best this CPU has.
+        allow_nonfinite: True loads weights that are NaN or infinite, which are an error else. Other keywords
         replace fields of config.json, but for those of transformers that need nothing done here
         (config/load_keywords.py). Raises ModelFileError, UnsafeFileError, HubError, InputError.
         """
@@ -109,6 +111,7 @@ class PreTrainedModel(TorchNames, Module):
             dtype=dtype,
             num_threads=num_threads,
             isa=isa,
+            allow_nonfinite=allow_nonfinite,
             **config_overrides,
         )
 
@@ -125,6 +128,7 @@ class PreTrainedModel(TorchNames, Module):
         use_safetensors: bool | None = None,
         num_threads: int | None = None,
         isa: str | None = None,
+        allow_nonfinite: bool = False,
         **overrides: Any,
     ) -> Model:
         """As `from_pretrained`, with the Hub's options in one object.
@@ -133,6 +137,8 @@ class PreTrainedModel(TorchNames, Module):
         of weight file.
         """
         dtype = dtype_name(dtype, torch_dtype)
+        if not isinstance(allow_nonfinite, bool):
+            raise InputError(mismatch("allow_nonfinite", shown(allow_nonfinite), "True or False"))
         overrides = without_foreign(overrides, MODEL_KEYWORDS)
         parts = {name: overrides.pop(name) for name in cls.constructor_keywords if name in overrides}
         files = weights(use_safetensors)
@@ -142,6 +148,8 @@ class PreTrainedModel(TorchNames, Module):
                 logger.warning("num_threads: found %d, but this build has no threads: using 1", threads)
             threads = 1
         kernels = Kernels(isa)
+        if config is None or config == path_or_id:
+            hub_options = hub.pinned(path_or_id, hub_options)
         config = given_config(config, hub_options)
         if config is None:
             config = load_config(path_or_id, hub_options, None, cls.config_class)
@@ -157,13 +165,20 @@ class PreTrainedModel(TorchNames, Module):
                 )
             )
         file_names = tuple(name for choice in files.choices for name in choice)
-        checkpoint = open_checkpoint(hub.resolve(path_or_id, files, hub_options), file_names)
-        source = WeightSource(checkpoint, config, kernels, threads, dtype)
+        model_files = hub.ModelFiles(path_or_id, hub_options)
+        checkpoint = open_checkpoint(model_files.fetch(files), file_names)
+        source = WeightSource(checkpoint, config, kernels, threads, dtype, allow_nonfinite)
         model = cls(config, source, **parts)
         model.name_or_path = str(path_or_id)
         model.load_report = source.report()
-        hub_of_pickle = dataclasses.replace(hub_options, token=None)
-        given = {"dtype": dtype, "use_safetensors": use_safetensors, "num_threads": num_threads, "isa": isa}
+        hub_of_pickle = dataclasses.replace(model_files.hub_options, token=None)
+        given = {
+            "dtype": dtype,
+            "use_safetensors": use_safetensors,
+            "num_threads": num_threads,
+            "isa": isa,
+            "allow_nonfinite": allow_nonfinite,
+        }
         model._origin = _origin(path_or_id), hub_of_pickle, {**given, **parts}
         base = model.base_model
         if base is not model:  # the encoder below a head can be saved and pickled like a model
@@ -176,7 +191,7 @@ class PreTrainedModel(TorchNames, Module):
 
     @property
     def hub_options(self) -> HubOptions:
-        """The Hub's options that this model was loaded with, without the token."""
+        """The Hub's options that load this model again, with its commit and without the token."""
         return self._origin[1]
 
     def __reduce__(self) -> tuple[Any, ...]:

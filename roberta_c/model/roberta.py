@@ -31,7 +31,10 @@ class RobertaModel(PreTrainedModel):
             raise InputError(mismatch("add_pooling_layer", shown(add_pooling_layer), "True or False"))
         family, threads = self.family, source.num_threads
         source.require(names.encoder_shapes(config), "encoder")
-        self.embeddings = Embeddings(family, config, source.embeddings(), source.kernels, threads)
+        tables, rows = source.embeddings()
+        self.embeddings = Embeddings(
+            family, config, tables, source.kernels, threads, rows, source.allow_nonfinite
+        )
         self.encoder = Encoder(
             family,
             [

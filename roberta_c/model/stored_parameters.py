@@ -82,7 +82,7 @@ class StoredParameters:
         write_safetensors(
             folder / FILE_NAME,
             (
-                (name, self.checkpoint.tensors[stored].dtype, self.checkpoint.read(stored))
+                (name, self.checkpoint.tensors[stored].dtype, self.checkpoint.stored(stored))
                 for name, stored in self._names.items()
             ),
         )

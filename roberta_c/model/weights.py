@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,19 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..checkpoint import FLOAT_DTYPES, names
-from ..errors import ModelFileError, mismatch
+from ..checkpoint.finite import all_finite
+from ..errors import ModelFileError, ResourceError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
+from ..kernels.memory import aligned_empty
+from .packing import Stack, pack
 from .smoothing import smoothing
 from .stored_parameters import StoredParameters
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
+    from ..checkpoint.stored_rows import StoredRows
     from ..config import RobertaConfig
 
 logger = logging.getLogger(__name__)
 
-# A word table of at least this many bytes is read row by row instead of through the memory map, which makes
-# up to 2 MiB resident around each row: 150 MB for 1,024 random tokens (Linux 6.18, 2026-11-22).
+# A word table of at least this many bytes stays in the file, and every call reads the rows that it needs; a
+# smaller one is copied into memory.
 READ_ROWS_FROM = 32 << 20
 
 
@@ -51,12 +57,14 @@ class WeightSource:
         kernels: Kernels,
         num_threads: int,
         dtype: str = "float32",
+        allow_nonfinite: bool = False,
     ) -> None:
         self.checkpoint = checkpoint
         self.config = config
         self.kernels = kernels
         self.num_threads = num_threads
         self.dtype = dtype  # the arithmetic of the encoder layers; embeddings and heads are float32
+        self.allow_nonfinite = allow_nonfinite  # whether NaN and infinity are no error
         self.place = str(checkpoint.files[0])
         self.stored_names = names.canonical_names(checkpoint.tensors, self.place)
         self.missing: list[str] = []
@@ -92,9 +100,12 @@ class WeightSource:
         return not absent
 
     def float32(self, name: str) -> np.ndarray:
-        """The tensor as float32, a view of the mapped file where its type allows it."""
+        """The tensor as float32, a new array. Raises ModelFileError for NaN and infinity, if not allowed."""
         self.taken.add(name)
-        return self.checkpoint.read_float32(self.stored_names[name])
+        stored = self.stored_names[name]
+        array = aligned_empty(self.checkpoint.tensors[stored].shape)
+        self.checkpoint.load({stored: array}, self.num_threads, self.allow_nonfinite)
+        return array
 
     # ---- packed parts --------------------------------------------------------------------------------
 
@@ -105,26 +116,25 @@ class WeightSource:
     def linears(
         self, stacks: Sequence[tuple[Sequence[str], Norm | None]], dtype: str = "float32"
     ) -> list[PackedLinear]:
-        """Several packed linear layers, in one parallel region and one piece of memory (larger pages).
+        """Several packed linear layers, in one piece of memory (larger pages).
 
         stacks: for each, the prefixes of its stacked matrices, and the LayerNorm that makes its input rows,
         from which smoothing factors are computed, or None for no smoothing.
         """
-        sources = [
-            [[self.float32(f"{prefix}.{part}") for prefix in prefixes] for part in ("weight", "bias")]
-            for prefixes, _ in stacks
-        ]
-        stacked = [
-            (weights, biases, None if norm is None else smoothing(norm, weights))
-            for (weights, biases), (_, norm) in zip(sources, stacks, strict=True)
-        ]
-        packed = self.kernels.pack_linears(stacked, self.num_threads, dtype)
-        # The mapped pages of what was packed are not read again, but would count as resident memory: 345 of
-        # 707 MiB for RoBERTa-base (2026-11-22). They are dropped now rather than at the end, to lower the
-        # peak.
-        del sources, stacked
-        self.checkpoint.drop_pages()
-        return packed
+        prepared = []
+        for prefixes, norm in stacks:
+            weights, biases = ([f"{prefix}.{part}" for prefix in prefixes] for part in ("weight", "bias"))
+            stack = self._stack(weights, biases)
+            if norm is not None:
+                arrays = [self.float32(name) for name in weights]
+                stack = stack._replace(weights=arrays, smooth=smoothing(norm, arrays))
+            prepared.append(stack)
+        return pack(self.kernels, prepared, self.num_threads, dtype, self.allow_nonfinite)
+
+    def _stack(self, weights: Sequence[str], biases: Sequence[str]) -> Stack:
+        self.taken.update(weights)
+        stored = [self.checkpoint.stored(self.stored_names[name]) for name in weights]
+        return Stack(stored, [self.float32(name) for name in biases])
 
     def lm_decoder(self) -> PackedLinear:
         """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""
@@ -134,40 +144,44 @@ class WeightSource:
         # published files: they are not reported as unexpected.
         unused = {*(names.TIED if tied else ()), names.TIED["lm_head.decoder.bias"]}
         self.taken |= unused & self.stored_names.keys()
-        stack = ([self.float32(weight)], [self.float32(bias)], None)
-        (packed,) = self.kernels.pack_linears([stack], self.num_threads, "float32")
-        del stack
-        self.checkpoint.drop_pages()
-        return packed
+        stack = self._stack([weight], [bias])
+        return pack(self.kernels, [stack], self.num_threads, "float32", self.allow_nonfinite)[0]
 
     def norm(self, prefix: str) -> Norm:
         """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
-        # A copy of some kilobytes: reading them through the map would make up to 2 MiB around them resident.
-        weight, bias = (self.float32(f"{prefix}.{part}").copy() for part in ("weight", "bias"))
+        weight, bias = (self.float32(f"{prefix}.{part}") for part in ("weight", "bias"))
         return Norm(weight, bias, self.config.layer_norm_eps)
 
-    def embeddings(self) -> EmbeddingTables:
-        """The embedding tables; the word table stays in the file, in the file's own type."""
+    def embeddings(self) -> tuple[EmbeddingTables, StoredRows | None]:
+        """The embedding tables, and the word table's rows if it stays in the file.
+
+        The word table is in the file's own type; all others are float32.
+        """
         word_name = names.EMBEDDINGS["word"]
-        stored_name = self.stored_names[word_name]
-        self.taken.add(word_name)
-        word_dtype = self.checkpoint.tensors[stored_name].dtype
-        rows_from = None
-        placed = self.checkpoint.in_place(stored_name)
-        if word_dtype == "float64":  # the embedding kernel does not read it; no published checkpoint has it
-            word, word_dtype = self.checkpoint.read_float32(stored_name), "float32"
-        elif placed is not None and placed[0].nbytes >= READ_ROWS_FROM:
-            word, rows_from = placed[0], placed[1:]
-        else:
-            word = self.checkpoint.read(stored_name)
-        return EmbeddingTables(
+        word_dtype, word, rows = self._word_table(word_name, self.stored_names[word_name])
+        tables = EmbeddingTables(
             word,
             word_dtype,
-            self.float32(names.EMBEDDINGS["position"]).copy(),  # copied as in `norm`
-            self.float32(names.EMBEDDINGS["token_type"]).copy(),
+            self.float32(names.EMBEDDINGS["position"]),
+            self.float32(names.EMBEDDINGS["token_type"]),
             self.norm(names.EMBEDDINGS["norm_weight"].removesuffix(".weight")),
-            rows_from,
+            None if rows is None else (rows.file, rows.first_byte),
         )
+        return tables, rows
+
+    def _word_table(self, name: str, stored_name: str) -> tuple[str, np.ndarray, StoredRows | None]:
+        """The table's dtype, the table, and its rows in the file if the table itself is not read."""
+        self.taken.add(name)
+        dtype = self.checkpoint.tensors[stored_name].dtype
+        if dtype == "float64":  # the embedding kernel does not read it; no published checkpoint has it
+            return "float32", self.float32(name), None
+        rows = self.checkpoint.rows(stored_name)
+        if rows is not None and math.prod(rows.shape) * rows.dtype.itemsize >= READ_ROWS_FROM:
+            return dtype, _unread(rows.shape, rows.dtype), rows
+        table = self.checkpoint.read(stored_name)
+        if not self.allow_nonfinite and not all_finite(table, dtype):
+            self.float32(name)  # names the value
+        return dtype, table, None
 
     def layer(self, index: int) -> PackedLayer:
         """Encoder layer `index`, query, key and value as one product."""
@@ -208,11 +222,12 @@ class WeightSource:
 
     def report(self) -> LoadReport:
         """The tensors that the model did not find or did not use; unused ones are logged in one line."""
-        self.checkpoint.drop_pages()
         tied = tuple(
             (self.stored_names.get(name, name), self.stored_names[source])
             for name, source in names.TIED.items()
-            if name in self.stored_names and source in self.stored_names and self._same_values(name, source)
+            if name in self.stored_names
+            and source in self.stored_names
+            and self.checkpoint.same_values(self.stored_names[name], self.stored_names[source])
         )
         tied_names = {name for name, _ in tied}
         unexpected = tuple(
@@ -244,6 +259,15 @@ class WeightSource:
         tied = self.config.tie_word_embeddings
         return StoredParameters(self.checkpoint, used, self.stored_names, has_head=has_head, tied=tied)
 
-    def _same_values(self, name: str, source: str) -> bool:
-        one, other = (self.checkpoint.read(self.stored_names[n]) for n in (name, source))
-        return one.dtype == other.dtype and one.shape == other.shape and np.shares_memory(one, other)
+
+def _unread(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of that shape whose values nothing reads: addresses without memory, in which there are zeros.
+
+    It gives EmbeddingTables the size of a table that stays in its file.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)
+    except (OSError, ValueError, OverflowError):
+        raise ResourceError(mismatch("address space", "too little free", f"{size:,} bytes")) from None
+    return np.frombuffer(memory, dtype).reshape(shape)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..config import given_config, load_config
 from ..config.load_keywords import PIPELINE_KEYWORDS, without_foreign
 from ..errors import InputError, mismatch, shown
+from ..files import hub
+from ..files.file_sets import CONFIG, TOKENIZER
 from ..files.hub_options import KEYWORDS, HubOptions
 from ..machine.devices import is_cpu
 
@@ -60,6 +62,7 @@ def pipeline(
     dtype: Any = None,
     torch_dtype: Any = None,
     num_threads: int | None = None,
+    allow_nonfinite: bool = False,
     revision: str | None = None,
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
@@ -80,6 +83,7 @@ def pipeline(
         so that the model must be given by path or name.
     dtype, torch_dtype, num_threads: the arithmetic (None: "float32") and the threads of a model that is
         loaded here. With a loaded model: None, or the values it has.
+    allow_nonfinite: whether the weights of a model that is loaded here may be NaN or infinite.
     revision, token, cache_dir, local_files_only: where a Hub repository's files come from.
     device: None, -1, "cpu" or torch's device of that name, which all mean the CPU.
     model_kwargs: more keywords for the model's `from_pretrained`; those of the Hub are the tokenizer's too.
@@ -99,7 +103,13 @@ def pipeline(
     keywords = {} if model_kwargs is None else model_kwargs
     if not isinstance(keywords, dict) or not all(isinstance(key, str) for key in keywords):
         raise InputError(mismatch("model_kwargs", shown(model_kwargs), "a dict of keywords or None"))
-    named = {"dtype": dtype, "torch_dtype": torch_dtype, "num_threads": num_threads, "config": config}
+    named = {
+        "dtype": dtype,
+        "torch_dtype": torch_dtype,
+        "num_threads": num_threads,
+        "allow_nonfinite": allow_nonfinite,
+        "config": config,
+    }
     from_hub: dict[str, Any] = dict(
         zip(KEYWORDS, (revision, token, cache_dir, local_files_only), strict=True)
     )
@@ -108,14 +118,17 @@ def pipeline(
             raise InputError(mismatch(f"model_kwargs: {name}", "it as a keyword of pipeline too", "it once"))
         (from_hub if name in from_hub else named)[name] = value
 
-    hub_options = HubOptions(**from_hub)
-    named["config"] = given_config(named["config"], hub_options)
+    hub_options = of_model = HubOptions(**from_hub)
+    has_own_config = named["config"] is not None and named["config"] == model
+    if isinstance(model, (str, os.PathLike)) and (task is None or has_own_config):
+        of_model = hub.pinned(model, hub_options)
+    named["config"] = given_config(named["config"], of_model if has_own_config else hub_options)
     if task is None:
-        task = _task_of(model, hub_options, names)
+        task = _task_of(model, of_model, names)
     file, name = TASKS[TASK_ALIASES.get(task, task)]
     task_class: type[Pipeline[Any, Any, Any]] = getattr(importlib.import_module(f"{__name__}.{file}"), name)
     chosen = task_class.options_class().changed(options)  # before loading: a bad option fails at once
-    return load_pipeline(task_class, model, tokenizer, hub_options, chosen, **named)
+    return load_pipeline(task_class, model, tokenizer, hub_options, chosen, of_model, **named)
 
 
 def load_pipeline(
@@ -124,14 +137,19 @@ def load_pipeline(
     tokenizer: Any,
     hub_options: HubOptions,
     options: PipelineOptions,
+    of_model: HubOptions | None = None,
     *,
     dtype: Any = None,
     torch_dtype: Any = None,
     num_threads: int | None = None,
+    allow_nonfinite: bool = False,
     config: Any = None,
     **model_keywords: Any,
 ) -> PipelineT:
-    """What `pipeline` returns, from a task's class and checked options. Raises as `pipeline` does."""
+    """What `pipeline` returns, from a task's class and checked options. Raises as `pipeline` does.
+
+    of_model: the Hub's options of the model's own files, if its commit is known; None: hub_options.
+    """
     if model is None:
         revision = hub_options.revision
         if tokenizer is not None or revision is not None:
@@ -146,15 +164,26 @@ def load_pipeline(
 
         dtype = dtype_name(dtype, torch_dtype)  # before anything is read: a bad name fails at once
         model = model if isinstance(model, str) else Path(model)
+        of_model = of_model or hub_options
+        has_own_tokenizer = tokenizer is None or tokenizer == model
         # The config first: it tells a model of another kind from one whose tokenizer is missing.
-        config = load_config(model, hub_options) if config is None else config
-        tokenizer = _tokenizer(model if tokenizer is None else tokenizer, hub_options)
+        if config is None or has_own_tokenizer:
+            of_model = hub.pinned(model, of_model, CONFIG if config is None else TOKENIZER)
+        config = load_config(model, of_model) if config is None else config
+        tokenizer = _tokenizer(model, of_model) if has_own_tokenizer else _tokenizer(tokenizer, hub_options)
         model = task_class.auto_class.load(
-            model, hub_options, config=config, dtype=dtype, num_threads=num_threads, **model_keywords
+            model,
+            of_model,
+            config=config,
+            dtype=dtype,
+            num_threads=num_threads,
+            allow_nonfinite=allow_nonfinite,
+            **model_keywords,
         )
     else:
         _check_loaded(task_class, model, dtype, torch_dtype, num_threads)
-        for name, value in {"config": config, **model_keywords}.items():
+        own = {"config": config, "allow_nonfinite": allow_nonfinite or None, **model_keywords}
+        for name, value in own.items():
             if value is not None and not (name == "config" and value == model.config):
                 raise InputError(mismatch(name, shown(value), "None, because the model is a loaded one"))
         if tokenizer is None:

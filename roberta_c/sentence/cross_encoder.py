@@ -67,6 +67,7 @@ class CrossEncoder(HasPrompts, PairModel):
         score_convention: str = "sentence-transformers",
         dtype: Any = None,
         num_threads: int | None = None,
+        allow_nonfinite: bool = False,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_folder: str | Path | None = None,
@@ -88,8 +89,8 @@ class CrossEncoder(HasPrompts, PairModel):
             label and identity for several; the longer text is cut. "flag-embedding" (FlagReranker): logits; a
             query keeps at most ¾ of max_length, and the document is cut. "tei" (Text Embeddings Inference):
             sigmoid; the longer text is cut.
-        dtype, num_threads, revision, token, local_files_only: as in AutoModel.from_pretrained. cache_folder:
-            None: SENTENCE_TRANSFORMERS_HOME, or the Hub client's cache.
+        dtype, num_threads, allow_nonfinite, revision, token, local_files_only: as in AutoModel's
+            from_pretrained. cache_folder: None: SENTENCE_TRANSFORMERS_HOME, or the Hub client's cache.
         prompts: texts that are put before the first ones of pairs, by name: those of the files, and these in
             their place. default_prompt_name: which of them, where a call says nothing.
         model_kwargs, processor_kwargs, config_kwargs: more keywords for model, tokenizer and config.
@@ -115,7 +116,7 @@ class CrossEncoder(HasPrompts, PairModel):
         check_convention(score_convention)
         own_activation = None if activation is None else as_activation(activation)
         check_prompts(prompts)
-        _add_options(parts, num_labels, dtype, num_threads)
+        _add_options(parts, num_labels, dtype, num_threads, allow_nonfinite)
         path_or_id = with_organization(model_or_folder, self.default_huggingface_organization)
         hub_options = HubOptions(revision, token, cache_of_sentence_transformers(cache), local_files_only)
         with naming_the_folder(model_or_folder, path_or_id):
@@ -275,13 +276,18 @@ class CrossEncoder(HasPrompts, PairModel):
 
 
 def _add_options(
-    parts: dict[str, dict[str, Any]], num_labels: int | None, dtype: Any, num_threads: int | None
+    parts: dict[str, dict[str, Any]],
+    num_labels: int | None,
+    dtype: Any,
+    num_threads: int | None,
+    allow_nonfinite: bool,
 ) -> None:
     """Add the constructor's options that are given to the keywords of the parts. Raises InputError."""
     if num_labels is not None:
         check_count("num_labels", num_labels, "an integer of at least 1, or None for the model's")
         parts["config_kwargs"]["num_labels"] = num_labels
-    for name, value in (("dtype", dtype), ("num_threads", num_threads)):
+    own = {"dtype": dtype, "num_threads": num_threads, "allow_nonfinite": allow_nonfinite or None}
+    for name, value in own.items():
         if value is not None:
             parts["model_kwargs"][name] = value
 

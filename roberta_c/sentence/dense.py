@@ -200,6 +200,14 @@ def load_dense(folder: Path, settings: dict[str, Any], num_threads: int | None, 
         if name not in settings:
             raise ModelFileError(mismatch(path, f"no {name}", "an integer"))
     checkpoint = open_checkpoint(folder, [name for choice in MODULE_WEIGHTS.choices for name in choice])
+    inside, outside = settings["in_features"], settings["out_features"]
+    # Before anything is read: a file may hold a tensor of any size.
+    for name, shape in ((WEIGHT, (outside, inside)), (BIAS, (outside,)), (RESIDUAL, (outside, inside))):
+        info = checkpoint.tensors.get(name)
+        is_known = type(inside) is type(outside) is int and inside > 0 and outside > 0  # else: see below
+        if info is not None and info.shape != shape and is_known:
+            found = f"shape {info.shape}"
+            raise ModelFileError(mismatch(f"{checkpoint.files[0]}: {name}", found, f"shape {shape}"))
     arrays: dict[str, Any] = {
         argument: checkpoint.read_float32(name) if name in checkpoint.tensors else None
         for argument, name in (("init_weight", WEIGHT), ("init_bias", BIAS), ("residual_weight", RESIDUAL))

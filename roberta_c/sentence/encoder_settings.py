@@ -29,7 +29,7 @@ OLDER_NAMES = {
 # Keywords that a file may have for the parts, and that are left out: those that need nothing done here, those
 # that name files, as in sentence-transformers, and the arithmetic and the threads, which are the caller's
 # choice.
-_CALLERS = ("dtype", "torch_dtype", "num_threads", "isa")
+_CALLERS = ("dtype", "torch_dtype", "num_threads", "isa", "allow_nonfinite")
 _LEFT_OUT = {*MODEL_KEYWORDS, *CONFIG_KEYWORDS, *TOKENIZER_KEYWORDS, *KEYWORDS, *_CALLERS}
 # Among TOKENIZER_KEYWORDS, as it says nothing to a tokenizer; a config's changes the model's head.
 _OF_OTHERS = {"num_labels"}

@@ -37,24 +37,26 @@ class FlagEmbeddingModel(HasMissingNames):
         *,
         dtype: Any,
         num_threads: int | None,
+        allow_nonfinite: bool,
         batch_size: int,
         keywords: dict[str, Any],
     ) -> None:
         """Loads `auto_class`'s model and the tokenizer of a folder or Hub repository.
 
-        dtype, num_threads: as of AutoModel.from_pretrained. batch_size: of calls that give none. keywords: of
-        FlagEmbedding, which need nothing done; use_fp16 and use_bf16 become attributes. Raises InputError,
-        ModelFileError, TokenizerFileError, HubError.
+        dtype, num_threads, allow_nonfinite: as of AutoModel.from_pretrained. batch_size: of calls that give
+        none. keywords: of FlagEmbedding, which need nothing done; use_fp16 and use_bf16 become attributes.
+        Raises InputError, ModelFileError, TokenizerFileError, HubError.
         """
         checked_keywords(keywords, FLAG_KEYWORDS, type(self).__name__)
         check_count("batch_size", batch_size, "an integer of at least 1")
         self.batch_size = batch_size
         self.use_fp16, self.use_bf16 = bool(keywords.get("use_fp16")), bool(keywords.get("use_bf16"))
         self.model_name_or_path = model_name_or_path
+        of_model = {"dtype": dtype, "num_threads": num_threads, "allow_nonfinite": allow_nonfinite}
         self.model, tokenizer = load_model_and_tokenizer(
             self.auto_class,
             model_files(model_name_or_path, hub_options, {}),
-            keywords_of_parts({"model_kwargs": {"dtype": dtype, "num_threads": num_threads}}),
+            keywords_of_parts({"model_kwargs": of_model}),
         )
         self.tokenizer: PreTrainedTokenizerFast = tokenizer
 

@@ -59,6 +59,7 @@ class FlagEmbedder(FlagEmbeddingModel):
         passage_instruction_format: str = "{}{}",
         dtype: Any = None,
         num_threads: int | None = None,
+        allow_nonfinite: bool = False,
         revision: str | None = None,
         token: str | bool | None = None,
         local_files_only: bool = False,
@@ -97,6 +98,7 @@ class FlagEmbedder(FlagEmbeddingModel):
             HubOptions(revision, token, cache_dir, local_files_only),
             dtype=dtype,
             num_threads=num_threads,
+            allow_nonfinite=allow_nonfinite,
             batch_size=batch_size,
             keywords={
                 **keywords,

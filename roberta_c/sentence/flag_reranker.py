@@ -46,6 +46,7 @@ class FlagReranker(FlagEmbeddingModel):
         *,
         dtype: Any = None,
         num_threads: int | None = None,
+        allow_nonfinite: bool = False,
         revision: str | None = None,
         token: str | bool | None = None,
         local_files_only: bool = False,
@@ -74,6 +75,7 @@ class FlagReranker(FlagEmbeddingModel):
             HubOptions(revision, token, cache_dir, local_files_only),
             dtype=dtype,
             num_threads=num_threads,
+            allow_nonfinite=allow_nonfinite,
             batch_size=batch_size,
             keywords=keywords,
         )

@@ -108,8 +108,9 @@ def load_modules(
 ) -> LoadedModules:
     """The modules of a folder or Hub repository.
 
-    encoder_keywords: model_kwargs, processor_kwargs, config_kwargs, dtype, num_threads, isa of Transformer;
-    a Dense has the last two, also. Raises ModelFileError, TokenizerFileError, HubError, InputError.
+    encoder_keywords: model_kwargs, processor_kwargs, config_kwargs, dtype, num_threads, isa, allow_nonfinite
+    of Transformer; a Dense has num_threads and isa, also. Raises ModelFileError, TokenizerFileError,
+    HubError, InputError.
     """
     parts = keywords_of_parts(encoder_keywords)
     files = model_files(path_or_id, hub_options, parts)

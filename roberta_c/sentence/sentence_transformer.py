@@ -72,16 +72,18 @@ class SentenceTransformer(PromptedTexts):
         dtype: Any = None,
         num_threads: int | None = None,
         isa: str | None = None,
+        allow_nonfinite: bool = False,
         **foreign: Any,
     ) -> None:
         """Loads the model's modules.
 
         modules: this package's modules, in place of a path. prompts, default_prompt_name, similarity_fn_name,
         truncate_dim: in place of the model's own. dtype: "float32" (None), "bfloat16" or "int8", what the
-        encoder's layers compute in. num_threads: None for what this process may use. model_kwargs,
-        processor_kwargs (formerly tokenizer_kwargs) and config_kwargs: of AutoModel's, AutoTokenizer's and
-        AutoConfig's from_pretrained. device, backend and others of sentence-transformers are accepted where
-        they cannot change the answer (keywords.py).
+        encoder's layers compute in. num_threads: None for what this process may use. allow_nonfinite: whether
+        the encoder's weights may be NaN or infinite. model_kwargs, processor_kwargs (formerly
+        tokenizer_kwargs) and config_kwargs: of AutoModel's, AutoTokenizer's and AutoConfig's from_pretrained.
+        device, backend and others of sentence-transformers are accepted where they cannot change the answer
+        (keywords.py).
 
         Raises ModelFileError, TokenizerFileError, HubError, InputError.
         """
@@ -98,6 +100,7 @@ class SentenceTransformer(PromptedTexts):
             "dtype": dtype,
             "num_threads": num_threads,
             "isa": isa,
+            "allow_nonfinite": allow_nonfinite,
             "model_kwargs": model_kwargs,
             "processor_kwargs": tokenizer_kwargs if processor_kwargs is None else processor_kwargs,
             "config_kwargs": config_kwargs,
@@ -275,7 +278,7 @@ class SentenceTransformer(PromptedTexts):
 def _check_all_none(of_files: dict[str, Any]) -> None:
     """Raise InputError for the first keyword that is given beside modules, which have been loaded."""
     for name, value in of_files.items():
-        if value is not None:
+        if value not in (None, False):
             raise InputError(mismatch(name, f"{shown(value)} beside modules", "it of the Transformer"))
 
 

@@ -39,16 +39,17 @@ class Transformer(Module):
         dtype: Any = None,
         num_threads: int | None = None,
         isa: str | None = None,
+        allow_nonfinite: bool = False,
         hub_options: HubOptions = DEFAULT_OPTIONS,
         **foreign: Any,
     ) -> None:
         """Loads both from a folder or a Hub repository.
 
         max_seq_length: None for as many as tokenizer and model take, which are the most. do_lower_case:
-        whether texts are lower-cased. model_kwargs, dtype, num_threads, isa: of AutoModel.from_pretrained;
-        processor_kwargs of AutoTokenizer's, config_kwargs of AutoConfig's. model_args, tokenizer_args and
-        config_args are their older names. cache_dir: that of hub_options. foreign: other keywords of
-        sentence-transformers, where they cannot change the answer. Raises ModelFileError,
+        whether texts are lower-cased. model_kwargs, dtype, num_threads, isa, allow_nonfinite: of AutoModel's
+        from_pretrained; processor_kwargs of AutoTokenizer's, config_kwargs of AutoConfig's. model_args,
+        tokenizer_args and config_args are their older names. cache_dir: that of hub_options. foreign: other
+        keywords of sentence-transformers, where they cannot change the answer. Raises ModelFileError,
         TokenizerFileError, HubError, InputError.
         """
         if max_seq_length is not None:
@@ -67,7 +68,7 @@ class Transformer(Module):
         check_other_settings(without_foreign(given, {"backend": SENTENCE_KEYWORDS["backend"]}), EMBEDDING)
         if cache_dir is not None:
             parts["model_kwargs"].setdefault("cache_dir", cache_dir)
-        _add_arithmetic(parts["model_kwargs"], dtype, num_threads, isa)
+        _add_own(parts["model_kwargs"], dtype, num_threads, isa, allow_nonfinite)
         files = model_files(model_name_or_path, hub_options, parts)
         self._load(files, parts, EncoderSettings(max_seq_length, do_lower_case))
 
@@ -80,6 +81,7 @@ class Transformer(Module):
         dtype: Any = None,
         num_threads: int | None = None,
         isa: str | None = None,
+        allow_nonfinite: bool = False,
         **parts: Any,
     ) -> Transformer:
         """The encoder of a folder or Hub repository, as the settings of its file say.
@@ -88,7 +90,7 @@ class Transformer(Module):
         Raises as the constructor does; a setting of the file that is at fault is a ModelFileError.
         """
         given = keywords_of_parts(parts)
-        _add_arithmetic(given["model_kwargs"], dtype, num_threads, isa)
+        _add_own(given["model_kwargs"], dtype, num_threads, isa, allow_nonfinite)
         encoder = cls.__new__(cls)
         encoder._load(files, given, settings)
         return encoder
@@ -144,8 +146,11 @@ class Transformer(Module):
         return f"{type(self).__name__}({settings})"
 
 
-def _add_arithmetic(of_model: dict[str, Any], dtype: Any, num_threads: int | None, isa: str | None) -> None:
-    """Add those that are not None to a model's keywords. Raises InputError for another value there."""
-    for name, value in (("dtype", dtype), ("num_threads", num_threads), ("isa", isa)):
+def _add_own(
+    of_model: dict[str, Any], dtype: Any, num_threads: int | None, isa: str | None, allow_nonfinite: bool
+) -> None:
+    """Add what is not the default to a model's keywords. Raises InputError for another value there."""
+    own = {"dtype": dtype, "num_threads": num_threads, "isa": isa, "allow_nonfinite": allow_nonfinite or None}
+    for name, value in own.items():
         if value is not None and of_model.setdefault(name, value) is not value:
             raise InputError(mismatch(name, f"{shown(value)}, and another in model_kwargs", "it once"))

@@ -26,7 +26,14 @@ from samples.checkpoints import (
 )
 from samples.pickles import REST, V2, read
 
-from roberta_c.checkpoint.pickle_reader import MAX_OPCODES, MAX_PICKLE_BYTES
+from roberta_c.checkpoint import pickle_reader
+from roberta_c.checkpoint.pickle_reader import (
+    LEGACY_STORAGE_FIELDS,
+    MAX_OPCODES,
+    MAX_PICKLE_BYTES,
+    ZIP_STORAGE_FIELDS,
+    PickleReader,
+)
 from roberta_c.errors import ModelFileError
 
 
@@ -118,3 +125,40 @@ def test_mutated_pickles_are_read_or_refused():
     read(original)
     outcomes = [is_read(lambda data=data: read(data)) for data in mutations(original, 3000, seed=1)]
     assert 30 < sum(outcomes) < 2970
+
+
+# What counts against MAX_MEMORY: strings are 64 and 4 for each byte, items of a container 24.
+STORAGE = 3 * 64 + 4 * len("storage0cpu") + 40 + 160 + 5 * 24 + 160
+VIEW = tuple_of(text("part"), integer(2), integer(3))
+COSTS = {
+    "integer": (integer(7), 40),
+    "long integer": (b"\x8a\x01\x07", 40),
+    "string": (text("ab"), 64 + 8),
+    "empty tuple": (b")", 160),
+    "tuple of one": (b"N\x85", 160 + 24),
+    "list of two": (b"](NNe", 160 + 2 * 24),
+    "empty dict": (b"}", 300),
+    "dict of one": (b"}" + text("a") + b"Ns", 300 + 64 + 4 + 2 * 24 + 120),
+    "memo": (b"Nq\x00", 130),
+    "storage": (storage(), STORAGE + 500),
+    "storage twice": (tuple_of(storage(), storage()), 2 * STORAGE + 500 + 160 + 2 * 24),
+    "legacy view": (
+        storage(view=VIEW),
+        STORAGE + 24 + 500 + (64 + 16) + 2 * 40 + 160 + 3 * 24 + 500,
+    ),
+    "tensor": (
+        tensor(),
+        STORAGE + 500 + 40 + 2 * (2 * 40 + 160 + 2 * 24) + (160 + 300) + 160 + 6 * 24 + 500,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COSTS)
+def test_every_object_counts(case, monkeypatch):
+    body, cost = COSTS[case]
+    fields = LEGACY_STORAGE_FIELDS if case == "legacy view" else ZIP_STORAGE_FIELDS
+    monkeypatch.setattr(pickle_reader, "MAX_MEMORY", cost)
+    PickleReader(pickled(body), "file", fields).read()
+    monkeypatch.setattr(pickle_reader, "MAX_MEMORY", cost - 1)
+    with pytest.raises(ModelFileError, match=f"objects that need more than {cost - 1} bytes of memory"):
+        PickleReader(pickled(body), "file", fields).read()

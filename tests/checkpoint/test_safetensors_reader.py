@@ -51,20 +51,16 @@ def test_names_come_in_the_headers_order(tmp_path):
     assert list(open_checkpoint(tmp_path / "weights").tensors) == ["z", "a"]
 
 
-def test_aligned_tensors_are_views_and_others_copies(tmp_path):
+def test_arrays_are_aligned_whatever_the_file(tmp_path):
     header = json.dumps({"w": entry()})
-    for padding in range(8):
+    for padding in range(4):
         path = tmp_path / f"{padding}.safetensors"
         path.write_bytes(make_safetensors(header + " " * padding, SIX_FLOATS))
-        checkpoint = open_checkpoint(path)
-        array, again = checkpoint.read("w"), checkpoint.read("w")
+        array = open_checkpoint(path).read("w")
         assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
         assert array.flags.aligned
         assert array.flags.c_contiguous
         assert not array.flags.writeable
-        assert array.ctypes.data == again.ctypes.data
-        is_copied = len(checkpoint._stored["w"].file.copies) == 1
-        assert is_copied == bool((8 + len(header) + padding) % 4)
 
 
 def test_empty_tensors_may_lie_anywhere_between(tmp_path):
@@ -370,3 +366,11 @@ def test_the_header_length_is_little_endian(tmp_path):
     (tmp_path / "weights").write_bytes(struct.pack(">Q", len(raw)) + raw + SIX_FLOATS)
     with pytest.raises(ModelFileError, match="a file that begins with"):
         open_checkpoint(tmp_path / "weights")
+
+
+def test_a_dtype_is_a_short_ascii_name(tmp_path):
+    for code in ("é", "F\n", "", "F" * 33, 32, None):
+        header = {"w": {**entry(), "dtype": code}}
+        (tmp_path / "weights").write_bytes(make_safetensors(header, SIX_FLOATS))
+        with pytest.raises(ModelFileError, match=r"dtype: found .*, expected a short name such as F32"):
+            open_checkpoint(tmp_path / "weights")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 
 import numpy as np
@@ -71,27 +72,6 @@ def test_equals_torch_on_the_small_checkpoint(tmp_path, tweet_sentiment_small):
     assert_equals_torch(open_checkpoint(tmp_path), tensors)
 
 
-def test_tensors_of_the_same_bytes_share_one_copy(tmp_path):
-    save_legacy(woven_state_dict(), tmp_path / "weights.bin")
-    checkpoint = open_checkpoint(tmp_path / "weights.bin")
-    table, tied = checkpoint.read("table"), checkpoint.read("tied")
-    assert table.ctypes.data == tied.ctypes.data
-    assert checkpoint.read("transposed").ctypes.data == checkpoint.read("transposed").ctypes.data
-
-
-def test_copies_are_freed_with_their_last_user(tmp_path):
-    """The reader keeps a copy only while a caller holds it."""
-    data = stream()
-    assert data.index(SIX_FLOATS) % 4, "the sample was meant to be unaligned"
-    (tmp_path / "weights.bin").write_bytes(data)
-    checkpoint = open_checkpoint(tmp_path / "weights.bin")
-    copies = checkpoint._stored["w"].file.copies
-    array = checkpoint.read("w")
-    assert len(copies) == 1
-    del array
-    assert len(copies) == 0
-
-
 def test_reads_views_of_storages(tmp_path):
     """torch before 0.4 could write a storage that is a part of another one."""
     view = storage(view=tuple_of(text("part"), integer(2), integer(3)))
@@ -134,6 +114,10 @@ TWO = dict_of(("w", tensor(legacy_storage())), ("v", tensor(legacy_storage(key="
 FORGED = {
     # The pickles before the state dict.
     "protocol 1000": (stream(head=LEGACY_HEAD[:15] + pickled(b"M\xe8\x03")), "protocol version: found 1000"),
+    "protocol is a float": (
+        stream(head=LEGACY_HEAD[:15] + pickled(b"G" + struct.pack(">d", 1001))),
+        "protocol version: found float",
+    ),
     "protocol is a string": (
         stream(head=LEGACY_HEAD[:15] + pickled(text("1001"))),
         "protocol version: found str",
@@ -180,6 +164,7 @@ FORGED = {
     "keys are a tuple": (stream(keys=tuple_of(text("0"))), "storage keys: found a tuple"),
     "keys are a dict": (stream(keys=b"}"), "storage keys: found a dict"),
     "key is an integer": (stream(keys=list_of(b"K\x00")), "storage keys: found 1 keys"),
+    "an integer beside the key": (stream(keys=list_of(text("0"), b"K\x00")), "storage keys: found 2 keys"),
     "key is a list": (stream(keys=list_of(b"]")), "storage keys: found 1 keys"),
     "key unknown": (stream(keys=list_of(text("1"))), "storage keys: found 1 keys"),
     "key missing": (stream(keys=b"]"), "storage keys: found 0 keys"),

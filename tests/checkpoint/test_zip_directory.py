@@ -41,6 +41,12 @@ def behind_directory(junk: bytes) -> bytes:
 
 
 FORGED = {
+    "four bytes": (b"PK\x03\x04", "truncated: the zip end record: found a file of 4 bytes"),
+    "an entry of the folder's name": (renamed("archive"), "outside of the folder of the others"),
+    "no room for a locator": (
+        b"PK\x03\x04" + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 0),
+        "a directory from byte 0 to 0, expected its end at 4",
+    ),
     # Flags, methods, names.
     "encrypted": (make_zip(changed(2, both={"flags": 0x0809})), "flags 0x0809"),
     "patch data": (make_zip(changed(2, both={"flags": 0x0828})), "flags 0x0828"),

@@ -166,9 +166,14 @@ def test_kernels_that_compute_something_else(run, copied_checkpoint, monkeypatch
     assert "DISAGREES" in run("--model", copied_checkpoint).stdout
 
 
-def test_weights_that_are_no_numbers(run, copied_checkpoint):
+def test_weights_that_are_no_numbers_or_make_none(run, copied_checkpoint):
     weights = torch.load(copied_checkpoint / "pytorch_model.bin", weights_only=True)
-    weights["classifier.out_proj.bias"][1] = float("nan")
+    weights["classifier.out_proj.weight"][1] = float("nan")
+    torch.save(weights, copied_checkpoint / "pytorch_model.bin")
+    problem = "tensor 'classifier.out_proj.weight': [1, 0]: found nan, expected a finite number"
+    assert assert_wrong(run, problem, "--model", copied_checkpoint)["model"] is None
+
+    weights["classifier.out_proj.weight"][1] = 3e38  # sums of products overflow
     torch.save(weights, copied_checkpoint / "pytorch_model.bin")
     facts = assert_wrong(
         run, "found logits that are NaN or infinite, expected finite numbers", "--model", copied_checkpoint

@@ -21,7 +21,7 @@ from samples.kernels import (
 )
 from samples.layers import SHAPES, run
 
-from roberta_c.checkpoint.mapped_file import MappedFile
+from roberta_c.checkpoint.weight_file import WeightFile
 from roberta_c.errors import InputError, ModelFileError
 from roberta_c.kernels import EmbeddingTables, Kernels, Norm, PackedLayer, Workspace, available_isas
 
@@ -180,7 +180,7 @@ def tables_of(
     in_memory = EmbeddingTables(stored, word_dtype, *others)
     elsewhere = np.zeros_like(stored)  # not read
     return in_memory, EmbeddingTables(
-        elsewhere, word_dtype, *others, rows_from=(MappedFile(path), first_byte)
+        elsewhere, word_dtype, *others, rows_from=(WeightFile(path), first_byte)
     )
 
 

@@ -79,17 +79,16 @@ def bits(tensor: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("form", FORMS)
-def test_word_rows_read_from_the_file_are_those_of_its_map(made, tmp_path, form, dtype, monkeypatch):
-    """A large word table's rows are read from the file for each call; a small table is used in the memory
-    map."""
+def test_word_rows_read_from_the_file_are_those_in_memory(made, tmp_path, form, dtype, monkeypatch):
+    """A large word table's rows are read from the file for each call; a small table is copied into memory."""
     folder, _ = saved(made, tmp_path, form, dtype)
     batch = [[0, 5, 399, 2], [0, 17, 2]]
-    mapped = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
-    assert mapped.roberta.embeddings.tables.rows_from is None
+    copied = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
+    assert copied.roberta.embeddings.tables.rows_from is None
     monkeypatch.setattr(weights, "READ_ROWS_FROM", 0)
     read = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
     assert read.roberta.embeddings.tables.rows_from is not None
-    assert np.array_equal(read(batch).logits, mapped(batch).logits)
+    assert np.array_equal(read(batch).logits, copied(batch).logits)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])

@@ -57,6 +57,7 @@ class LoopbackHub:
         self._folders: dict[tuple[str, str], Path] = {}  # (repo_id, revision or commit)
         self._commits: dict[tuple[str, str], str] = {}
         self._faults: dict[str, list[Fault]] = {}
+        self._moves: dict[tuple[str, str], tuple[str, Path]] = {}  # (repo_id, file) → (revision, folder)
         self._stopping = threading.Event()
         self._connections: set[socket.socket] = set()
         for repo_id, revisions in repositories.items():
@@ -85,6 +86,11 @@ class LoopbackHub:
         self._folders[repo_id, revision] = self._folders[repo_id, commit] = folder
         self._commits[repo_id, revision] = self._commits[repo_id, commit] = commit
         return commit
+
+    def move_after(self, repo_id: str, name: str, revision: str, folder: str | os.PathLike[str]) -> None:
+        """Publish another folder as `revision` when the contents of the file `name` are next requested: this
+        request still gets the old ones."""
+        self._moves[repo_id, name] = revision, Path(folder)
 
     def commit(self, repo_id: str, revision: str = "main") -> str:
         """The commit that `revision` points at."""
@@ -245,6 +251,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers["X-Linked-Size"] = str(len(data))
         else:
             headers["ETag"] = f'"{git_blob_hash(data)}"'
+        move = self.hub._moves.pop((repo, name), None) if self.command == "GET" else None
+        if move is not None:
+            self.hub.publish(repo, *move)
         start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if start is None:
             self._send(200, data, headers, name)

@@ -1,0 +1,68 @@
+"""packing.py: layers packed in pieces from files are, bit for bit, those packed from complete matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from roberta_c.checkpoint import open_checkpoint, tensor_loading
+from roberta_c.errors import ModelFileError
+from roberta_c.kernels import Kernels, available_isas
+from roberta_c.model.packing import Stack, pack
+
+# Rows off the tile, columns off the vector.
+MATRICES = {
+    "query": torch.randn(130, 37),
+    "key": torch.randn(130, 37).bfloat16(),
+    "value": torch.randn(37, 130).t(),  # strides
+    "up": torch.randn(67, 90).double(),
+    "in memory": torch.randn(51, 64),
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("packing") / "weights.bin"
+    torch.save(MATRICES, path)
+    return open_checkpoint(path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("isa", available_isas())
+def test_pieces_are_packed_as_complete_matrices_are(isa, dtype, checkpoint, monkeypatch):
+    monkeypatch.setattr(tensor_loading, "PIECE_BYTES", 4096)
+    monkeypatch.setattr(tensor_loading, "THREAD_BYTES", 1024)
+    kernels, arrays = Kernels(isa), {name: checkpoint.read_float32(name) for name in MATRICES}
+    biases = {name: np.arange(len(array), dtype=np.float32) for name, array in arrays.items()}
+    smooth = np.exp2(np.arange(90) % 3 - 1).astype(np.float32) if dtype == "int8" else None
+    groups = [(("query", "key", "value"), None), (("up",), smooth), (("in memory",), None)]
+    stacks, complete = [], []
+    for names, factors in groups:
+        sources = [arrays[name] if name == "in memory" else checkpoint.stored(name) for name in names]
+        stacks.append(Stack(sources, [biases[name] for name in names], factors))
+        complete.append(([arrays[name] for name in names], [biases[name] for name in names], factors))
+    expected = kernels.pack_linears(complete, 1, dtype)
+    for threads in (1, 3):
+        for found, wanted in zip(pack(kernels, stacks, threads, dtype, False), expected, strict=True):
+            assert found.panels.tobytes() == wanted.panels.tobytes()
+            assert found.bias.tobytes() == wanted.bias.tobytes()
+            assert (found.sections, found.n, found.k, found.dtype) == (
+                wanted.sections,
+                wanted.n,
+                wanted.k,
+                wanted.dtype,
+            )
+            assert (found.smooth is None) == (wanted.smooth is None)
+
+
+def test_a_piece_with_nan_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensor_loading, "PIECE_BYTES", 4096)
+    values = torch.zeros(130, 37)
+    values[129, 36] = float("nan")
+    torch.save({"w": values}, tmp_path / "weights.bin")
+    stored = open_checkpoint(tmp_path / "weights.bin").stored("w")
+    stack = Stack([stored], [np.zeros(130, np.float32)])
+    with pytest.raises(ModelFileError, match=r"tensor 'w': \[129, 36\]: found nan"):
+        pack(Kernels(), [stack], 2, "float32", False)
+    pack(Kernels(), [stack], 2, "float32", True)
