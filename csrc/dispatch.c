@@ -77,7 +77,8 @@ rc_arithmetic rc_attention_arithmetic(const rc_kernels *kernels, rc_arithmetic l
 rc_status rc_attention_scratch(const rc_kernels *kernels, size_t longest, size_t head_size, size_t *floats) {
     const size_t nr = kernels->attention_nr;
     if (head_size > SIZE_MAX / 8 / RC_KEY_BLOCK / sizeof(float) - nr) return RC_TOO_LARGE;
-    /* Of a block of keys: packed keys (D, keys), packed values (keys, columns), scores of a tile (mr, keys). */
+    /* Of a block of keys: packed keys (D, keys), packed values (keys, columns), scores of a tile (mr, keys).
+     */
     const size_t block = longest < RC_KEY_BLOCK ? longest : RC_KEY_BLOCK;
     const size_t keys = (block + nr - 1) / nr * nr, columns = (head_size + nr - 1) / nr * nr;
     *floats = keys * (head_size + columns) + kernels->attention_mr * (keys + RC_SCORES_PADDING);
@@ -122,8 +123,8 @@ static int cpu_has_amx(void) {
     const unsigned needed = AMX_BF16 | AMX_TILE | AMX_INT8;
     unsigned a, b, c, d;
     return cpu_has_avx512() && cpu_has_avx512_vnni() && __builtin_cpu_supports("avx512bf16") &&
-           __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-           (d & needed) == needed && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+           __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & needed) == needed &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #else
     return 0;
 #endif

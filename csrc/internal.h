@@ -7,8 +7,9 @@
 /* Keys of a sequence whose scores are held at a time; a multiple of every attention_nr. */
 enum { RC_KEY_BLOCK = 512 };
 
-/* Floats between the ends of two rows of scores: a cache line, since panels are even numbers of lines, and with
- * an even number between the starts of two rows all rows would fall into few sets of the first-level cache. */
+/* Floats between the ends of two rows of scores: a cache line, since panels are even numbers of lines, and
+ * with an even number between the starts of two rows all rows would fall into few sets of the first-level
+ * cache. */
 enum { RC_SCORES_PADDING = 16 };
 
 /* `count` items cut into `parts` of nearly equal size: the first item of part `index`.  With tiles of at most

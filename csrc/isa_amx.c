@@ -1,4 +1,5 @@
-/* isa_amx.c: avx512's table, bfloat16's and int8's products on AMX (Intel's matrix unit, from Sapphire Rapids). */
+/* isa_amx.c: avx512's table, bfloat16's and int8's products on AMX (Intel's matrix unit, from Sapphire
+ * Rapids). */
 #include "internal.h"
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512BF16__) &&    \
     defined(__AVX512VNNI__) /* for dot_begin and dot_finish of RC_INT8 (dot.inc) */

@@ -271,7 +271,7 @@ typedef struct {
     _Alignas(64) atomic_int cancelled;
     /* whether the call was cancelled before the last barrier: the same for all threads */
     int stopped;
-    int alone; /* in a child that was forked during the call: the other threads do not exist */
+    int alone;     /* in a child that was forked during the call: the other threads do not exist */
     rc_poll *poll; /* or NULL */
     int64_t polled_ns;
 } rc_team;

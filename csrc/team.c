@@ -38,8 +38,8 @@ void rc_team_wait(rc_team *team, size_t nth) {
     rc_event_set(&team->generation, generation + 1);
 }
 
-/* Thread 0 is the caller's own, the one in which its language handles signals.  A handler may have forked: then
- * the child is here without the other threads, and cannot finish what they had begun. */
+/* Thread 0 is the caller's own, the one in which its language handles signals.  A handler may have forked:
+ * then the child is here without the other threads, and cannot finish what they had begun. */
 static void poll_sometimes(rc_team *team, size_t nth) {
     const size_t forks = rc_forks();
     if (rc_nanoseconds() - team->polled_ns < NS_BETWEEN_POLLS) return;

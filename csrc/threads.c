@@ -140,7 +140,8 @@ static size_t share_of_threads(size_t nth) {
     return share < free_threads ? share : free_threads;
 }
 
-/* Workers, linked by `next`, for a call that asks for nth threads; run->nth becomes the number of its threads. */
+/* Workers, linked by `next`, for a call that asks for nth threads; run->nth becomes the number of its
+ * threads. */
 static worker *take_workers(size_t nth, rc_team_run *run) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     worker *taken = NULL;

@@ -62,8 +62,8 @@ def chosen_num_threads(
 
     The first of these that is given decides: `num_threads`, ROBERTA_C_NUM_THREADS, the smallest of
     `thread_limits`. More than the CPUs that this process may use are not taken, since threads that wait for a
-    CPU make each other wait; ROBERTA_C_OVERSUBSCRIBE=1 takes them. Raises InputError if the first or second is
-    not an integer from 1 to MAX_THREADS.
+    CPU make each other wait; ROBERTA_C_OVERSUBSCRIBE=1 takes them. Raises InputError if the first or second
+    is not an integer from 1 to MAX_THREADS.
     """
     if num_threads is not None:
         return _within_cpus(checked_num_threads(num_threads), "num_threads", environment)

@@ -107,7 +107,11 @@ def test_a_build_without_threads_has_one_thread(run, facts_of, monkeypatch):
     monkeypatch.setattr(doctor, "_has_threads", lambda: False)
     monkeypatch.setattr(threads, "affinity_count", lambda: 8)
     facts = facts_of()["threads"]
-    assert (facts["number"], facts["chosen_by"], facts["threads_in_build"]) == (1, "build without threads", False)
+    assert (facts["number"], facts["chosen_by"], facts["threads_in_build"]) == (
+        1,
+        "build without threads",
+        False,
+    )
     assert sections_of(run().stdout)["Threads"]["threads in this build"] == "no: one thread is used"
 
 
