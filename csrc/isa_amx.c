@@ -9,7 +9,6 @@
 
 #include "amx_panel.inc"
 #include "pack_columns.inc"
-#define BFLOAT16_QUERY_ROWS BLOCK_ROWS
 #include "attention.inc"
 
 #include "amx_attention.inc"
