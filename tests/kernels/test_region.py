@@ -221,6 +221,6 @@ print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_handler_may_fork_during_a_call():
-    """The parent's call goes on; the child's does on one thread, and is an error on two. Both compute again."""
+    """The parent's call goes on. In the child one thread goes on, two are an error. Both compute again."""
     done = in_a_process("-W", "ignore::DeprecationWarning", "-c", FORKED, timeout=60)
     assert done.stdout == "[0, 0]\n", done.stderr[-2000:]
