@@ -152,6 +152,7 @@ FORGED = {
     "other disk by the locator": (make_zip(entries(), end64={"locator_disk": 1}), "several disks"),
     "two disks by zip64": (make_zip(entries(), end64={"disks": 2}), "several disks"),
     "other disk by zip64": (make_zip(entries(), end64={"disk": 1}), "several disks"),
+    "directory on another disk by zip64": (make_zip(entries(), end64={"directory_disk": 1}), "several disks"),
     "entries on other disks by zip64": (make_zip(entries(), end64={"count_here": 3}), "several disks"),
     "zip64 record elsewhere": (make_zip(entries(), end64={"at": 0}), "directly before its locator"),
     "zip64 record malformed": (make_zip(entries(), end64={"signature": b"PK\x06\x05"}), "malformed zip64"),
