@@ -150,6 +150,9 @@ class Kernels:
         num_threads: int = 1,
         dtype: str = "float32",
     ) -> list[PackedLinear]: ...
+    def pack_rows(
+        self, weight: _Floats, panels: _Floats, dtype: str = "float32", smooth: _Floats | None = None
+    ) -> None: ...
     def convert_rows(self, x: _Floats, packed: PackedLinear, num_threads: int = 1) -> ConvertedRows: ...
     def linear(
         self,

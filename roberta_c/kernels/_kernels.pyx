@@ -222,6 +222,28 @@ cdef class Kernels:
                                        smooth if rc_is_int8(work.arithmetic) else None))
         return packed
 
+    def pack_rows(self, weight, panels, dtype="float32", smooth=None) -> None:
+        """Packs rows of one matrix, float32 (n, k), into `panels`, float32 (ceil(n / NR), panel rows, NR): a part of
+        the panels that `pack_linear` makes of all rows, if as many rows as a multiple of NR lie before these."""
+        checked_array(weight, "weight", np.float32, (None, None))
+        cdef packing work
+        cdef packing_job job
+        cdef Py_ssize_t nr = self.table.nr
+        job.n, job.k = weight.shape
+        if job.n < 1 or job.k < 1:
+            raise InputError(mismatch("weight", f"shape {weight.shape}", "positive sizes"))
+        work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
+        if rc_is_int8(work.arithmetic) and job.k > RC_LONGEST_INT8:
+            raise InputError(mismatch("weight", f"shape {weight.shape}", f"at most {RC_LONGEST_INT8} columns in int8"))
+        checked_smooth(smooth, job.k)
+        rows = rc_panel_rows(work.arithmetic, job.k)
+        checked_output(panels, "panels", ((job.n + nr - 1) // nr, rows, nr))
+        job.w_nk, job.panels_pkn, job.smooth_k = floats(weight), writable_floats(panels), NULL
+        if smooth is not None:
+            job.smooth_k = floats(smooth)
+        work.jobs, work.count = &job, 1
+        run_team(pack_share, &work, 1)
+
     cdef int check_packed(self, PackedLinear packed) except -1:
         if packed.kernels is not self:
             raise InputError(mismatch("packed", f"weights packed by another Kernels object ({packed.kernels.isa})",

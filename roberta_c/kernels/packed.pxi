@@ -87,7 +87,7 @@ cdef class EmbeddingTables:
 
     `word` (V, H) is read where it is, in the checkpoint's own type and at any alignment: float32, float16, or
     bfloat16 as uint16 with `word_dtype="bfloat16"`. `position` (P, H) and `token_type` (G, H) are float32.
-    With `rows_from`, an open MappedFile and the byte at which the same table begins in it, every call reads the
+    With `rows_from`, an open WeightFile and the byte at which the same table begins in it, every call reads the
     rows that it needs from that file, so that `word` itself never becomes resident.
     """
     cdef rc_embeddings c

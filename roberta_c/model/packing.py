@@ -79,7 +79,7 @@ def pack(
             values = buffers.values[:size]
             tensor_loading.load_piece(piece.weight, piece.first * k, values, allow_nonfinite)
             rows = values.reshape(piece.rows, k)
-        piece.panels[:] = kernels.pack_linear([rows], None, 1, dtype, piece.smooth).panels
+        kernels.pack_rows(rows, piece.panels, dtype, piece.smooth)
 
     threads = min(num_threads, 1 + slab.nbytes // tensor_loading.THREAD_BYTES)
     tensor_loading.in_threads(pieces, pack_piece, threads)

@@ -119,7 +119,7 @@ def pipeline(
         (from_hub if name in from_hub else named)[name] = value
 
     hub_options = of_model = HubOptions(**from_hub)
-    has_own_config = named["config"] is not None and named["config"] == model
+    has_own_config = isinstance(named["config"], str | os.PathLike) and named["config"] == model
     if isinstance(model, (str, os.PathLike)) and (task is None or has_own_config):
         of_model = hub.pinned(model, hub_options)
     named["config"] = given_config(named["config"], of_model if has_own_config else hub_options)

@@ -65,12 +65,12 @@ def test_too_much_memory_fails_an_input(tmp_path):
         runner = Runner(Target(lambda data, _folder: bytearray(len(data) << 20), of_bytes, (), 64), tmp_path)
         runner.limit_memory()
         runner(b"x" * 40)
-        runner(b"x" * 80)
+        runner(b"x" * 4000)
 
     log = tmp_path / "log"
     assert command.in_a_fork(run, log) == 1
     assert "MemoryError" in log.read_text()
-    assert (tmp_path / "current-input").read_bytes() == b"x" * 80
+    assert (tmp_path / "current-input").read_bytes() == b"x" * 4000
 
 
 def test_an_input_that_ends_the_process_is_reported(tmp_path, capsys):

@@ -119,7 +119,7 @@ def test_the_estimate_is_that_of_what_is_allocated(model):
         estimate, peak = estimated_and_peak(lambda given=given: pack_batch(*given, None, LIMITS))
         assert 0.7 * estimate < peak < 1.05 * estimate
     for options in ({}, {"output_hidden_states": True}, {"output_attentions": True}):
-        estimate, peak = estimated_and_peak(lambda options=options: model(ids[:50], **options))
+        estimate, peak = estimated_and_peak(lambda options=options: model(ids[:200], **options))
         assert 0.5 * estimate < peak < 1.3 * estimate, options
 
 
