@@ -165,7 +165,9 @@ def load_pipeline(
         dtype = dtype_name(dtype, torch_dtype)  # before anything is read: a bad name fails at once
         model = model if isinstance(model, str) else Path(model)
         of_model = of_model or hub_options
-        has_own_tokenizer = tokenizer is None or tokenizer == model
+        has_own_tokenizer = tokenizer is None or (
+            isinstance(tokenizer, str | os.PathLike) and tokenizer == model
+        )
         # The config first: it tells a model of another kind from one whose tokenizer is missing.
         if config is None or has_own_tokenizer:
             of_model = hub.pinned(model, of_model, CONFIG if config is None else TOKENIZER)
