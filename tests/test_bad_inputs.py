@@ -64,6 +64,10 @@ COVERED = {
     ],
     20: [f"{FORMATS}::test_names_with_and_without_prefix_and_old_layer_norms"],
     21: [f"{FORMATS}::test_names_with_and_without_prefix_and_old_layer_norms"],
+    22: [
+        "model/test_weights.py::test_weights_that_are_no_numbers_are_an_error_that_names_them",
+        "test_nonfinite_weights.py::test_nan_is_an_error_unless_it_is_allowed",
+    ],
     23: ["kernels/test_side_effects.py::test_a_host_that_flushes_denormals_changes_no_bits"],
     24: [f"{FORGED_ZIP}::test_refuses_forged_archives", f"{LEGACY}::test_refuses_forged_streams"],
     25: [f"{FORGED_ZIP}::test_views_equal_torch_or_are_refused", f"{LEGACY}::test_reads_views_of_storages"],
@@ -88,6 +92,9 @@ COVERED = {
         f"{CHECKPOINT}::test_a_changed_file_is_an_error",
         f"{CHECKPOINT}::test_a_truncated_file_is_an_error_and_not_a_crash",
         f"{CHECKPOINT}::test_replacing_a_file_leaves_an_open_checkpoint_unchanged",
+        "model/test_weights.py::test_a_file_that_changes_is_an_error_or_changes_nothing",
+        "model/test_weights.py::test_a_file_that_changes_while_it_is_loaded",
+        "model/test_weights.py::test_a_file_that_changes_during_a_call",
     ],
     # the tokenizer
     34: ["tokenizer/test_auto_tokenizer.py::test_no_tokenizer_file"],
@@ -176,6 +183,10 @@ COVERED = {
     73: [f"{PIPELINE}::test_an_iterator_is_read_a_block_ahead", f"{PIPELINE}::test_a_generator_without_end"],
     # the process
     74: [f"{THREADS}::test_a_child_forked_after_a_threaded_call_computes_the_same"],
+    75: [
+        "kernels/test_region.py::test_a_handler_may_fork_during_a_call",
+        "process/test_short_forms.py::test_children_compute_the_same_while_their_parent_computes",
+    ],
     76: [
         f"{THREADS}::test_concurrent_callers_of_one_encoder_get_the_same_bits",
         f"{MODEL}::test_many_threads_share_one_model",
@@ -188,6 +199,10 @@ COVERED = {
         "cli/test_signals.py::test_while_it_writes_a_file",
     ],
     79: [f"{MEANWHILE}::test_a_signal_handler_may_call_the_model"],
+    80: [
+        "process/test_short_forms.py::test_python_without_memory_raises_and_a_loaded_model_stays_right",
+        "process/test_short_forms.py::test_c_without_memory_raises_and_a_loaded_model_stays_right",
+    ],
     81: [
         f"{SIZES}::test_results_that_memory_does_not_hold",
         "machine/test_cgroups.py::test_cgroup_free_memory",
@@ -236,10 +251,7 @@ NOT_YET = {
     100: "a server",
 }
 WITHOUT_TEST = {
-    22: "NaN or infinite weights",
     43: "a catastrophic regular expression",
-    75: "fork during a call",
-    80: "the n-th allocation fails",
 }
 
 
