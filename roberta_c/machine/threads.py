@@ -24,7 +24,7 @@ MAX_THREADS = 1024
 # 12 to 51 µs, and they lose a time slice whenever another process uses the second core. Measured there: the
 # matrix product of a base-size head for one text takes 57 µs on two threads and 69 µs on one (weights in
 # memory; in the caches 18 and 34 µs), the embedding of 64 tokens 80 and 131 µs (two cores of an AMD Zen 5
-# server, 2026-11-22; not measured with more threads).
+# server, 2026-11-22, with OpenMP's threads; not measured with the present ones).
 SERIAL_WORK = 1 << 19
 
 

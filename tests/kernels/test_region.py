@@ -51,18 +51,10 @@ def test_num_threads_must_be_from_1_to_1024(method):
 
 
 LIMITED = """
-import numpy, resource
-from samples.kernels import random_layer, same_bits, starts_of
-from roberta_c.kernels import Kernels, Workspace
-kernels = Kernels("generic")
-layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
-x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
-
-def run(threads):
-    y = x.copy()
-    kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=threads)
-    return y
-
+import resource
+from samples.kernels import layer_run, same_bits
+from roberta_c.kernels import Kernels
+run = layer_run(Kernels("generic"))
 expected = run(1)
 LIMIT
 for threads in (1, 2, 5, 64, 2):
@@ -88,18 +80,10 @@ def test_where_no_thread_can_be_started_the_call_computes_on_fewer_and_says_so_o
 
 
 FROM_MANY_THREADS = """
-import numpy, os, threading, time
-from samples.kernels import random_layer, same_bits, starts_of
-from roberta_c.kernels import Kernels, Workspace
-kernels = Kernels("generic")
-layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
-x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
-
-def run(threads):
-    y = x.copy()
-    kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=threads)
-    return y
-
+import os, threading, time
+from samples.kernels import layer_run, same_bits
+from roberta_c.kernels import Kernels
+run = layer_run(Kernels("generic"))
 expected, wrong = run(1), []
 def call():
     for _ in range(20):

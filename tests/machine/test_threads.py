@@ -195,18 +195,10 @@ def test_more_threads_than_work_or_cpus():
 
 FORK = r"""
 import os, signal, threading
-import numpy
-from samples.kernels import random_layer, same_bits, starts_of
-from roberta_c.kernels import Kernels, Workspace
+from samples.kernels import layer_run, same_bits
+from roberta_c.kernels import Kernels
 
-kernels = Kernels()
-layer = random_layer(kernels, numpy.random.default_rng(0), 24, 2, 40)
-x = numpy.random.default_rng(1).standard_normal((64, 24)).astype(numpy.float32)
-
-def run(threads):
-    y = x.copy()
-    kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=threads)
-    return y
+run = layer_run(Kernels())
 
 def in_a_child(threads, deeper=False):
     child = os.fork()

@@ -14,6 +14,7 @@ import gc
 import logging
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from .small_model import answer, load_small_model, open_files
 
 Fail = Callable[[int, int], None]  # makes the allocations from one number to before another fail
 FOREIGN = (SystemError, TypeError, RuntimeError)
+NUMPYS = "numpy's SystemError"  # of reductions such as ndarray.max, in place of a MemoryError
 MANY = 10_000  # failures one after the other; more than an exception needs on its way
 
 
@@ -47,6 +49,11 @@ def failures_of(place: str) -> tuple[Fail, Callable[[], None]]:
                 pass
 
     return library.fail_allocations, end
+
+
+def _raised_in_numpy(error: BaseException) -> bool:
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, SystemError) and Path(np.__file__).parent in Path(last.filename).parents
 
 
 def main(place: str, samples: int | None = None) -> None:
@@ -74,7 +81,7 @@ def main(place: str, samples: int | None = None) -> None:
                 return f"{type(error).__name__}: {error}"
             except FOREIGN as error:
                 end()
-                return type(error).__name__
+                return NUMPYS if _raised_in_numpy(error) else type(error).__name__
             end()
             return "right" if right else "wrong"
 
@@ -92,10 +99,10 @@ def main(place: str, samples: int | None = None) -> None:
         assert open_files() - files <= sum(found.values()) / 20, (
             f"{open_files() - files} files were left open"
         )
-        named = sum(found[name] for name in ("right", "MemoryError", "ResourceError"))
+        named = sum(found[name] for name in ("right", "MemoryError", "ResourceError", NUMPYS))
         foreign = sum(found[error.__name__] for error in FOREIGN)
         assert named + foreign == sum(found.values()), "other errors"
-        assert foreign <= named / 2
+        assert foreign <= named / 10
         assert found["MemoryError"] + found["ResourceError"] > 0
 
 

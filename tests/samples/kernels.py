@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import roberta_c
-from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, _kernels, available_isas
+from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, Workspace, _kernels, available_isas
 
 U = 2.0**-24  # the unit roundoff of float32
 THREADS = (1, 2, 3, 5, 8)
@@ -62,6 +62,19 @@ def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> np.ndar
 
 def starts_of(lengths: list[int]) -> np.ndarray:
     return np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+
+
+def layer_run(kernels: Kernels) -> Callable[[int], np.ndarray]:
+    """`run(num_threads)`: what a small encoder layer makes of two sequences, the same bits at each call."""
+    layer = random_layer(kernels, np.random.default_rng(0), 24, 2, 40)
+    x = np.random.default_rng(1).standard_normal((64, 24)).astype(np.float32)
+
+    def run(num_threads: int) -> np.ndarray:
+        y = x.copy()
+        kernels.encoder_layer(layer, y, starts_of([40, 24]), Workspace(), num_threads=num_threads)
+        return y
+
+    return run
 
 
 def random_layer(
