@@ -113,8 +113,8 @@ def estimated_and_peak(call):
 
 
 def test_the_estimate_is_that_of_what_is_allocated(model):
-    """Ids packed in each form, and the results of a call on them. The estimate leaves out the workspace, whose
-    size is bounded: there are so many ids that it is small beside the results."""
+    """Ids packed in each form, and the results of a call on them. The estimate leaves out the workspace,
+    whose size is bounded: there are so many ids that it is small beside the results."""
     ids, ones = np.full((2000, 50), 5), np.ones((2000, 50), int)
     for given in ([ids, None, None], [ids, ones, ones * 0], [ids.tolist(), ones.tolist(), None]):
         estimate, peak = estimated_and_peak(lambda given=given: pack_batch(*given, None, LIMITS))
