@@ -32,6 +32,7 @@ bench:
 	$(PYTHON) benchmarks/encoder.py --isa avx2 --engines torch --work 8x128 \
 	    --output benchmarks/results/encoder_avx2.json
 	$(PYTHON) benchmarks/threads.py --output benchmarks/results/threads.json
+	$(PYTHON) benchmarks/neighbours.py --output benchmarks/results/neighbours.json
 	$(PYTHON) benchmarks/memory.py --output benchmarks/results/memory.json
 	$(PYTHON) benchmarks/startup.py --output benchmarks/results/startup.json
 	$(PYTHON) benchmarks/command_line.py --output benchmarks/results/command_line.json

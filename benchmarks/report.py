@@ -177,6 +177,31 @@ def threads(*results: dict) -> list[str]:
     return table(["ms, by threads", *numbers], rows)
 
 
+def neighbours(result: dict) -> list[str]:
+    n = result["threads"]
+    beside = [
+        [
+            engine,
+            f"{row['one_thread']:.1f}",
+            f"{row['alone']:.1f}",
+            f"{row['beside']:.1f} ({row['beside_over_one_thread']:.2f}×)",
+        ]
+        for engine, row in result["beside"]["by_engine"].items()
+    ]
+    for row in beside:
+        at_once = result["processes"][row[0]]
+        row += [f"{at_once['one_thread']:.1f}", f"{at_once['all_threads']:.1f} ({at_once['ratio']:.2f}×)"]
+    head = ["texts/s", "1 thread", f"{n} threads", f"{n} threads beside a busy process"]
+    calls = result["callers"]
+    return [
+        *table([*head, "4 processes of 1 thread", f"4 processes of {n} threads"], beside),
+        "",
+        f"Eight Python threads that call one model of roberta_c on {n} threads: {calls['eight_callers']:.1f} "
+        f"texts/s, for {calls['one_caller']:.1f} of one ({calls['ratio']:.2f}×); a call takes "
+        f"{calls['p50_ms']:.1f} ms in the median, {calls['p99_ms']:.1f} ms in the 99th percentile.",
+    ]
+
+
 def memory(*results: dict) -> list[str]:
     first = results[0]
 
@@ -326,6 +351,7 @@ SECTIONS = {
     ),
     "linear_avx2": Section("Linear layers with AVX2 forced", ("linear_avx2",), "shapes", linear),
     "threads": Section("Threads", in_types("threads"), "work", threads),
+    "neighbours": Section("Neighbours and callers", ("neighbours",), "beside", neighbours),
     "memory": Section("Memory", in_types("memory"), "growth", memory),
     "embeddings": Section("Embeddings", ("embeddings",), "engines", embeddings),
     "embeddings_bfloat16": Section("Embeddings in bfloat16", ("embeddings_bfloat16",), "engines", embeddings),

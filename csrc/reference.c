@@ -43,9 +43,11 @@ static void pack_quantized(const float *w_k, const float *smooth_k, size_t k, rc
     column_k[words + 1] = scale;
 }
 
-static void pack_linear(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n,
-                        size_t k, rc_word *panels_pkn, size_t ith, size_t nth) {
+static int pack_linear(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n, size_t k,
+                       rc_word *panels_pkn, size_t ith, size_t nth) {
+    int finite = 1;
     for (size_t p = n * ith / nth; p < n * (ith + 1) / nth; p++) {
+        for (size_t i = 0; i < k; i++) finite &= isfinite(w_nk[p * k + i]) != 0;
         if (arithmetic == RC_FP32) {
             memcpy(panels_pkn + p * k, w_nk + p * k, k * sizeof(float));
             continue;
@@ -60,6 +62,7 @@ static void pack_linear(rc_arithmetic arithmetic, const float *w_nk, const float
             memcpy(halves_k + i * sizeof half, &half, sizeof half);
         }
     }
+    return finite;
 }
 
 static double activated(rc_activation activation, double x) {

@@ -329,9 +329,10 @@ struct rc_kernels {
     size_t attention_mr; /* the most query rows of attention's tiles, in any arithmetic */
     size_t attention_nr; /* columns of its panels */
 
-    /* panels_pkn := one section of packed W, from row-major w_nk; smooth_k as in rc_linear. */
-    void (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n,
-                        size_t k, rc_word *panels_pkn, size_t ith, size_t nth);
+    /* panels_pkn := one section of packed W, from row-major w_nk; smooth_k as in rc_linear.  Returns whether
+     * all weights that this share has packed are finite. */
+    int (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n,
+                       size_t k, rc_word *panels_pkn, size_t ith, size_t nth);
 
     /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n.  x must be in the row format
      * of w's arithmetic.  y and the residual may be the same array; y and x may not overlap.  If w's

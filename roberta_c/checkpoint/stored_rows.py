@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .finite import all_finite
@@ -25,6 +27,14 @@ class StoredRows:
         self._tensor = tensor
         # Rows that were found to be finite. Several threads may mark the same row.
         self._finite_v = np.zeros(self.shape[0], bool)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def __getitem__(self, ids: np.ndarray) -> np.ndarray:
         """Integers from 0 to V - 1, (…) → (…, H). Raises ModelFileError if the file has changed."""

@@ -1,11 +1,13 @@
 """The public names of _kernels.pyx, for type checkers; the docstrings are there."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self, disjoint_base
+
+from ..checkpoint.stored_rows import StoredRows
 
 _Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int64]
@@ -73,15 +75,14 @@ class Norm:
 class EmbeddingTables:
     def __new__(
         cls,
-        word: npt.NDArray[np.float32 | np.float16 | np.uint16],
+        word: npt.NDArray[np.float32 | np.float16 | np.uint16] | StoredRows,
         word_dtype: str,
         position: _Floats,
         token_type: _Floats,
         norm: Norm,
-        rows_from: tuple[Any, int] | None = None,
     ) -> Self: ...
     @property
-    def word(self) -> npt.NDArray[np.float32 | np.float16 | np.uint16]: ...
+    def word(self) -> npt.NDArray[np.float32 | np.float16 | np.uint16] | StoredRows: ...
     @property
     def word_dtype(self) -> str: ...
     @property
@@ -91,7 +92,7 @@ class EmbeddingTables:
     @property
     def norm(self) -> Norm: ...
     @property
-    def rows_from(self) -> tuple[Any, int] | None: ...
+    def stored_rows(self) -> StoredRows | None: ...
 
 @disjoint_base
 class PackedLayer:
@@ -150,9 +151,10 @@ class Kernels:
         num_threads: int = 1,
         dtype: str = "float32",
     ) -> list[PackedLinear]: ...
+    def panel_shape(self, n: int, k: int, dtype: str = "float32") -> tuple[int, int, int]: ...
     def pack_rows(
         self, weight: _Floats, panels: _Floats, dtype: str = "float32", smooth: _Floats | None = None
-    ) -> None: ...
+    ) -> bool: ...
     def convert_rows(self, x: _Floats, packed: PackedLinear, num_threads: int = 1) -> ConvertedRows: ...
     def linear(
         self,

@@ -6,6 +6,7 @@ gives the same bits for any `num_threads`, and for a row whatever the other rows
 """
 
 import logging
+import math
 import os
 import threading
 
@@ -16,6 +17,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
+from ..checkpoint.stored_rows import StoredRows
 from ..errors import InputError, ModelFileError, ResourceError, mismatch, shown
 from ..machine import threads
 from .arguments import checked_array, checked_floats, checked_indices, checked_name, checked_output
@@ -178,26 +180,22 @@ cdef class Kernels:
         shapes, sources = [], []
         cdef packing work
         work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
-        cdef Py_ssize_t nr = self.table.nr, n, k, rows, total = 0
+        cdef Py_ssize_t n, k, total = 0
         for weights, biases, smooth in stacks:
             if not len(weights):
                 raise InputError(mismatch("weights", "none", "at least one matrix"))
             checked_array(weights[0], "weight", np.float32, (None, None))
             n, k = weights[0].shape
-            if n < 1 or k < 1:
-                raise InputError(mismatch("weight", f"shape {(n, k)}", "positive sizes"))
-            if rc_is_int8(work.arithmetic) and k > RC_LONGEST_INT8:
-                raise InputError(mismatch("weight", f"shape {(n, k)}",
-                                          f"at most {RC_LONGEST_INT8} columns in int8"))
+            shape = self.panel_shape(n, k, dtype)
             checked_smooth(smooth, k)
             for weight in weights:
                 sources.append((checked_array(weight, "weight", np.float32, (n, k)), smooth, total))
-                total += (n + nr - 1) // nr * nr * rc_panel_rows(work.arithmetic, k)
-            shapes.append((len(weights), n, k))
+                total += math.prod(shape)
+            shapes.append((len(weights), n, k, shape))
         # The slab starts on a cache line; so does every panel whose rows fill complete lines.
         slab = large_empty(total)
         cdef uint8_t[::1] jobs = np.zeros(max(1, len(sources)) * sizeof(packing_job), np.uint8)
-        work.jobs, work.count = <packing_job *>&jobs[0], len(sources)
+        work.jobs, work.count, work.nonfinite = <packing_job *>&jobs[0], len(sources), 0
         cdef packing_job *job
         for index, (weight, smooth, begin) in enumerate(sources):
             job = &work.jobs[<size_t>index]
@@ -208,9 +206,8 @@ cdef class Kernels:
                 job.smooth_k = floats(smooth)
         run_team(pack_share, &work, checked_thread_count(num_threads))
         packed, begin = [], 0
-        for (sections, n, k), (_, biases, smooth) in zip(shapes, stacks):
-            rows = rc_panel_rows(work.arithmetic, k)
-            panels = slab[begin:begin + sections * ((n + nr - 1) // nr) * rows * nr].reshape(-1, rows, nr)
+        for (sections, n, k, shape), (_, biases, smooth) in zip(shapes, stacks):
+            panels = slab[begin:begin + sections * math.prod(shape)].reshape(-1, *shape[1:])
             begin += panels.size
             bias = None
             if biases is not None:
@@ -222,27 +219,35 @@ cdef class Kernels:
                                        smooth if rc_is_int8(work.arithmetic) else None))
         return packed
 
-    def pack_rows(self, weight, panels, dtype="float32", smooth=None) -> None:
-        """Packs rows of one matrix, float32 (n, k), into `panels`, float32 (ceil(n / NR), panel rows, NR): a part of
-        the panels that `pack_linear` makes of all rows, if as many rows as a multiple of NR lie before these."""
+    def panel_shape(self, n, k, dtype="float32") -> tuple[int, int, int]:
+        """The shape of the packed form of one matrix (n, k): (ceil(n / NR), rows of a panel, NR)."""
+        cdef Py_ssize_t nr = self.table.nr, columns = n, depth = k
+        if columns < 1 or depth < 1:
+            raise InputError(mismatch("weight", f"shape {(n, k)}", "positive sizes"))
+        cdef rc_arithmetic arithmetic = checked_arithmetic(dtype, &self.table)
+        if rc_is_int8(arithmetic) and depth > RC_LONGEST_INT8:
+            raise InputError(mismatch("weight", f"shape {(n, k)}", f"at most {RC_LONGEST_INT8} columns in int8"))
+        return (columns + nr - 1) // nr, rc_panel_rows(arithmetic, depth), nr
+
+    def pack_rows(self, weight, panels, dtype="float32", smooth=None) -> bool:
+        """Packs rows of one matrix, float32 (n, k), into `panels`, float32 of `panel_shape`: a part of the panels that
+        `pack_linear` makes of all rows, if as many rows as a multiple of NR lie before these.
+
+        Returns whether all weights are finite.
+        """
         checked_array(weight, "weight", np.float32, (None, None))
+        checked_output(panels, "panels", self.panel_shape(*weight.shape, dtype))
         cdef packing work
         cdef packing_job job
-        cdef Py_ssize_t nr = self.table.nr
         job.n, job.k = weight.shape
-        if job.n < 1 or job.k < 1:
-            raise InputError(mismatch("weight", f"shape {weight.shape}", "positive sizes"))
-        work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
-        if rc_is_int8(work.arithmetic) and job.k > RC_LONGEST_INT8:
-            raise InputError(mismatch("weight", f"shape {weight.shape}", f"at most {RC_LONGEST_INT8} columns in int8"))
         checked_smooth(smooth, job.k)
-        rows = rc_panel_rows(work.arithmetic, job.k)
-        checked_output(panels, "panels", ((job.n + nr - 1) // nr, rows, nr))
+        work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
         job.w_nk, job.panels_pkn, job.smooth_k = floats(weight), writable_floats(panels), NULL
         if smooth is not None:
             job.smooth_k = floats(smooth)
-        work.jobs, work.count = &job, 1
+        work.jobs, work.count, work.nonfinite = &job, 1, 0
         run_team(pack_share, &work, 1)
+        return not work.nonfinite
 
     cdef int check_packed(self, PackedLinear packed) except -1:
         if packed.kernels is not self:
@@ -438,11 +443,12 @@ cdef class Kernels:
         source.positions_t = integers(checked_indices(positions, "position_ids", t, len(tables.position)))
         if types is not None:
             source.types_t = integers(checked_indices(types, "token_type_ids", t, len(tables.token_type)))
-        if tables.rows_from is None or t == 0:
+        stored = tables.stored_rows
+        if stored is None or t == 0:
             return ids, positions, types
-        file, source.first_byte = tables.rows_from
-        file.check_still_open()
-        source.descriptor, source.row_bytes = file.descriptor, tables.word.itemsize * tables.c.h
+        stored.file.check_still_open()
+        source.descriptor, source.first_byte = stored.file.descriptor, stored.first_byte
+        source.row_bytes = stored.dtype.itemsize * tables.c.h
         rows = aligned_empty(((t * source.row_bytes + 3) // 4,))
         in_order = np.arange(t, dtype=np.int64)
         source.rows, source.in_order_t = <uint8_t *>writable_floats(rows), integers(in_order)
@@ -567,6 +573,5 @@ cdef int set_sequences(rc_sequences *sequences, seq_starts) except -1:
 cdef int check_rows_read(const lookup *source, EmbeddingTables tables) except -1:
     """ModelFileError if a row of the word table could not be read."""
     if source.failed:
-        file, _ = tables.rows_from
-        raise ModelFileError(f"{file.path}: became shorter, or cannot be read any more, since it was opened")
+        raise ModelFileError(f"{tables.word.file.path}: became shorter, or cannot be read any more, since it was opened")
     return 0

@@ -86,30 +86,41 @@ cdef class EmbeddingTables:
     """Word, position and token-type embeddings and their LayerNorm.
 
     `word` (V, H) is read where it is, in the checkpoint's own type and at any alignment: float32, float16, or
-    bfloat16 as uint16 with `word_dtype="bfloat16"`. `position` (P, H) and `token_type` (G, H) are float32.
-    With `rows_from`, an open WeightFile and the byte at which the same table begins in it, every call reads the
-    rows that it needs from that file, so that `word` itself never becomes resident.
+    bfloat16 as uint16 with `word_dtype="bfloat16"`. It is an array, or the StoredRows of an open file, from which
+    every call reads the rows that it needs. `position` (P, H) and `token_type` (G, H) are float32.
     """
     cdef rc_embeddings c
-    cdef readonly object word, position, token_type, rows_from
+    cdef readonly object word, position, token_type
     cdef readonly str word_dtype
     cdef readonly Norm norm
 
-    def __cinit__(self, word, str word_dtype, position, token_type, Norm norm not None, rows_from=None):
+    def __cinit__(self, word, str word_dtype, position, token_type, Norm norm not None):
         checked_name(word_dtype, "word_dtype", tuple(TABLE_DTYPES))
         stored = np.uint16 if word_dtype == "bfloat16" else np.dtype(word_dtype)
         hidden = len(norm.weight)
-        self.word = checked_array(word, "word embeddings", stored, (None, hidden), any_alignment=True)
+        cdef const uint8_t[::1] rows
+        self.word = word
+        if isinstance(word, StoredRows):
+            if word.shape[1:] != (hidden,) or word.dtype != stored:
+                raise InputError(mismatch("word embeddings", f"{word.dtype} of shape {word.shape}",
+                                          f"{stored} of shape (any, {hidden})"))
+        else:
+            rows = checked_array(word, "word embeddings", stored, (None, hidden),
+                                 any_alignment=True).reshape(-1).view(np.uint8)
+            self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
         self.position = checked_array(position, "position embeddings", np.float32, (None, hidden))
         self.token_type = checked_array(token_type, "token type embeddings", np.float32, (None, hidden))
         if not len(token_type):  # row 0 is added where no types are given
             raise InputError(mismatch("token type embeddings", f"shape {token_type.shape}", "at least one row"))
-        self.word_dtype, self.norm, self.rows_from = word_dtype, norm, rows_from
-        cdef const uint8_t[::1] rows = word.reshape(-1).view(np.uint8)
-        self.c.word_vh = <const void *>&rows[0] if rows.shape[0] else NULL
+        self.word_dtype, self.norm = word_dtype, norm
         self.c.word_dtype = TABLE_DTYPES[word_dtype]
         self.c.position_ph, self.c.token_type_gh = floats(position), floats(token_type)
         self.c.norm, self.c.h = norm.c, hidden
+
+    @property
+    def stored_rows(self):
+        """The word table as StoredRows, None if it is an array."""
+        return self.word if isinstance(self.word, StoredRows) else None
 
 
 cdef class PackedLayer:

@@ -19,6 +19,7 @@ cdef struct packing:
     rc_arithmetic arithmetic
     packing_job *jobs
     size_t count
+    int nonfinite  # whether a weight was NaN or infinite
 
 cdef enum:
     UNITS_PER_MATRIX = 8  # when packing, so that threads finish together
@@ -30,8 +31,9 @@ cdef void pack_share(void *given, rc_team *team, size_t ith, size_t nth) noexcep
     cdef size_t unit = rc_next_unit(team, ith, nth)
     while unit < work.count * UNITS_PER_MATRIX:
         job = &work.jobs[unit // UNITS_PER_MATRIX]
-        work.kernels.pack_linear(work.arithmetic, job.w_nk, job.smooth_k, job.n, job.k, job.panels_pkn,
-                                 unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX)
+        if not work.kernels.pack_linear(work.arithmetic, job.w_nk, job.smooth_k, job.n, job.k, job.panels_pkn,
+                                        unit % UNITS_PER_MATRIX, UNITS_PER_MATRIX):
+            rc_set_flag(&work.nonfinite)
         unit = rc_next_unit(team, ith, nth)
 
 

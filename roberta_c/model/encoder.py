@@ -43,19 +43,17 @@ class Embeddings(Module):
         tables: EmbeddingTables,
         kernels: Kernels,
         num_threads: int,
-        rows: StoredRows | None,
         allow_nonfinite: bool,
     ) -> None:
-        """rows: those of the word table, if it stays in its file. allow_nonfinite: they are not checked."""
+        """allow_nonfinite: rows of a word table that stays in its file are not checked."""
         super().__init__(family)
         self.tables, self.kernels, self.num_threads = tables, kernels, num_threads
-        self.rows, self._allow_nonfinite = rows, allow_nonfinite
+        self._rows, self._allow_nonfinite = tables.stored_rows, allow_nonfinite
         self.limits = BatchLimits(
             config.vocab_size, config.pad_token_id, config.max_position_embeddings, config.type_vocab_size
         )
         padding = config.pad_token_id
-        word = tables.word if rows is None else rows
-        self.word_embeddings = Embedding(word, tables.word_dtype, padding)
+        self.word_embeddings = Embedding(tables.word, tables.word_dtype, padding)
         self.position_embeddings = Embedding(tables.position, padding_idx=padding)
         self.token_type_embeddings = Embedding(tables.token_type)
         self.LayerNorm = LayerNorm(tables.norm, kernels, num_threads)
@@ -80,13 +78,13 @@ class Embeddings(Module):
 
     def check_rows(self, ids_t: np.ndarray) -> None:
         """Before a call of the kernels: ModelFileError if a row that it reads from the file is not finite."""
-        if self.rows is not None and not self._allow_nonfinite:
-            self.rows.check_finite(ids_t)
+        if self._rows is not None and not self._allow_nonfinite:
+            self._rows.check_finite(ids_t)
 
     def check_file(self) -> None:
         """After it: ModelFileError if the rows may be other ones than those of the file that was opened."""
-        if self.rows is not None:
-            self.rows.file.check_unchanged()
+        if self._rows is not None:
+            self._rows.file.check_unchanged()
 
 
 class SelfAttention(Module):

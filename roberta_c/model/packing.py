@@ -6,6 +6,7 @@ second-level cache, and no complete matrix is in memory beside its packed form.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -47,23 +48,16 @@ def pack(
     The bits are those of `Kernels.pack_linears`, for any number of threads. Raises ModelFileError for a file
     that has changed since it was opened, and without `allow_nonfinite` for a value that is NaN or infinite.
     """
-    columns = kernels.tile[1]
-    # What a matrix of one row is packed to has the length of all panels.
-    samples = [
-        kernels.pack_linear(
-            [np.zeros((1, stack.weights[0].shape[1]), np.float32)], None, 1, dtype, stack.smooth
-        )
-        for stack in stacks
-    ]
-    counts = [len(stack.weights) * -(-stack.weights[0].shape[0] // columns) for stack in stacks]
-    slab = large_empty(sum(count * one.panels.size for count, one in zip(counts, samples, strict=True)))
-    packed, pieces, begin = [], [], 0
-    for stack, sample, count in zip(stacks, samples, counts, strict=True):
-        panels = slab[begin : begin + count * sample.panels.size].reshape(count, *sample.panels.shape[1:])
-        begin += panels.size
-        n, k = stack.weights[0].shape
+    shapes = [kernels.panel_shape(*stack.weights[0].shape, dtype) for stack in stacks]
+    sizes = [len(stack.weights) * math.prod(shape) for stack, shape in zip(stacks, shapes, strict=True)]
+    slab = large_empty(sum(sizes))
+    packed, pieces = [], []
+    parts = np.split(slab, np.cumsum(sizes[:-1]))
+    for stack, (_, rows, columns), part in zip(stacks, shapes, parts, strict=True):
+        panels = part.reshape(-1, rows, columns)
         pieces += _pieces(stack, panels, columns)
-        layout = len(stack.weights), n, k, dtype, sample.smooth
+        n, k = stack.weights[0].shape
+        layout = len(stack.weights), n, k, dtype, stack.smooth if dtype == "int8" else None
         packed.append(PackedLinear(kernels, panels, np.concatenate(stack.biases), *layout))
 
     buffers = threading.local()
@@ -77,9 +71,11 @@ def pack(
             if len(getattr(buffers, "values", ())) < size:
                 buffers.values = aligned_empty((size,))
             values = buffers.values[:size]
-            tensor_loading.load_piece(piece.weight, piece.first * k, values, allow_nonfinite)
+            tensor_loading.load_piece(piece.weight, piece.first * k, values)
             rows = values.reshape(piece.rows, k)
-        kernels.pack_rows(rows, piece.panels, dtype, piece.smooth)
+        is_finite = kernels.pack_rows(rows, piece.panels, dtype, piece.smooth)
+        if not (is_finite or allow_nonfinite or isinstance(piece.weight, np.ndarray)):
+            tensor_loading.raise_nonfinite(piece.weight, piece.first * k, values)
 
     threads = min(num_threads, 1 + slab.nbytes // tensor_loading.THREAD_BYTES)
     tensor_loading.in_threads(pieces, pack_piece, threads)

@@ -31,9 +31,9 @@ class RobertaModel(PreTrainedModel):
             raise InputError(mismatch("add_pooling_layer", shown(add_pooling_layer), "True or False"))
         family, threads = self.family, source.num_threads
         source.require(names.encoder_shapes(config), "encoder")
-        tables, rows = source.embeddings()
+        tables = source.embeddings()
         self.embeddings = Embeddings(
-            family, config, tables, source.kernels, threads, rows, source.allow_nonfinite
+            family, config, tables, source.kernels, threads, source.allow_nonfinite
         )
         self.encoder = Encoder(
             family,

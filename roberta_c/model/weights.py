@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +11,7 @@ import numpy as np
 
 from ..checkpoint import FLOAT_DTYPES, names
 from ..checkpoint.finite import all_finite
-from ..errors import ModelFileError, ResourceError, mismatch
+from ..errors import ModelFileError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
 from ..kernels.memory import aligned_empty
 from .packing import Stack, pack
@@ -152,36 +150,31 @@ class WeightSource:
         weight, bias = (self.float32(f"{prefix}.{part}") for part in ("weight", "bias"))
         return Norm(weight, bias, self.config.layer_norm_eps)
 
-    def embeddings(self) -> tuple[EmbeddingTables, StoredRows | None]:
-        """The embedding tables, and the word table's rows if it stays in the file.
-
-        The word table is in the file's own type; all others are float32.
-        """
+    def embeddings(self) -> EmbeddingTables:
+        """The embedding tables: words in the file's own type, all others in float32."""
         word_name = names.EMBEDDINGS["word"]
-        word_dtype, word, rows = self._word_table(word_name, self.stored_names[word_name])
-        tables = EmbeddingTables(
+        word_dtype, word = self._word_table(word_name, self.stored_names[word_name])
+        return EmbeddingTables(
             word,
             word_dtype,
             self.float32(names.EMBEDDINGS["position"]),
             self.float32(names.EMBEDDINGS["token_type"]),
             self.norm(names.EMBEDDINGS["norm_weight"].removesuffix(".weight")),
-            None if rows is None else (rows.file, rows.first_byte),
         )
-        return tables, rows
 
-    def _word_table(self, name: str, stored_name: str) -> tuple[str, np.ndarray, StoredRows | None]:
-        """The table's dtype, the table, and its rows in the file if the table itself is not read."""
+    def _word_table(self, name: str, stored_name: str) -> tuple[str, np.ndarray | StoredRows]:
+        """The table's dtype, and the table or, if it is large, its rows in the file."""
         self.taken.add(name)
         dtype = self.checkpoint.tensors[stored_name].dtype
         if dtype == "float64":  # the embedding kernel does not read it; no published checkpoint has it
-            return "float32", self.float32(name), None
+            return "float32", self.float32(name)
         rows = self.checkpoint.rows(stored_name)
-        if rows is not None and math.prod(rows.shape) * rows.dtype.itemsize >= READ_ROWS_FROM:
-            return dtype, _unread(rows.shape, rows.dtype), rows
+        if rows is not None and rows.nbytes >= READ_ROWS_FROM:
+            return dtype, rows
         table = self.checkpoint.read(stored_name)
         if not self.allow_nonfinite and not all_finite(table, dtype):
             self.float32(name)  # names the value
-        return dtype, table, None
+        return dtype, table
 
     def layer(self, index: int) -> PackedLayer:
         """Encoder layer `index`, query, key and value as one product."""
@@ -258,16 +251,3 @@ class WeightSource:
             used += sorted(self.taken.difference(used))
         tied = self.config.tie_word_embeddings
         return StoredParameters(self.checkpoint, used, self.stored_names, has_head=has_head, tied=tied)
-
-
-def _unread(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array of that shape whose values nothing reads: addresses without memory, in which there are zeros.
-
-    It gives EmbeddingTables the size of a table that stays in its file.
-    """
-    size = math.prod(shape) * dtype.itemsize
-    try:
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)
-    except (OSError, ValueError, OverflowError):
-        raise ResourceError(mismatch("address space", "too little free", f"{size:,} bytes")) from None
-    return np.frombuffer(memory, dtype).reshape(shape)

@@ -16,10 +16,10 @@ from samples.kernels import (
     guarded_outputs,
     lanes,
     normal,
+    rows_in,
     same_bits,
 )
 
-from roberta_c.checkpoint.weight_file import WeightFile
 from roberta_c.errors import InputError, ModelFileError
 from roberta_c.kernels import EmbeddingTables, Kernels, Norm
 
@@ -132,16 +132,14 @@ def test_rows_read_from_a_file_equal_rows_of_a_table_in_memory(kernels, dtype, t
     ids, positions, _ = random_batch(rng, 25, (30, 9, 1))
     path = tmp_path / "rows"
     path.write_bytes(bytes(first_byte) + stored.tobytes())
-    elsewhere = EmbeddingTables(
-        np.zeros_like(stored), dtype, *others, rows_from=(WeightFile(path), first_byte)
-    )
+    elsewhere = EmbeddingTables(rows_in(path, stored, dtype, first_byte), dtype, *others)
     expected = kernels.embed(EmbeddingTables(stored, dtype, *others), ids, positions)
     for threads in THREADS:
         assert same_bits(kernels.embed(elsewhere, ids, positions, num_threads=threads), expected)
     assert kernels.embed(elsewhere, ids[:0], positions[:0]).shape == (0, hidden)
 
-    closed = EmbeddingTables(stored, dtype, *others, rows_from=(WeightFile(path), first_byte))
-    os.dup2(os.open(__file__, os.O_RDONLY), closed.rows_from[0].descriptor)
+    closed = EmbeddingTables(rows_in(path, stored, dtype, first_byte), dtype, *others)
+    os.dup2(os.open(__file__, os.O_RDONLY), closed.stored_rows.file.descriptor)
     with pytest.raises(ModelFileError, match="rows: other code closed the file's descriptor"):
         kernels.embed(closed, ids, positions)
 

@@ -15,13 +15,13 @@ from samples.kernels import (
     guarded,
     guarded_outputs,
     normal,
+    rows_in,
     random_layer,
     same_bits,
     starts_of,
 )
 from samples.layers import SHAPES, run
 
-from roberta_c.checkpoint.weight_file import WeightFile
 from roberta_c.errors import InputError, ModelFileError
 from roberta_c.kernels import EmbeddingTables, Kernels, Norm, PackedLayer, Workspace, available_isas
 
@@ -178,10 +178,7 @@ def tables_of(
     with open(path, "wb") as file:
         file.write(bytes(first_byte) + stored.tobytes())
     in_memory = EmbeddingTables(stored, word_dtype, *others)
-    elsewhere = np.zeros_like(stored)  # not read
-    return in_memory, EmbeddingTables(
-        elsewhere, word_dtype, *others, rows_from=(WeightFile(path), first_byte)
-    )
+    return in_memory, EmbeddingTables(rows_in(path, stored, word_dtype, first_byte), word_dtype, *others)
 
 
 @arithmetics(*ALL, layers=LAYERS[::2])
@@ -231,7 +228,7 @@ def test_a_file_that_ends_early_is_an_error_of_encode(tmp_path):
         assert same_bits(found[2:], expected[2:]), "the second sequence"
 
     descriptor = os.open(__file__, os.O_RDONLY)
-    os.dup2(descriptor, in_file.rows_from[0].descriptor)
+    os.dup2(descriptor, in_file.stored_rows.file.descriptor)
     os.close(descriptor)
     with pytest.raises(ModelFileError, match="rows: other code closed the file's descriptor"):
         kernels.encode(in_file, [layer], ids, positions, None, starts, workspace)

@@ -84,10 +84,10 @@ def test_word_rows_read_from_the_file_are_those_in_memory(made, tmp_path, form, 
     folder, _ = saved(made, tmp_path, form, dtype)
     batch = [[0, 5, 399, 2], [0, 17, 2]]
     copied = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
-    assert copied.roberta.embeddings.tables.rows_from is None
+    assert copied.roberta.embeddings.tables.stored_rows is None
     monkeypatch.setattr(weights, "READ_ROWS_FROM", 0)
     read = roberta_c.RobertaForSequenceClassification.from_pretrained(folder)
-    assert read.roberta.embeddings.tables.rows_from is not None
+    assert read.roberta.embeddings.tables.stored_rows is not None
     assert np.array_equal(read(batch).logits, copied(batch).logits)
 
 

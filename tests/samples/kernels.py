@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 import roberta_c
+from roberta_c.checkpoint.stored_rows import StoredRows
+from roberta_c.checkpoint.tensor_view import StoredTensor
+from roberta_c.checkpoint.weight_file import WeightFile
 from roberta_c.kernels import Kernels, Norm, PackedLayer, PackedLinear, Workspace, _kernels, available_isas
 
 U = 2.0**-24  # the unit roundoff of float32
@@ -39,6 +42,11 @@ each_lower = pytest.mark.parametrize(
         for dtype in (*LOWER, *(["int8 pairs"] if isa == "avx2" else []))
     ],
 )
+
+
+def rows_in(path: Path, stored: np.ndarray, dtype: str, first_byte: int) -> StoredRows:
+    """The rows of a matrix like `stored` that begins at this byte of a file."""
+    return StoredRows(StoredTensor(WeightFile(path), "words", dtype, stored.shape, None, first_byte))
 
 
 def lanes(kernels: Kernels) -> int:

@@ -1,0 +1,249 @@
+"""How fast is it beside a busy process, as several processes, and with several callers?
+
+    python benchmarks/neighbours.py --output benchmarks/results/neighbours.json
+
+RoBERTa-base with random weights classifies tweets one by one. Every engine has processes of its own, each with
+the model loaded for one thread and for all. Engines and situations take turns, round by round; rates are
+medians.
+
+beside     one process on all threads, while another process keeps one CPU busy; also alone, and on one thread
+processes  four processes at once, each on all threads, and each on one
+callers    eight Python threads that call one model of roberta_c on all threads, and one such thread
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import statistics
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import engines
+from base_model import save_random_base_model
+from machine import description, save
+from turns import rest
+from workloads import tweets
+
+from roberta_c.machine.threads import chosen_num_threads
+
+SPAWN = multiprocessing.get_context("spawn")
+OURS, PACKAGES = "roberta_c", ("roberta_c", "numpy", "torch", "transformers")
+PEERS = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvino"}  # → its package
+PROCESSES, CALLERS = 4, 8
+GRAPH, MODEL = "optimized.onnx", "model"
+SETTLING_SECONDS = 0.2  # threads are placed on CPUs anew when the load changes
+
+
+class Run(NamedTuple):
+    """What one process did: texts a second, and the seconds of each call."""
+
+    rate: float
+    seconds: list[float]
+
+
+def loaded(engine: str, folder: Path, threads: int) -> engines.Engine:
+    if engine == OURS:
+        return engines.Ours(folder / MODEL, threads)
+    if engine == "torch":
+        import transformers
+
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(folder / MODEL).eval()
+        return engines.Torch(model, threads)
+    if engine == "openvino":
+        return engines.OpenVino(folder / "plain.onnx", threads)
+    return engines.OnnxRuntime(engine, folder / GRAPH, threads)
+
+
+def timed(model: engines.Engine, texts: list[Any], seconds: float, callers: int) -> Run:
+    """Calls the model with one text after the other for so many seconds, from `callers` threads."""
+    end = time.perf_counter() + seconds
+
+    def call(caller: int) -> list[float]:
+        found = []
+        for text in itertools.cycle(texts[caller:] + texts[:caller]):
+            begin = time.perf_counter()
+            if begin >= end:
+                break
+            model.logits(text)
+            found.append(time.perf_counter() - begin)
+        return found
+
+    begin = time.perf_counter()
+    if callers == 1:
+        found = call(0)
+    else:
+        with ThreadPoolExecutor(callers) as pool:
+            found = [one for of_caller in pool.map(call, range(callers)) for one in of_caller]
+    return Run(len(found) / (time.perf_counter() - begin), found)
+
+
+def serve(asked: Connection, engine: str, folder: Path, data: Path, threads: tuple[int, ...]) -> None:
+    """A process: loads an engine for each number of threads, then answers (threads, seconds, callers)."""
+    models = {number: loaded(engine, folder, number) for number in threads}
+    texts = {
+        number: [model.prepare([ids]) for batch in tweets(data) for ids in batch]
+        for number, model in models.items()
+    }
+    asked.send(None)
+    while (request := asked.recv()) is not None:
+        number, seconds, callers = request
+        if engine == "torch":  # its number of threads belongs to the process, not to a model
+            engines.torch.set_num_threads(number)
+        asked.send(timed(models[number], texts[number], seconds, callers))
+        rest()
+        asked.send(None)
+
+
+class Group:
+    """Processes of one engine that work at once."""
+
+    def __init__(
+        self, engine: str, count: int, folder: Path, data: Path, threads: tuple[int, ...]
+    ) -> None:
+        self.connections: list[Connection] = []
+        self.processes: list[SpawnProcess] = []
+        for _ in range(count):
+            ours, theirs = SPAWN.Pipe()
+            process = SPAWN.Process(target=serve, args=(theirs, engine, folder, data, threads), daemon=True)
+            process.start()
+            self.connections.append(ours)
+            self.processes.append(process)
+        self.gather()
+
+    def gather(self) -> list[Any]:
+        return [connection.recv() for connection in self.connections]
+
+    def run(self, threads: int, seconds: float, callers: int = 1) -> list[Run]:
+        for connection in self.connections:
+            connection.send((threads, seconds, callers))
+        runs = self.gather()
+        self.gather()
+        return runs
+
+    def rate(self, threads: int, seconds: float) -> float:
+        """Texts a second of all processes."""
+        return sum(run.rate for run in self.run(threads, seconds))
+
+    def end(self) -> None:
+        for connection in self.connections:
+            connection.send(None)
+        for process in self.processes:
+            process.join()
+
+
+def stay_busy() -> None:
+    """A neighbour: computes until it is ended."""
+    while True:
+        sum(range(1000))
+
+
+def beside(groups: dict[str, Group], threads: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Texts a second by engine: alone on one thread and on all, and on all beside a busy process."""
+    rates: dict[str, dict[str, list[float]]] = {
+        engine: {"one_thread": [], "alone": [], "beside": []} for engine in groups
+    }
+    for _ in range(rounds):
+        for engine, group in groups.items():
+            rates[engine]["one_thread"].append(group.rate(1, seconds))
+            rates[engine]["alone"].append(group.rate(threads, seconds))
+        neighbour = SPAWN.Process(target=stay_busy, daemon=True)
+        neighbour.start()
+        time.sleep(SETTLING_SECONDS)
+        for engine, group in groups.items():
+            rates[engine]["beside"].append(group.rate(threads, seconds))
+        neighbour.kill()
+        neighbour.join()
+    found = {}
+    for engine, of_engine in rates.items():
+        medians = {name: statistics.median(values) for name, values in of_engine.items()}
+        found[engine] = {name: round(value, 2) for name, value in medians.items()}
+        found[engine]["beside_over_one_thread"] = round(medians["beside"] / medians["one_thread"], 3)
+    best = max(engine["beside"] for name, engine in found.items() if name != OURS) if len(found) > 1 else None
+    over_best = {"over_best_peer": round(found[OURS]["beside"] / best, 3)} if best else {}
+    return {"by_engine": found} | over_best
+
+
+def processes(group: Group, threads: int, rounds: int, seconds: float) -> dict[str, float]:
+    """Texts a second of four processes: each on one thread, each on all."""
+    rates: dict[int, list[float]] = {1: [], threads: []}
+    for _ in range(rounds):
+        for number, found in rates.items():
+            found.append(group.rate(number, seconds))
+    one, every = (statistics.median(found) for found in rates.values())
+    return {"one_thread": round(one, 2), "all_threads": round(every, 2), "ratio": round(every / one, 3)}
+
+
+def callers(group: Group, threads: int, rounds: int, seconds: float) -> dict[str, float]:
+    """Texts a second of eight callers and of one; the median and the 99th percentile of the eight's calls."""
+    serial, together, latencies = [], [], []
+    for _ in range(rounds):
+        serial.append(group.rate(threads, seconds))
+        (run,) = group.run(threads, seconds, CALLERS)
+        together.append(run.rate)
+        latencies += run.seconds
+    p50, p99 = (sorted(latencies)[int(share * (len(latencies) - 1))] for share in (0.5, 0.99))
+    one, eight = statistics.median(serial), statistics.median(together)
+    return {
+        "one_caller": round(one, 2),
+        "eight_callers": round(eight, 2),
+        "ratio": round(eight / one, 3),
+        "p50_ms": round(p50 * 1e3, 2),
+        "p99_ms": round(p99 * 1e3, 2),
+        "p99_over_p50": round(p99 / p50, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--threads", type=int, help="default: all that this process may use")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement")
+    parser.add_argument("--engines", default=",".join(PEERS), help="beside roberta_c")
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    threads = options.threads or chosen_num_threads(None)[0]
+    peers = [name for name in options.engines.split(",") if name]
+    missing = [name for name in peers if not engines.installed(PEERS[name])]
+    names = [OURS, *(name for name in peers if name not in missing)]
+
+    result = description((*PACKAGES, *(PEERS[name] for name in names[1:])))
+    result |= {"threads": threads, "rounds": options.rounds, "seconds": options.seconds, "left_out": missing}
+    print(f"{result['cpu']}, {threads} threads, float32; texts/s")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        reference = save_random_base_model(folder / MODEL)
+        if any(name != "torch" for name in names[1:]):
+            engines.export_onnx(reference, folder / "plain.onnx")
+        if "onnxruntime" in names:
+            engines.optimize_onnx(folder / "plain.onnx", folder / GRAPH)
+        del reference
+        place = folder, options.data, tuple(sorted({1, threads}))
+        groups = {engine: Group(engine, 1, *place) for engine in names}
+        result["beside"] = beside(groups, threads, options.rounds, options.seconds)
+        for engine, row in result["beside"]["by_engine"].items():
+            print(f"beside     {engine:<12}", row, flush=True)
+        result["callers"] = callers(groups[OURS], threads, options.rounds, options.seconds)
+        print(f"callers    {OURS:<12}", result["callers"], flush=True)
+        for group in groups.values():
+            group.end()
+        result["processes"] = {}
+        for engine in names:
+            group = Group(engine, PROCESSES, *place)
+            row = processes(group, threads, options.rounds, options.seconds)
+            result["processes"][engine] = row
+            print(f"processes  {engine:<12}", row, flush=True)
+            group.end()
+    if options.output:
+        save(options.output, result)
+
+
+if __name__ == "__main__":
+    main()
