@@ -212,6 +212,10 @@ static void exponentiate(const float *x_n, size_t n, float *y_n) {
     for (size_t i = 0; i < n; i++) y_n[i] = (float)exp(x_n[i]);
 }
 
+static void exp2_short(const float *x_n, size_t n, float *y_n) {
+    for (size_t i = 0; i < n; i++) y_n[i] = (float)exp2(x_n[i]);
+}
+
 static void embed(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t,
                   const int64_t *types_t, size_t t, float *x_th, size_t ldx, const rc_output_rows *converted,
                   size_t ith, size_t nth) {
@@ -273,6 +277,7 @@ int rc_isa_reference(rc_kernels *kernels) {
         .layer_norm = layer_norm,
         .activate = activate,
         .exponentiate = exponentiate,
+        .exp2_short = exp2_short,
         .embed = embed,
         .encoder_layer = encoder_layer,
         .pool = pool,

@@ -361,6 +361,10 @@ struct rc_kernels {
     /* y_n := exp(x_n), at least the smallest normal number; what softmax uses. */
     void (*exponentiate)(const float *x_n, size_t n, float *y_n);
 
+    /* y_n := 2^x_n for x_n <= 0, at least the smallest normal number, with a relative error of 3e-6; what
+     * softmax uses for weights that are rounded to bfloat16. */
+    void (*exp2_short)(const float *x_n, size_t n, float *y_n);
+
     /* x_th := layer_norm(word[ids] + token_type[types] + position[positions]); types_t NULL: all 0.
      * `converted` receives x too, if its rows are not NULL. */
     void (*embed)(const rc_embeddings *tables, const int64_t *ids_t, const int64_t *positions_t,

@@ -177,6 +177,7 @@ cdef extern from "roberta_c.h" nogil:
                            const rc_output_rows *, size_t, size_t) noexcept nogil
         void (*activate)(rc_activation, const float *, size_t, float *, size_t, size_t) noexcept nogil
         void (*exponentiate)(const float *, size_t, float *) noexcept nogil
+        void (*exp2_short)(const float *, size_t, float *) noexcept nogil
         void (*embed)(const rc_embeddings *, const int64_t *, const int64_t *, const int64_t *, size_t, float *,
                       size_t, const rc_output_rows *, size_t, size_t) noexcept nogil
         void (*encoder_layer)(const rc_kernels *, const rc_encoder_layer *, const rc_sequences *, float *, size_t,

@@ -200,6 +200,17 @@ def test_exp_is_clamped_to_normal_finite_numbers(kernels):
     np.testing.assert_array_equal(kernels.exponentiate(x), 1)
 
 
+@each_fast_isa
+def test_exp2_short_is_as_exact_as_said(kernels):
+    """Below -126 it is clamped to the least normal number; at 0, the largest score, it is exactly 1."""
+    x = np.concatenate([GRID[(GRID <= 0) & (GRID >= -126)], np.linspace(-126, 0, 400_001, dtype=np.float32)])
+    y = kernels.exp2_short(x).astype(np.float64)
+    assert np.max(np.abs(y / np.exp2(x.astype(np.float64)) - 1)) < 3e-6
+    assert (kernels.exp2_short(np.array([-np.inf, -1e30, -126.5], np.float32)) == LEAST_NORMAL).all()
+    assert (kernels.exp2_short(np.array([0.0, -0.0], np.float32)) == 1).all()
+    assert np.isnan(kernels.exp2_short(np.array([np.nan], np.float32))).all()
+
+
 @each_isa
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_value_has_the_same_bits_wherever_it_stands(kernels, activation):

@@ -223,3 +223,16 @@ def test_indices_outside_the_tables_are_refused(kernels):
     with pytest.raises(InputError, match=r"^input_ids: found dtype int32, expected int64$"):
         kernels.embed(tables, fine.astype(np.int32), fine)
     assert kernels.embed(tables, fine[:0], fine[:0]).shape == (0, 4)
+
+
+def test_rows_of_another_shape_or_type_are_refused(tmp_path):
+    (tmp_path / "rows").write_bytes(bytes(4 * 7 * 4))
+    rng = np.random.default_rng(9)
+    others = normal(rng, 5, 4), normal(rng, 2, 4), random_norm(rng, 4)
+    rows = rows_in(tmp_path / "rows", np.empty((7, 4), np.float32), "float32", 0)
+    assert len(EmbeddingTables(rows, "float32", *others).word) == 7
+    with pytest.raises(InputError, match=r"word embeddings: found float32 of shape \(7, 4\), expected float16"):
+        EmbeddingTables(rows, "float16", *others)
+    rows = rows_in(tmp_path / "rows", np.empty((4, 7), np.float32), "float32", 0)
+    with pytest.raises(InputError, match=r"found float32 of shape \(4, 7\), expected float32 of shape"):
+        EmbeddingTables(rows, "float32", *others)

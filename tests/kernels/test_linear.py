@@ -203,6 +203,23 @@ def test_matrices_packed_together_equal_those_packed_alone(kernels):
             assert same_bits(kernels.linear(x, together), kernels.linear(x, alone))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+@each_isa
+def test_packing_rows_tells_whether_all_are_finite(kernels, dtype):
+    rng = np.random.default_rng(11)
+    for n, k in ((1, 1), (kernels.tile[1] + 3, 37), (2, 200)):
+        panels = np.empty(kernels.panel_shape(n, k, dtype), np.float32)
+        w = normal(rng, n, k)
+        w[0, 0], w[-1, -1] = 2.0**-149, np.finfo(np.float32).max
+        assert kernels.pack_rows(w, panels, dtype)
+        assert same_bits(panels, kernels.pack_linear([w], dtype=dtype).panels)
+        for place in ((0, 0), (n // 2, k // 2), (n - 1, k - 1)):
+            for value in (np.nan, np.inf, -np.inf):
+                wrong = w.copy()
+                wrong[place] = value
+                assert not kernels.pack_rows(wrong, panels, dtype)
+
+
 @each_isa
 @each_place
 def test_touches_nothing_around_its_arrays(kernels, first_byte, monkeypatch):
