@@ -2,8 +2,8 @@
 
     python benchmarks/neighbours.py --output benchmarks/results/neighbours.json
 
-RoBERTa-base with random weights classifies tweets one by one. Every engine has processes of its own, each with
-the model loaded for one thread and for all. Engines and situations take turns, round by round; rates are
+RoBERTa-base with random weights classifies tweets one by one. Every engine has processes of its own, each
+with the model loaded for one thread and for all. Engines and situations take turns, round by round; rates are
 medians.
 
 beside     one process on all threads, while another process keeps one CPU busy; also alone, and on one thread
@@ -104,9 +104,7 @@ def serve(asked: Connection, engine: str, folder: Path, data: Path, threads: tup
 class Group:
     """Processes of one engine that work at once."""
 
-    def __init__(
-        self, engine: str, count: int, folder: Path, data: Path, threads: tuple[int, ...]
-    ) -> None:
+    def __init__(self, engine: str, count: int, folder: Path, data: Path, threads: tuple[int, ...]) -> None:
         self.connections: list[Connection] = []
         self.processes: list[SpawnProcess] = []
         for _ in range(count):

@@ -306,7 +306,8 @@ def embeddings(result: dict) -> list[str]:
         best = row.get("best_peer")
         cells = [f"**{cell}**" if one == best else cell for one, cell in zip(engines, cells, strict=True)]
         ratio = f"{row['best_peer_over_ours']:.2f}" if best else ""
-        title = f"{name}: {row['texts']:,} texts, {row['tokens']:,} tokens"
+        texts = f"{row['texts']:,} text{'' if row['texts'] == 1 else 's'}"
+        title = f"{name}: {texts}, {row['tokens']:,} tokens"
         rows.append([title, *cells, ratio, f"{row['gflops']:.0f}", share(row)])
     worst: dict[str, float] = {}
     for row in result["work"].values():

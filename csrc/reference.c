@@ -43,6 +43,10 @@ static void pack_quantized(const float *w_k, const float *smooth_k, size_t k, rc
     column_k[words + 1] = scale;
 }
 
+static void widen(const void *from, rc_dtype dtype, size_t n, float *to_n) {
+    for (size_t i = 0; i < n; i++) to_n[i] = widened(from, dtype, i);
+}
+
 static int pack_linear(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n, size_t k,
                        rc_word *panels_pkn, size_t ith, size_t nth) {
     int finite = 1;
@@ -270,6 +274,7 @@ int rc_isa_reference(rc_kernels *kernels) {
         .nr = 1,
         .attention_mr = 1,
         .attention_nr = 1,
+        .widen = widen,
         .pack_linear = pack_linear,
         .linear = linear,
         .convert_rows = convert_rows,

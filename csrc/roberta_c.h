@@ -45,8 +45,8 @@ typedef enum {
     RC_POOL_MAX            /* max x_t, in each column */
 } rc_pooling;
 
-/* Element type of an embedding table, as in the checkpoint file. */
-typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16 } rc_dtype;
+/* Element types of weight files.  An embedding table has any of them but RC_FLOAT64. */
+typedef enum { RC_FLOAT32, RC_FLOAT16, RC_BFLOAT16, RC_FLOAT64 } rc_dtype;
 
 /* How a linear layer multiplies.  Sums are float32 or, for int8, int32. */
 typedef enum {
@@ -328,6 +328,9 @@ struct rc_kernels {
     size_t mr, nr;       /* rows and columns of linear's register tile */
     size_t attention_mr; /* the most query rows of attention's tiles, in any arithmetic */
     size_t attention_nr; /* columns of its panels */
+
+    /* to_n := n elements of `from`, at any alignment; float64 is rounded. */
+    void (*widen)(const void *from, rc_dtype dtype, size_t n, float *to_n);
 
     /* panels_pkn := one section of packed W, from row-major w_nk; smooth_k as in rc_linear.  Returns whether
      * all weights that this share has packed are finite. */

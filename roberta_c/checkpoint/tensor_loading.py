@@ -9,7 +9,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -40,21 +40,19 @@ def load_float32(
         values = out.reshape(-1)
         step = PIECE_BYTES // 4 if tensor.strides is None else max(1, values.size)
         jobs += [(tensor, first, values[first : first + step]) for first in range(0, values.size, step)]
-
-    def load(job: tuple[StoredTensor, int, np.ndarray]) -> None:
-        load_piece(*job)
-        if not allow_nonfinite and not all_finite(job[2], "float32"):
-            raise_nonfinite(*job)
-
-    in_threads(jobs, load, min(num_threads, 1 + sum(out.nbytes for out in outs) // THREAD_BYTES))
+    in_threads(
+        jobs,
+        lambda job: load_piece(*job, allow_nonfinite),
+        min(num_threads, 1 + sum(out.nbytes for out in outs) // THREAD_BYTES),
+    )
     check_unchanged(tensors)
 
 
-def load_piece(tensor: StoredTensor, first: int, out: np.ndarray) -> None:
+def load_piece(tensor: StoredTensor, first: int, out: np.ndarray, allow_nonfinite: bool) -> None:
     """Fill `out`, float32 (n), with elements in C order from element `first`; with strides: with all.
 
-    float16 and bfloat16 are converted exactly, float64 is rounded; NaN and infinity are not looked for.
-    Raises ModelFileError if the file has become shorter; for other changes, see `check_unchanged`.
+    float16 and bfloat16 are converted exactly, float64 is rounded. Raises as `load_float32`, but for a change
+    of the file that does not make it shorter: see `check_unchanged`.
     """
     if tensor.dtype == "float32":
         tensor.read_elements(first, out)
@@ -67,13 +65,10 @@ def load_piece(tensor: StoredTensor, first: int, out: np.ndarray) -> None:
         else:
             with np.errstate(over="ignore", invalid="ignore"):
                 np.copyto(out, values, casting="same_kind")
-
-
-def raise_nonfinite(tensor: StoredTensor, first: int, values: np.ndarray) -> NoReturn:
-    """Raise ModelFileError about the first of `values`, elements from `first` on, that is NaN or infinite."""
-    index = int(np.flatnonzero(~np.isfinite(values))[0])
-    place = tuple(int(one) for one in np.unravel_index(first + index, tensor.shape))
-    raise nonfinite_value(tensor, place, values[index])
+    if not allow_nonfinite and not all_finite(out, "float32"):
+        index = int(np.flatnonzero(~np.isfinite(out))[0])
+        place = tuple(int(one) for one in np.unravel_index(first + index, tensor.shape))
+        raise nonfinite_value(tensor, place, out[index])
 
 
 def check_unchanged(tensors: Iterable[StoredTensor]) -> None:

@@ -28,6 +28,7 @@ cdef extern from "roberta_c.h" nogil:
         RC_FLOAT32
         RC_FLOAT16
         RC_BFLOAT16
+        RC_FLOAT64
 
     ctypedef enum rc_arithmetic:
         RC_FP32
@@ -165,6 +166,7 @@ cdef extern from "roberta_c.h" nogil:
         const char *name
         size_t mr
         size_t nr
+        void (*widen)(const void *, rc_dtype, size_t, float *) noexcept nogil
         int (*pack_linear)(rc_arithmetic, const float *, const float *, size_t, size_t, rc_word *, size_t,
                            size_t) noexcept nogil
         void (*linear)(const rc_kernels *, const rc_linear *, const rc_input_rows *, size_t, const rc_epilogue *,

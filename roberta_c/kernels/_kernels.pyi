@@ -8,6 +8,7 @@ import numpy.typing as npt
 from typing_extensions import Self, disjoint_base
 
 from ..checkpoint.stored_rows import StoredRows
+from ..checkpoint.tensor_view import StoredTensor
 
 _Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int64]
@@ -147,14 +148,12 @@ class Kernels:
     ) -> PackedLinear: ...
     def pack_linears(
         self,
-        stacks: Sequence[tuple[Sequence[_Floats], Sequence[_Floats] | None, _Floats | None]],
+        stacks: Sequence[tuple[Sequence[_Floats | StoredTensor], Sequence[_Floats] | None, _Floats | None]],
         num_threads: int = 1,
         dtype: str = "float32",
+        allow_nonfinite: bool = True,
     ) -> list[PackedLinear]: ...
     def panel_shape(self, n: int, k: int, dtype: str = "float32") -> tuple[int, int, int]: ...
-    def pack_rows(
-        self, weight: _Floats, panels: _Floats, dtype: str = "float32", smooth: _Floats | None = None
-    ) -> bool: ...
     def convert_rows(self, x: _Floats, packed: PackedLinear, num_threads: int = 1) -> ConvertedRows: ...
     def linear(
         self,

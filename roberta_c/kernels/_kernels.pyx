@@ -18,6 +18,8 @@ from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
 from ..checkpoint.stored_rows import StoredRows
+from ..checkpoint.tensor_loading import load_float32
+from ..checkpoint.tensor_view import NUMPY_DTYPES, StoredTensor
 from ..errors import InputError, ModelFileError, ResourceError, mismatch, shown
 from ..machine import threads
 from .arguments import checked_array, checked_floats, checked_indices, checked_name, checked_output
@@ -43,6 +45,7 @@ cdef dict POOLINGS = {  # by sentence-transformers' names
     "max": RC_POOL_MAX,
 }
 cdef dict TABLE_DTYPES = {"float32": RC_FLOAT32, "float16": RC_FLOAT16, "bfloat16": RC_BFLOAT16}
+cdef dict FILE_DTYPES = {**TABLE_DTYPES, "float64": RC_FLOAT64}
 
 # Names of arithmetics. "bfloat16" and "int8" stand for the fastest that this CPU has. For tests: "bfloat16 weights"
 # (rows stay float32), "int8 weights" (multiplied in float32), "int8 pairs" (AVX2).
@@ -124,6 +127,23 @@ cdef const int64_t *integers(object array) except? NULL:
     return &flat[0] if flat.shape[0] else NULL
 
 
+cdef object checked_matrix(weight):
+    """`weight` if it is a matrix as `pack_linears` takes it."""
+    if not isinstance(weight, StoredTensor):
+        return checked_array(weight, "weight", np.float32, (None, None))
+    if len(weight.shape) != 2 or weight.strides is not None or weight.dtype not in FILE_DTYPES:
+        found = f"{weight.dtype} of shape {weight.shape}, strides {weight.strides}"
+        raise InputError(mismatch("weight", found, f"a matrix of {', '.join(FILE_DTYPES)} in C order"))
+    return weight
+
+
+cdef int refuse_nonfinite(weight) except -1:
+    """The error about a weight that is NaN or infinite; of a file, it names tensor and place."""
+    if isinstance(weight, StoredTensor):
+        load_float32([weight], [aligned_empty(weight.shape)])
+    raise InputError(mismatch("weight", "NaN or infinity", "finite numbers"))
+
+
 include "region.pxi"     # run_team: the one way to open threads
 include "packed.pxi"     # PackedLinear, ConvertedRows, Norm, EmbeddingTables, PackedLayer
 include "workspace.pxi"  # Workspace and the layout of intermediates
@@ -174,37 +194,47 @@ cdef class Kernels:
         """
         return self.pack_linears([(weights, biases, smooth)], num_threads, dtype)[0]
 
-    def pack_linears(self, stacks, num_threads=1, dtype="float32") -> list:
+    def pack_linears(self, stacks, num_threads=1, dtype="float32", allow_nonfinite=True) -> list:
         """Packs several `(weights, biases, smooth)`, as `pack_linear` does each, in one parallel region and one
-        piece of memory, so that the system can give huge pages."""
+        piece of memory, so that the system can give huge pages.
+
+        A weight is an array or a StoredTensor in C order of a type in FLOAT_DTYPES, whose rows are read from its file
+        as they are packed: no complete matrix is in memory beside its packed form. Raises ModelFileError if the file
+        has become shorter, and without `allow_nonfinite` for a weight that is NaN or infinite.
+        """
         shapes, sources = [], []
         cdef packing work
+        memset(&work, 0, sizeof(packing))
         work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
+        cdef int threads = checked_thread_count(num_threads)
         cdef Py_ssize_t n, k, total = 0
         for weights, biases, smooth in stacks:
             if not len(weights):
                 raise InputError(mismatch("weights", "none", "at least one matrix"))
-            checked_array(weights[0], "weight", np.float32, (None, None))
-            n, k = weights[0].shape
+            n, k = checked_matrix(weights[0]).shape
             shape = self.panel_shape(n, k, dtype)
             checked_smooth(smooth, k)
             for weight in weights:
-                sources.append((checked_array(weight, "weight", np.float32, (n, k)), smooth, total))
+                if checked_matrix(weight).shape != (n, k):
+                    raise InputError(mismatch("weight", f"shape {weight.shape}", f"({n}, {k})"))
+                sources.append((weight, smooth, total))
                 total += math.prod(shape)
             shapes.append((len(weights), n, k, shape))
         # The slab starts on a cache line; so does every panel whose rows fill complete lines.
         slab = large_empty(total)
         cdef uint8_t[::1] jobs = np.zeros(max(1, len(sources)) * sizeof(packing_job), np.uint8)
-        work.jobs, work.count, work.nonfinite = <packing_job *>&jobs[0], len(sources), 0
-        cdef packing_job *job
+        work.jobs, work.count = <packing_job *>&jobs[0], len(sources)
         for index, (weight, smooth, begin) in enumerate(sources):
-            job = &work.jobs[<size_t>index]
-            job.w_nk, job.panels_pkn = floats(weight), writable_floats(slab[begin:])
-            job.n, job.k = weight.shape
-            job.smooth_k = NULL
-            if smooth is not None:
-                job.smooth_k = floats(smooth)
-        run_team(pack_share, &work, checked_thread_count(num_threads))
+            self.set_packing_job(&work, index, weight, smooth, slab[begin:])
+        buffers = aligned_empty((threads * work.buffer_floats,))
+        work.buffers = writable_floats(buffers)
+        run_team(pack_share, &work, threads)
+        for index, (weight, _, _) in enumerate(sources):
+            if work.jobs[<size_t>index].failed:
+                raise ModelFileError(f"{weight.file.path}: became shorter, or cannot be read any more, since it was "
+                                     "opened")
+            if work.jobs[<size_t>index].nonfinite and not allow_nonfinite:
+                refuse_nonfinite(weight)
         packed, begin = [], 0
         for (sections, n, k, shape), (_, biases, smooth) in zip(shapes, stacks):
             panels = slab[begin:begin + sections * math.prod(shape)].reshape(-1, *shape[1:])
@@ -219,6 +249,30 @@ cdef class Kernels:
                                        smooth if rc_is_int8(work.arithmetic) else None))
         return packed
 
+    cdef int set_packing_job(self, packing *work, Py_ssize_t index, weight, smooth, panels) except -1:
+        """Fills one of the jobs, which are set in order, and makes the threads' buffers large enough for it."""
+        cdef packing_job *job = &work.jobs[<size_t>index]
+        cdef size_t values, stored = 0, nr = self.table.nr
+        job.n, job.k = weight.shape
+        job.panels_pkn, job.descriptor = writable_floats(panels), -1
+        if smooth is not None:
+            job.smooth_k = floats(smooth)
+        job.rows_per_piece = (PIECE_BYTES // (4 * job.k * nr) or 1) * nr
+        job.rows_per_unit = (UNIT_BYTES // (4 * job.k * job.rows_per_piece) or 1) * job.rows_per_piece
+        job.first_unit = work.units
+        work.units += (job.n + job.rows_per_unit - 1) // job.rows_per_unit
+        if isinstance(weight, np.ndarray):
+            job.w_nk = floats(weight)
+            return 0
+        job.descriptor, job.first_byte = weight.file.descriptor, weight.offset
+        job.stored, job.element_bytes = FILE_DTYPES[weight.dtype], NUMPY_DTYPES[weight.dtype].itemsize
+        values = min(job.rows_per_piece, job.n) * job.k
+        if job.stored != RC_FLOAT32:
+            stored = (values * job.element_bytes + 3) // 4
+        work.values_floats = max(work.values_floats, (values + 15) // 16 * 16)  # a line of the cache
+        work.buffer_floats = max(work.buffer_floats, work.values_floats + stored)
+        return 0
+
     def panel_shape(self, n, k, dtype="float32") -> tuple[int, int, int]:
         """The shape of the packed form of one matrix (n, k): (ceil(n / NR), rows of a panel, NR)."""
         cdef Py_ssize_t nr = self.table.nr, columns = n, depth = k
@@ -228,26 +282,6 @@ cdef class Kernels:
         if rc_is_int8(arithmetic) and depth > RC_LONGEST_INT8:
             raise InputError(mismatch("weight", f"shape {(n, k)}", f"at most {RC_LONGEST_INT8} columns in int8"))
         return (columns + nr - 1) // nr, rc_panel_rows(arithmetic, depth), nr
-
-    def pack_rows(self, weight, panels, dtype="float32", smooth=None) -> bool:
-        """Packs rows of one matrix, float32 (n, k), into `panels`, float32 of `panel_shape`: a part of the panels that
-        `pack_linear` makes of all rows, if as many rows as a multiple of NR lie before these.
-
-        Returns whether all weights are finite.
-        """
-        checked_array(weight, "weight", np.float32, (None, None))
-        checked_output(panels, "panels", self.panel_shape(*weight.shape, dtype))
-        cdef packing work
-        cdef packing_job job
-        job.n, job.k = weight.shape
-        checked_smooth(smooth, job.k)
-        work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
-        job.w_nk, job.panels_pkn, job.smooth_k = floats(weight), writable_floats(panels), NULL
-        if smooth is not None:
-            job.smooth_k = floats(smooth)
-        work.jobs, work.count, work.nonfinite = &job, 1, 0
-        run_team(pack_share, &work, 1)
-        return not work.nonfinite
 
     cdef int check_packed(self, PackedLinear packed) except -1:
         if packed.kernels is not self:

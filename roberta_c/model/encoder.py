@@ -22,7 +22,6 @@ from .leaves import Activation, Dropout, Embedding, LayerNorm, Linear
 from .module import Module, ModuleList
 
 if TYPE_CHECKING:
-    from ..checkpoint.stored_rows import StoredRows
     from ..config import RobertaConfig
 
 # Tokens per pass: a larger batch goes through the layers in several passes, so that intermediates stay

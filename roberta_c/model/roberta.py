@@ -32,9 +32,7 @@ class RobertaModel(PreTrainedModel):
         family, threads = self.family, source.num_threads
         source.require(names.encoder_shapes(config), "encoder")
         tables = source.embeddings()
-        self.embeddings = Embeddings(
-            family, config, tables, source.kernels, threads, source.allow_nonfinite
-        )
+        self.embeddings = Embeddings(family, config, tables, source.kernels, threads, source.allow_nonfinite)
         self.encoder = Encoder(
             family,
             [

@@ -231,7 +231,9 @@ def test_rows_of_another_shape_or_type_are_refused(tmp_path):
     others = normal(rng, 5, 4), normal(rng, 2, 4), random_norm(rng, 4)
     rows = rows_in(tmp_path / "rows", np.empty((7, 4), np.float32), "float32", 0)
     assert len(EmbeddingTables(rows, "float32", *others).word) == 7
-    with pytest.raises(InputError, match=r"word embeddings: found float32 of shape \(7, 4\), expected float16"):
+    with pytest.raises(
+        InputError, match=r"word embeddings: found float32 of shape \(7, 4\), expected float16"
+    ):
         EmbeddingTables(rows, "float16", *others)
     rows = rows_in(tmp_path / "rows", np.empty((4, 7), np.float32), "float32", 0)
     with pytest.raises(InputError, match=r"found float32 of shape \(4, 7\), expected float32 of shape"):

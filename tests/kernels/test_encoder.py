@@ -15,8 +15,8 @@ from samples.kernels import (
     guarded,
     guarded_outputs,
     normal,
-    rows_in,
     random_layer,
+    rows_in,
     same_bits,
     starts_of,
 )

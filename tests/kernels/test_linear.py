@@ -19,6 +19,7 @@ from samples.kernels import (
 )
 from samples.layers import ACTIVATIONS, KC, check_rows_are_independent, tile_edges
 
+from roberta_c.errors import InputError
 from roberta_c.kernels import Kernels
 
 INNER = (1, 2, 7, KC - 1, KC, KC + 1, 2 * KC + 1)
@@ -205,19 +206,19 @@ def test_matrices_packed_together_equal_those_packed_alone(kernels):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
 @each_isa
-def test_packing_rows_tells_whether_all_are_finite(kernels, dtype):
+def test_nan_and_infinity_are_found_when_they_are_packed(kernels, dtype):
     rng = np.random.default_rng(11)
     for n, k in ((1, 1), (kernels.tile[1] + 3, 37), (2, 200)):
-        panels = np.empty(kernels.panel_shape(n, k, dtype), np.float32)
         w = normal(rng, n, k)
         w[0, 0], w[-1, -1] = 2.0**-149, np.finfo(np.float32).max
-        assert kernels.pack_rows(w, panels, dtype)
-        assert same_bits(panels, kernels.pack_linear([w], dtype=dtype).panels)
+        kernels.pack_linears([([w], None, None)], 2, dtype, allow_nonfinite=False)
         for place in ((0, 0), (n // 2, k // 2), (n - 1, k - 1)):
             for value in (np.nan, np.inf, -np.inf):
                 wrong = w.copy()
                 wrong[place] = value
-                assert not kernels.pack_rows(wrong, panels, dtype)
+                with pytest.raises(InputError, match=r"^weight: found NaN or infinity"):
+                    kernels.pack_linears([([w, wrong], None, None)], 2, dtype, allow_nonfinite=False)
+                kernels.pack_linears([([wrong], None, None)], 2, dtype)
 
 
 @each_isa

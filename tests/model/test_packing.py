@@ -1,4 +1,4 @@
-"""packing.py: layers packed in pieces from files are, bit for bit, those packed from complete matrices."""
+"""packing.py: layers packed from files are, bit for bit, those packed from complete matrices."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from roberta_c.errors import ModelFileError
 from roberta_c.kernels import Kernels, available_isas
 from roberta_c.model.packing import Stack, pack
 
-# Rows off the tile, columns off the vector.
+EVERY_HALF = torch.arange(2**16, dtype=torch.int32).to(torch.uint16)
+HALVES = EVERY_HALF[(EVERY_HALF.int() & 0x7C00) != 0x7C00].view(torch.float16)  # but for NaN and infinity
+
+# Rows off the tile, columns off the vector. "wide" takes several pieces to pack, "large" several units.
 MATRICES = {
     "query": torch.randn(130, 37),
     "key": torch.randn(130, 37).bfloat16(),
     "value": torch.randn(37, 130).t(),  # strides
     "up": torch.randn(67, 90).double(),
+    "halves": HALVES[: 62 * 1023].reshape(62, 1023),
+    "wide": torch.randn(150, 3000),
+    "large": torch.randn(1300, 1025).bfloat16(),
     "in memory": torch.randn(51, 64),
 }
 
@@ -31,12 +37,12 @@ def checkpoint(tmp_path_factory):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
 @pytest.mark.parametrize("isa", available_isas())
 def test_pieces_are_packed_as_complete_matrices_are(isa, dtype, checkpoint, monkeypatch):
-    monkeypatch.setattr(tensor_loading, "PIECE_BYTES", 4096)
     monkeypatch.setattr(tensor_loading, "THREAD_BYTES", 1024)
     kernels, arrays = Kernels(isa), {name: checkpoint.read_float32(name) for name in MATRICES}
     biases = {name: np.arange(len(array), dtype=np.float32) for name, array in arrays.items()}
     smooth = np.exp2(np.arange(90) % 3 - 1).astype(np.float32) if dtype == "int8" else None
     groups = [(("query", "key", "value"), None), (("up",), smooth), (("in memory",), None)]
+    groups += [((name,), None) for name in ("halves", "wide", "large")]
     stacks, complete = [], []
     for names, factors in groups:
         sources = [arrays[name] if name == "in memory" else checkpoint.stored(name) for name in names]
@@ -56,8 +62,7 @@ def test_pieces_are_packed_as_complete_matrices_are(isa, dtype, checkpoint, monk
             assert (found.smooth is None) == (wanted.smooth is None)
 
 
-def test_a_piece_with_nan_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(tensor_loading, "PIECE_BYTES", 4096)
+def test_a_piece_with_nan_is_an_error(tmp_path):
     values = torch.zeros(130, 37)
     values[129, 36] = float("nan")
     torch.save({"w": values}, tmp_path / "weights.bin")
