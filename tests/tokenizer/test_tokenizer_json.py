@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from samples.tokenizers import assert_one_line
 
-from roberta_c.errors import TokenizerFileError
+from roberta_c.errors import InputError, TokenizerFileError
 from roberta_c.tokenizer import AutoTokenizer
 
 
@@ -72,3 +72,18 @@ def test_dropout_is_off(path, caplog):
         tokenizer = AutoTokenizer.from_pretrained(path.parent)
     assert f"{path}: dropout 0.5 is switched off" in caplog.messages
     assert len({tuple(tokenizer("ab" * 20).input_ids) for _ in range(20)}) == 1
+
+
+def test_a_regular_expression_that_takes_exponential_time_is_an_error_of_the_text(path):
+    """The library gives up such a search after a number of steps, and ends in a panic."""
+    settings = json.loads(path.read_text("utf-8"))
+    split = {"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Isolated", "invert": False}
+    steps = [split, settings["pre_tokenizer"]]
+    settings["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
+    path.write_text(json.dumps(settings), "utf-8")
+    tokenizer = AutoTokenizer.from_pretrained(path.parent)
+    before = tokenizer("a short text")["input_ids"]
+    with pytest.raises(InputError, match="Regex search error: retry-limit") as error:
+        tokenizer("a" * 40)
+    assert_one_line(error.value)
+    assert tokenizer("a short text")["input_ids"] == before
