@@ -17,9 +17,10 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
+from ..checkpoint import tensor_view
 from ..checkpoint.stored_rows import StoredRows
 from ..checkpoint.tensor_loading import load_float32
-from ..checkpoint.tensor_view import NUMPY_DTYPES, StoredTensor
+from ..checkpoint.tensor_view import StoredTensor
 from ..errors import InputError, ModelFileError, ResourceError, mismatch, shown
 from ..machine import threads
 from .arguments import checked_array, checked_floats, checked_indices, checked_name, checked_output
@@ -265,7 +266,7 @@ cdef class Kernels:
             job.w_nk = floats(weight)
             return 0
         job.descriptor, job.first_byte = weight.file.descriptor, weight.offset
-        job.stored, job.element_bytes = FILE_DTYPES[weight.dtype], NUMPY_DTYPES[weight.dtype].itemsize
+        job.stored, job.element_bytes = FILE_DTYPES[weight.dtype], tensor_view.NUMPY_DTYPES[weight.dtype].itemsize
         values = min(job.rows_per_piece, job.n) * job.k
         if job.stored != RC_FLOAT32:
             stored = (values * job.element_bytes + 3) // 4

@@ -15,7 +15,7 @@ from samples.models import make_random_model
 
 from roberta_c import RobertaForSequenceClassification, RobertaModel
 from roberta_c.checkpoint import open_checkpoint
-from roberta_c.errors import ModelFileError, ResourceError
+from roberta_c.errors import ModelFileError
 from roberta_c.model import weights
 from roberta_c.model.encoder import Encoder
 
@@ -147,17 +147,6 @@ def test_a_file_that_changes_during_a_call(made, tmp_path, monkeypatch):
     monkeypatch.setattr(Encoder, "_threads_for", changing)
     with pytest.raises(ModelFileError, match="was changed"):
         model(IDS)
-
-
-def test_too_little_address_space_for_the_word_table(made, monkeypatch):
-    monkeypatch.setattr(weights, "READ_ROWS_FROM", 0)
-
-    def refusing(*_, **__):
-        raise OSError
-
-    monkeypatch.setattr(weights.mmap, "mmap", refusing)
-    with pytest.raises(ResourceError, match="address space: found too little free, expected 127,616 bytes"):
-        RobertaModel.from_pretrained(made)
 
 
 # ---- NaN and infinity ------------------------------------------------------------------------------------
