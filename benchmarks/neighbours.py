@@ -6,7 +6,7 @@ RoBERTa-base with random weights classifies tweets one by one. Every engine has 
 with the model loaded for one thread and for all. Engines and situations take turns, round by round; rates are
 medians.
 
-beside     one process on all threads, while another process keeps one CPU busy; also alone, and on one thread
+beside     one process on all threads while another process keeps one CPU busy; also alone, and on one thread
 processes  four processes at once, each on all threads, and each on one
 callers    eight Python threads that call one model of roberta_c on all threads, and one such thread
 """
@@ -14,11 +14,13 @@ callers    eight Python threads that call one model of roberta_c on all threads,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import multiprocessing
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -36,7 +38,7 @@ from roberta_c.machine.threads import chosen_num_threads
 SPAWN = multiprocessing.get_context("spawn")
 OURS, PACKAGES = "roberta_c", ("roberta_c", "numpy", "torch", "transformers")
 PEERS = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvino"}  # → its package
-PROCESSES, CALLERS = 4, 8
+PROCESSES, CALLERS, TEXTS = 4, 8, 32
 GRAPH, MODEL = "optimized.onnx", "model"
 SETTLING_SECONDS = 0.2  # threads are placed on CPUs anew when the load changes
 
@@ -66,8 +68,8 @@ def timed(model: engines.Engine, texts: list[Any], seconds: float, callers: int)
     end = time.perf_counter() + seconds
 
     def call(caller: int) -> list[float]:
-        found = []
-        for text in itertools.cycle(texts[caller:] + texts[:caller]):
+        first, found = caller * len(texts) // callers, []
+        for text in itertools.cycle(texts[first:] + texts[:first]):
             begin = time.perf_counter()
             if begin >= end:
                 break
@@ -86,23 +88,29 @@ def timed(model: engines.Engine, texts: list[Any], seconds: float, callers: int)
 
 def serve(asked: Connection, engine: str, folder: Path, data: Path, threads: tuple[int, ...]) -> None:
     """A process: loads an engine for each number of threads, then answers (threads, seconds, callers)."""
-    models = {number: loaded(engine, folder, number) for number in threads}
-    texts = {
-        number: [model.prepare([ids]) for batch in tweets(data) for ids in batch]
-        for number, model in models.items()
-    }
+    ids = [row for batch in tweets(data) for row in batch][:TEXTS]
+    models: dict[int, engines.Engine] = {}
+    texts: dict[int, list[Any]] = {}
+    for number in threads:
+        if engine == "torch" and models:
+            models[number] = next(iter(models.values()))
+        else:
+            models[number] = loaded(engine, folder, number)
+        texts[number] = [models[number].prepare([row]) for row in ids]
+        for text in texts[number]:  # once untimed: engines prepare themselves for each length
+            models[number].logits(text)
     asked.send(None)
     while (request := asked.recv()) is not None:
         number, seconds, callers = request
-        if engine == "torch":  # its number of threads belongs to the process, not to a model
+        if engine == "torch":  # the number of threads belongs to the process, not to a model
             engines.torch.set_num_threads(number)
         asked.send(timed(models[number], texts[number], seconds, callers))
         rest()
         asked.send(None)
 
 
-class Group:
-    """Processes of one engine that work at once."""
+class Group(contextlib.AbstractContextManager["Group"]):
+    """Processes of one engine that work at once; they end with the context."""
 
     def __init__(self, engine: str, count: int, folder: Path, data: Path, threads: tuple[int, ...]) -> None:
         self.connections: list[Connection] = []
@@ -111,6 +119,7 @@ class Group:
             ours, theirs = SPAWN.Pipe()
             process = SPAWN.Process(target=serve, args=(theirs, engine, folder, data, threads), daemon=True)
             process.start()
+            theirs.close()  # so that a process that ends is an EOFError here
             self.connections.append(ours)
             self.processes.append(process)
         self.gather()
@@ -129,17 +138,33 @@ class Group:
         """Texts a second of all processes."""
         return sum(run.rate for run in self.run(threads, seconds))
 
-    def end(self) -> None:
-        for connection in self.connections:
-            connection.send(None)
+    def __exit__(self, *_error: object) -> None:
         for process in self.processes:
+            process.kill()
             process.join()
 
 
-def stay_busy() -> None:
-    """A neighbour: computes until it is ended."""
-    while True:
-        sum(range(1000))
+def stay_busy(asked: Connection) -> None:
+    """A neighbour: computes until the other end of the connection is closed."""
+    asked.send(None)
+    while not asked.poll():
+        sum(range(100_000))
+
+
+@contextlib.contextmanager
+def busy_process() -> Iterator[None]:
+    """A context in which another process keeps one CPU busy."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=stay_busy, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        ours.recv()
+        time.sleep(SETTLING_SECONDS)
+        yield
+    finally:
+        process.kill()
+        process.join()
 
 
 def beside(groups: dict[str, Group], threads: int, rounds: int, seconds: float) -> dict[str, Any]:
@@ -147,17 +172,15 @@ def beside(groups: dict[str, Group], threads: int, rounds: int, seconds: float) 
     rates: dict[str, dict[str, list[float]]] = {
         engine: {"one_thread": [], "alone": [], "beside": []} for engine in groups
     }
-    for _ in range(rounds):
-        for engine, group in groups.items():
-            rates[engine]["one_thread"].append(group.rate(1, seconds))
-            rates[engine]["alone"].append(group.rate(threads, seconds))
-        neighbour = SPAWN.Process(target=stay_busy, daemon=True)
-        neighbour.start()
-        time.sleep(SETTLING_SECONDS)
-        for engine, group in groups.items():
-            rates[engine]["beside"].append(group.rate(threads, seconds))
-        neighbour.kill()
-        neighbour.join()
+    for number in range(rounds):
+        names = list(groups)
+        names = names[number % len(names) :] + names[: number % len(names)]
+        for engine in names:
+            rates[engine]["one_thread"].append(groups[engine].rate(1, seconds))
+            rates[engine]["alone"].append(groups[engine].rate(threads, seconds))
+        with busy_process():
+            for engine in names:
+                rates[engine]["beside"].append(groups[engine].rate(threads, seconds))
     found = {}
     for engine, of_engine in rates.items():
         medians = {name: statistics.median(values) for name, values in of_engine.items()}
@@ -208,12 +231,15 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     threads = options.threads or chosen_num_threads(None)[0]
+    if threads < 2:
+        parser.error(f"--threads: found {threads}, expected 2 or more")
     peers = [name for name in options.engines.split(",") if name]
     missing = [name for name in peers if not engines.installed(PEERS[name])]
     names = [OURS, *(name for name in peers if name not in missing)]
 
     result = description((*PACKAGES, *(PEERS[name] for name in names[1:])))
-    result |= {"threads": threads, "rounds": options.rounds, "seconds": options.seconds, "left_out": missing}
+    result |= {"threads": threads, "rounds": options.rounds, "seconds": options.seconds}
+    result |= {"processes_at_once": PROCESSES, "callers_at_once": CALLERS, "left_out": missing}
     print(f"{result['cpu']}, {threads} threads, float32; texts/s")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -224,21 +250,19 @@ def main() -> None:
             engines.optimize_onnx(folder / "plain.onnx", folder / GRAPH)
         del reference
         place = folder, options.data, tuple(sorted({1, threads}))
-        groups = {engine: Group(engine, 1, *place) for engine in names}
-        result["beside"] = beside(groups, threads, options.rounds, options.seconds)
-        for engine, row in result["beside"]["by_engine"].items():
-            print(f"beside     {engine:<12}", row, flush=True)
-        result["callers"] = callers(groups[OURS], threads, options.rounds, options.seconds)
-        print(f"callers    {OURS:<12}", result["callers"], flush=True)
-        for group in groups.values():
-            group.end()
+        with contextlib.ExitStack() as stack:
+            groups = {engine: stack.enter_context(Group(engine, 1, *place)) for engine in names}
+            result["beside"] = beside(groups, threads, options.rounds, options.seconds)
+            for engine, row in result["beside"]["by_engine"].items():
+                print(f"beside     {engine:<12}", row, flush=True)
+            result["callers"] = callers(groups[OURS], threads, options.rounds, options.seconds)
+            print(f"callers    {OURS:<12}", result["callers"], flush=True)
         result["processes"] = {}
         for engine in names:
-            group = Group(engine, PROCESSES, *place)
-            row = processes(group, threads, options.rounds, options.seconds)
+            with Group(engine, PROCESSES, *place) as group:
+                row = processes(group, threads, options.rounds, options.seconds)
             result["processes"][engine] = row
             print(f"processes  {engine:<12}", row, flush=True)
-            group.end()
     if options.output:
         save(options.output, result)
 

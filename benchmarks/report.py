@@ -178,7 +178,7 @@ def threads(*results: dict) -> list[str]:
 
 
 def neighbours(result: dict) -> list[str]:
-    n = result["threads"]
+    n, count = result["threads"], result["processes_at_once"]
     beside = [
         [
             engine,
@@ -194,11 +194,12 @@ def neighbours(result: dict) -> list[str]:
     head = ["texts/s", "1 thread", f"{n} threads", f"{n} threads beside a busy process"]
     calls = result["callers"]
     return [
-        *table([*head, "4 processes of 1 thread", f"4 processes of {n} threads"], beside),
+        *table([*head, f"{count} processes of 1 thread", f"{count} processes of {n} threads"], beside),
         "",
-        f"Eight Python threads that call one model of roberta_c on {n} threads: {calls['eight_callers']:.1f} "
-        f"texts/s, for {calls['one_caller']:.1f} of one ({calls['ratio']:.2f}×); a call takes "
-        f"{calls['p50_ms']:.1f} ms in the median, {calls['p99_ms']:.1f} ms in the 99th percentile.",
+        f"{result['callers_at_once']} Python threads that call one model of roberta_c on {n} threads: "
+        f"{calls['eight_callers']:.1f} texts/s, for {calls['one_caller']:.1f} of one "
+        f"({calls['ratio']:.2f}×); a call takes {calls['p50_ms']:.1f} ms in the median, "
+        f"{calls['p99_ms']:.1f} ms in the 99th percentile.",
     ]
 
 

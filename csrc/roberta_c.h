@@ -329,7 +329,7 @@ struct rc_kernels {
     size_t attention_mr; /* the most query rows of attention's tiles, in any arithmetic */
     size_t attention_nr; /* columns of its panels */
 
-    /* to_n := n elements of `from`, at any alignment; float64 is rounded. */
+    /* to_n := n elements of `from`, at any alignment, of a type but float32; float64 is rounded. */
     void (*widen)(const void *from, rc_dtype dtype, size_t n, float *to_n);
 
     /* panels_pkn := one section of packed W, from row-major w_nk; smooth_k as in rc_linear.  Returns whether
@@ -364,8 +364,8 @@ struct rc_kernels {
     /* y_n := exp(x_n), at least the smallest normal number; what softmax uses. */
     void (*exponentiate)(const float *x_n, size_t n, float *y_n);
 
-    /* y_n := 2^x_n for x_n <= 0, at least the smallest normal number, with a relative error of 3e-6; what
-     * softmax uses for weights that are rounded to bfloat16. */
+    /* y_n := 2^x_n for x_n <= 0, at least the smallest normal number (but not by `reference`), with a relative
+     * error of 3e-6; what softmax uses for weights that are rounded to bfloat16. */
     void (*exp2_short)(const float *x_n, size_t n, float *y_n);
 
     /* x_th := layer_norm(word[ids] + token_type[types] + position[positions]); types_t NULL: all 0.

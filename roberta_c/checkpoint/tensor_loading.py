@@ -1,6 +1,7 @@
 """Tensors of files → float32 values, by several threads, and checked for NaN and infinity.
 
-A piece of a tensor is read, converted and checked before the next one, while it is in the cache.
+A piece of a tensor is read, converted and checked before the next one, while it is in the cache. Matrices of
+layers are read by the kernels, as they are packed (kernels/packing.pxi).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ..errors import ModelFileError, mismatch, shown
 from .finite import all_finite
 from .tensor_view import NUMPY_DTYPES, StoredTensor
 
-PIECE_BYTES = 512 << 10  # a quarter of a second-level cache: what is made of a piece has room beside it
+PIECE_BYTES = 512 << 10  # a quarter of a second-level cache
 # A thread is started for at least so many bytes: they take a millisecond, and to start it a tenth.
 THREAD_BYTES = 4 << 20
 
@@ -40,15 +41,15 @@ def load_float32(
         values = out.reshape(-1)
         step = PIECE_BYTES // 4 if tensor.strides is None else max(1, values.size)
         jobs += [(tensor, first, values[first : first + step]) for first in range(0, values.size, step)]
-    in_threads(
+    _in_threads(
         jobs,
-        lambda job: load_piece(*job, allow_nonfinite),
+        lambda job: _load_piece(*job, allow_nonfinite),
         min(num_threads, 1 + sum(out.nbytes for out in outs) // THREAD_BYTES),
     )
     check_unchanged(tensors)
 
 
-def load_piece(tensor: StoredTensor, first: int, out: np.ndarray, allow_nonfinite: bool) -> None:
+def _load_piece(tensor: StoredTensor, first: int, out: np.ndarray, allow_nonfinite: bool) -> None:
     """Fill `out`, float32 (n), with elements in C order from element `first`; with strides: with all.
 
     float16 and bfloat16 are converted exactly, float64 is rounded. Raises as `load_float32`, but for a change
@@ -94,7 +95,7 @@ def pieces(tensor: StoredTensor) -> Iterator[np.ndarray]:
         yield values
 
 
-def in_threads(jobs: Iterable[Job], run: Callable[[Job], None], num_threads: int) -> None:
+def _in_threads(jobs: Iterable[Job], run: Callable[[Job], None], num_threads: int) -> None:
     """Call `run` for each job, in `num_threads` threads or in fewer, if the system has no room for them.
 
     Raises the first exception of any job; no other job begins after it.
@@ -126,6 +127,17 @@ def in_threads(jobs: Iterable[Job], run: Callable[[Job], None], num_threads: int
         helper.join()
     if errors:
         raise errors[0]
+
+
+def raise_nonfinite(tensor: StoredTensor) -> NoReturn:
+    """Raise ModelFileError about the first value that is NaN or infinite of a tensor without strides."""
+    count = math.prod(tensor.shape)
+    step = PIECE_BYTES // 4
+    values = np.empty(min(step, count), np.float32)
+    for first in range(0, count, step):
+        _load_piece(tensor, first, values[: count - first], allow_nonfinite=False)
+    tensor.file.check_unchanged()
+    raise ModelFileError(f"{tensor.file.path}: tensor {shown(tensor.name)}: changes while it is read")
 
 
 def nonfinite_value(tensor: StoredTensor, place: tuple[int, ...], value: np.floating) -> ModelFileError:

@@ -17,9 +17,8 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport pread
 
-from ..checkpoint import tensor_view
+from ..checkpoint import tensor_loading, tensor_view
 from ..checkpoint.stored_rows import StoredRows
-from ..checkpoint.tensor_loading import load_float32
 from ..checkpoint.tensor_view import StoredTensor
 from ..errors import InputError, ModelFileError, ResourceError, mismatch, shown
 from ..machine import threads
@@ -128,27 +127,11 @@ cdef const int64_t *integers(object array) except? NULL:
     return &flat[0] if flat.shape[0] else NULL
 
 
-cdef object checked_matrix(weight):
-    """`weight` if it is a matrix as `pack_linears` takes it."""
-    if not isinstance(weight, StoredTensor):
-        return checked_array(weight, "weight", np.float32, (None, None))
-    if len(weight.shape) != 2 or weight.strides is not None or weight.dtype not in FILE_DTYPES:
-        found = f"{weight.dtype} of shape {weight.shape}, strides {weight.strides}"
-        raise InputError(mismatch("weight", found, f"a matrix of {', '.join(FILE_DTYPES)} in C order"))
-    return weight
-
-
-cdef int refuse_nonfinite(weight) except -1:
-    """The error about a weight that is NaN or infinite; of a file, it names tensor and place."""
-    if isinstance(weight, StoredTensor):
-        load_float32([weight], [aligned_empty(weight.shape)])
-    raise InputError(mismatch("weight", "NaN or infinity", "finite numbers"))
-
-
 include "region.pxi"     # run_team: the one way to open threads
 include "packed.pxi"     # PackedLinear, ConvertedRows, Norm, EmbeddingTables, PackedLayer
 include "workspace.pxi"  # Workspace and the layout of intermediates
 include "shares.pxi"     # the part of each kernel that one thread runs
+include "packing.pxi"    # matrices, in memory or in a file -> PackedLinear
 
 
 cdef class Kernels:
@@ -201,78 +184,9 @@ cdef class Kernels:
 
         A weight is an array or a StoredTensor in C order of a type in FLOAT_DTYPES, whose rows are read from its file
         as they are packed: no complete matrix is in memory beside its packed form. Raises ModelFileError if the file
-        has become shorter, and without `allow_nonfinite` for a weight that is NaN or infinite.
+        has changed since it was opened, and without `allow_nonfinite` for a weight that is NaN or infinite.
         """
-        shapes, sources = [], []
-        cdef packing work
-        memset(&work, 0, sizeof(packing))
-        work.kernels, work.arithmetic = &self.table, checked_arithmetic(dtype, &self.table)
-        cdef int threads = checked_thread_count(num_threads)
-        cdef Py_ssize_t n, k, total = 0
-        for weights, biases, smooth in stacks:
-            if not len(weights):
-                raise InputError(mismatch("weights", "none", "at least one matrix"))
-            n, k = checked_matrix(weights[0]).shape
-            shape = self.panel_shape(n, k, dtype)
-            checked_smooth(smooth, k)
-            for weight in weights:
-                if checked_matrix(weight).shape != (n, k):
-                    raise InputError(mismatch("weight", f"shape {weight.shape}", f"({n}, {k})"))
-                sources.append((weight, smooth, total))
-                total += math.prod(shape)
-            shapes.append((len(weights), n, k, shape))
-        # The slab starts on a cache line; so does every panel whose rows fill complete lines.
-        slab = large_empty(total)
-        cdef uint8_t[::1] jobs = np.zeros(max(1, len(sources)) * sizeof(packing_job), np.uint8)
-        work.jobs, work.count = <packing_job *>&jobs[0], len(sources)
-        for index, (weight, smooth, begin) in enumerate(sources):
-            self.set_packing_job(&work, index, weight, smooth, slab[begin:])
-        buffers = aligned_empty((threads * work.buffer_floats,))
-        work.buffers = writable_floats(buffers)
-        run_team(pack_share, &work, threads)
-        for index, (weight, _, _) in enumerate(sources):
-            if work.jobs[<size_t>index].failed:
-                raise ModelFileError(f"{weight.file.path}: became shorter, or cannot be read any more, since it was "
-                                     "opened")
-            if work.jobs[<size_t>index].nonfinite and not allow_nonfinite:
-                refuse_nonfinite(weight)
-        packed, begin = [], 0
-        for (sections, n, k, shape), (_, biases, smooth) in zip(shapes, stacks):
-            panels = slab[begin:begin + sections * math.prod(shape)].reshape(-1, *shape[1:])
-            begin += panels.size
-            bias = None
-            if biases is not None:
-                if len(biases) != sections:
-                    raise InputError(mismatch("biases", len(biases), f"{sections}, one for each matrix"))
-                bias = np.concatenate([checked_array(b, "bias", np.float32, (n,)) for b in biases])
-                checked_array(bias, "biases", np.float32, (sections * n,))
-            packed.append(PackedLinear(self, panels, bias, sections, n, k, dtype,
-                                       smooth if rc_is_int8(work.arithmetic) else None))
-        return packed
-
-    cdef int set_packing_job(self, packing *work, Py_ssize_t index, weight, smooth, panels) except -1:
-        """Fills one of the jobs, which are set in order, and makes the threads' buffers large enough for it."""
-        cdef packing_job *job = &work.jobs[<size_t>index]
-        cdef size_t values, stored = 0, nr = self.table.nr
-        job.n, job.k = weight.shape
-        job.panels_pkn, job.descriptor = writable_floats(panels), -1
-        if smooth is not None:
-            job.smooth_k = floats(smooth)
-        job.rows_per_piece = (PIECE_BYTES // (4 * job.k * nr) or 1) * nr
-        job.rows_per_unit = (UNIT_BYTES // (4 * job.k * job.rows_per_piece) or 1) * job.rows_per_piece
-        job.first_unit = work.units
-        work.units += (job.n + job.rows_per_unit - 1) // job.rows_per_unit
-        if isinstance(weight, np.ndarray):
-            job.w_nk = floats(weight)
-            return 0
-        job.descriptor, job.first_byte = weight.file.descriptor, weight.offset
-        job.stored, job.element_bytes = FILE_DTYPES[weight.dtype], tensor_view.NUMPY_DTYPES[weight.dtype].itemsize
-        values = min(job.rows_per_piece, job.n) * job.k
-        if job.stored != RC_FLOAT32:
-            stored = (values * job.element_bytes + 3) // 4
-        work.values_floats = max(work.values_floats, (values + 15) // 16 * 16)  # a line of the cache
-        work.buffer_floats = max(work.buffer_floats, work.values_floats + stored)
-        return 0
+        return packed_stacks(self, stacks, num_threads, dtype, allow_nonfinite)
 
     def panel_shape(self, n, k, dtype="float32") -> tuple[int, int, int]:
         """The shape of the packed form of one matrix (n, k): (ceil(n / NR), rows of a panel, NR)."""

@@ -3,95 +3,24 @@
 
 cdef extern from *:
     """
-    static inline void rc_set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+    static inline void rc_store(int *to, int value) { __atomic_store_n(to, value, __ATOMIC_RELAXED); }
+    static inline void rc_set_flag(int *flag) { rc_store(flag, 1); }
     """
+    void rc_store(int *, int) noexcept nogil
     void rc_set_flag(int *) noexcept nogil
 
 
-cdef struct packing_job:
-    # Rows of a matrix (n, k): in memory, or if descriptor >= 0 in that file, from first_byte on.
-    const float *w_nk
-    int descriptor
-    int64_t first_byte
-    rc_dtype stored
-    size_t element_bytes
-    const float *smooth_k
-    rc_word *panels_pkn
-    size_t n, k
-    size_t first_unit, rows_per_unit, rows_per_piece
-    int failed, nonfinite  # set by a thread that could not read a row, or met NaN or infinity
-
-cdef struct packing:
-    const rc_kernels *kernels
-    rc_arithmetic arithmetic
-    packing_job *jobs
-    size_t count, units
-    # For each thread: float32 rows of a unit, and the same in the file's own type.
-    float *buffers
-    size_t buffer_floats, values_floats
-
-cdef enum:
-    # Of rows that are read, checked and packed before the next ones: they stay in the second-level cache.
-    PIECE_BYTES = 256 << 10
-    # Of rows that one thread packs one after the other: a huge page. Where two threads begin to write to the same new
-    # page at the same time, the system clears two.
-    UNIT_BYTES = 2 << 20
-
-
-cdef bint read_fully(int descriptor, uint8_t *to, size_t count, int64_t offset) noexcept nogil:
-    """`count` bytes of a file from `offset`; False if the file ends before or cannot be read."""
+cdef int read_fully(int descriptor, uint8_t *to, size_t count, int64_t offset) noexcept nogil:
+    """`count` bytes of a file from `offset`. 0, or if they cannot be read an error number, -1 for a file that ends."""
     cdef ssize_t got
     while count > 0:
         got = pread(descriptor, to, count, offset)
         if got < 0 and errno == EINTR:
             continue
         if got <= 0:
-            return False
+            return errno if got < 0 else -1
         to, count, offset = to + got, count - got, offset + got
-    return True
-
-
-cdef const float *rows_of(const packing *work, packing_job *job, size_t first, size_t count,
-                          float *buffer) noexcept nogil:
-    """`count` rows of a matrix as float32; NULL if they could not be read. buffer: this thread's own."""
-    cdef size_t values = count * job.k
-    cdef bint is_float32 = job.stored == RC_FLOAT32
-    cdef uint8_t *stored = <uint8_t *>(buffer if is_float32 else buffer + work.values_floats)
-    if job.descriptor < 0:
-        return job.w_nk + first * job.k
-    if not read_fully(job.descriptor, stored, values * job.element_bytes,
-                      job.first_byte + <int64_t>(first * job.k * job.element_bytes)):
-        rc_set_flag(&job.failed)
-        return NULL
-    if not is_float32:
-        work.kernels.widen(stored, job.stored, values, buffer)
-    return buffer
-
-
-cdef void pack_piece(const packing *work, packing_job *job, size_t first, size_t count,
-                     float *buffer) noexcept nogil:
-    cdef const float *rows = rows_of(work, job, first, count, buffer)
-    cdef rc_word *panels_pkn = job.panels_pkn + first * rc_panel_rows(work.arithmetic, job.k)
-    if rows != NULL and not work.kernels.pack_linear(work.arithmetic, rows, job.smooth_k, count, job.k, panels_pkn,
-                                                     0, 1):
-        rc_set_flag(&job.nonfinite)
-
-
-cdef void pack_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
-    cdef packing *work = <packing *>given
-    cdef packing_job *job = work.jobs
-    cdef packing_job *end = work.jobs + work.count
-    cdef size_t first, end_of_unit, unit = rc_next_unit(team, ith, nth)
-    cdef float *buffer = work.buffers + ith * work.buffer_floats
-    while unit < work.units:
-        while job + 1 < end and job[1].first_unit <= unit:  # units never decrease
-            job += 1
-        first = (unit - job.first_unit) * job.rows_per_unit
-        end_of_unit = min(first + job.rows_per_unit, job.n)
-        while first < end_of_unit:
-            pack_piece(work, job, first, min(job.rows_per_piece, end_of_unit - first), buffer)
-            first += job.rows_per_piece
-        unit = rc_next_unit(team, ith, nth)
+    return 0
 
 
 cdef struct conversion:
@@ -218,8 +147,8 @@ cdef void embed_share(lookup *work, float *x_th, size_t ldx, const rc_output_row
     if work.descriptor >= 0:
         rows_t = work.in_order_t
         for token in range(work.t * ith // nth, work.t * (ith + 1) // nth):
-            if not read_fully(work.descriptor, work.rows + token * row_bytes, row_bytes,
-                              work.first_byte + work.ids_t[token] * <int64_t>row_bytes):
+            if read_fully(work.descriptor, work.rows + token * row_bytes, row_bytes,
+                          work.first_byte + work.ids_t[token] * <int64_t>row_bytes):
                 rc_set_flag(&work.failed)
                 memset(work.rows + token * row_bytes, 0, row_bytes)
     work.kernels.embed(&work.tables, rows_t, work.positions_t, work.types_t, work.t, x_th, ldx, converted, ith,

@@ -30,26 +30,24 @@ def pack(
 ) -> list[PackedLinear]:
     """The packed layers, in one piece of memory, so that the system can give huge pages.
 
-    Rows are read from the file as they are packed; a matrix that has strides in its file is read before. The
-    bits are the same for any number of threads. Raises ModelFileError for a file that has changed since it
-    was opened, and without `allow_nonfinite` for a value that is NaN or infinite.
+    Rows are read from the file as they are packed, but for matrices that have strides in their file: these
+    are read before, all of them. The bits are the same for any number of threads. Raises ModelFileError for a
+    file that has changed since it was opened, and without `allow_nonfinite` for a value that is NaN or
+    infinite.
     """
     size = sum(4 * len(stack.weights) * math.prod(stack.weights[0].shape) for stack in stacks)
     threads = min(num_threads, 1 + size // tensor_loading.THREAD_BYTES)
-    ready = [
-        ([_in_c_order(weight, allow_nonfinite) for weight in weights], biases, smooth)
+    strided = [
+        weight
+        for stack in stacks
+        for weight in stack.weights
+        if isinstance(weight, StoredTensor) and weight.strides is not None
+    ]
+    arrays = [aligned_empty(tensor.shape) for tensor in strided]
+    tensor_loading.load_float32(strided, arrays, threads, allow_nonfinite)
+    read = {id(tensor): array for tensor, array in zip(strided, arrays, strict=True)}
+    inputs = [
+        ([read.get(id(weight), weight) for weight in weights], biases, smooth)
         for weights, biases, smooth in stacks
     ]
-    packed = kernels.pack_linears(ready, threads, dtype, allow_nonfinite)
-    tensor_loading.check_unchanged(
-        weight for stack in stacks for weight in stack.weights if isinstance(weight, StoredTensor)
-    )
-    return packed
-
-
-def _in_c_order(weight: StoredTensor | np.ndarray, allow_nonfinite: bool) -> StoredTensor | np.ndarray:
-    if isinstance(weight, np.ndarray) or weight.strides is None:
-        return weight
-    array = aligned_empty(weight.shape)
-    tensor_loading.load_float32([weight], [array], allow_nonfinite=allow_nonfinite)
-    return array
+    return kernels.pack_linears(inputs, threads, dtype, allow_nonfinite)

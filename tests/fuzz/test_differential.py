@@ -53,7 +53,7 @@ def test_two_readers_of_one_file_read_the_same(kind, tmp_path):
     seeds = [honest.read_bytes() for honest in sorted((CORPUS / kind).glob("seed-*"))]
     read = 0
     for _ in range(CHANGES):
-        path.unlink(missing_ok=True)  # the last file may still be mapped
+        path.unlink(missing_ok=True)  # torch's reader may still have the last file mapped
         path.write_bytes(mutate(rng.choice(seeds), rng))
         try:
             here = read_here(path)

@@ -105,7 +105,7 @@ def test_every_bfloat16_is_widened_exactly(kernels, eps, exponents):
 @each_isa
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_word_tables_may_be_unaligned_and_read_only(kernels, dtype):
-    """In a mapped safetensors file, tensors may lie at odd addresses and are never writable."""
+    """Views of a file's bytes lie at odd addresses and are not writable."""
     rng = np.random.default_rng(2)
     hidden = 2 * lanes(kernels) + 1
     stored, _ = stored_and_widened(rng, dtype, 30, hidden)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ MATRICES = {
     "key": torch.randn(130, 37).bfloat16(),
     "value": torch.randn(37, 130).t(),  # strides
     "up": torch.randn(67, 90).double(),
-    "halves": HALVES[: 62 * 1023].reshape(62, 1023),
+    "halves": HALVES.reshape(62, 1024),
     "wide": torch.randn(150, 3000),
     "large": torch.randn(1300, 1025).bfloat16(),
     "in memory": torch.randn(51, 64),
@@ -42,7 +44,7 @@ def test_pieces_are_packed_as_complete_matrices_are(isa, dtype, checkpoint, monk
     biases = {name: np.arange(len(array), dtype=np.float32) for name, array in arrays.items()}
     smooth = np.exp2(np.arange(90) % 3 - 1).astype(np.float32) if dtype == "int8" else None
     groups = [(("query", "key", "value"), None), (("up",), smooth), (("in memory",), None)]
-    groups += [((name,), None) for name in ("halves", "wide", "large")]
+    groups += [((name,), None) for name in ("halves", "large", "up", "wide")]
     stacks, complete = [], []
     for names, factors in groups:
         sources = [arrays[name] if name == "in memory" else checkpoint.stored(name) for name in names]
@@ -71,3 +73,56 @@ def test_a_piece_with_nan_is_an_error(tmp_path):
     with pytest.raises(ModelFileError, match=r"tensor 'w': \[129, 36\]: found nan"):
         pack(Kernels(), [stack], 2, "float32", False)
     pack(Kernels(), [stack], 2, "float32", True)
+
+
+def test_a_file_is_read_by_stacks_of_several_types(checkpoint, monkeypatch):
+    """A piece of a float32 matrix has the most values, one of a float64 matrix the most bytes in its file."""
+    monkeypatch.setattr(tensor_loading, "THREAD_BYTES", 1)
+    kernels = Kernels()
+    for order in (("up", "halves", "wide"), ("wide", "halves", "up")):
+        stacks = [
+            Stack([checkpoint.stored(name)], [np.zeros(len(MATRICES[name]), np.float32)]) for name in order
+        ]
+        for threads in (1, 4):
+            for name, packed in zip(order, pack(kernels, stacks, threads, "float32", False), strict=True):
+                alone = kernels.pack_linear([checkpoint.read_float32(name)])
+                assert packed.panels.tobytes() == alone.panels.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (torch.full((3, 5), 1e300, dtype=torch.float64), "inf"),
+        (torch.full((5, 3), float("nan")).t(), "nan"),
+        (torch.full((3, 5), float("-inf")).bfloat16(), "-inf"),
+    ],
+)
+def test_what_no_number_of_float32_is(values, found, tmp_path):
+    torch.save({"w": values}, tmp_path / "weights.bin")
+    stack = Stack([open_checkpoint(tmp_path / "weights.bin").stored("w")], [np.zeros(3, np.float32)])
+    with pytest.raises(ModelFileError, match=rf"tensor 'w': \[0, 0\]: found {found}"):
+        pack(Kernels(), [stack], 1, "float32", False)
+
+
+@pytest.mark.parametrize("change", ["truncated", "overwritten", "closed", "unreadable"])
+def test_a_file_that_changes_before_it_is_packed(change, tmp_path, monkeypatch):
+    path = tmp_path / "weights.bin"
+    torch.save({"w": torch.zeros(130, 370)}, path)
+    stored = open_checkpoint(path).stored("w")
+    stack = Stack([stored], [np.zeros(130, np.float32)])
+    message = r"weights\.bin: the file was changed after it was opened"
+    if change == "truncated":
+        os.truncate(path, 5000)
+    elif change == "overwritten":
+        path.write_bytes(b"\xff" * path.stat().st_size)  # every value is NaN
+    else:
+        if change == "closed":
+            message = r"weights\.bin: other code closed the file's descriptor"
+        else:  # the check says that nothing has changed
+            message = r"weights\.bin: tensor 'w': cannot be read: Bad file descriptor"
+            monkeypatch.setattr(type(stored.file), "check_unchanged", lambda file: None)
+        writable = os.open(tmp_path, os.O_RDONLY) if change == "closed" else os.open(path, os.O_WRONLY)
+        os.dup2(writable, stored.file.descriptor)
+        os.close(writable)
+    with pytest.raises(ModelFileError, match=message):
+        pack(Kernels(), [stack], 2, "float32", False)
