@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-# Thread pools spin for some time after their work (here OpenMP and OpenVINO a few milliseconds, ONNX Runtime
-# 40, CTranslate2 100), and would take a core from the next engine. So each piece of work is followed by a
-# rest.
+# Thread pools spin for some time after their work (torch's OpenMP and OpenVINO for a few milliseconds, ONNX
+# Runtime 40, CTranslate2 100), and would take a core from the next engine. So each piece of work is followed
+# by a rest.
 LOOK_SECONDS, MOST_LOOKS = 0.01, 100
 IDLE_SHARE = 0.05  # of one core
 
