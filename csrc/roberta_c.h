@@ -334,8 +334,8 @@ struct rc_kernels {
 
     /* panels_pkn := one section of packed W, from row-major w_nk; smooth_k as in rc_linear.  Returns whether
      * all weights that this share has packed are finite. */
-    int (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n,
-                       size_t k, rc_word *panels_pkn, size_t ith, size_t nth);
+    int (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n, size_t k,
+                       rc_word *panels_pkn, size_t ith, size_t nth);
 
     /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n.  x must be in the row format
      * of w's arithmetic.  y and the residual may be the same array; y and x may not overlap.  If w's
@@ -364,8 +364,8 @@ struct rc_kernels {
     /* y_n := exp(x_n), at least the smallest normal number; what softmax uses. */
     void (*exponentiate)(const float *x_n, size_t n, float *y_n);
 
-    /* y_n := 2^x_n for x_n <= 0, at least the smallest normal number (but not by `reference`), with a relative
-     * error of 3e-6; what softmax uses for weights that are rounded to bfloat16. */
+    /* y_n := 2^x_n for x_n <= 0, at least the smallest normal number (but not by `reference`), with a
+     * relative error of 3e-6; what softmax uses for weights that are rounded to bfloat16. */
     void (*exp2_short)(const float *x_n, size_t n, float *y_n);
 
     /* x_th := layer_norm(word[ids] + token_type[types] + position[positions]); types_t NULL: all 0.
