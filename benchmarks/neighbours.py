@@ -37,9 +37,9 @@ from roberta_c.machine.threads import chosen_num_threads
 
 SPAWN = multiprocessing.get_context("spawn")
 OURS, PACKAGES = "roberta_c", ("roberta_c", "numpy", "torch", "transformers")
-PEERS = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvino"}  # → its package
+PEERS = ("torch", "onnxruntime", "openvino")  # also the names of their packages
 PROCESSES, CALLERS, TEXTS = 4, 8, 32
-GRAPH, MODEL = "optimized.onnx", "model"
+MODEL, GRAPH, OPTIMIZED = "model", "plain.onnx", "optimized.onnx"
 SETTLING_SECONDS = 0.2  # threads are placed on CPUs anew when the load changes
 
 
@@ -59,8 +59,8 @@ def loaded(engine: str, folder: Path, threads: int) -> engines.Engine:
         model = transformers.AutoModelForSequenceClassification.from_pretrained(folder / MODEL).eval()
         return engines.Torch(model, threads)
     if engine == "openvino":
-        return engines.OpenVino(folder / "plain.onnx", threads)
-    return engines.OnnxRuntime(engine, folder / GRAPH, threads)
+        return engines.OpenVino(folder / GRAPH, threads)
+    return engines.OnnxRuntime(engine, folder / OPTIMIZED, threads)
 
 
 def timed(model: engines.Engine, texts: list[Any], seconds: float, callers: int) -> Run:
@@ -100,8 +100,8 @@ def serve(asked: Connection, engine: str, folder: Path, data: Path, threads: tup
         for text in texts[number]:  # once untimed: engines prepare themselves for each length
             models[number].logits(text)
     asked.send(None)
-    while (request := asked.recv()) is not None:
-        number, seconds, callers = request
+    while True:  # until the process is ended
+        number, seconds, callers = asked.recv()
         if engine == "torch":  # the number of threads belongs to the process, not to a model
             engines.torch.set_num_threads(number)
         asked.send(timed(models[number], texts[number], seconds, callers))
@@ -234,10 +234,10 @@ def main() -> None:
     if threads < 2:
         parser.error(f"--threads: found {threads}, expected 2 or more")
     peers = [name for name in options.engines.split(",") if name]
-    missing = [name for name in peers if not engines.installed(PEERS[name])]
+    missing = [name for name in peers if not engines.installed(name)]
     names = [OURS, *(name for name in peers if name not in missing)]
 
-    result = description((*PACKAGES, *(PEERS[name] for name in names[1:])))
+    result = description((*PACKAGES, *(name for name in names[1:] if name not in PACKAGES)))
     result |= {"threads": threads, "rounds": options.rounds, "seconds": options.seconds}
     result |= {"processes_at_once": PROCESSES, "callers_at_once": CALLERS, "left_out": missing}
     print(f"{result['cpu']}, {threads} threads, float32; texts/s")
@@ -245,9 +245,9 @@ def main() -> None:
         folder = Path(name)
         reference = save_random_base_model(folder / MODEL)
         if any(name != "torch" for name in names[1:]):
-            engines.export_onnx(reference, folder / "plain.onnx")
+            engines.export_onnx(reference, folder / GRAPH)
         if "onnxruntime" in names:
-            engines.optimize_onnx(folder / "plain.onnx", folder / GRAPH)
+            engines.optimize_onnx(folder / GRAPH, folder / OPTIMIZED)
         del reference
         place = folder, options.data, tuple(sorted({1, threads}))
         with contextlib.ExitStack() as stack:

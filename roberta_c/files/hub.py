@@ -11,6 +11,7 @@ import dataclasses
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from ..errors import HubError, InputError, mismatch, shown
 from .file_sets import (
@@ -82,6 +83,11 @@ def resolve(
     commit. Raises HubError, InputError, ModelFileError, as ModelFiles does.
     """
     return ModelFiles(path_or_id, options).fetch(files)
+
+
+def is_same_place(value: Any, path_or_id: str | os.PathLike[str]) -> bool:
+    """Whether `value` is that path or name. Other objects are not compared: `==` of theirs may raise."""
+    return isinstance(value, str | os.PathLike) and value == path_or_id
 
 
 def pinned(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -96,7 +95,7 @@ class AutoModelClass:
         **options: Any,
     ) -> Any:
         """As `from_pretrained`, with the Hub's options in one object."""
-        if config is None or (isinstance(config, str | os.PathLike) and config == path_or_id):
+        if config is None or hub.is_same_place(config, path_or_id):
             hub_options = hub.pinned(path_or_id, hub_options)
         config = given_config(config, hub_options)
         if config is None:

@@ -148,7 +148,7 @@ class PreTrainedModel(TorchNames, Module):
                 logger.warning("num_threads: found %d, but this build has no threads: using 1", threads)
             threads = 1
         kernels = Kernels(isa)
-        if config is None or (isinstance(config, str | os.PathLike) and config == path_or_id):
+        if config is None or hub.is_same_place(config, path_or_id):
             hub_options = hub.pinned(path_or_id, hub_options)
         config = given_config(config, hub_options)
         if config is None:

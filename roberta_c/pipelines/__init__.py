@@ -119,7 +119,7 @@ def pipeline(
         (from_hub if name in from_hub else named)[name] = value
 
     hub_options = of_model = HubOptions(**from_hub)
-    has_own_config = isinstance(named["config"], str | os.PathLike) and named["config"] == model
+    has_own_config = hub.is_same_place(named["config"], model)
     if isinstance(model, (str, os.PathLike)) and (task is None or has_own_config):
         of_model = hub.pinned(model, hub_options)
     named["config"] = given_config(named["config"], of_model if has_own_config else hub_options)
@@ -165,9 +165,7 @@ def load_pipeline(
         dtype = dtype_name(dtype, torch_dtype)  # before anything is read: a bad name fails at once
         model = model if isinstance(model, str) else Path(model)
         of_model = of_model or hub_options
-        has_own_tokenizer = tokenizer is None or (
-            isinstance(tokenizer, str | os.PathLike) and tokenizer == model
-        )
+        has_own_tokenizer = tokenizer is None or hub.is_same_place(tokenizer, model)
         # The config first: it tells a model of another kind from one whose tokenizer is missing.
         if config is None or has_own_tokenizer:
             of_model = hub.pinned(model, of_model, CONFIG if config is None else TOKENIZER)
