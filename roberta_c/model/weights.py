@@ -14,8 +14,8 @@ from ..checkpoint.finite import all_finite
 from ..errors import ModelFileError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
 from ..kernels.memory import aligned_empty
-from .packing import Stack, pack
-from .smoothing import smoothing
+from .packing import Stack, column_sizes, pack
+from .smoothing import has_outliers, smoothing
 from .stored_parameters import StoredParameters
 
 if TYPE_CHECKING:
@@ -123,9 +123,9 @@ class WeightSource:
         for prefixes, norm in stacks:
             weights, biases = ([f"{prefix}.{part}" for prefix in prefixes] for part in ("weight", "bias"))
             stack = self._stack(weights, biases)
-            if norm is not None:
-                arrays = [self.float32(name) for name in weights]
-                stack = stack._replace(weights=arrays, smooth=smoothing(norm, arrays))
+            if norm is not None and has_outliers(norm):
+                sizes = column_sizes(self.kernels, stack, self.num_threads, self.allow_nonfinite)
+                stack = stack._replace(smooth=smoothing(norm, sizes))
             prepared.append(stack)
         return pack(self.kernels, prepared, self.num_threads, dtype, self.allow_nonfinite)
 
