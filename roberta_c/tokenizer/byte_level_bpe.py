@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from ..errors import TokenizerFileError, mismatch, shown
+from ._encoder import BytePairEncoder
+from .own_backend import AnyBackend, OwnBackend
 from .tokenizer_files import library_errors, read_json_object, read_text
 from .vocabulary_ids import check_ids
 
+# The printable character of each byte. Those of bytes that have none of their own follow U+00FF.
+_PRINTABLE = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
+CHARACTER_OF_BYTE = {byte: chr(byte) for byte in _PRINTABLE} | {
+    byte: chr(256 + index) for index, byte in enumerate(_OTHERS)
+}
+_BYTE_OF_CHARACTER = {ord(character): byte for byte, character in CHARACTER_OF_BYTE.items()}
 _ALL_BUT_SEPARATORS = bytes(set(range(256)) - set(b" \n"))
 
 
@@ -27,7 +37,7 @@ def build_byte_level_bpe(
     sep_token: str,
     add_prefix_space: bool,
     trim_offsets: bool,
-) -> Tokenizer:
+) -> AnyBackend:
     """The tokenizer that the two files describe, without added tokens; vocab: what `read_vocab` read.
 
     Raises TokenizerFileError if a file is malformed or the two do not fit each other.
@@ -35,13 +45,52 @@ def build_byte_level_bpe(
     for token in (cls_token, sep_token):
         if token not in vocab:
             raise TokenizerFileError(mismatch(vocab_path, f"no token {shown(token)}", "every special token"))
-    tokenizer = Tokenizer(read_model(vocab, merges_path))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.RobertaProcessing(
-        (sep_token, vocab[sep_token]), (cls_token, vocab[cls_token]), trim_offsets, add_prefix_space
-    )
-    return tokenizer
+    ends = vocab[cls_token], vocab[sep_token]
+
+    def with_components(model: models.BPE) -> Tokenizer:
+        tokenizer = Tokenizer(model)
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
+        tokenizer.decoder = decoders.ByteLevel()
+        tokenizer.post_processor = processors.RobertaProcessing(
+            (sep_token, ends[1]), (cls_token, ends[0]), trim_offsets, add_prefix_space
+        )
+        return tokenizer
+
+    body = _read_merges(vocab, merges_path)
+    encoder = _encoder_of(vocab, body, add_prefix_space, trim_offsets)
+    if encoder is None:
+        with library_errors(merges_path):
+            return with_components(models.BPE(vocab=vocab, merges=_pairs(body) or []))
+
+    def build() -> Tokenizer:
+        return with_components(models.BPE(vocab=vocab, merges=_pairs(body) or []))
+
+    return OwnBackend("BPE", encoder, with_components(models.BPE()), build, ends)
+
+
+def _encoder_of(
+    vocab: dict[str, int], body: str, add_prefix_space: bool, trim_offsets: bool
+) -> BytePairEncoder | None:
+    """The encoder of a vocabulary and merges; None if the library is to encode."""
+    byte_tokens = [vocab.get(CHARACTER_OF_BYTE[byte]) for byte in range(256)]
+    if None in byte_tokens:  # the library drops such bytes
+        return None
+    alphabet = "".join(CHARACTER_OF_BYTE.values())
+    usual = [token for token in vocab if token and not token.strip(alphabet)]
+    try:
+        # Characters of the alphabet become those of the bytes' numbers, which Latin-1 makes bytes.
+        texts = "\n".join(usual).translate(_BYTE_OF_CHARACTER | {10: 256}).split("\u0100")
+        pairs = [(text.encode("latin-1"), vocab[token]) for text, token in zip(texts, usual, strict=True)]
+        ids = [vocab[token] for token in body.replace("\n", " ").split(" ")] if body else []
+        results = [vocab[token] for token in _joined(body)]
+        merged = np.array(ids, np.uint32).reshape(-1, 2)
+        left, right = (np.ascontiguousarray(merged[:, column]) for column in (0, 1))
+        return BytePairEncoder(
+            *(vocab, pairs, left, right, np.array(results, np.uint32)),
+            *(byte_tokens, add_prefix_space, trim_offsets),
+        )
+    except (UnicodeEncodeError, OverflowError):  # a token with other characters, or a pair with two ranks
+        return None
 
 
 def read_vocab(path: Path) -> dict[str, int]:
@@ -58,8 +107,8 @@ def read_vocab(path: Path) -> dict[str, int]:
     return vocab
 
 
-def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
-    """The BPE model of a vocabulary and the merges in a file.
+def _read_merges(vocab: dict[str, int], merges_path: Path) -> str:
+    """The lines of the merges in a file.
 
     The file has an optional `#version` line, then one merge per line: two tokens separated by a space. Both
     tokens and their concatenation are in `vocab`.
@@ -77,17 +126,16 @@ def read_model(vocab: dict[str, int], merges_path: Path) -> models.BPE:
     if count > most:
         expected = f"at most {most} for its vocabulary"
         raise TokenizerFileError(mismatch(merges_path, f"{count} merges", expected))
+    known = vocab.keys()
     merges = _pairs(body)
-    # The library finds tokens that are missing, but it panics if a merge is longer than every token.
-    # - 1: the space between the two tokens.
-    if merges is None or not _has_token_of(_longest_line(body) - 1, vocab):
+    if merges is None or not all(known >= set(tokens) for tokens in (*zip(*merges, strict=True), _joined(body))):
         _report_bad_merge(merges_path, text.split("\n"), first, vocab)
-    with library_errors(merges_path):
-        try:
-            return models.BPE(vocab=vocab, merges=merges or [])
-        except Exception:
-            _report_bad_merge(merges_path, text.split("\n"), first, vocab)
-            raise
+    return body
+
+
+def _joined(body: str) -> list[str]:
+    """What each line's two tokens become."""
+    return body.replace(" ", "").split("\n") if body else []
 
 
 def _pairs(body: str) -> list[tuple[str, str]] | None:
@@ -103,17 +151,6 @@ def _pairs(body: str) -> list[tuple[str, str]] | None:
         return None
     tokens = body.replace("\n", " ").split(" ")
     return list(zip(tokens[::2], tokens[1::2], strict=True))
-
-
-def _longest_line(body: str) -> int:
-    """The length of the longest line, in bytes."""
-    return max(map(len, body.encode("utf-8").split(b"\n")))
-
-
-def _has_token_of(size: int, vocab: dict[str, int]) -> bool:
-    """Whether some token has at least `size` bytes."""
-    # The token with the most characters usually has the most bytes, so that it is checked first.
-    return len(max(vocab, key=len).encode()) >= size or any(len(token.encode()) >= size for token in vocab)
 
 
 def _report_bad_merge(path: Path, lines: list[str], first: int, vocab: dict[str, int]) -> None:

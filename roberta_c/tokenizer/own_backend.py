@@ -1,0 +1,233 @@
+"""OwnBackend: a tokenizer whose texts are encoded here, and for the rest the tokenizers library.
+
+It stands where a tokenizers.Tokenizer does. An encoder (csrc/tokenizer/) has the vocabulary. The library's
+tokenizer of the same vocabulary, which takes longer to make than all else, is made when it is first needed:
+for a text with an added token in it or with code points that versions of Unicode disagree about, for words,
+for overflowing parts, and for whoever asks for it. A *shell*, the library's tokenizer without a vocabulary,
+has the other components, and adds special tokens.
+
+Ids, offsets, words and tokens are those of the library; tests/tokenizer/test_encoder_*.py compare them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tokenizers import AddedToken, Encoding, Tokenizer
+
+from ._encoder import AddedStrings
+from .own_rows import OwnRow, RowForm
+
+
+class Encoder(Protocol):
+    """What UnigramEncoder and BytePairEncoder share; their methods are described in _encoder.pyx."""
+
+    @property
+    def longest(self) -> int:
+        """The most characters of a token."""
+
+    def __len__(self) -> int: ...
+
+    def token(self, index: int) -> str | None:
+        """The token of an id; None if there is none."""
+
+    def find(self, token: str) -> int | None:
+        """The id of a token; None if there is none."""
+
+    def encode(self, text: str, added: AddedStrings, detail: int = 0) -> Any:
+        """The tokens of a text."""
+
+
+class OwnBackend:
+    """An encoder and what else a tokenizers.Tokenizer has, with that class's names.
+
+    kind: the library's name of the model. shell: the library's tokenizer with all components but the model.
+    build: makes the library's tokenizer, without added tokens. ends: the ids before and behind a text.
+    """
+
+    def __init__(
+        self, kind: str, encoder: Encoder, shell: Tokenizer, build: Callable[[], Tokenizer], ends: tuple[int, int]
+    ) -> None:
+        self.kind = kind
+        self.encoder = encoder
+        self.shell = shell
+        self.ends = ends
+        # Whether texts are encoded here: False once the added tokens are other than those of the vocabulary.
+        self.is_own = True
+        self._build = build
+        self._lock = threading.Lock()
+        self._library: Tokenizer | None = None
+        self._added: dict[int, AddedToken] = {}
+        self._calls_of_add: list[list[AddedToken]] = []
+        self._added_strings = AddedStrings([])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_it_is, (self.library,)
+
+    @property
+    def library(self) -> Tokenizer:
+        """The library's tokenizer. Whoever changes it uses it from then on, instead of this object."""
+        with self._lock:
+            if self._library is None:
+                library = self._build()
+                for tokens in self._calls_of_add:
+                    library.add_tokens(tokens)
+                library.encode_special_tokens = self.shell.encode_special_tokens
+                self._library = library
+            return self._library
+
+    # The names of tokenizers.Tokenizer
+
+    @property
+    def encode_special_tokens(self) -> bool:
+        """Whether added special tokens in a text are split as other text is."""
+        return self.shell.encode_special_tokens
+
+    @encode_special_tokens.setter
+    def encode_special_tokens(self, value: bool) -> None:
+        self.shell.encode_special_tokens = value
+        if self._library is not None:
+            self._library.encode_special_tokens = value
+
+    @property
+    def normalizer(self) -> Any:
+        """What is done to texts first."""
+        return self.shell.normalizer
+
+    @property
+    def pre_tokenizer(self) -> Any:
+        """What makes words of texts."""
+        return self.shell.pre_tokenizer
+
+    @property
+    def post_processor(self) -> Any:
+        """What adds special tokens."""
+        return self.shell.post_processor
+
+    @property
+    def decoder(self) -> Any:
+        """What makes text of tokens."""
+        return self.shell.decoder
+
+    def token_to_id(self, token: str) -> int | None:
+        """The id of a token; None if it is not in the vocabulary."""
+        return self.encoder.find(token) if self.is_own else self.library.token_to_id(token)
+
+    def id_to_token(self, index: int) -> str | None:
+        """The token of an id; None if it is not in the vocabulary."""
+        if not self.is_own:
+            return self.library.id_to_token(index)
+        return self.encoder.token(index)
+
+    def get_vocab_size(self, with_added_tokens: bool = True) -> int:
+        """The number of tokens."""
+        return len(self.encoder) if self.is_own else self.library.get_vocab_size(with_added_tokens)
+
+    def get_vocab(self, with_added_tokens: bool = True) -> dict[str, int]:
+        """Every token → its id."""
+        return self.library.get_vocab(with_added_tokens)
+
+    def get_added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """Id → added token."""
+        return dict(self._added) if self.is_own else self.library.get_added_tokens_decoder()
+
+    def num_special_tokens_to_add(self, is_pair: bool) -> int:
+        """How many special tokens are added to a text or pair."""
+        return self.shell.num_special_tokens_to_add(is_pair)
+
+    def add_tokens(self, tokens: list[AddedToken]) -> int:
+        """Add tokens; how many were new. Other tokens than those of the vocabulary are the library's matter,
+        and so are those that are found in normalized texts."""
+        contents = {token.content for token in self._added.values()}
+        usual = all(
+            token.content
+            and token.content not in contents
+            and self.encoder.find(token.content) is not None
+            and not (token.normalized and self.normalizer is not None)
+            for token in tokens
+        )
+        if not self.is_own or not usual or len({token.content for token in tokens}) < len(tokens):
+            added = self.library.add_tokens(tokens)
+            self.is_own = False
+            return added
+        self._calls_of_add.append(list(tokens))
+        if self._library is not None:
+            self._library.add_tokens(tokens)
+        for token in tokens:
+            index = self.encoder.find(token.content)
+            if index is not None:
+                self._added[index] = token
+        self._added_strings = AddedStrings([token.content for token in self._added.values()])
+        return len(tokens)
+
+    def decode(self, ids: list[int], skip_special_tokens: bool = True) -> str:
+        """The text of ids."""
+        if not self.is_own:
+            return self.library.decode(ids, skip_special_tokens=skip_special_tokens)
+        special = {token.content for token in self._added.values() if token.special}
+        tokens = [token for token in map(self.id_to_token, ids) if token is not None]
+        if skip_special_tokens:
+            tokens = [token for token in tokens if token not in special]
+        return self.decoder.decode(tokens)  # type: ignore[no-any-return]
+
+    def post_process(self, encoding: Encoding, pair: Encoding | None, add_special_tokens: bool) -> Encoding:
+        """Add special tokens."""
+        return self.shell.post_process(encoding, pair, add_special_tokens)
+
+    def save(self, path: str) -> None:
+        """Write tokenizer.json."""
+        self.library.save(path)
+
+    # Encoding
+
+    def rows(self, items: list[Any], is_pair: bool, form: RowForm) -> list[OwnRow | None]:
+        """The rows of texts or pairs; None for those that the library must encode."""
+        added = self._added_strings
+        encode = self.encoder.encode
+        rows: list[OwnRow | None] = []
+        for item in items:
+            texts = item if is_pair else (item,)
+            parts = [encode(text, added) for text in texts]
+            rows.append(None if None in parts else OwnRow.cut(self, texts, parts, form))
+        return rows
+
+    def raw_encoding(self, text: str) -> dict[str, Any]:
+        """The state of the library's Encoding of a text, without special tokens."""
+        ids, offsets, words, tokens = self.encoder.encode(text, self._added_strings, 2)
+        count = len(ids)
+        return {
+            "ids": ids,
+            "type_ids": [0] * count,
+            "tokens": tokens,
+            "words": words,
+            "offsets": offsets,
+            "special_tokens_mask": [0] * count,
+            "attention_mask": [1] * count,
+            "overflowing": [],
+            "sequence_ranges": {},
+        }
+
+    def raw_offsets(self, text: str) -> list[tuple[int, int]]:
+        """The offsets of a text's tokens, as they are after special tokens were added."""
+        offsets: list[tuple[int, int]] = self.encoder.encode(text, self._added_strings, 1)[1]
+        return offsets
+
+
+AnyBackend = Tokenizer | OwnBackend
+
+
+def library_of(backend: AnyBackend) -> Tokenizer:
+    """The library's tokenizer of a backend."""
+    return backend.library if isinstance(backend, OwnBackend) else backend
+
+
+def model_kind(backend: AnyBackend) -> str:
+    """The library's name of a backend's model: "BPE", "Unigram", …"""
+    return backend.kind if isinstance(backend, OwnBackend) else type(backend.model).__name__
+
+
+def _as_it_is(backend: Tokenizer) -> Tokenizer:
+    return backend
+
