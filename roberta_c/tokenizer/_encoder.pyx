@@ -348,11 +348,31 @@ cdef int more_tokens(rc_tokens *tokens, size_t room) noexcept nogil:
     return RC_TEXT_OK
 
 
+cdef inline void pause(size_t index) noexcept:
+    """Let other threads of Python run, such as one that handles a signal, each thousandth of a second or so."""
+    if index & 0x3FFF == 0x3FFF:
+        with nogil:
+            pass
+
+
+cdef list words_of(work *done):
+    """The word of each token."""
+    cdef list words = []
+    cdef size_t index
+    for index in range(done.tokens.count):
+        words.append(done.tokens.tokens[index].word)
+        pause(index)
+    return words
+
+
 cdef object result_of(work *done, int detail, bytes prefix):
     """What a call returns of its tokens."""
     cdef size_t index, count = done.tokens.count
     cdef const rc_token *tokens = done.tokens.tokens
-    cdef list ids = [tokens[index].id for index in range(count)]
+    cdef list ids = []
+    for index in range(count):
+        ids.append(tokens[index].id)
+        pause(index)
     if detail == 0:
         return ids
     cdef list offsets = []
@@ -361,12 +381,14 @@ cdef object result_of(work *done, int detail, bytes prefix):
         # A prefix alone comes from the word's first character.
         end = max(tokens[index].end, tokens[index].start + 1)
         offsets.append((done.starts[tokens[index].start], done.ends[end - 1]))
+        pause(index)
     if detail == 1:
         return ids, offsets
-    cdef list words = [tokens[index].word for index in range(count)]
+    cdef list words = words_of(done)
     cdef list texts = []
     cdef bytes text
     for index in range(count):
+        pause(index)
         text = (<const char *>done.normalized.bytes)[tokens[index].start : tokens[index].end]
         texts.append((prefix + text if tokens[index].is_prefixed else text).decode())
     return ids, offsets, words, texts
@@ -500,7 +522,7 @@ cdef class BytePairEncoder:
                 return found[0], self.trimmed(found[1], encoded, &done)
             if detail < 2:
                 return found
-            words = [done.tokens.tokens[index].word for index in range(done.tokens.count)]
+            words = words_of(&done)
             return *found, words, [self.token(one) for one in found[0]]
         finally:
             free(done.starts)
@@ -530,6 +552,7 @@ cdef class BytePairEncoder:
             if trailing > 0 and end >= trailing:
                 end = max(end - trailing, start)
             trimmed.append((start, end))
+            pause(index)
         return trimmed
 
     cdef int run(self, const uint8_t *text, size_t n, const rc_trie *added, bint is_prefixed, int detail,

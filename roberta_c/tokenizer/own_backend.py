@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from ._encoder import AddedStrings
+from .library_calls import in_groups
 from .own_rows import OwnRow, RowForm
 
 
@@ -113,7 +114,7 @@ class OwnBackend:
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token; None if it is not in the vocabulary."""
-        return self.encoder.find(token) if self.is_own else self.library.token_to_id(token)
+        return self.encoder.find(str.__str__(token)) if self.is_own else self.library.token_to_id(token)
 
     def id_to_token(self, index: int) -> str | None:
         """The token of an id; None if it is not in the vocabulary."""
@@ -193,26 +194,13 @@ class OwnBackend:
             rows.append(None if None in parts else OwnRow.cut(self, texts, parts, form))
         return rows
 
-    def raw_encoding(self, text: str) -> dict[str, Any]:
-        """The state of the library's Encoding of a text, without special tokens."""
-        ids, offsets, words, tokens = self.encoder.encode(text, self._added_strings, 2)
-        count = len(ids)
-        return {
-            "ids": ids,
-            "type_ids": [0] * count,
-            "tokens": tokens,
-            "words": words,
-            "offsets": offsets,
-            "special_tokens_mask": [0] * count,
-            "attention_mask": [1] * count,
-            "overflowing": [],
-            "sequence_ranges": {},
-        }
+    def detailed(self, text: str, detail: int) -> tuple[Any, ...]:
+        """What the encoder makes of a text that it has encoded before. Signals can interrupt it."""
 
-    def raw_offsets(self, text: str) -> list[tuple[int, int]]:
-        """The offsets of a text's tokens, as they are after special tokens were added."""
-        offsets: list[tuple[int, int]] = self.encoder.encode(text, self._added_strings, 1)[1]
-        return offsets
+        def encode(texts: list[str]) -> list[tuple[Any, ...]]:
+            return [self.encoder.encode(one, self._added_strings, detail) for one in texts]
+
+        return in_groups(encode, [text], [text], [len(text)])[0]
 
 
 AnyBackend = Tokenizer | OwnBackend

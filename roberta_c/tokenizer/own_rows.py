@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .own_backend import OwnBackend
 
 
+# How many tokens the library reads at once; between them, signals are handled.
+_PART = 1 << 14
+
+
 class RowForm(NamedTuple):
     """How rows are made of tokens. room: how many tokens of the texts are kept, None for all; strategy: as
     `truncation` names it. truncating: the shell that truncates as much, None if nothing is."""
@@ -69,7 +73,7 @@ class OwnRow:
     def offsets(self) -> list[tuple[int, int]]:
         """The characters of each token."""
         found = [
-            self._backend.raw_offsets(text)[:count]
+            self._backend.detailed(text, 1)[1][:count]
             for text, count in zip(self._texts, self._parts, strict=True)
         ]
         return self._surrounded(found, (0, 0))
@@ -81,13 +85,9 @@ class OwnRow:
 
     def encoding(self) -> Encoding:
         """The library's Encoding of the row."""
-        raw = []
-        for type_id, text in enumerate(self._texts):
-            encoding = Encoding()
-            state = self._backend.raw_encoding(text)
-            state["type_ids"] = [type_id] * len(state["ids"])
-            encoding.__setstate__(json.dumps(state).encode())
-            raw.append(encoding)
+        raw = [
+            _raw_encoding(type_id, *self._backend.detailed(text, 2)) for type_id, text in enumerate(self._texts)
+        ]
         shell = self._form.truncating or self._backend.shell
         return shell.post_process(raw[0], *raw[1:], add_special_tokens=self._form.add_special_tokens)
 
@@ -95,6 +95,30 @@ class OwnRow:
         ends = [special] if self._form.add_special_tokens else []
         row = ends + parts[0] + ends
         return row + ends + parts[1] + ends if len(parts) > 1 else row
+
+
+def _raw_encoding(
+    type_id: int, ids: list[int], offsets: list[tuple[int, int]], words: list[int], tokens: list[str]
+) -> Encoding:
+    """The library's Encoding of a text without special tokens."""
+    parts = []
+    for start in range(0, max(len(ids), 1), _PART):
+        end = start + _PART
+        count = len(ids[start:end])
+        state = {
+            "ids": ids[start:end],
+            "type_ids": [type_id] * count,
+            "tokens": tokens[start:end],
+            "words": words[start:end],
+            "offsets": offsets[start:end],
+            "special_tokens_mask": [0] * count,
+            "attention_mask": [1] * count,
+            "overflowing": [],
+            "sequence_ranges": {},
+        }
+        parts.append(Encoding())
+        parts[-1].__setstate__(json.dumps(state).encode())
+    return parts[0] if len(parts) == 1 else Encoding.merge(parts, growing_offsets=False)
 
 
 def as_encoding(row: Encoding | OwnRow) -> Encoding:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples.encoders import CALLS, FIELDS, as_states, assert_same_rows, real_texts
 from samples.odd_texts import ODD_TEXTS, mixtures
 from samples.tokenizers import unigram_proto
 from tokenizers import Encoding
@@ -39,45 +40,6 @@ def xlmr(xlmr_folder) -> XLMRobertaTokenizerFast:
 def oracle(xlmr_folder):
     """The library's tokenizer of the same file."""
     return XLMRobertaTokenizerFast.from_folder(xlmr_folder).backend_tokenizer
-
-
-def assert_same_rows(tokenizer, oracle, texts, least=0.0):
-    """Ids, offsets, words and tokens of each text that is encoded here; at least that part of them is."""
-    backend = tokenizer._backend
-    assert backend.is_own
-    expected = oracle.encode_batch(texts, add_special_tokens=False)
-    own = 0
-    for text, other in zip(texts, expected, strict=True):
-        found = backend.encoder.encode(text, backend._added_strings, 2)
-        assert (found is None) == (backend.encoder.encode(text, backend._added_strings) is None)
-        if found is None:
-            continue
-        own += 1
-        ids, offsets, words, tokens = found
-        assert ids == other.ids == backend.encoder.encode(text, backend._added_strings), text
-        assert offsets == other.offsets == backend.encoder.encode(text, backend._added_strings, 1)[1], text
-        assert words == other.word_ids, text
-        assert tokens == other.tokens, text
-    assert own >= least * len(texts)
-
-
-def real_texts(test_data):
-    """Lines of all real texts, each once."""
-    lines: dict[str, None] = {}
-    for name in ("data/xlm-t/sentiment", "data/tweeteval", "data/docs", "data/stsb", "data/xquad", "data/wnut17"):
-        place = test_data.real(name)
-        for path in sorted(path for path in place.rglob("*") if path.suffix in (".txt", ".csv", ".jsonl", ".json")):
-            text = path.read_text("utf-8")
-            if path.suffix == ".json":
-                text = "\n".join(
-                    part["context"] + "\n" + "\n".join(one["question"] for one in part["qas"])
-                    for article in json.loads(text)["data"]
-                    for part in article["paragraphs"]
-                )
-            elif path.suffix == ".jsonl":
-                text = "\n".join(json.loads(line)["text"] for line in text.split("\n") if line)
-            lines.update(dict.fromkeys(text.split("\n")))
-    return list(lines)
 
 
 @pytest.mark.slow
@@ -125,23 +87,6 @@ def test_what_is_left_to_the_library(xlmr):
         assert own.encoder.encode(text, own._added_strings) is not None, text
 
 
-CALLS = [
-    {},
-    {"add_special_tokens": False},
-    {"truncation": True, "max_length": 9},
-    {"truncation": True, "max_length": 10, "padding": "max_length", "padding_side": "left"},
-    {"truncation": "only_first", "max_length": 14},
-    {"truncation": True, "max_length": 12, "stride": 1, "return_overflowing_tokens": True},
-    {"padding": True, "pad_to_multiple_of": 8},
-    {"split_special_tokens": True},
-    {"truncation": True, "max_length": 6, "add_special_tokens": False},
-]
-FIELDS = {
-    "return_token_type_ids": True,
-    "return_special_tokens_mask": True,
-    "return_offsets_mapping": True,
-    "return_length": True,
-}
 TEXTS = ["Hello world, what a day it was!", "a", "", "ﬁrst line\r\nx ™ y", "<mask> for <s> it", "日本語のテキスト ☃☃ 😀"]
 
 
@@ -155,10 +100,6 @@ def library_twin(folder):
 @pytest.fixture(scope="module")
 def twin(xlmr_folder):
     return library_twin(xlmr_folder)
-
-
-def as_states(encoded):
-    return [json.loads(one.__getstate__()) for one in encoded.encodings]
 
 
 @pytest.mark.parametrize("options", CALLS, ids=str)
