@@ -3,8 +3,8 @@
  *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *
  * and the bytes of each word merged, pair by pair: of all pairs the one of the lowest rank, of equal ones the
- * first.  The pairs of a long word wait in a heap.  An entry of it whose pair has changed is dropped: what its
- * place has now is longer, so that it cannot become the same token. */
+ * first.  The pairs of a long word wait in a heap.  An entry of it whose pair has changed is dropped: what
+ * its place has now is longer, so that it cannot become the same token. */
 #include "tokenizer.h"
 
 #include <stdatomic.h>
@@ -147,8 +147,8 @@ static uint64_t pop(uint64_t *queue, size_t *count) {
     return top;
 }
 
-/* Merges a word of n symbols; the number of those that are left, which are moved side by side.  Each merge adds
- * two entries to the queue at most, so that it never has more than 3 * n. */
+/* Merges a word of n symbols; the number of those that are left, which are moved side by side.  Each merge
+ * adds two entries to the queue at most, so that it never has more than 3 * n. */
 static size_t merge_long(const rc_byte_pairs *model, const rc_merging *merging, size_t n) {
     rc_symbol *symbols = merging->symbols;
     size_t count = 0;
@@ -204,8 +204,8 @@ static size_t merge(const rc_byte_pairs *model, const uint8_t *word, size_t n, c
     return count;
 }
 
-rc_text_status rc_byte_pairs_encode(const rc_byte_pairs *model, const uint8_t *text, size_t n, rc_merging *merging,
-                                    rc_tokens *out) {
+rc_text_status rc_byte_pairs_encode(const rc_byte_pairs *model, const uint8_t *text, size_t n,
+                                    rc_merging *merging, rc_tokens *out) {
     while (out->at < n) {
         const size_t start = out->at, end = word_end(text, n, start);
         if (!end) return RC_TEXT_UNSURE;

@@ -3,8 +3,9 @@
  * characters; it answers with the text of the shortest of its keys that the cluster begins with.
  *
  * A cluster of several characters matters only if it has less than 6 bytes: anything longer is looked up by
- * character, however it is divided.  So no rule of annex 29 is needed that joins characters of 3 bytes (Hangul
- * jamo, Indic conjuncts) or 4 (flags, most emoji): what is left are characters that extend the one before. */
+ * character, however it is divided.  So no rule of annex 29 is needed that joins characters of 3 bytes
+ * (Hangul jamo, Indic conjuncts) or 4 (flags, most emoji): what is left are characters that extend the one
+ * before. */
 #include "tokenizer.h"
 
 #include <string.h>

@@ -1,21 +1,20 @@
 """Writes code_points.inc: python csrc/tokenizer/code_points.py
 
-Every property is what the installed tokenizers library does with a code point, so that nothing here depends on
-a copy of Unicode's tables. "Unsure" are the code points that Python's older version of Unicode has not
-assigned: another version of the library may know others. With tokenizers 0.23.3 and Python 3.11, whose Unicode
-is 14.0, texts without code points that are newer are encoded here, all others by the library.
+Every property is what the installed tokenizers library does with a code point, so that nothing here depends
+on a copy of Unicode's tables. "Unsure" are the code points that Python's version of Unicode has not assigned:
+other versions of the library may know more or fewer of them. The table was made with tokenizers 0.23.3 and
+Python 3.11, whose Unicode is 14.0; texts with newer code points, but for emoji, are the library's.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 import struct
 import unicodedata
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 
 PLAIN, CONTROL, EXTENDS, JOIN_UNSURE = range(4)
 OTHER, LETTER, NUMBER, SPACE, KIND_UNSURE = range(0, 20, 4)
@@ -46,7 +45,7 @@ def character_map(texts: dict[int, bytes]) -> normalizers.Normalizer:
 # A cluster that begins with "a" is looked up as one, and becomes "b"; otherwise only "a" does.
 _FIRST = character_map({ord("a"): b"b"})
 # A cluster that begins with a byte of two bytes or more becomes "-".
-_LEADS = character_map({byte: b"-" for byte in range(0xC2, 0xF5)})
+_LEADS = character_map(dict.fromkeys(range(194, 245), b"-"))
 
 
 def joins_before(text: str) -> bool:
@@ -55,12 +54,12 @@ def joins_before(text: str) -> bool:
 
 
 def joins_behind(text: str, next_one: str) -> bool:
-    """Whether a character joins the one behind it; together they have less than 6 bytes, and the first has two
-    or more."""
+    """Whether a character of two bytes or more joins the one behind it; both have less than 6 bytes."""
     return _LEADS.normalize_str(text + next_one) == "-"
 
 
 def join_of(code: int) -> int:
+    """How a code point takes part in grapheme clusters."""
     text = chr(code)
     if code < 0x80:
         return CONTROL if code < 0x20 or code == 0x7F else PLAIN
@@ -82,10 +81,10 @@ def kinds() -> dict[int, int]:
     for pattern, kind in ((r"\p{L}", LETTER), (r"\p{N}", NUMBER), (r"\s", SPACE)):
         split = pre_tokenizers.Split(Regex(pattern), "isolated")
         for piece, (start, _end) in split.pre_tokenize_str(text):
-            if len(piece) == 1 and re.fullmatch(r".", piece, re.S):
-                # A single character is a match, or stands between two of them.
-                if normalizers.Replace(Regex(pattern), "").normalize_str(piece) == "":
-                    found[CODE_POINTS[start]] = kind
+            # A piece of one character is a match, or stands between two of them.
+            is_match = len(piece) == 1 and not normalizers.Replace(Regex(pattern), "").normalize_str(piece)
+            if is_match:
+                found[CODE_POINTS[start]] = kind
     for code in CODE_POINTS:
         if unicodedata.category(chr(code)) == "Cn" and code not in EMOJI:
             found[code] = KIND_UNSURE
@@ -99,6 +98,7 @@ def white_space() -> set[int]:
 
 
 def main() -> None:
+    """Write the table."""
     kind_of, spaces = kinds(), white_space()
     properties = bytearray([JOIN_UNSURE + KIND_UNSURE]) * 0x110000
     for code in CODE_POINTS:
@@ -109,7 +109,8 @@ def main() -> None:
         block = bytes(properties[start : start + 256])
         block_of.append(blocks.setdefault(block, len(blocks)))
     lines = [
-        f"/* Written by code_points.py; Unicode {unicodedata.unidata_version}. */",
+        f"/* Written by code_points.py; assigned in Unicode {unicodedata.unidata_version}. */",
+        "/* clang-format off */",
         f"static const uint8_t BLOCK_OF[{len(block_of)}] = {{",
         *rows(block_of),
         "};",
@@ -122,7 +123,9 @@ def main() -> None:
 
 
 def rows(values: list[int] | bytes) -> list[str]:
-    return ["    " + " ".join(f"{value}," for value in values[at : at + 24]) for at in range(0, len(values), 24)]
+    """Lines of 24 numbers."""
+    starts = range(0, len(values), 24)
+    return ["    " + " ".join(f"{value}," for value in values[at : at + 24]) for at in starts]
 
 
 if __name__ == "__main__":

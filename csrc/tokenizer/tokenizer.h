@@ -1,9 +1,10 @@
 /* tokenizer.h: text -> token ids, for the two published vocabularies: a sentencepiece Unigram (XLM-R) and a
  * byte-level BPE (RoBERTa).
  *
- * Texts are UTF-8 that the caller has made from a str, so they are valid.  Vocabularies and character maps come
- * from files of strangers: every read of them is within the lengths given here.  Nothing is allocated: buffers
- * are the caller's (roberta_c/tokenizer/_encoder.pyx), and a function that needs a larger one says so.
+ * Texts are UTF-8 that the caller has made from a str, so they are valid.  Vocabularies and character maps
+ * come from files of strangers: every read of them is within the lengths given here.  Nothing is allocated:
+ * buffers are the caller's (roberta_c/tokenizer/_encoder.pyx), and a function that needs a larger one says
+ * so.
  *
  * The tokenizers library is the specification.  Where a text has characters for which its answer depends on
  * its version of Unicode, or on rules that are not written here, functions return RC_TEXT_UNSURE, and the
@@ -157,8 +158,8 @@ rc_text_status rc_unigram_encode(const rc_unigram *model, const uint8_t *text, s
  * merged: by rank, the token that a pair becomes
  * bytes: the token of each byte
  * tokens: those of the vocabulary as bytes of texts, with their ids
- * is_one: by id, whether the merges make that token of its bytes: 0 not known, 1 yes, 2 no; a word that is such
- *         a token needs no merges.  Threads that find it out at once store the same. */
+ * is_one: by id, whether the merges make that token of its bytes: 0 not known, 1 yes, 2 no; a word that is
+ * such a token needs no merges.  Threads that find it out at once store the same. */
 typedef struct {
     uint64_t *pairs;
     uint32_t *ranks, *merged;
@@ -187,7 +188,7 @@ typedef struct {
 rc_text_status rc_longest_word(const uint8_t *text, size_t n, size_t *longest);
 
 /* The tokens of a text; out->best is not used.  RC_TEXT_FULL: call again with at least twice the room. */
-rc_text_status rc_byte_pairs_encode(const rc_byte_pairs *model, const uint8_t *text, size_t n, rc_merging *merging,
-                                    rc_tokens *out);
+rc_text_status rc_byte_pairs_encode(const rc_byte_pairs *model, const uint8_t *text, size_t n,
+                                    rc_merging *merging, rc_tokens *out);
 
 #endif

@@ -20,7 +20,8 @@ static int is_space(const uint8_t *at, size_t n) {
 
 /* Takes a segmentation of the word's beginning up to `end`, whose last token begins at `from`. */
 static void offer(rc_best *best, size_t from, size_t end, double score, uint32_t id) {
-    if (best[end].from == NOWHERE || score > best[end].score) best[end] = (rc_best){score, (uint32_t)from, id};
+    if (best[end].from == NOWHERE || score > best[end].score)
+        best[end] = (rc_best){score, (uint32_t)from, id};
 }
 
 /* Fills best[0 … size of the word]. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from tokenizers import Encoding
@@ -89,7 +89,9 @@ class BatchEncoding(UserDict[str, Any]):
         # Rows of which some were encoded here: their encodings are made when they are asked for.
         rows = _as_rows(encoding)
         self._own_rows = rows if any(isinstance(one, OwnRow) for one in rows) else None
-        self._encodings: Sequence[Encoding] | None = encoding if self._own_rows is None else []
+        self._encodings: Sequence[Encoding] | None = None
+        if encoding is not None:
+            self._encodings = [] if self._own_rows is not None else cast("Sequence[Encoding]", encoding)
         self._padding = padding  # not yet applied to `_encodings`, because few callers look at them
         self._n_sequences = n_sequences
         self.convert_to_tensors(tensor_type, prepend_batch_axis)

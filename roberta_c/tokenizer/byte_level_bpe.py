@@ -72,10 +72,11 @@ def _encoder_of(
     vocab: dict[str, int], body: str, add_prefix_space: bool, trim_offsets: bool
 ) -> BytePairEncoder | None:
     """The encoder of a vocabulary and merges; None if the library is to encode."""
-    byte_tokens = [vocab.get(CHARACTER_OF_BYTE[byte]) for byte in range(256)]
-    if None in byte_tokens:  # the library drops such bytes
+    characters = [CHARACTER_OF_BYTE[byte] for byte in range(256)]
+    if not vocab.keys() >= set(characters):  # the library drops bytes without a token
         return None
-    alphabet = "".join(CHARACTER_OF_BYTE.values())
+    byte_tokens = [vocab[character] for character in characters]
+    alphabet = "".join(characters)
     usual = [token for token in vocab if token and not token.strip(alphabet)]
     try:
         # Characters of the alphabet become those of the bytes' numbers, which Latin-1 makes bytes.
@@ -128,7 +129,9 @@ def _read_merges(vocab: dict[str, int], merges_path: Path) -> str:
         raise TokenizerFileError(mismatch(merges_path, f"{count} merges", expected))
     known = vocab.keys()
     merges = _pairs(body)
-    if merges is None or not all(known >= set(tokens) for tokens in (*zip(*merges, strict=True), _joined(body))):
+    if merges is None or not all(
+        known >= set(tokens) for tokens in (*zip(*merges, strict=True), _joined(body))
+    ):
         _report_bad_merge(merges_path, text.split("\n"), first, vocab)
     return body
 

@@ -1,7 +1,7 @@
 """The backend of a call, and the rows that it makes.
 
-Rows are made by the tokenizer's OwnBackend, if it has one, and if what is asked for is usual. Otherwise by the
-tokenizers library: by the tokenizer's own backend, which a call does not change, or a copy with the same
+Rows are made by the tokenizer's OwnBackend, if it has one, and if what is asked for is usual. Otherwise by
+the tokenizers library: by the tokenizer's own backend, which a call does not change, or a copy with the same
 vocabulary that truncates or splits special tokens. A copy is made once for each setting.
 """
 
@@ -99,7 +99,8 @@ class CallBackends:
         cut = f" (truncation={options.truncation!r} to {length})"
         if direction == "right" and not keeps_rest:
             return self._rows(batch, form, truncation, room, cut)
-        return encode_batch(self.with_settings(truncation, form.splits_special_tokens), batch, form, cut)
+        backend = self.with_settings(truncation, form.splits_special_tokens)
+        return list(encode_batch(backend, batch, form, cut))
 
     def parts(self, batch: TextInput) -> list[Encoding]:
         """The encodings of texts without special tokens. Raises InputError."""
@@ -121,7 +122,9 @@ class CallBackends:
         """
         own = self._backend
         if not isinstance(own, OwnBackend) or form.is_split_into_words or form.splits_special_tokens:
-            return list(encode_batch(self.with_settings(truncation, form.splits_special_tokens), batch, form, cut))
+            return list(
+                encode_batch(self.with_settings(truncation, form.splits_special_tokens), batch, form, cut)
+            )
         shell = None if truncation is None else self.with_settings(truncation, False, own.shell)
         row_form = RowForm(form.add_special_tokens, room, truncation.strategy if truncation else "", shell)
 
@@ -244,8 +247,10 @@ class CallBackends:
 def encode_batch(
     backend: Tokenizer, batch: TextInput, form: TextForm, cut: str = "", named: TextInput | None = None
 ) -> list[Encoding]:
-    """The encodings of a batch; the library's errors as InputError, in which `cut` names a truncation. `named`:
-    the batch of which these rows are some, for messages."""
+    """The encodings of a batch; the library's errors as InputError, in which `cut` names a truncation.
+
+    named: the batch of which these rows are some, for messages.
+    """
     try:
         return encode_items(
             backend, batch.items, batch.is_pair, form.is_split_into_words, form.add_special_tokens

@@ -49,7 +49,12 @@ class OwnBackend:
     """
 
     def __init__(
-        self, kind: str, encoder: Encoder, shell: Tokenizer, build: Callable[[], Tokenizer], ends: tuple[int, int]
+        self,
+        kind: str,
+        encoder: Encoder,
+        shell: Tokenizer,
+        build: Callable[[], Tokenizer],
+        ends: tuple[int, int],
     ) -> None:
         self.kind = kind
         self.encoder = encoder
@@ -218,4 +223,3 @@ def model_kind(backend: AnyBackend) -> str:
 
 def _as_it_is(backend: Tokenizer) -> Tokenizer:
     return backend
-

@@ -86,10 +86,12 @@ class OwnRow:
     def encoding(self) -> Encoding:
         """The library's Encoding of the row."""
         raw = [
-            _raw_encoding(type_id, *self._backend.detailed(text, 2)) for type_id, text in enumerate(self._texts)
+            _raw_encoding(type_id, *self._backend.detailed(text, 2))
+            for type_id, text in enumerate(self._texts)
         ]
         shell = self._form.truncating or self._backend.shell
-        return shell.post_process(raw[0], *raw[1:], add_special_tokens=self._form.add_special_tokens)
+        pair = raw[1] if len(raw) > 1 else None
+        return shell.post_process(raw[0], pair, self._form.add_special_tokens)
 
     def _surrounded(self, parts: list[list[Any]], special: Any) -> list[Any]:
         ends = [special] if self._form.add_special_tokens else []

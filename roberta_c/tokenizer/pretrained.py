@@ -64,7 +64,11 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         **foreign: Any,
     ) -> None:
         """Takes `backend` without a copy; its vocabulary must have the special tokens of `settings`."""
-        if not isinstance(backend, Tokenizer | OwnBackend) or not isinstance(settings, TokenizerSettings) or foreign:
+        if (
+            not isinstance(backend, Tokenizer | OwnBackend)
+            or not isinstance(settings, TokenizerSettings)
+            or foreign
+        ):
             given = [shown(one) for one in (backend, settings) if one is not None]
             given += [f"{name}={shown(value)}" for name, value in foreign.items()]
             expected = f"{type(self).__name__}.from_pretrained(folder), which reads the folder's files"
@@ -160,10 +164,12 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         path = folder / TOKENIZER_JSON
         vocabulary = [path]
         if path.exists():
-            backend, options, settings.largest_id = read_tokenizer_json(path)
-            settings.options = {**options, **settings.options}
+            found = read_tokenizer_json(path)
+            backend: AnyBackend = found.backend
+            settings.largest_id = found.largest_id
+            settings.options = {**found.options, **settings.options}
             if "add_prefix_space" in settings.overridden:
-                set_add_prefix_space(backend, settings.options["add_prefix_space"], path)
+                set_add_prefix_space(found.backend, settings.options["add_prefix_space"], path)
         elif cls.vocabulary_files and all((folder / name).exists() for name in cls.vocabulary_files):
             vocabulary = [folder / name for name in cls.vocabulary_files]
             path = vocabulary[0]

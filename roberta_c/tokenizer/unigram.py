@@ -55,7 +55,9 @@ def build_unigram(
     leading = [bos_token, pad_token, eos_token, unk_token]
     try:
         table = parse_piece_table(data)
-        _check_scheme(table, _texts(table, range(min(3, len(table.starts_p)))), table.types_p[:3].tolist(), path)
+        _check_scheme(
+            table, _texts(table, range(min(3, len(table.starts_p)))), table.types_p[:3].tolist(), path
+        )
         return _own_backend(table, leading, mask_token, add_prefix_space, path)
     except (ValueError, OverflowError):  # the reader below says what is wrong, if anything is
         model = read_sentencepiece(data, path)
@@ -159,7 +161,7 @@ def _set_components(
 def _check_scheme(
     model: PieceTable | SentencePieceModel, pieces: list[str], types: list[int], path: Path
 ) -> None:
-    """Raise TokenizerFileError for a model that XLM-RoBERTa's tokenizer cannot be. pieces: the first three."""
+    """Raise TokenizerFileError for a model that is none of XLM-RoBERTa's. pieces: the first three."""
     if model.model_type != UNIGRAM_MODEL_TYPE:
         raise TokenizerFileError(mismatch(f"{path}: model_type", model.model_type, "1 (unigram)"))
     if types[:3] != _LEADING_TYPES:

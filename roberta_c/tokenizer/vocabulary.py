@@ -14,8 +14,8 @@ from tokenizers import AddedToken, Tokenizer
 from ..config.load_keywords import TOKENIZER_DECODE_KEYWORDS
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from .arguments import as_flag, as_index, check_keywords, is_encodable
-from .special_tokens import EXTRA, ROLES, as_added_token
 from .own_backend import AnyBackend, OwnBackend, model_kind
+from .special_tokens import EXTRA, ROLES, as_added_token
 from .text_input import as_listed
 from .tokenizer_files import is_panic
 from .vocabulary_ids import largest_id
@@ -55,7 +55,7 @@ def _role_id(role: str) -> Any:
 
 
 class TokenVocabulary:
-    """A tokenizers.Tokenizer or what stands for one, the backend, and which of its tokens have a role (`mask_token`, …)."""
+    """The backend, a tokenizers.Tokenizer or what stands for one, and its tokens with a role (`mask_token`)."""
 
     bos_token, bos_token_id = _role("bos_token"), _role_id("bos_token")
     eos_token, eos_token_id = _role("eos_token"), _role_id("eos_token")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save as safetensors_bytes
+from samples.odd_texts import ODD_TEXTS
 from samples.tokenizers import MERGES, VOCAB, unigram_proto
 from samples.torch_writer import writer_options
 
@@ -100,6 +101,7 @@ def inputs() -> dict[str, dict[str, bytes]]:
             "types": unigram_proto([("x", -1, 4), ("y", -3, 5), ("ab", -4.5, 1)]).SerializeToString(),
         },
         "added_tokens": {"three": three[0], "two": three[1]},
+        "encoders": {str(index): text.encode() for index, text in enumerate(ODD_TEXTS) if len(text) > 8},
         "model_inputs": {
             "mask": bytes([0, *[0] * 30, 0, 1, 0, *range(40)]),
             "all": bytes(range(0, 250, 3)) * 2,

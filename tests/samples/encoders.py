@@ -48,9 +48,18 @@ def assert_same_rows(tokenizer, oracle, texts, least=0.0):
 def real_texts(test_data):
     """Lines of all real texts, each once."""
     lines: dict[str, None] = {}
-    for name in ("data/xlm-t/sentiment", "data/tweeteval", "data/docs", "data/stsb", "data/xquad", "data/wnut17"):
+    for name in (
+        "data/xlm-t/sentiment",
+        "data/tweeteval",
+        "data/docs",
+        "data/stsb",
+        "data/xquad",
+        "data/wnut17",
+    ):
         place = test_data.real(name)
-        for path in sorted(path for path in place.rglob("*") if path.suffix in (".txt", ".csv", ".jsonl", ".json")):
+        for path in sorted(
+            path for path in place.rglob("*") if path.suffix in (".txt", ".csv", ".jsonl", ".json")
+        ):
             text = path.read_text("utf-8")
             if path.suffix == ".json":
                 text = "\n".join(

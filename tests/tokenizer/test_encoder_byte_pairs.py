@@ -31,9 +31,7 @@ SETTINGS = [
 @pytest.fixture(scope="module", params=SETTINGS, ids=str)
 def both(request, tweet_sentiment_small):
     """RoBERTa's vocabulary twice: encoded here, and by the library. No test changes them."""
-    own, other = (
-        RobertaTokenizerFast.from_folder(tweet_sentiment_small, **request.param) for _ in range(2)
-    )
+    own, other = (RobertaTokenizerFast.from_folder(tweet_sentiment_small, **request.param) for _ in range(2))
     assert isinstance(own._backend, OwnBackend)
     return own, other.backend_tokenizer
 
@@ -54,7 +52,9 @@ def test_odd_texts(both):
 @pytest.mark.parametrize("around", ["{}", "a{}b", " {} c", "1 {}'s", "\n{}\n"])
 def test_every_code_point(both, around, request):
     """Alone and between letters."""
-    codes = [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) not in ("Cs", "Co")]
+    codes = [
+        code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) not in ("Cs", "Co")
+    ]
     is_first = request.node.callspec.params["both"] == {}
     step = 1 if is_first and around in ("{}", "a{}b") else 37
     assert_same_rows(*both, [around.format(chr(code)) for code in codes[::step]], 0.1)
@@ -92,7 +92,14 @@ def test_calls(tweet_sentiment_small, both, options, form):
         tweet_sentiment_small, add_prefix_space=own.add_prefix_space, trim_offsets=own.trim_offsets
     )
     assert twin.backend_tokenizer.to_str() == library.to_str()
-    texts = ["Hello world,  what a day it was! ", "a", "", "\u00a0first line\r\n x ™ y", "<mask> for <s> it", "日本語 😀"]
+    texts = [
+        "Hello world,  what a day it was! ",
+        "a",
+        "",
+        "\u00a0first line\r\n x ™ y",
+        "<mask> for <s> it",
+        "日本語 😀",
+    ]
     pairs = None
     if form == "pair":
         pairs = ["b c" for _ in texts]
@@ -106,7 +113,9 @@ def test_calls(tweet_sentiment_small, both, options, form):
 def make_bpe(folder, merges):
     """A vocabulary of the bytes and what the merges make of them."""
     tokens = ["<s>", "<pad>", "</s>", "<unk>", *CHARACTER_OF_BYTE.values()]
-    tokens += [token for token in dict.fromkeys(left + right for left, right in merges) if token not in tokens]
+    tokens += [
+        token for token in dict.fromkeys(left + right for left, right in merges) if token not in tokens
+    ]
     write(folder, "vocab.json", {token: index for index, token in enumerate([*tokens, "<mask>"])})
     write(folder, "merges.txt", "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges))
     return folder

@@ -59,7 +59,9 @@ def test_odd_texts(xlmr, oracle):
 @pytest.mark.parametrize("around", ["{}", "a{}b", " {} c", "é{}é", "日{}\u0301本", "{0}{0}\u200d{0}", "क{}क"])
 def test_every_code_point(xlmr, oracle, around):
     """Alone and between letters, in rows of one hundred that begin with it."""
-    codes = [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) not in ("Cs", "Co")]
+    codes = [
+        code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) not in ("Cs", "Co")
+    ]
     step = 1 if around in ("{}", "a{}b") else 7
     assert_same_rows(xlmr, oracle, [around.format(chr(code)) for code in codes[::step]], 0.1)
 
@@ -75,7 +77,14 @@ def test_any_text(xlmr, oracle, text):
 
 
 def test_long_texts(xlmr, oracle):
-    for text in ("ab" * 40_000, "a b " * 30_000, "ﷺ" * 9000, "e\u0301" * 20_000, "\u3000 x" * 9000, "▁" * 5000):
+    for text in (
+        "ab" * 40_000,
+        "a b " * 30_000,
+        "ﷺ" * 9000,
+        "e\u0301" * 20_000,
+        "\u3000 x" * 9000,
+        "▁" * 5000,
+    ):
         assert_same_rows(xlmr, oracle, [text], 1)
 
 
@@ -87,7 +96,14 @@ def test_what_is_left_to_the_library(xlmr):
         assert own.encoder.encode(text, own._added_strings) is not None, text
 
 
-TEXTS = ["Hello world, what a day it was!", "a", "", "ﬁrst line\r\nx ™ y", "<mask> for <s> it", "日本語のテキスト ☃☃ 😀"]
+TEXTS = [
+    "Hello world, what a day it was!",
+    "a",
+    "",
+    "ﬁrst line\r\nx ™ y",
+    "<mask> for <s> it",
+    "日本語のテキスト ☃☃ 😀",
+]
 
 
 def library_twin(folder):
@@ -120,7 +136,9 @@ def test_calls(xlmr, twin, options, form):
         assert as_states(found) == as_states(expected)
         for text, pair in zip(texts[:4], pairs[:4] if pairs else [None] * 4, strict=True):
             if "padding" not in options:
-                assert dict(xlmr(text, pair, **FIELDS, **options)) == dict(twin(text, pair, **FIELDS, **options))
+                assert dict(xlmr(text, pair, **FIELDS, **options)) == dict(
+                    twin(text, pair, **FIELDS, **options)
+                )
     finally:
         xlmr.truncation_side = twin.truncation_side = "right"
     assert found.n_sequences == expected.n_sequences
@@ -175,7 +193,7 @@ def test_the_library_is_made_only_when_it_is_needed(unigram_folder, monkeypatch)
     tokenizer = XLMRobertaTokenizerFast.from_folder(unigram_folder)
     for options in ({}, {"truncation": True, "max_length": 6}, {"padding": True, "return_tensors": "np"}):
         encoded = tokenizer(["a b", "b a b a"], ["a", "b"], **options)
-        encoded.encodings, encoded.word_ids(1)  # noqa: B018
+        encoded.encodings, encoded.word_ids(1)
     tokenizer.decode([0, 4, 5])
     tokenizer.encode("\ta")
     tokenizer.join_parts(*tokenizer.encode_parts(["a", "b"]), 9)
@@ -229,7 +247,24 @@ def test_small_models(index, add_prefix_space, tmp_path):
         XLMRobertaTokenizerFast.from_folder(tmp_path, add_prefix_space=add_prefix_space) for _ in range(2)
     )
     rng = random.Random(index)
-    letters = ["a", "b", "x", "z", "w", "▁", " ", "日", "本", "e", "\u0301", "<unk>", "☃", "[user]", "\u3000", "\n"]
+    letters = [
+        "a",
+        "b",
+        "x",
+        "z",
+        "w",
+        "▁",
+        " ",
+        "日",
+        "本",
+        "e",
+        "\u0301",
+        "<unk>",
+        "☃",
+        "[user]",
+        "\u3000",
+        "\n",
+    ]
     texts = ["".join(rng.choices(letters, k=rng.randint(0, 14))) for _ in range(3000)]
     assert_same_rows(tokenizer, other.backend_tokenizer, texts, 0.3)
 
