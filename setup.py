@@ -16,6 +16,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
+KERNELS = "roberta_c.kernels._kernels"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 # The only place where instruction sets meet the compiler. Flags attach to files, so that wide instructions
@@ -74,7 +75,7 @@ class BuildKernels(build_ext):
 
     def build_extension(self, ext):
         """Links the objects of csrc/ into the extension of the kernels; builds the other as it is."""
-        if ext is not kernels:
+        if ext.name != KERNELS:
             ext.extra_compile_args = [*COMPILE_FLAGS, "-Wall", "-Wextra"]
             ext.extra_link_args = LINK_FLAGS
             super().build_extension(ext)
@@ -127,7 +128,7 @@ class BuildKernels(build_ext):
 
 
 kernels = Extension(
-    "roberta_c.kernels._kernels",
+    KERNELS,
     sources=["roberta_c/kernels/_kernels.pyx"],
     include_dirs=["csrc"],
     depends=[*SOURCES_AND_HEADERS, *map(str, sorted(Path("roberta_c/kernels").glob("*.px[di]"))), "setup.py"],

@@ -44,9 +44,10 @@ class BytePairEncoder:
     def __new__(
         cls,
         vocab: dict[str, int],
-        texts: list[tuple[bytes, int]],
-        lefts: npt.NDArray[np.uint32],
-        rights: npt.NDArray[np.uint32],
+        texts: bytes,
+        lengths: _Places,
+        ids: npt.NDArray[np.uint32],
+        pairs: npt.NDArray[np.uint32],
         results: npt.NDArray[np.uint32],
         byte_tokens: list[int],
         adds_prefix_space: bool,

@@ -166,6 +166,15 @@ cdef class Strings:
         self.trie = larger
         return 0
 
+    cdef int expect(self, size_t size) except -1:
+        """Make room for strings of so many bytes in all, of which usual vocabularies need half as many nodes."""
+        cdef size_t slots = FIRST_SLOTS
+        while slots < size // 2 and slots < RC_TRIE_NODES:
+            slots *= 2
+        if slots > self.trie.slots and self.make_room(slots) != 0:
+            raise no_memory()
+        return 0
+
     cdef rc_text_status add(self, const uint8_t *text, size_t n, uint32_t value) except *:
         cdef rc_text_status status = rc_trie_add(&self.trie, text, n, value)
         while status == RC_TEXT_FULL:
@@ -225,6 +234,7 @@ cdef class UnigramEncoder:
         if len(starts) != len(ends) or len(starts) != len(scores) or not 0 <= unknown_id < len(starts):
             raise ValueError("arrays of different lengths")
         self.pieces = Strings()
+        self.pieces.expect(int((ends - starts).sum()) if len(starts) else 0)
         for index in range(first.shape[0]):
             length = last[index] - first[index]
             if first[index] < 0 or length <= 0 or last[index] > size or <size_t>length > RC_TEXT_MOST:
@@ -422,19 +432,20 @@ cdef class BytePairEncoder:
     cdef bint trims_offsets
     cdef readonly Py_ssize_t longest  # in characters
 
-    def __cinit__(self, dict vocab not None, list texts not None, lefts, rights, results, list byte_tokens,
-                  bint adds_prefix_space, bint trims_offsets):
-        """vocab: token → id. texts: (bytes, id) of tokens as they stand in texts. lefts, rights, results: uint32
-        arrays, the pairs of tokens by rank and what they become. byte_tokens: the ids of the 256 bytes.
+    def __cinit__(self, dict vocab not None, bytes texts not None, lengths, ids, pairs, results,
+                  list byte_tokens, bint adds_prefix_space, bint trims_offsets):
+        """vocab: token → id. texts: tokens as they stand in texts, one behind the other; lengths, int64, and
+        ids, uint32, of each. pairs: uint32, the left and the right token of each pair, by rank; results: what
+        they become. byte_tokens: the ids of the 256 bytes.
 
         Raises OverflowError for a vocabulary that is too large for this encoder, or for a pair with two ranks.
         """
-        cdef const uint32_t[::1] left = lefts, right = rights, result = results
-        cdef Py_ssize_t index, count = left.shape[0]
-        cdef bytes text
-        cdef uint32_t token
+        cdef const uint32_t[::1] pair = pairs, result = results, id_of = ids
+        cdef const int64_t[::1] length_of = lengths
+        cdef Py_ssize_t index, count = result.shape[0], place = 0
+        cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(texts)
         largest = max(vocab.values(), default=-1)
-        if len(lefts) != len(rights) or len(lefts) != len(results) or len(byte_tokens) != 256:
+        if len(pairs) != 2 * len(results) or len(lengths) != len(ids) or len(byte_tokens) != 256:
             raise ValueError("arrays of different lengths")
         if largest >= <Py_ssize_t>RC_TRIE_NODES or count >= <Py_ssize_t>RC_TRIE_NODES:
             raise OverflowError("too large a vocabulary")
@@ -457,14 +468,16 @@ cdef class BytePairEncoder:
             self.model.bytes[index] = byte_tokens[index]
         for index in range(count):
             self.model.merged[index] = result[index]
-            if rc_add_pair(&self.model, left[index], right[index], index) != RC_TEXT_OK:
+            if rc_add_pair(&self.model, pair[2 * index], pair[2 * index + 1], index) != RC_TEXT_OK:
                 raise OverflowError("a pair with two ranks")
         self.strings = Strings()
-        for text, token in texts:
-            if token > <uint32_t>largest:
+        self.strings.expect(len(texts))
+        for index in range(length_of.shape[0]):
+            if not 0 < length_of[index] <= len(texts) - place or id_of[index] > largest:
                 raise ValueError("a token that is not in the vocabulary")
-            if self.strings.add(<const uint8_t *>PyBytes_AS_STRING(text), len(text), token) != RC_TEXT_OK:
+            if self.strings.add(text + place, length_of[index], id_of[index]) != RC_TEXT_OK:
                 raise OverflowError("too large a vocabulary")
+            place += length_of[index]
         self.model.tokens = self.strings.trie
 
     def __dealloc__(self):
@@ -576,7 +589,7 @@ cdef class BytePairEncoder:
                 return NO_MEMORY
             for index in range(n):
                 # A space before the text comes from its first character.
-                if index > is_prefixed and (text[index] & 0xC0) != 0x80:
+                if index > <size_t>is_prefixed and (text[index] & 0xC0) != 0x80:
                     place += 1
                 done.starts[index] = place
                 done.ends[index] = place + 1

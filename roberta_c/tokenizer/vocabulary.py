@@ -55,7 +55,7 @@ def _role_id(role: str) -> Any:
 
 
 class TokenVocabulary:
-    """The backend, a tokenizers.Tokenizer or what stands for one, and its tokens with a role (`mask_token`)."""
+    """The backend, a tokenizers.Tokenizer or what stands for one, and its tokens with roles."""
 
     bos_token, bos_token_id = _role("bos_token"), _role_id("bos_token")
     eos_token, eos_token_id = _role("eos_token"), _role_id("eos_token")

@@ -128,7 +128,7 @@ def own_tokenizers() -> tuple[PreTrainedTokenizerFast, ...]:
         model_type="unigram",
         vocab_size=250,
         hard_vocab_limit=False,
-        character_coverage=0.97,
+        character_coverage=0.98,
         normalization_rule_name="nmt_nfkc",
         num_threads=1,
         minloglevel=2,
