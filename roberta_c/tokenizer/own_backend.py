@@ -21,6 +21,9 @@ from ._encoder import AddedStrings
 from .library_calls import in_groups
 from .own_rows import OwnRow, RowForm
 
+# A text is searched for added tokens of at most as many characters, at each of its places.
+_LONGEST_ADDED = 64
+
 
 class Encoder(Protocol):
     """What UnigramEncoder and BytePairEncoder share; their methods are described in _encoder.pyx."""
@@ -148,7 +151,7 @@ class OwnBackend:
         and so are those that are found in normalized texts."""
         contents = {token.content for token in self._added.values()}
         usual = all(
-            token.content
+            0 < len(token.content) <= _LONGEST_ADDED
             and token.content not in contents
             and self.encoder.find(token.content) is not None
             and not (token.normalized and self.normalizer is not None)

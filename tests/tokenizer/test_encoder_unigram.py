@@ -280,6 +280,15 @@ def test_a_model_that_the_library_is_left_with(unigram_folder):
         XLMRobertaTokenizerFast.from_folder(unigram_folder)
 
 
+def test_a_long_added_token(tmp_path):
+    """It would be looked for at each place of a text."""
+    model = unigram_proto([("ab" * 33, -1, 4)])
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(model.SerializeToString())
+    tokenizer = XLMRobertaTokenizerFast.from_folder(tmp_path)
+    assert not isinstance(tokenizer._backend, own_backend.OwnBackend)
+    assert tokenizer("b" + "ab" * 33).input_ids[-2] == 7
+
+
 def test_states_of_encodings():
     """What `OwnRow.encoding` writes is what the library reads: all of its fields."""
     assert set(json.loads(Encoding().__getstate__())) == {
