@@ -10,7 +10,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { NONE = UINT32_MAX, SHORT_WORD = 48 };
+enum { SHORT_WORD = 48 };
+#define NONE UINT32_MAX
 #define EMPTY UINT64_MAX
 
 /* ---- words ------------------------------------------------------------------------------------- */
@@ -77,14 +78,16 @@ rc_text_status rc_longest_word(const uint8_t *text, size_t n, size_t *longest) {
 /* ---- pairs ------------------------------------------------------------------------------------- */
 
 static size_t slot_of(const rc_byte_pairs *model, uint64_t pair) {
-    return (size_t)((pair * model->multiplier) >> model->shift);
+    uint64_t hash = pair * model->multiplier;
+    hash = (hash ^ hash >> 32) * 0x9E3779B97F4A7C15u; /* as rc_trie_slot */
+    return (size_t)(hash >> model->shift);
 }
 
 rc_text_status rc_add_pair(rc_byte_pairs *model, uint32_t left, uint32_t right, uint32_t rank) {
     const uint64_t pair = (uint64_t)left << 32 | right;
     size_t slot = slot_of(model, pair);
     while (model->pairs[slot] != EMPTY) {
-        if (model->pairs[slot] == pair) return RC_TEXT_TWICE;
+        if (model->pairs[slot] == pair) return RC_TEXT_DUPLICATE;
         slot = (slot + 1) & (model->slots - 1);
     }
     model->pairs[slot] = pair;
@@ -189,17 +192,17 @@ static size_t merge_long(const rc_byte_pairs *model, const rc_merging *merging, 
 /* The tokens of a word, as symbols; their number. */
 static size_t merge(const rc_byte_pairs *model, const uint8_t *word, size_t n, const rc_merging *merging) {
     rc_symbol *symbols = merging->symbols;
-    uint32_t whole = n <= SHORT_WORD ? rc_trie_find(&model->tokens, word, n) : 0;
-    _Atomic uint8_t *is_one = whole ? (_Atomic uint8_t *)(model->is_one + whole - 1) : NULL;
-    if (is_one && atomic_load_explicit(is_one, memory_order_relaxed) == 1) {
-        symbols[0] = (rc_symbol){whole - 1, (uint32_t)n, NONE, NONE};
+    const uint32_t found = n <= SHORT_WORD ? rc_trie_find(&model->tokens, word, n) : 0;
+    _Atomic uint8_t *is_word = found ? (_Atomic uint8_t *)(model->is_word + found - 1) : NULL;
+    if (is_word && atomic_load_explicit(is_word, memory_order_relaxed) == 1) {
+        symbols[0] = (rc_symbol){found - 1, (uint32_t)n, NONE, NONE};
         return 1;
     }
     for (size_t i = 0; i < n; i++) symbols[i] = (rc_symbol){model->bytes[word[i]], 1, NONE, NONE};
     const size_t count = n <= SHORT_WORD ? merge_short(model, symbols, n) : merge_long(model, merging, n);
-    if (is_one) {
-        const int is = count == 1 && symbols[0].id == whole - 1;
-        atomic_store_explicit(is_one, is ? 1 : 2, memory_order_relaxed);
+    if (is_word) {
+        const int is = count == 1 && symbols[0].id == found - 1;
+        atomic_store_explicit(is_word, is ? 1 : 2, memory_order_relaxed);
     }
     return count;
 }

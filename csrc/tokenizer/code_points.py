@@ -58,6 +58,15 @@ def joins_behind(text: str, next_one: str) -> bool:
     return _LEADS.normalize_str(text + next_one) == "-"
 
 
+def ends_before(text: str, next_one: str) -> bool:
+    """Whether a character of two bytes or more does not join the one behind it, of 2 bytes.
+
+    Twice the other, behind it, has 4 bytes: a cluster of its own, which is looked up as one. Joined to a
+    character of two bytes or more it would be looked up as three.
+    """
+    return _LEADS.normalize_str(text + next_one * 2) == "--"
+
+
 def join_of(code: int) -> int:
     """How a code point takes part in grapheme clusters."""
     text = chr(code)
@@ -69,9 +78,9 @@ def join_of(code: int) -> int:
         return JOIN_UNSURE
     if joins_before(text):
         return EXTENDS
-    if code < 0x10000 and not joins_behind(text, "\u0301"):
-        return CONTROL
-    return PLAIN
+    if code < 0x10000:
+        return PLAIN if joins_behind(text, "\u0301") else CONTROL
+    return CONTROL if ends_before(text, "\u0301") else PLAIN
 
 
 def kinds() -> dict[int, int]:

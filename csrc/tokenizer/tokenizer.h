@@ -21,9 +21,9 @@
 
 typedef enum {
     RC_TEXT_OK,
-    RC_TEXT_UNSURE, /* ask the library */
-    RC_TEXT_FULL,   /* a buffer is too small: call again with a larger one */
-    RC_TEXT_TWICE,  /* a string that is there already */
+    RC_TEXT_UNSURE,    /* ask the library */
+    RC_TEXT_FULL,      /* a buffer is too small: call again with a larger one */
+    RC_TEXT_DUPLICATE, /* a string that is there already */
 } rc_text_status;
 
 /* ---- properties of code points (code_points.c) --------------------------------------------------- */
@@ -68,16 +68,25 @@ typedef struct {
     int shift;           /* 32 - log2(slots) */
 } rc_trie;
 
-/* Adds a string of n bytes.  RC_TEXT_FULL: it needs more room, and nothing is added; RC_TEXT_TWICE. */
+/* Adds a string of n bytes.  RC_TEXT_FULL: it needs more room, and nothing is added;
+ * RC_TEXT_DUPLICATE. */
 rc_text_status rc_trie_add(rc_trie *trie, const uint8_t *bytes, size_t n, uint32_t value);
 
 /* Copies the edges and values of a trie into one with at least as many slots and nodes, all zero. */
 void rc_trie_copy(const rc_trie *from, rc_trie *to);
 
+/* The first slot of an edge.  Edges of nodes that follow one another differ by a multiple of 256: whatever the
+ * multiplier makes of that, the second product spreads it. */
+static inline size_t rc_trie_slot(const rc_trie *trie, uint32_t key) {
+    uint32_t hash = key * trie->multiplier;
+    hash = (hash ^ hash >> 15) * 0x9E3779B1u;
+    return hash >> trie->shift;
+}
+
 /* The child of a node by a byte; 0 if there is none. */
 static inline uint32_t rc_trie_child(const rc_trie *trie, uint32_t parent, uint8_t byte) {
     const uint32_t key = parent << 8 | byte;
-    for (size_t slot = (uint32_t)(key * trie->multiplier) >> trie->shift;; slot++) {
+    for (size_t slot = rc_trie_slot(trie, key);; slot++) {
         const uint64_t edge = trie->edges[slot & (trie->slots - 1)];
         if (edge >> 32 == key && edge) return (uint32_t)edge;
         if (!edge) return 0;
@@ -159,8 +168,8 @@ rc_text_status rc_unigram_encode(const rc_unigram *model, const uint8_t *text, s
  * merged: by rank, the token that a pair becomes
  * bytes: the token of each byte
  * tokens: those of the vocabulary as bytes of texts, with their ids
- * is_one: by id, whether the merges make that token of its bytes: 0 not known, 1 yes, 2 no; a word that is
- * such a token needs no merges.  Threads that find it out at once store the same. */
+ * is_word: by id, whether the merges make that token of its bytes: 0 not known, 1 yes, 2 no; a word that is
+ * such a token needs no merges.  Threads that find it out at the same time store the same. */
 typedef struct {
     uint64_t *pairs;
     uint32_t *ranks, *merged;
@@ -169,10 +178,10 @@ typedef struct {
     int shift;           /* 64 - log2(slots) */
     uint32_t bytes[256];
     rc_trie tokens;
-    uint8_t *is_one;
+    uint8_t *is_word;
 } rc_byte_pairs;
 
-/* Adds the pair of a rank.  RC_TEXT_TWICE if it is there.  slots is at least twice the number of pairs. */
+/* Adds the pair of a rank.  RC_TEXT_DUPLICATE if it is there.  slots is at least twice the number of pairs. */
 rc_text_status rc_add_pair(rc_byte_pairs *model, uint32_t left, uint32_t right, uint32_t rank);
 
 /* A symbol of a word: a token, and the symbols beside it. */

@@ -25,7 +25,7 @@ int rc_is_utf8(const uint8_t *bytes, size_t n) {
 }
 
 static void add_edge(rc_trie *trie, uint32_t key, uint32_t child) {
-    size_t slot = (uint32_t)(key * trie->multiplier) >> trie->shift;
+    size_t slot = rc_trie_slot(trie, key);
     while (trie->edges[slot & (trie->slots - 1)]) slot++;
     trie->edges[slot & (trie->slots - 1)] = (uint64_t)key << 32 | child;
 }
@@ -42,7 +42,7 @@ rc_text_status rc_trie_add(rc_trie *trie, const uint8_t *bytes, size_t n, uint32
         }
         node = child;
     }
-    if (trie->values[node]) return RC_TEXT_TWICE;
+    if (trie->values[node]) return RC_TEXT_DUPLICATE;
     trie->values[node] = value + 1;
     return RC_TEXT_OK;
 }

@@ -5,7 +5,8 @@
  * longest last piece.  A character without a piece has the unknown token, and a row of such one for all. */
 #include "tokenizer.h"
 
-enum { SPACE_SIZE = 3, NOWHERE = UINT32_MAX };
+enum { SPACE_SIZE = 3 };
+#define NOWHERE UINT32_MAX
 static const uint8_t SPACE[SPACE_SIZE] = {0xE2, 0x96, 0x81};
 
 /* A word: n bytes, with SPACE before them if `prefix` is SPACE_SIZE and not 0.  Places in it count both. */

@@ -21,7 +21,7 @@ cdef extern from "tokenizer.h" nogil:
         RC_TEXT_OK
         RC_TEXT_UNSURE
         RC_TEXT_FULL
-        RC_TEXT_TWICE
+        RC_TEXT_DUPLICATE
     int rc_is_utf8(const uint8_t *bytes, size_t n)
     uint8_t rc_code_point(uint32_t code_point)
     ctypedef struct rc_trie:
@@ -85,7 +85,7 @@ cdef extern from "tokenizer.h" nogil:
         int shift
         uint32_t bytes[256]
         rc_trie tokens
-        uint8_t *is_one
+        uint8_t *is_word
     ctypedef struct rc_symbol:
         pass
     ctypedef struct rc_merging:
@@ -181,7 +181,10 @@ cdef class Strings:
         return 0
 
     cdef rc_text_status add(self, const uint8_t *text, size_t n, uint32_t value) except *:
-        cdef rc_text_status status = rc_trie_add(&self.trie, text, n, value)
+        cdef rc_text_status status
+        if n > RC_TRIE_NODES - self.trie.nodes:
+            return RC_TEXT_FULL  # before memory for it is asked
+        status = rc_trie_add(&self.trie, text, n, value)
         while status == RC_TEXT_FULL:
             if self.trie.slots > 2 * RC_TRIE_NODES:
                 return RC_TEXT_FULL
@@ -227,14 +230,14 @@ cdef class UnigramEncoder:
     cdef bytes charsmap
     cdef object starts
     cdef object ends
-    cdef object scores
+    cdef readonly object scores
     cdef readonly Py_ssize_t longest  # in characters
 
     def __cinit__(self, bytes data, starts, ends, scores, Py_ssize_t unknown_id, bytes charsmap, bint prepends_space):
         """data[starts[i]:ends[i]], int64 arrays, is the piece of id i, and scores[i], float32, its score.
 
-        charsmap: checked by `check_charsmap`, or empty. Raises ValueError for pieces that are not UTF-8, or of
-        which two are the same; OverflowError for a vocabulary that is too large for this encoder.
+        charsmap: checked by `check_charsmap`, or empty. Raises ValueError for pieces, or texts of the map, that
+        are not UTF-8, and for two pieces that are the same; OverflowError for a vocabulary that is too large for this encoder.
         """
         cdef const int64_t[::1] first = starts, last = ends
         cdef const float[::1] score_view = scores
@@ -265,7 +268,7 @@ cdef class UnigramEncoder:
         for at in range(order.shape[0]):
             index = order[at]
             status = self.pieces.add(text + first[index], last[index] - first[index], index)
-            if status == RC_TEXT_TWICE:
+            if status == RC_TEXT_DUPLICATE:
                 raise ValueError("the same piece twice")
             if status != RC_TEXT_OK:
                 raise OverflowError("too large a vocabulary")
@@ -286,9 +289,16 @@ cdef class UnigramEncoder:
             self.map.units = <const uint8_t *>PyBytes_AS_STRING(charsmap) + 4
             self.map.texts = self.map.units + 4 * self.map.count
             self.map.texts_size = len(charsmap) - 4 - 4 * self.map.count
+            # Normalized texts are read as UTF-8.
+            if not rc_is_utf8(self.map.texts, self.map.texts_size):
+                raise ValueError("a character map whose texts are not UTF-8")
 
     def __reduce__(self):
-        raise TypeError("an encoder is not pickled: it is made from a vocabulary")
+        given = self.data, self.starts, self.ends, self.scores, self.model.unknown_id, self.charsmap
+        return type(self), (*given, bool(self.model.prepends_space))
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __len__(self):
         return len(self.starts)
@@ -445,8 +455,9 @@ cdef class BytePairEncoder:
 
     cdef Strings strings
     cdef rc_byte_pairs model
-    cdef dict vocab
+    cdef readonly dict vocab
     cdef dict tokens
+    cdef tuple given  # to __cinit__, for copies
     cdef bint adds_prefix_space
     cdef bint trims_offsets
     cdef readonly Py_ssize_t longest  # in characters
@@ -469,6 +480,7 @@ cdef class BytePairEncoder:
         if largest >= <Py_ssize_t>RC_TRIE_NODES or count >= <Py_ssize_t>RC_TRIE_NODES:
             raise OverflowError("too large a vocabulary")
         self.vocab, self.tokens = vocab, {}
+        self.given = (vocab, texts, lengths, ids, pairs, results, byte_tokens, adds_prefix_space, trims_offsets)
         self.adds_prefix_space, self.trims_offsets = adds_prefix_space, trims_offsets
         self.longest = max(map(len, vocab), default=0)
         self.model.multiplier = odd_number(8)
@@ -480,8 +492,8 @@ cdef class BytePairEncoder:
         self.model.pairs = <uint64_t *>malloc(self.model.slots * sizeof(uint64_t))
         self.model.ranks = <uint32_t *>malloc(self.model.slots * sizeof(uint32_t))
         self.model.merged = <uint32_t *>malloc((count + 1) * sizeof(uint32_t))
-        self.model.is_one = <uint8_t *>calloc(largest + 2, 1)
-        if not (self.model.pairs and self.model.ranks and self.model.merged and self.model.is_one):
+        self.model.is_word = <uint8_t *>calloc(largest + 2, 1)
+        if not (self.model.pairs and self.model.ranks and self.model.merged and self.model.is_word):
             raise no_memory()
         memset(self.model.pairs, 0xFF, self.model.slots * sizeof(uint64_t))
         for index in range(256):
@@ -504,10 +516,13 @@ cdef class BytePairEncoder:
         free(self.model.pairs)
         free(self.model.ranks)
         free(self.model.merged)
-        free(self.model.is_one)
+        free(self.model.is_word)
 
     def __reduce__(self):
-        raise TypeError("an encoder is not pickled: it is made from a vocabulary")
+        return type(self), self.given
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __len__(self):
         return len(self.vocab)

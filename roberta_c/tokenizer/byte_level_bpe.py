@@ -7,6 +7,7 @@ characters (a space to Ġ) and merged pair by pair in the order of merges.txt. A
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -47,27 +48,35 @@ def build_byte_level_bpe(
         if token not in vocab:
             raise TokenizerFileError(mismatch(vocab_path, f"no token {shown(token)}", "every special token"))
     ends = vocab[cls_token], vocab[sep_token]
-
-    def with_components(model: models.BPE) -> Tokenizer:
-        tokenizer = Tokenizer(model)
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
-        tokenizer.decoder = decoders.ByteLevel()
-        tokenizer.post_processor = processors.RobertaProcessing(
-            (sep_token, ends[1]), (cls_token, ends[0]), trim_offsets, add_prefix_space
-        )
-        return tokenizer
-
+    processor = (sep_token, ends[1]), (cls_token, ends[0]), trim_offsets, add_prefix_space
     merges = _read_merges(vocab, merges_path)
     encoder = _encoder_of(vocab, merges, add_prefix_space, trim_offsets)
     if encoder is None:
         with library_errors(merges_path):
-            return with_components(_library_model(vocab, merges))
-    merges = merges._replace(ids=[], results=[])  # the library reads the lines
+            return _with_components(_library_model(vocab, merges.body), processor)
+    build = partial(_build_library, body=merges.body, processor=processor, path=merges_path)
+    return OwnBackend("BPE", encoder, _with_components(models.BPE(), processor), build, ends)
 
-    def build() -> Tokenizer:
-        return with_components(_library_model(vocab, merges))
 
-    return OwnBackend("BPE", encoder, with_components(models.BPE()), build, ends)
+# The arguments of processors.RobertaProcessing.
+_Processor = tuple[tuple[str, int], tuple[str, int], bool, bool]
+
+
+def _with_components(model: models.BPE, processor: _Processor) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=processor[3])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(*processor)
+    return tokenizer
+
+
+def _build_library(
+    encoder: BytePairEncoder, shell: Tokenizer, body: str, processor: _Processor, path: Path
+) -> Tokenizer:
+    """The library's tokenizer of an encoder's vocabulary. body: the lines of the merges. path: their file, for
+    messages. Raises TokenizerFileError."""
+    with library_errors(path):
+        return _with_components(_library_model(encoder.vocab, body), processor)
 
 
 def _encoder_of(
@@ -165,8 +174,8 @@ def _tokens(body: str) -> list[str] | None:
     return body.replace("\n", " ").split(" ")
 
 
-def _library_model(vocab: dict[str, int], merges: _Merges) -> models.BPE:
-    tokens = _tokens(merges.body) or []
+def _library_model(vocab: dict[str, int], body: str) -> models.BPE:
+    tokens = _tokens(body) or []
     return models.BPE(vocab=vocab, merges=list(zip(tokens[::2], tokens[1::2], strict=True)))
 
 

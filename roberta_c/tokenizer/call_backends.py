@@ -121,7 +121,8 @@ class CallBackends:
         tokens.
         """
         own = self._backend
-        if not isinstance(own, OwnBackend) or form.is_split_into_words or form.splits_special_tokens:
+        is_usual = not (form.is_split_into_words or form.splits_special_tokens)
+        if not isinstance(own, OwnBackend) or not own.is_own or not is_usual:
             return list(
                 encode_batch(self.with_settings(truncation, form.splits_special_tokens), batch, form, cut)
             )

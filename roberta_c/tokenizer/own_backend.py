@@ -2,8 +2,9 @@
 
 It stands where a tokenizers.Tokenizer does. An encoder (csrc/tokenizer/) has the vocabulary. The library's
 tokenizer of the same vocabulary, which takes longer to make than all else, is made when it is first needed:
-for a text with an added token in it or with code points that versions of Unicode disagree about, for words,
-for overflowing parts, and for whoever asks for it. A *shell*, the library's tokenizer without a vocabulary,
+for a text with an added token in it, with code points that versions of Unicode disagree about, or with
+characters that join others by rules that are not written here (Hangul jamo, prepended marks, "©" with a
+joiner), for words, for overflowing parts, and for whoever asks for it. A *shell*, the library's tokenizer without a vocabulary,
 has the other components, and adds special tokens.
 
 Ids, offsets, words and tokens are those of the library; tests/tokenizer/test_encoder_*.py compare them.
@@ -11,7 +12,9 @@ Ids, offsets, words and tokens are those of the library; tests/tokenizer/test_en
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -44,11 +47,15 @@ class Encoder(Protocol):
         """The tokens of a text."""
 
 
+# Makes the library's tokenizer of an encoder's vocabulary with a shell's components, without added tokens.
+Build = Callable[[Any, Tokenizer], Tokenizer]
+
+
 class OwnBackend:
     """An encoder and what else a tokenizers.Tokenizer has, with that class's names.
 
     kind: the library's name of the model. shell: the library's tokenizer with all components but the model.
-    build: makes the library's tokenizer, without added tokens. ends: the ids before and behind a text.
+    build: a function that can be pickled. ends: the ids before and behind a text.
     """
 
     def __init__(
@@ -56,14 +63,15 @@ class OwnBackend:
         kind: str,
         encoder: Encoder,
         shell: Tokenizer,
-        build: Callable[[], Tokenizer],
+        build: Build,
         ends: tuple[int, int],
     ) -> None:
         self.kind = kind
         self.encoder = encoder
         self.shell = shell
         self.ends = ends
-        # Whether texts are encoded here: False once the added tokens are other than those of the vocabulary.
+        # Whether texts are encoded here: False once the added tokens are other than those of the vocabulary,
+        # or somebody has the library's tokenizer and can change it. Then all is the library's.
         self.is_own = True
         self._build = build
         self._lock = threading.Lock()
@@ -71,16 +79,36 @@ class OwnBackend:
         self._added: dict[int, AddedToken] = {}
         self._calls_of_add: list[list[AddedToken]] = []
         self._added_strings = AddedStrings([])
+        _all_backends.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _as_it_is, (self.library,)
+        if not self.is_own:
+            return _as_it_is, (self.library,)
+        given = self.kind, self.encoder, self.shell, self._build, self.ends
+        return _made_again, (given, self._calls_of_add, self.shell.encode_special_tokens)
+
+    def new_lock(self) -> None:
+        """In a forked child: the thread that held the lock is not there."""
+        self._lock = threading.Lock()
+
+    def hand_out(self) -> Tokenizer:
+        """The library's tokenizer for one who may change it: this object, which copies of a tokenizer share,
+        leaves everything to it from now on."""
+        library = self.library
+        self.is_own = False
+        return library
+
+    @property
+    def components(self) -> Tokenizer:
+        """What has the components that are in use: the shell, or the library's tokenizer."""
+        return self.shell if self.is_own else self.library
 
     @property
     def library(self) -> Tokenizer:
-        """The library's tokenizer. Whoever changes it uses it from then on, instead of this object."""
+        """The library's tokenizer, for one who does not change it."""
         with self._lock:
             if self._library is None:
-                library = self._build()
+                library = self._build(self.encoder, self.shell)
                 for tokens in self._calls_of_add:
                     library.add_tokens(tokens)
                 library.encode_special_tokens = self.shell.encode_special_tokens
@@ -92,7 +120,7 @@ class OwnBackend:
     @property
     def encode_special_tokens(self) -> bool:
         """Whether added special tokens in a text are split as other text is."""
-        return self.shell.encode_special_tokens
+        return self.components.encode_special_tokens
 
     @encode_special_tokens.setter
     def encode_special_tokens(self, value: bool) -> None:
@@ -103,22 +131,22 @@ class OwnBackend:
     @property
     def normalizer(self) -> Any:
         """What is done to texts first."""
-        return self.shell.normalizer
+        return self.components.normalizer
 
     @property
     def pre_tokenizer(self) -> Any:
         """What makes words of texts."""
-        return self.shell.pre_tokenizer
+        return self.components.pre_tokenizer
 
     @property
     def post_processor(self) -> Any:
         """What adds special tokens."""
-        return self.shell.post_processor
+        return self.components.post_processor
 
     @property
     def decoder(self) -> Any:
         """What makes text of tokens."""
-        return self.shell.decoder
+        return self.components.decoder
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token; None if it is not in the vocabulary."""
@@ -144,7 +172,7 @@ class OwnBackend:
 
     def num_special_tokens_to_add(self, is_pair: bool) -> int:
         """How many special tokens are added to a text or pair."""
-        return self.shell.num_special_tokens_to_add(is_pair)
+        return self.components.num_special_tokens_to_add(is_pair)
 
     def add_tokens(self, tokens: list[AddedToken]) -> int:
         """Add tokens; how many were new. Other tokens than those of the vocabulary are the library's matter,
@@ -183,7 +211,7 @@ class OwnBackend:
 
     def post_process(self, encoding: Encoding, pair: Encoding | None, add_special_tokens: bool) -> Encoding:
         """Add special tokens."""
-        return self.shell.post_process(encoding, pair, add_special_tokens)
+        return self.components.post_process(encoding, pair, add_special_tokens)
 
     def save(self, path: str) -> None:
         """Write tokenizer.json."""
@@ -226,3 +254,25 @@ def model_kind(backend: AnyBackend) -> str:
 
 def _as_it_is(backend: Tokenizer) -> Tokenizer:
     return backend
+
+
+def _made_again(
+    given: tuple[Any, ...], calls_of_add: list[list[AddedToken]], encode_special_tokens: bool
+) -> OwnBackend:
+    backend = OwnBackend(*given)
+    for tokens in calls_of_add:
+        backend.add_tokens(tokens)
+    backend.encode_special_tokens = encode_special_tokens
+    return backend
+
+
+_all_backends: weakref.WeakSet[OwnBackend] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for backend in list(_all_backends):
+        backend.new_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 # How many tokens the library reads at once; between them, signals are handled.
-_PART = 1 << 14
+_MOST_AT_ONCE = 1 << 14
 
 
 class RowForm(NamedTuple):
@@ -104,8 +104,8 @@ def _raw_encoding(
 ) -> Encoding:
     """The library's Encoding of a text without special tokens."""
     parts = []
-    for start in range(0, max(len(ids), 1), _PART):
-        end = start + _PART
+    for start in range(0, max(len(ids), 1), _MOST_AT_ONCE):
+        end = start + _MOST_AT_ONCE
         count = len(ids[start:end])
         state = {
             "ids": ids[start:end],

@@ -222,7 +222,7 @@ class TextCalls(IdRows):
             if not isinstance(part, Encoding):
                 raise InputError(mismatch("join_parts", shown(part), "an encoding made by encode_parts"))
         own = self._backend
-        shell = own.shell if isinstance(own, OwnBackend) else own
+        shell = own.components if isinstance(own, OwnBackend) else own
         backend = shell
         if max_length is not None:
             max_length = as_index("max_length", max_length)

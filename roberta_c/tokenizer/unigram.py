@@ -9,6 +9,7 @@ one. A pair of texts is encoded as `<s> A </s></s> B </s>`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,22 +79,18 @@ def _own_backend(
     scores = np.concatenate([np.zeros(4), table.scores_p[3:], np.zeros(1)]).astype(np.float32)
     if table.charsmap:
         check_charsmap(table.charsmap, path)
-    # The three pieces that special tokens replace are checked like the others.
-    _texts(table, range(3))
     encoder = UnigramEncoder(
         table.data + first + last, starts, ends, scores, UNK_ID, table.charsmap, add_prefix_space
     )
-
-    def build() -> Tokenizer:
-        tokens = [str(encoder.token(index)) for index in range(len(encoder))]
-        return _with_components(
-            models.Unigram(list(zip(tokens, scores.tolist(), strict=True)), UNK_ID, False), shell
-        )
-
+    # The three pieces that special tokens replace are checked like the others.
+    replaced = _texts(table, range(3))
+    for text, index in zip(replaced, (UNK_ID, 0, 2), strict=True):
+        if encoder.find(text) not in (None, index) or replaced.count(text) > 1:
+            raise ValueError("the same piece twice")
     with library_errors(path):
         shell = Tokenizer(models.Unigram([(leading[UNK_ID], 0.0)], 0, False))
         _set_components(shell, table.charsmap, leading, add_prefix_space)
-        backend = OwnBackend("Unigram", encoder, shell, build, (0, 2))
+        backend = OwnBackend("Unigram", encoder, shell, partial(_build_library, path=path), (0, 2))
         symbols = np.flatnonzero(table.types_p == USER_DEFINED).tolist()
         backend.add_tokens([AddedToken(one, normalized=False) for one in _texts(table, symbols)])
     return backend
@@ -107,13 +104,19 @@ def _texts(table: PieceTable, pieces: Iterable[int]) -> list[str]:
     return texts
 
 
-def _with_components(model: models.Unigram, shell: Tokenizer) -> Tokenizer:
-    """The library's tokenizer with this model, and the components of a shell."""
-    tokenizer = Tokenizer(model)
-    for name in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
-        component = getattr(shell, name)
-        if component is not None:
-            setattr(tokenizer, name, component)
+def _build_library(encoder: UnigramEncoder, shell: Tokenizer, path: Path) -> Tokenizer:
+    """The library's tokenizer of an encoder's vocabulary, with the components of a shell.
+
+    path: the file, for messages. Raises TokenizerFileError.
+    """
+    tokens = [str(encoder.token(index)) for index in range(len(encoder))]
+    with library_errors(path):
+        pieces = list(zip(tokens, encoder.scores.tolist(), strict=True))
+        tokenizer = Tokenizer(models.Unigram(pieces, UNK_ID, False))
+        for name in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
+            component = getattr(shell, name)
+            if component is not None:
+                setattr(tokenizer, name, component)
     return tokenizer
 
 

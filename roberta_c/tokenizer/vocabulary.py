@@ -86,7 +86,7 @@ class TokenVocabulary:
     def _use_library(self) -> Tokenizer:
         """Leave everything to the library's tokenizer, which may be changed."""
         if isinstance(self._backend, OwnBackend):
-            self._backend = self._backend.library
+            self._backend = self._backend.hand_out()
         return self._backend
 
     @property
@@ -181,7 +181,9 @@ class TokenVocabulary:
         """Add a token or a list of them (str, AddedToken, or its fields in a dict); return how many were new.
 
         New tokens get the ids from `len(self)` on. `decode(skip_special_tokens=True)` skips special ones. No
-        other thread may use the tokenizer meanwhile.
+        other thread may use the tokenizer meanwhile. Copies made by `copy.copy` have the new tokens too. From
+        then on the tokenizers library encodes all texts, which takes longer; so it does from the beginning if
+        a vocabulary's file has added tokens of more than 64 characters.
         """
         if isinstance(new_tokens, str | Mapping) or hasattr(new_tokens, "content"):
             new_tokens = [new_tokens]
