@@ -5,8 +5,8 @@
  * A cluster of several characters matters only if it has less than 6 bytes.  Two clusters of 6 or more that
  * the library joins are looked up by character either way.  So no rule of annex 29 is needed that joins
  * characters of 3 bytes (Indic conjuncts) or 4 (flags, most emoji): what is left are characters that extend
- * the one before, and those that nothing extends (RC_CONTROL, of any length): what follows one of these begins
- * a cluster, which can be a short one.  Texts with Hangul jamo are the library's. */
+ * the one before, and those that nothing extends (RC_CONTROL, of any length): what follows one of these
+ * begins a cluster, which can be a short one.  Texts with Hangul jamo are the library's. */
 #include "tokenizer.h"
 
 #include <string.h>

@@ -75,8 +75,8 @@ rc_text_status rc_trie_add(rc_trie *trie, const uint8_t *bytes, size_t n, uint32
 /* Copies the edges and values of a trie into one with at least as many slots and nodes, all zero. */
 void rc_trie_copy(const rc_trie *from, rc_trie *to);
 
-/* The first slot of an edge.  Edges of nodes that follow one another differ by a multiple of 256: whatever the
- * multiplier makes of that, the second product spreads it. */
+/* The first slot of an edge.  Edges of nodes that follow one another differ by a multiple of 256: whatever
+ * the multiplier makes of that, the second product spreads it. */
 static inline size_t rc_trie_slot(const rc_trie *trie, uint32_t key) {
     uint32_t hash = key * trie->multiplier;
     hash = (hash ^ hash >> 15) * 0x9E3779B1u;
@@ -181,7 +181,8 @@ typedef struct {
     uint8_t *is_word;
 } rc_byte_pairs;
 
-/* Adds the pair of a rank.  RC_TEXT_DUPLICATE if it is there.  slots is at least twice the number of pairs. */
+/* Adds the pair of a rank.  RC_TEXT_DUPLICATE if it is there.  slots is at least twice the number of pairs.
+ */
 rc_text_status rc_add_pair(rc_byte_pairs *model, uint32_t left, uint32_t right, uint32_t rank);
 
 /* A symbol of a word: a token, and the symbols beside it. */

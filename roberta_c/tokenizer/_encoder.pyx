@@ -172,12 +172,13 @@ cdef class Strings:
         return 0
 
     cdef int expect(self, size_t size) except -1:
-        """Make room for strings of so many bytes in all, of which usual vocabularies need half as many nodes."""
+        """Make room, if there is memory for it, for strings of so many bytes in all, of which usual vocabularies
+        need half as many nodes."""
         cdef size_t slots = FIRST_SLOTS
         while slots < size // 2 and slots < RC_TRIE_NODES:
             slots *= 2
-        if slots > self.trie.slots and self.make_room(slots) != 0:
-            raise no_memory()
+        if slots > self.trie.slots:
+            self.make_room(slots)
         return 0
 
     cdef rc_text_status add(self, const uint8_t *text, size_t n, uint32_t value) except *:

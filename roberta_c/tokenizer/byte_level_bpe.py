@@ -73,8 +73,10 @@ def _with_components(model: models.BPE, processor: _Processor) -> Tokenizer:
 def _build_library(
     encoder: BytePairEncoder, shell: Tokenizer, body: str, processor: _Processor, path: Path
 ) -> Tokenizer:
-    """The library's tokenizer of an encoder's vocabulary. body: the lines of the merges. path: their file, for
-    messages. Raises TokenizerFileError."""
+    """The library's tokenizer of an encoder's vocabulary.
+
+    body: the lines of the merges. path: their file, for messages. Raises TokenizerFileError.
+    """
     with library_errors(path):
         return _with_components(_library_model(encoder.vocab, body), processor)
 

@@ -4,8 +4,8 @@ It stands where a tokenizers.Tokenizer does. An encoder (csrc/tokenizer/) has th
 tokenizer of the same vocabulary, which takes longer to make than all else, is made when it is first needed:
 for a text with an added token in it, with code points that versions of Unicode disagree about, or with
 characters that join others by rules that are not written here (Hangul jamo, prepended marks, "©" with a
-joiner), for words, for overflowing parts, and for whoever asks for it. A *shell*, the library's tokenizer without a vocabulary,
-has the other components, and adds special tokens.
+joiner), for words, for overflowing parts, and for whoever asks for it. A *shell*, the library's tokenizer
+without a vocabulary, has the other components, and adds special tokens.
 
 Ids, offsets, words and tokens are those of the library; tests/tokenizer/test_encoder_*.py compare them.
 """

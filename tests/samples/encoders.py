@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import sys
+import unicodedata
 
 CALLS = [
     {},
@@ -75,3 +78,26 @@ def real_texts(test_data):
 
 def as_states(encoded):
     return [json.loads(one.__getstate__()) for one in encoded.encodings]
+
+
+@functools.cache
+def code_points(is_all):
+    """(assigned, unassigned) code points but surrogates: all, or some and all that are controls."""
+    kinds = {
+        code: unicodedata.category(chr(code))
+        for code in range(sys.maxunicode + 1)
+        if not 0xD800 <= code < 0xE000
+    }
+    assigned = [code for code, kind in kinds.items() if kind != "Cn"]
+    unassigned = [code for code, kind in kinds.items() if kind == "Cn"]
+    if is_all:
+        return assigned, unassigned
+    controls = [code for code in assigned if kinds[code] in ("Cc", "Cf", "Zl", "Zp", "Zs")]
+    return [*controls, *assigned[3::149]], unassigned[::997]
+
+
+def assert_same_code_points(tokenizer, oracle, around, is_all, least):
+    """The rows of a text for each code point; of those that are assigned, at least a part is encoded here."""
+    assigned, others = code_points(is_all)
+    assert_same_rows(tokenizer, oracle, [around.format(chr(code)) for code in assigned], least)
+    assert_same_rows(tokenizer, oracle, [around.format(chr(code)) for code in others])

@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import sys
-import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples.encoders import CALLS, FIELDS, as_states, assert_same_rows, real_texts
+from samples.encoders import (
+    CALLS,
+    FIELDS,
+    as_states,
+    assert_same_code_points,
+    assert_same_rows,
+    real_texts,
+)
 from samples.odd_texts import ODD_TEXTS, mixtures
 from samples.tokenizers import write
 
@@ -49,15 +54,19 @@ def test_odd_texts(both):
     assert_same_rows(*both, ODD_TEXTS)
 
 
-@pytest.mark.parametrize("around", ["{}", "a{}b", " {} c", "1 {}'s", "\n{}\n"])
-def test_every_code_point(both, around, request):
-    """Alone and between letters."""
-    codes = [
-        code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) not in ("Cs", "Co")
-    ]
-    is_first = request.node.callspec.params["both"] == {}
-    step = 1 if is_first and around in ("{}", "a{}b") else 37
-    assert_same_rows(*both, [around.format(chr(code)) for code in codes[::step]], 0.1)
+AROUND = ["{}", "a{}b", " {} c", "1 {}'s", "\n{}\n"]
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_some_code_points(both, around):
+    assert_same_code_points(*both, around, False, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("around", AROUND)
+def test_every_code_point(both, around):
+    """One text for each, in which it stands alone or beside others."""
+    assert_same_code_points(*both, around, True, 1)
 
 
 def test_mixtures(both):
@@ -170,7 +179,7 @@ def test_what_is_left_to_the_library(both):
 
 
 def test_threads_share_an_encoder(both):
-    """What it remembers of its vocabulary is found out by all of them at once."""
+    """Several find out at the same time what it remembers of its vocabulary."""
     from concurrent.futures import ThreadPoolExecutor
 
     own, library = both
