@@ -3,7 +3,7 @@ PYTHON ?= .venv/bin/python
 
 .PHONY: dev test lint stubtest bench mutate train asan fuzz processes soak valgrind tsan
 
-# A virtual environment with the package built in place. Run it again after a change to csrc/ or roberta_c/kernels/.
+# A virtual environment with the package built in place. Run it again after a change to csrc/ or a .pyx file.
 dev:
 	test -x $(PYTHON) || python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --editable '.[test]'
@@ -16,9 +16,9 @@ test: dev
 lint:
 	$(PYTHON) -m pre_commit run --all-files --show-diff-on-failure
 
-# The type stub of the extension against the extension itself, which `make dev` builds.
+# The type stubs of the extensions against the extensions themselves, which `make dev` builds.
 stubtest:
-	$(PYTHON) -m mypy.stubtest roberta_c.kernels._kernels --mypy-config-file pyproject.toml --concise \
+	$(PYTHON) -m mypy.stubtest roberta_c.kernels._kernels roberta_c.tokenizer._encoder --mypy-config-file pyproject.toml --concise \
 	    --allowlist .ci/stubtest-allowlist --ignore-unused-allowlist --ignore-disjoint-bases
 
 # The results, figures and tables of benchmarks/README.md and README.md. Takes more than an hour on an idle machine.
@@ -58,8 +58,8 @@ train:
 	$(PYTHON) -m pip install --quiet --editable '.[train]'
 	$(PYTHON) training/train.py --data $${ROBERTA_C_TEST_DATA:-../shared}/data
 
-# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests kernels, readers
-# and models on it. Then LeakSanitizer looks for memory that the extension has lost: what CPython and numpy keep to
+# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests kernels, readers,
+# models and the encoders of texts on it. Then LeakSanitizer looks for memory that the extension has lost: what CPython and numpy keep to
 # the end is no report of it.
 # libstdc++ is for torch, which throws C++ exceptions.
 ASAN_LIBRARIES = $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)
@@ -70,10 +70,11 @@ asan:
 	    --build-base build/asan/objects --build-lib build/asan/package
 	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONPATH=build/asan/package \
 	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels tests/checkpoint tests/model \
+	    tests/tokenizer/test_encoder_byte_pairs.py tests/tokenizer/test_encoder_unigram.py \
 	    -m 'not slow and not unsanitized'
 	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=1:exitcode=0:log_path=build/asan/leaks \
 	    PYTHONMALLOC=malloc PYTHONPATH=build/asan/package:tests $(PYTHON) -P -m process.every_kernel generic
-	! grep -h -B8 -A4 _kernels build/asan/leaks.*
+	! grep -h -E -B8 -A4 '_kernels|_encoder' build/asan/leaks.*
 
 # Four threads call one model while ThreadSanitizer watches the extension, built in build/tsan. Addresses are those
 # it expects only without randomization.

@@ -1,4 +1,5 @@
-"""Builds the one extension: _kernels.pyx over csrc/, each isa_*.c with its own flags.
+"""Builds the two extensions: _kernels.pyx over csrc/, each isa_*.c with its own flags, and _encoder.pyx over
+csrc/tokenizer/.
 
 Switches (environment): ROBERTA_C_DEBUG=1 builds with asserts, bounds checks and symbols;
 ROBERTA_C_SANITIZE=address,undefined adds those sanitizers; ROBERTA_C_NO_THREADS=1 builds serial.
@@ -15,6 +16,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
+KERNELS = "roberta_c.kernels._kernels"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 # The only place where instruction sets meet the compiler. Flags attach to files, so that wide instructions
@@ -69,10 +71,15 @@ if SANITIZE:
 
 
 class BuildKernels(build_ext):
-    """Compiles csrc/ file by file, and for one thread where the system has no POSIX threads."""
+    """Compiles csrc/*.c file by file, and for one thread where the system has no POSIX threads."""
 
     def build_extension(self, ext):
-        """Links the objects of csrc/ into the extension."""
+        """Links the objects of csrc/ into the extension of the kernels; builds the other as it is."""
+        if ext.name != KERNELS:
+            ext.extra_compile_args = [*COMPILE_FLAGS, "-Wall", "-Wextra"]
+            ext.extra_link_args = LINK_FLAGS
+            super().build_extension(ext)
+            return
         threads = [] if os.environ.get("ROBERTA_C_NO_THREADS") == "1" else ["-pthread"]
         if threads and not self.links(
             "#include <pthread.h>\nint main(void) { return pthread_self() == 0; }\n", threads
@@ -121,15 +128,22 @@ class BuildKernels(build_ext):
 
 
 kernels = Extension(
-    "roberta_c.kernels._kernels",
+    KERNELS,
     sources=["roberta_c/kernels/_kernels.pyx"],
     include_dirs=["csrc"],
     depends=[*SOURCES_AND_HEADERS, *map(str, sorted(Path("roberta_c/kernels").glob("*.px[di]"))), "setup.py"],
 )
 
+encoder = Extension(
+    "roberta_c.tokenizer._encoder",
+    sources=["roberta_c/tokenizer/_encoder.pyx", *map(str, sorted(Path("csrc/tokenizer").glob("*.c")))],
+    include_dirs=["csrc/tokenizer"],
+    depends=[*map(str, sorted(Path("csrc/tokenizer").glob("*.[hi]*"))), "setup.py"],
+)
+
 setup(
     ext_modules=cythonize(
-        [kernels],
+        [kernels, encoder],
         force=DEBUG,  # its directives differ, and an existing _kernels.c would be kept
         compiler_directives={
             "language_level": 3,

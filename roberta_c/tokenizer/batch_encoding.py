@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from tokenizers import Encoding
@@ -12,6 +12,7 @@ from tokenizers import Encoding
 from ..errors import InputError, mismatch, shown
 from ..machine.devices import is_cpu
 from .arguments import as_index
+from .own_rows import OwnRow, as_encoding
 
 _T = TypeVar("_T")
 
@@ -67,7 +68,7 @@ class BatchEncoding(UserDict[str, Any]):
     def __init__(
         self,
         data: Mapping[str, Any] | None = None,
-        encoding: Encoding | Sequence[Encoding] | None = None,
+        encoding: Encoding | Sequence[Encoding | OwnRow] | None = None,
         tensor_type: str | None = None,
         prepend_batch_axis: bool = False,
         n_sequences: int | None = None,
@@ -82,10 +83,15 @@ class BatchEncoding(UserDict[str, Any]):
             raise InputError(mismatch("data", shown(data), "a mapping from field to rows"))
         if isinstance(encoding, Encoding):
             encoding = [encoding]
-        if not all(isinstance(one, Encoding) for one in _as_rows(encoding)):
+        if not all(isinstance(one, Encoding | OwnRow) for one in _as_rows(encoding)):
             raise InputError(mismatch("encoding", shown(encoding), "tokenizers.Encoding objects"))
         super().__init__(data)
-        self._encodings = encoding
+        # Rows of which some were encoded here: their encodings are made when they are asked for.
+        rows = _as_rows(encoding)
+        self._own_rows = rows if any(isinstance(one, OwnRow) for one in rows) else None
+        self._encodings: Sequence[Encoding] | None = None
+        if encoding is not None:
+            self._encodings = [] if self._own_rows is not None else cast("Sequence[Encoding]", encoding)
         self._padding = padding  # not yet applied to `_encodings`, because few callers look at them
         self._n_sequences = n_sequences
         self.convert_to_tensors(tensor_type, prepend_batch_axis)
@@ -120,6 +126,7 @@ class BatchEncoding(UserDict[str, Any]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.data, self._encodings, self._padding = state["data"], state["encodings"], None
+        self._own_rows = None
         self._n_sequences = state.get("n_sequences")
 
     @property
@@ -130,6 +137,9 @@ class BatchEncoding(UserDict[str, Any]):
     @property
     def encodings(self) -> Sequence[Encoding] | None:
         """The rows as tokenizers.Encoding objects, padded as the fields are."""
+        if self._own_rows is not None:
+            self._encodings = list(map(as_encoding, self._own_rows))
+            self._own_rows = None
         if self._padding is not None and self._encodings is not None:
             self._padding.apply(self._encodings)
             self._padding = None
@@ -138,6 +148,8 @@ class BatchEncoding(UserDict[str, Any]):
     @property
     def n_sequences(self) -> int | None:
         """1 for single texts, 2 for pairs, None if unknown."""
+        if self._n_sequences is None and self._own_rows:
+            return as_encoding(self._own_rows[0]).n_sequences
         if self._n_sequences is None and self._encodings:
             return self._encodings[0].n_sequences
         return self._n_sequences

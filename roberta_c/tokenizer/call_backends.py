@@ -1,7 +1,8 @@
-"""The backend of a call, a tokenizers.Tokenizer, and the encodings that it makes.
+"""The backend of a call, and the rows that it makes.
 
-That is the tokenizer's own backend, which a call does not change, or a copy with the same vocabulary that
-truncates or splits special tokens. A copy is made once for each setting.
+Rows are made by the tokenizer's OwnBackend, if it has one, and if what is asked for is usual. Otherwise by
+the tokenizers library: by the tokenizer's own backend, which a call does not change, or a copy with the same
+vocabulary that truncates or splits special tokens. A copy is made once for each setting.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from tokenizers import Encoding, Tokenizer
 
 from ..errors import InputError, ResourceError, mismatch, shown
 from .encode_options import LONGEST_FIRST, EncodeOptions
-from .library_calls import LibraryError, encode_items
+from .library_calls import LibraryError, encode_items, in_groups
+from .own_backend import AnyBackend, OwnBackend, library_of, model_kind
+from .own_rows import OwnRow, RowForm, as_encoding
 from .text_beginnings import (
     LONG_IN_PAIR,
     LONG_TEXT,
@@ -25,6 +28,8 @@ from .text_beginnings import (
     words_beginning,
 )
 from .text_input import TextInput, find_lone_surrogate
+
+Row = Encoding | OwnRow
 
 # How many copies a tokenizer keeps.
 _MAX_COPIES = 8
@@ -56,7 +61,7 @@ class Truncation(NamedTuple):
 class CallBackends:
     """A backend, and its copies for calls with other settings."""
 
-    def __init__(self, backend: Tokenizer) -> None:
+    def __init__(self, backend: AnyBackend) -> None:
         self._backend = backend
         self._copies: dict[tuple[Any, ...], Tokenizer] = {}
         self._longest_piece: int | None = None
@@ -66,8 +71,8 @@ class CallBackends:
 
     def encode(
         self, batch: TextInput, form: TextForm, options: EncodeOptions, direction: str, keeps_rest: bool
-    ) -> list[Encoding]:
-        """A batch's encodings, truncated at the side `direction` as `options` say. Raises InputError.
+    ) -> list[Row]:
+        """A batch's rows, truncated at the side `direction` as `options` say. Raises InputError.
 
         keeps_rest: whether their overflowing parts are complete; otherwise long texts are cut before.
         """
@@ -75,7 +80,7 @@ class CallBackends:
             return []
         length = options.truncate_to
         if length is None:
-            return encode_batch(self.with_settings(None, form.splits_special_tokens), batch, form)
+            return self._rows(batch, form)
         specials = self._backend.num_special_tokens_to_add(batch.is_pair) if form.add_special_tokens else 0
         room = length - specials
         if room < 0:
@@ -92,16 +97,61 @@ class CallBackends:
             raise InputError(mismatch("stride", found, expected))
         truncation = Truncation(length, options.stride, options.truncation, direction)
         cut = f" (truncation={options.truncation!r} to {length})"
-        return encode_batch(self.with_settings(truncation, form.splits_special_tokens), batch, form, cut)
+        if direction == "right" and not keeps_rest:
+            return self._rows(batch, form, truncation, room, cut)
+        backend = self.with_settings(truncation, form.splits_special_tokens)
+        return list(encode_batch(backend, batch, form, cut))
+
+    def parts(self, batch: TextInput) -> list[Encoding]:
+        """The encodings of texts without special tokens. Raises InputError."""
+        form = TextForm(False, False, self._backend.encode_special_tokens)
+        return list(map(as_encoding, self._rows(batch, form)))
+
+    def _rows(
+        self,
+        batch: TextInput,
+        form: TextForm,
+        truncation: Truncation | None = None,
+        room: int | None = None,
+        cut: str = "",
+    ) -> list[Row]:
+        """The rows of a batch: those that are made here, and the others by the library. Raises InputError.
+
+        truncation: one at the right, of which no overflowing parts are kept. room: its length without special
+        tokens.
+        """
+        own = self._backend
+        is_usual = not (form.is_split_into_words or form.splits_special_tokens)
+        if not isinstance(own, OwnBackend) or not own.is_own or not is_usual:
+            return list(
+                encode_batch(self.with_settings(truncation, form.splits_special_tokens), batch, form, cut)
+            )
+        shell = None if truncation is None else self.with_settings(truncation, False, own.shell)
+        row_form = RowForm(form.add_special_tokens, room, truncation.strategy if truncation else "", shell)
+
+        def encode(items: list[Any]) -> list[OwnRow | None]:
+            return own.rows(items, batch.is_pair, row_form)
+
+        texts = [text for pair in batch.items for text in pair] if batch.is_pair else batch.items
+        sizes = [sum(map(len, item)) if batch.is_pair else len(item) for item in batch.items]
+        found = in_groups(encode, batch.items, texts, sizes)
+        missing = [index for index, row in enumerate(found) if row is None]
+        rest: list[Row] = []
+        if missing:
+            backend = self.with_settings(truncation, form.splits_special_tokens)
+            chosen = TextInput([batch.items[index] for index in missing], True, batch.is_pair)
+            rest.extend(encode_batch(backend, chosen, form, cut, batch))
+        others = iter(rest)
+        return [next(others) if row is None else row for row in found]
 
     def beginning(
         self, text: str, max_tokens: int, splits_special_tokens: bool, least: int = LONG_TEXT
     ) -> str:
         """A beginning of `text` with the same first `max_tokens` tokens; all of a short text."""
-        backend, form = self.with_settings(None, splits_special_tokens), TextForm(False)
+        form = TextForm(False, False, splits_special_tokens)
 
-        def encode(texts: list[str]) -> list[Encoding]:
-            return encode_batch(backend, TextInput(texts, True, False), form)
+        def encode(texts: list[str]) -> list[Row]:
+            return self._rows(TextInput(texts, True, False), form)
 
         try:
             return text_beginning(text, max_tokens, encode, self._reach, least)
@@ -131,9 +181,8 @@ class CallBackends:
 
     def _count(self, text: Any, form: TextForm) -> int:
         """The tokens of a text, special ones left out."""
-        backend = self.with_settings(None, form.splits_special_tokens)
         batch = TextInput([text], True, False)
-        return len(encode_batch(backend, batch, form._replace(add_special_tokens=False))[0])
+        return len(self._rows(batch, form._replace(add_special_tokens=False))[0])
 
     def _check_parts(self, batch: TextInput, form: TextForm, room: int, length: int) -> None:
         """Raise ResourceError for a pair of two texts that are much too long.
@@ -160,19 +209,26 @@ class CallBackends:
     def _reach(self) -> Reach:
         own = self._backend
         added = max((len(token.content) for token in own.get_added_tokens_decoder().values()), default=0)
-        if type(own.model).__name__ != "Unigram":
+        if model_kind(own) != "Unigram":
             return Reach(_USUAL_TOKEN, added)
+        if isinstance(own, OwnBackend) and own.is_own:
+            self._longest_piece = own.encoder.longest
         if self._longest_piece is None:
             self._longest_piece = max(map(len, own.get_vocab(with_added_tokens=False)), default=1)
         return Reach(self._longest_piece, added)
 
-    def with_settings(self, truncation: Truncation | None, splits_special_tokens: bool) -> Tokenizer:
-        """A backend with these settings and the same vocabulary; making one takes microseconds."""
-        own = self._backend
+    def with_settings(
+        self, truncation: Truncation | None, splits_special_tokens: bool, shell: Tokenizer | None = None
+    ) -> Tokenizer:
+        """The library's tokenizer with these settings and the same vocabulary; making one takes microseconds.
+
+        shell: that of an OwnBackend, for one without a vocabulary.
+        """
+        own = library_of(self._backend) if shell is None else shell
         if truncation is None and splits_special_tokens == own.encode_special_tokens:
             return own
         # The size grows when tokens are added, also when they are added to the backend directly.
-        key = (truncation, splits_special_tokens, own.get_vocab_size(with_added_tokens=True))
+        key = (truncation, splits_special_tokens, shell is None, own.get_vocab_size(with_added_tokens=True))
         copy = self._copies.get(key)
         if copy is None:
             if len(self._copies) >= _MAX_COPIES:
@@ -189,14 +245,19 @@ class CallBackends:
         return copy
 
 
-def encode_batch(backend: Tokenizer, batch: TextInput, form: TextForm, cut: str = "") -> list[Encoding]:
-    """The encodings of a batch; the library's errors as InputError, in which `cut` names a truncation."""
+def encode_batch(
+    backend: Tokenizer, batch: TextInput, form: TextForm, cut: str = "", named: TextInput | None = None
+) -> list[Encoding]:
+    """The encodings of a batch; the library's errors as InputError, in which `cut` names a truncation.
+
+    named: the batch of which these rows are some, for messages.
+    """
     try:
         return encode_items(
             backend, batch.items, batch.is_pair, form.is_split_into_words, form.add_special_tokens
         )
     except LibraryError as error:
-        surrogate = find_lone_surrogate(batch)
+        surrogate = find_lone_surrogate(batch if named is None else named)
         if surrogate is not None:
             raise InputError(mismatch(*surrogate, "text that UTF-8 can encode")) from error
         raise InputError(f"the tokenizers library refuses the text{cut}: {shown(str(error), 200)}") from error

@@ -10,6 +10,7 @@ import numpy as np
 from tokenizers import Encoding
 
 from .batch_encoding import BatchEncoding, Padding, check_one_length
+from .own_rows import OwnRow
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Fields:
 
 
 def build_batch_encoding(
-    encodings: list[Encoding], fields: Fields, padding: Padding | None, as_numpy: bool
+    encodings: list[Encoding | OwnRow], fields: Fields, padding: Padding | None, as_numpy: bool
 ) -> BatchEncoding:
     """The fields of the encodings, padded, as lists of rows or as int64 arrays.
 
     With `fields.overflowing`, the overflowing parts of an encoding are rows after it. A field that is not
     chosen is not built. Raises InputError if rows of different lengths would form an array.
     """
-    rows = encodings
+    rows: list[Encoding | OwnRow] = encodings
     if fields.overflowing:
         samples = [sample for sample, one in enumerate(encodings) for _ in range(1 + len(one.overflowing))]
         rows = [row for one in encodings for row in (one, *one.overflowing)]

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenizers import Encoding, Tokenizer
 
@@ -25,6 +25,7 @@ from .tokenizer_files import is_panic
 UNINTERRUPTED = 1 << 16
 # How many characters are given to the library at once, but for a longer text.
 GROUP = 1 << 19
+_Row = TypeVar("_Row")
 _OFF = ("off", "false", "f", "no", "n", "0", "")
 
 
@@ -42,11 +43,21 @@ def encode_items(
         texts = [word for words in texts for word in words]
     options = {"is_pretokenized": is_split_into_words, "add_special_tokens": add_special_tokens}
 
-    if sum(map(len, texts)) <= UNINTERRUPTED:
-        return _encode(backend, items, is_pair, options)
-    check_texts_fit([len(text) * (1 if text.isascii() else 3) for text in texts])
     sizes = [_characters(item, is_pair, is_split_into_words) for item in items]
-    encode = partial(_encode, backend, is_pair=is_pair, options=options)
+    return in_groups(partial(_encode, backend, is_pair=is_pair, options=options), items, texts, sizes)
+
+
+def in_groups(
+    encode: Callable[[list[Any]], list[_Row]], items: list[Any], texts: list[str], sizes: list[int]
+) -> list[_Row]:
+    """The rows that `encode` makes of items, so that they can be interrupted. Raises ResourceError if they do
+    not fit into memory.
+
+    texts: those of the items. sizes: how many characters each item has.
+    """
+    if sum(sizes) <= UNINTERRUPTED:
+        return encode(items)
+    check_texts_fit([len(text) * (1 if text.isascii() else 3) for text in texts])
     return _interruptible(encode, _groups(items, sizes))
 
 
@@ -66,11 +77,9 @@ def _groups(items: list[Any], sizes: list[int]) -> Iterator[list[Any]]:
     yield items[start:]
 
 
-def _interruptible(
-    encode: Callable[[list[Any]], list[Encoding]], groups: Iterator[list[Any]]
-) -> list[Encoding]:
+def _interruptible(encode: Callable[[list[Any]], list[_Row]], groups: Iterator[list[Any]]) -> list[_Row]:
     """The encodings of all groups, made in another thread if this one is the thread that handles signals."""
-    encodings: list[Encoding] = []
+    encodings: list[_Row] = []
     failures: list[BaseException] = []
     is_abandoned, is_done = threading.Event(), threading.Event()
 

@@ -20,6 +20,7 @@ from ..missing_names import HasMissingNames
 from .arguments import check_keywords
 from .call_backends import CallBackends
 from .missing_names import MISSING_NAMES
+from .own_backend import AnyBackend, OwnBackend
 from .special_tokens import ROLES, UNLIMITED, TokenizerSettings, checked_attribute, read_settings
 from .text_calls import TextCalls
 from .tokenizer_files import TOKENIZER_CONFIG, TOKENIZER_JSON, library_errors
@@ -55,7 +56,7 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
 
     def __init__(
         self,
-        backend: Tokenizer | None = None,
+        backend: AnyBackend | None = None,
         settings: TokenizerSettings | None = None,
         *,
         name_or_path: str = "",
@@ -63,12 +64,18 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         **foreign: Any,
     ) -> None:
         """Takes `backend` without a copy; its vocabulary must have the special tokens of `settings`."""
-        if not isinstance(backend, Tokenizer) or not isinstance(settings, TokenizerSettings) or foreign:
+        if (
+            not isinstance(backend, Tokenizer | OwnBackend)
+            or not isinstance(settings, TokenizerSettings)
+            or foreign
+        ):
             given = [shown(one) for one in (backend, settings) if one is not None]
             given += [f"{name}={shown(value)}" for name, value in foreign.items()]
             expected = f"{type(self).__name__}.from_pretrained(folder), which reads the folder's files"
             place = f"{type(self).__name__}({', '.join(given)})"
             raise InputError(mismatch(place, "a call with no files read", expected))
+        if isinstance(backend, OwnBackend) and not backend.is_own:
+            backend = backend.library
         roles = {role: None if token is None else str(token) for role, token in settings.roles.items()}
         super().__init__(backend, roles, [str(token) for token in settings.extra])
         self._largest_id = settings.largest_id
@@ -102,8 +109,16 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
 
     def lower_case(self) -> None:
         """Lower-case texts from now on; added tokens, such as `<mask>`, are found before."""
-        add_lower_case(self._backend)
+        add_lower_case(self._use_library())
         self._backends = CallBackends(self._backend)
+
+    def _use_library(self) -> Tokenizer:
+        """As its base does, and calls too."""
+        before = self._backend
+        library = super()._use_library()
+        if library is not before:
+            self._backends = CallBackends(library)
+        return library
 
     # Loading and saving
 
@@ -149,10 +164,12 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         path = folder / TOKENIZER_JSON
         vocabulary = [path]
         if path.exists():
-            backend, options, settings.largest_id = read_tokenizer_json(path)
-            settings.options = {**options, **settings.options}
+            found = read_tokenizer_json(path)
+            backend: AnyBackend = found.backend
+            settings.largest_id = found.largest_id
+            settings.options = {**found.options, **settings.options}
             if "add_prefix_space" in settings.overridden:
-                set_add_prefix_space(backend, settings.options["add_prefix_space"], path)
+                set_add_prefix_space(found.backend, settings.options["add_prefix_space"], path)
         elif cls.vocabulary_files and all((folder / name).exists() for name in cls.vocabulary_files):
             vocabulary = [folder / name for name in cls.vocabulary_files]
             path = vocabulary[0]
@@ -169,7 +186,7 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
     @classmethod
     def _build_backend(
         cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
-    ) -> Tokenizer:
+    ) -> AnyBackend:
         """The backend made from `vocabulary_files`, all of which are in the folder."""
         raise NotImplementedError
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken
 
 from ..errors import TokenizerFileError, mismatch
 from .byte_level_bpe import build_byte_level_bpe, read_vocab
+from .own_backend import AnyBackend
 from .pretrained import PreTrainedTokenizerFast
 from .special_tokens import TokenizerSettings
 from .tokenizer_files import MERGES, SENTENCEPIECE, VOCAB
@@ -40,7 +41,7 @@ class RobertaTokenizerFast(PreTrainedTokenizerFast):
     @classmethod
     def _build_backend(
         cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
-    ) -> Tokenizer:
+    ) -> AnyBackend:
         tokens = _contents(roles, ("cls_token", "sep_token"), folder)
         vocab = read_vocab(folder / VOCAB)
         settings.largest_id = max(vocab.values())
@@ -63,7 +64,7 @@ class XLMRobertaTokenizerFast(PreTrainedTokenizerFast):
     @classmethod
     def _build_backend(
         cls, folder: Path, roles: dict[str, AddedToken | None], settings: TokenizerSettings
-    ) -> Tokenizer:
+    ) -> AnyBackend:
         from .unigram import build_unigram  # imported only if there is a sentencepiece model to read
 
         names = ("bos_token", "pad_token", "eos_token", "unk_token", "mask_token")

@@ -13,12 +13,13 @@ Fields read   ModelProto 1 pieces, 2 trainer_spec, 3 normalizer_spec
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import TokenizerFileError, mismatch
+from ._encoder import scan_short_pieces
 from .tokenizer_files import read_bytes
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
@@ -31,12 +32,9 @@ _Value = int | tuple[int, int]
 
 
 @dataclass
-class SentencePieceModel:
-    """What a tokenizer needs of a sentencepiece model; piece ids index `pieces`, `scores` and `types`."""
+class _Specs:
+    """What a tokenizer needs of the settings in a sentencepiece model."""
 
-    pieces: list[str] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    types: list[int] = field(default_factory=list)
     charsmap: bytes = b""
     model_type: int = UNIGRAM_MODEL_TYPE
     add_dummy_prefix: bool = True
@@ -45,13 +43,40 @@ class SentencePieceModel:
     byte_fallback: bool = False
 
 
+@dataclass
+class PieceTable(_Specs):
+    """A sentencepiece model whose pieces are still in its bytes. Suffix _p: one element for each piece.
+
+    data[starts_p[i]:ends_p[i]] is the text of piece i: perhaps empty, or no UTF-8, or that of another piece.
+    """
+
+    data: bytes = b""
+    starts_p: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    ends_p: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    scores_p: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    types_p: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+@dataclass
+class SentencePieceModel(_Specs):
+    """What a tokenizer needs of a sentencepiece model; piece ids index `pieces`, `scores` and `types`."""
+
+    pieces: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    types: list[int] = field(default_factory=list)
+
+
 class _Malformed(ValueError):
     """The bytes are not a ModelProto."""
 
 
 def read_sentencepiece_model(path: Path) -> SentencePieceModel:
     """The model in the file. Raises TokenizerFileError, which says at which byte the file is malformed."""
-    data = read_bytes(path)
+    return read_sentencepiece(read_bytes(path), path)
+
+
+def read_sentencepiece(data: bytes, path: Path) -> SentencePieceModel:
+    """The model in the bytes of a file, as `read_sentencepiece_model`."""
     try:
         return parse_sentencepiece_model(data)
     except _Malformed as error:
@@ -60,48 +85,48 @@ def read_sentencepiece_model(path: Path) -> SentencePieceModel:
 
 def parse_sentencepiece_model(data: bytes) -> SentencePieceModel:
     """The model in `data`; raises ValueError on malformed bytes."""
-    model = SentencePieceModel()
+    table = parse_piece_table(data)
+    ends = table.ends_p.tolist()
+    texts = [data[start:end] for start, end in zip(table.starts_p.tolist(), ends, strict=True)]
+    specs = {one.name: getattr(table, one.name) for one in fields(_Specs)}
+    return SentencePieceModel(
+        **specs, pieces=_decode(texts), scores=table.scores_p.tolist(), types=table.types_p.tolist()
+    )
+
+
+def parse_piece_table(data: bytes) -> PieceTable:
+    """The model in `data`, whose texts are not checked; raises ValueError on malformed bytes."""
+    table = PieceTable(data=data)
     # Where the message of each piece starts.
-    starts: list[int] = []
+    starts: list[np.ndarray] = []
+    count = 0
     # Piece id → where its message ends, for the messages whose length takes more than one byte.
     long_ends: dict[int, int] = {}
     position = 0
     while position < len(data):
-        position = _scan_short_pieces(data, position, starts)
+        short, position = scan_short_pieces(data, position)
+        starts.append(short)
+        count += len(short)
         if position == len(data):
             break
         number, wire_type, value, position = _read_field(data, position, len(data))
         if number == 1:
             start, end = _as_range(wire_type, value, "pieces")
-            long_ends[len(starts)] = end
-            starts.append(start)
+            long_ends[count] = end
+            starts.append(np.array([start]))
+            count += 1
         elif number == 2:
-            _read_trainer_spec(data, *_as_range(wire_type, value, "trainer_spec"), model)
+            _read_trainer_spec(data, *_as_range(wire_type, value, "trainer_spec"), table)
         elif number == 3:
-            _read_normalizer_spec(data, *_as_range(wire_type, value, "normalizer_spec"), model)
-    if not starts:
+            _read_normalizer_spec(data, *_as_range(wire_type, value, "normalizer_spec"), table)
+    if not count:
         raise _Malformed(mismatch("pieces", "none", "at least one"))
-    _read_pieces(data, starts, long_ends, model)
-    return model
+    _read_pieces(data, np.concatenate(starts), long_ends, table)
+    return table
 
 
-def _scan_short_pieces(data: bytes, position: int, starts: list[int]) -> int:
-    """Append the starts of the pieces at `position` that have less than 128 bytes; return where they end."""
-    last = len(data) - 1
-    while position < last and data[position] == 0x0A:  # field 1, bytes
-        length = data[position + 1]
-        end = position + 2 + length
-        if length > 127 or end > last + 1:
-            break  # `_read_field` reads it, or raises an error
-        starts.append(position + 2)
-        position = end
-    return position
-
-
-def _read_pieces(
-    data: bytes, starts: list[int], long_ends: dict[int, int], model: SentencePieceModel
-) -> None:
-    """Fill the model's lists `pieces`, `scores` and `types` from the pieces' messages.
+def _read_pieces(data: bytes, starts_p: np.ndarray, long_ends: dict[int, int], table: PieceTable) -> None:
+    """Fill the table's arrays from the pieces' messages.
 
     Messages with text, score and optionally type, in this order, are read together, as arrays; all 250,000
     pieces of XLM-R are such messages. `_read_piece` reads the others one by one.
@@ -110,12 +135,11 @@ def _read_pieces(
     octets = np.frombuffer(data + bytes(512), np.uint8)
     # A usual message: 0A, text length, text, 15 (field 2, fixed32), 4 bytes of score; then optionally 18
     # (field 3, varint), type. So 5 or 7 bytes follow the text. The byte before a message is its length.
-    # Suffix _p: one element for each piece.
-    starts_p = np.array(starts)
     ends_p = starts_p + octets[starts_p - 1]
     ends_p[list(long_ends)] = list(long_ends.values())
     text_lengths_p = octets[starts_p + 1]
-    text_ends_p = starts_p + 2 + text_lengths_p
+    text_starts_p = starts_p + 2
+    text_ends_p = text_starts_p + text_lengths_p
     tails_p = ends_p - text_ends_p
     written_types_p = octets[text_ends_p + 6]
     has_type_p = (tails_p == 7) & (octets[text_ends_p + 5] == 0x18)
@@ -123,28 +147,26 @@ def _read_pieces(
     usual_p = (octets[starts_p] == 0x0A) & (text_lengths_p < 128) & (octets[text_ends_p] == 0x15)
     usual_p &= (tails_p == 5) | has_type_p
     types_p = np.where(has_type_p, written_types_p, NORMAL)
-    texts_p = [
-        data[start:end] for start, end in zip((starts_p + 2).tolist(), text_ends_p.tolist(), strict=True)
-    ]
     score_offsets_p = text_ends_p + 1
     for piece in np.flatnonzero(~usual_p).tolist():
         text, offset, kind = _read_piece(data, int(starts_p[piece]), int(ends_p[piece]))
-        texts_p[piece], score_offsets_p[piece], types_p[piece] = text, offset, kind
+        (text_starts_p[piece], text_ends_p[piece]), score_offsets_p[piece] = text, offset
+        types_p[piece] = kind
     scores_p = octets[score_offsets_p[:, None] + np.arange(4)].view("<f4")[:, 0]
     if not np.isfinite(scores_p).all():
         piece = int(np.argmin(np.isfinite(scores_p)))
         raise _Malformed(mismatch(f"the score of piece {piece}", scores_p[piece], "a finite number"))
-    model.pieces, model.scores, model.types = _decode(texts_p), scores_p.tolist(), types_p.tolist()
+    table.starts_p, table.ends_p = text_starts_p, text_ends_p
+    table.scores_p, table.types_p = scores_p, types_p
 
 
-def _read_piece(data: bytes, start: int, end: int) -> tuple[bytes, int, int]:
-    """A piece's text, the offset of its float32 score, and its type."""
-    text, kind = b"", NORMAL
+def _read_piece(data: bytes, start: int, end: int) -> tuple[tuple[int, int], int, int]:
+    """Where a piece's text starts and ends, the offset of its float32 score, and its type."""
+    text, kind = (start, start), NORMAL
     score_offset = len(data)  # the zeros that pad the data: a message without a score means 0.0
     for number, wire_type, value in _fields(data, start, end):
         if number == 1:
-            text_start, text_end = _as_range(wire_type, value, "piece")
-            text = data[text_start:text_end]
+            text = _as_range(wire_type, value, "piece")
         elif number == 2:
             if wire_type != _FIXED32 or not isinstance(value, int):
                 raise _Malformed(mismatch("score", f"wire type {wire_type}", f"wire type {_FIXED32}"))
@@ -177,7 +199,7 @@ def _decode(texts: list[bytes]) -> list[str]:
     return pieces
 
 
-def _read_trainer_spec(data: bytes, start: int, end: int, model: SentencePieceModel) -> None:
+def _read_trainer_spec(data: bytes, start: int, end: int, model: _Specs) -> None:
     for number, wire_type, value in _fields(data, start, end):
         if number == 3:
             model.model_type = _as_int(wire_type, value, "model_type")
@@ -187,7 +209,7 @@ def _read_trainer_spec(data: bytes, start: int, end: int, model: SentencePieceMo
             model.byte_fallback = bool(_as_int(wire_type, value, "byte_fallback"))
 
 
-def _read_normalizer_spec(data: bytes, start: int, end: int, model: SentencePieceModel) -> None:
+def _read_normalizer_spec(data: bytes, start: int, end: int, model: _Specs) -> None:
     for number, wire_type, value in _fields(data, start, end):
         if number == 2:
             map_start, map_end = _as_range(wire_type, value, "precompiled_charsmap")

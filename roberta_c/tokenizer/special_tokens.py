@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken
 
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from .arguments import is_encodable
+from .own_backend import AnyBackend
 from .tokenizer_files import (
     ADDED_TOKENS,
     SPECIAL_TOKENS_MAP,
@@ -80,7 +81,7 @@ class TokenizerSettings:
         self.roles = dict(resolved)
         return resolved
 
-    def add_tokens_to(self, backend: Tokenizer, roles: Mapping[str, AddedToken | None], path: Path) -> None:
+    def add_tokens_to(self, backend: AnyBackend, roles: Mapping[str, AddedToken | None], path: Path) -> None:
         """Add the tokens of these settings to a backend that was made from the file `path`.
 
         Tokens that the backend has stay as they are. Raises TokenizerFileError if a role's token is not in

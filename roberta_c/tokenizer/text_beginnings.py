@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeVar
 
 from tokenizers import Encoding
 
+from .own_rows import OwnRow
+
 # Texts of at most twice as many characters as `max_tokens` times this, and than LONG_TEXT, are not cut.
 CHARACTERS_PER_TOKEN = 16
 LONG_TEXT = 1 << 13
@@ -29,7 +31,7 @@ _LONGEST_TOKEN = 64
 # Where white space follows a word.
 _END_OF_WORD = re.compile(r"(?<=\S)(?=[ \t\r\n])")
 
-Encode = Callable[[list[str]], list[Encoding]]
+Encode = Callable[[list[str]], list[Encoding | OwnRow]]
 # A str, or a list of words.
 Text = TypeVar("Text")
 
@@ -78,7 +80,7 @@ def _cuts(text: str, length: int, reach: Callable[[], Reach]) -> list[int]:
     return list(range(last, max(last - token, word) - 1, -1))
 
 
-def _have_same_start(encodings: list[Encoding], max_tokens: int, end: int) -> bool:
+def _have_same_start(encodings: list[Encoding | OwnRow], max_tokens: int, end: int) -> bool:
     """Whether all have the same first `max_tokens` tokens, which end before the character `end`, and as many
     more."""
     if any(len(one) < _MARGIN * max_tokens for one in encodings):

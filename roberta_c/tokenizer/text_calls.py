@@ -14,11 +14,12 @@ from ..config.load_keywords import TOKENIZER_CALL_KEYWORDS
 from ..errors import InputError, mismatch, shown
 from .arguments import as_flag, as_index, check_keywords
 from .batch_encoding import BatchEncoding, Padding
-from .call_backends import CallBackends, TextForm, Truncation, encode_batch
+from .call_backends import CallBackends, TextForm, Truncation
 from .call_fields import Fields, build_batch_encoding
 from .encode_options import DO_NOT_PAD, EncodeOptions, padded_width, resolve_options
 from .encoded_rows import EncodedRows
 from .id_rows import IdRows
+from .own_backend import OwnBackend
 from .text_input import collect_texts
 
 # A model_max_length above this means that there is no limit.
@@ -210,7 +211,7 @@ class TextCalls(IdRows):
 
     def encode_parts(self, texts: list[str]) -> list[Encoding]:
         """Each text without special tokens, for `join_parts`. Raises InputError as a call does."""
-        return encode_batch(self._backend, collect_texts(texts, None, False), TextForm(False))
+        return self._backends.parts(collect_texts(texts, None, False))
 
     def join_parts(self, first: Encoding, second: Encoding, max_length: int | None = None) -> Encoding:
         """The pair of two parts, as a call on both texts encodes it; with `max_length` the first is cut.
@@ -220,7 +221,9 @@ class TextCalls(IdRows):
         for part in (first, second):
             if not isinstance(part, Encoding):
                 raise InputError(mismatch("join_parts", shown(part), "an encoding made by encode_parts"))
-        backend = self._backend
+        own = self._backend
+        shell = own.components if isinstance(own, OwnBackend) else own
+        backend = shell
         if max_length is not None:
             max_length = as_index("max_length", max_length)
             specials = self.num_special_tokens_to_add(pair=True)
@@ -228,7 +231,9 @@ class TextCalls(IdRows):
                 expected = f"at least {specials}, the number of special tokens"
                 raise InputError(mismatch("max_length", max_length, expected))
             truncation = Truncation(max_length, 0, "only_first", self.truncation_side)
-            backend = self._backends.with_settings(truncation, self.split_special_tokens)
+            backend = self._backends.with_settings(
+                truncation, self.split_special_tokens, None if shell is own else shell
+            )
         try:
             return backend.post_process(first, second, add_special_tokens=True)
         except Exception:  # the library's: there is no other than about the truncation

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from .components import check_components, component_state
 from .json_sections import without_call_settings
+from .own_backend import AnyBackend
 from .tokenizer_files import library_errors, parse_json_object, read_text
 from .vocabulary_ids import check_ids
 
@@ -84,7 +85,7 @@ def _checked_vocab(parsed: dict[str, Any], path: Path) -> dict[str, int] | None:
     return vocab
 
 
-def backend_traits(tokenizer: Tokenizer) -> dict[str, bool]:
+def backend_traits(tokenizer: AnyBackend) -> dict[str, bool]:
     """`add_prefix_space` and `trim_offsets`, if the tokenizer's components have them."""
     traits: dict[str, bool] = {}
     pre_tokenizer = component_state(tokenizer.pre_tokenizer)

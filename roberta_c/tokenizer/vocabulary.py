@@ -14,6 +14,7 @@ from tokenizers import AddedToken, Tokenizer
 from ..config.load_keywords import TOKENIZER_DECODE_KEYWORDS
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from .arguments import as_flag, as_index, check_keywords, is_encodable
+from .own_backend import AnyBackend, OwnBackend, model_kind
 from .special_tokens import EXTRA, ROLES, as_added_token
 from .text_input import as_listed
 from .tokenizer_files import is_panic
@@ -54,7 +55,7 @@ def _role_id(role: str) -> Any:
 
 
 class TokenVocabulary:
-    """A tokenizers.Tokenizer, the backend, and which of its tokens have a role (`mask_token`, …)."""
+    """The backend, a tokenizers.Tokenizer or what stands for one, and its tokens with roles."""
 
     bos_token, bos_token_id = _role("bos_token"), _role_id("bos_token")
     eos_token, eos_token_id = _role("eos_token"), _role_id("eos_token")
@@ -70,7 +71,7 @@ class TokenVocabulary:
     # Of the model's vocabulary; None if it is to be looked up.
     _largest_id: int | None = None
 
-    def __init__(self, backend: Tokenizer, roles: Mapping[str, str | None], extra: Iterable[str]) -> None:
+    def __init__(self, backend: AnyBackend, roles: Mapping[str, str | None], extra: Iterable[str]) -> None:
         self._backend = backend
         self._roles: dict[str, str | None] = {role: roles.get(role) for role in ROLES}
         self._extra = list(extra)
@@ -79,7 +80,13 @@ class TokenVocabulary:
 
     @property
     def backend_tokenizer(self) -> Tokenizer:
-        """The tokenizers.Tokenizer that all calls use."""
+        """The tokenizers.Tokenizer that all calls use from now on."""
+        return self._use_library()
+
+    def _use_library(self) -> Tokenizer:
+        """Leave everything to the library's tokenizer, which may be changed."""
+        if isinstance(self._backend, OwnBackend):
+            self._backend = self._backend.hand_out()
         return self._backend
 
     @property
@@ -174,16 +181,17 @@ class TokenVocabulary:
         """Add a token or a list of them (str, AddedToken, or its fields in a dict); return how many were new.
 
         New tokens get the ids from `len(self)` on. `decode(skip_special_tokens=True)` skips special ones. No
-        other thread may use the tokenizer meanwhile.
+        other thread may use the tokenizer meanwhile. Copies made by `copy.copy` have the new tokens too. From
+        then on the tokenizers library encodes all texts, which takes longer; so it does from the beginning if
+        a vocabulary's file has added tokens of more than 64 characters.
         """
         if isinstance(new_tokens, str | Mapping) or hasattr(new_tokens, "content"):
             new_tokens = [new_tokens]
         if not isinstance(new_tokens, list | tuple):
             raise InputError(mismatch("new_tokens", shown(new_tokens), "a token or a list of tokens"))
         special = True if special_tokens else None
-        return self._backend.add_tokens(
-            [as_added_token("new_tokens", token, special=special) for token in new_tokens]
-        )
+        tokens = [as_added_token("new_tokens", token, special=special) for token in new_tokens]
+        return self._use_library().add_tokens(tokens)
 
     def add_special_tokens(
         self, special_tokens_dict: Mapping[str, Any], replace_extra_special_tokens: bool = True
@@ -281,7 +289,7 @@ class TokenVocabulary:
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         if clean_up_tokenization_spaces:
-            if type(self._backend.model).__name__ == "BPE":
+            if model_kind(self._backend) == "BPE":
                 logger.warning("clean_up_tokenization_spaces has no effect on a byte-level BPE tokenizer")
             else:
                 text = clean_up_tokenization(text)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from ..errors import TokenizerFileError, mismatch, shown
+from .own_backend import AnyBackend, OwnBackend, model_kind
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +41,15 @@ def check_ids(vocab: dict[str, int], path: str | Path) -> None:
         logger.warning("%s: %d tokens have ids up to %d; id %d is missing", path, size, max(ids), missing)
 
 
-def check_added_ids(backend: Tokenizer, path: Path) -> None:
+def check_added_ids(backend: AnyBackend, path: Path) -> None:
     """Raise TokenizerFileError for an added token whose id another token of the vocabulary has.
 
     The library numbers added tokens by how many tokens there are. Where ids are missing, one has that number.
     """
+    if isinstance(backend, OwnBackend):
+        if backend.is_own:  # they are of its vocabulary
+            return
+        backend = backend.library
     model = backend.model
     for index, token in backend.get_added_tokens_decoder().items():
         other = model.id_to_token(index)
@@ -55,10 +58,10 @@ def check_added_ids(backend: Tokenizer, path: Path) -> None:
             raise TokenizerFileError(mismatch(f"{path}: id {index}", found, "one token"))
 
 
-def largest_id(backend: Tokenizer) -> int:
+def largest_id(backend: AnyBackend) -> int:
     """The largest id of a token; -1 without tokens."""
     added = backend.get_added_tokens_decoder()
     size = backend.get_vocab_size(with_added_tokens=False)
-    if type(backend.model).__name__ == "Unigram":  # ids are places in its list
+    if model_kind(backend) == "Unigram":  # ids are places in its list
         return max([size - 1, *added])
     return max([*backend.get_vocab(with_added_tokens=True).values(), *added], default=-1)

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save as safetensors_bytes
+from samples.odd_texts import ODD_TEXTS
 from samples.tokenizers import MERGES, VOCAB, unigram_proto
 from samples.torch_writer import writer_options
+
+from roberta_c.tokenizer.byte_level_bpe import CHARACTER_OF_BYTE
 
 from .harness import CORPUS
 from .mutations import PART_END
@@ -61,6 +64,9 @@ def inputs() -> dict[str, dict[str, bytes]]:
     }  # fmt: skip
     vocab = {token: index for index, token in enumerate(VOCAB)}
     bpe = json.dumps(vocab, ensure_ascii=False).encode() + PART_END + MERGES.encode()
+    tokens = [*VOCAB[:4], *CHARACTER_OF_BYTE.values(), "ab", "abb", "Ġa", "bc", "<mask>"]
+    of_bytes = json.dumps({token: index for index, token in enumerate(tokens)}, ensure_ascii=False).encode()
+    of_bytes += PART_END + "a b\nab b\nĠ a\nb c\n".encode()
     added = [
         {"model_max_length": 16, "padding_side": "left", "truncation_side": "left", "add_prefix_space": True,
          "added_tokens_decoder": {"10": {"content": "<mask>", "lstrip": True, "normalized": False,
@@ -94,12 +100,13 @@ def inputs() -> dict[str, dict[str, bytes]]:
         "shard_index": {"two": json.dumps(index).encode()},
         "config": {"roberta": json.dumps(config).encode()},
         "tokenizer_json": tokenizer_jsons(),
-        "vocabulary": {"bpe": bpe},
+        "vocabulary": {"bpe": bpe, "bytes": of_bytes},
         "sentencepiece": {
             "unigram": unigram_proto().SerializeToString(),
             "types": unigram_proto([("x", -1, 4), ("y", -3, 5), ("ab", -4.5, 1)]).SerializeToString(),
         },
         "added_tokens": {"three": three[0], "two": three[1]},
+        "encoders": {str(index): text.encode() for index, text in enumerate(ODD_TEXTS) if len(text) > 8},
         "model_inputs": {
             "mask": bytes([0, *[0] * 30, 0, 1, 0, *range(40)]),
             "all": bytes(range(0, 250, 3)) * 2,

@@ -7,11 +7,17 @@ parts of the package that the targets call.
 from __future__ import annotations
 
 import io
+import json
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from random import Random
+
+import sentencepiece
+from samples.odd_texts import ODD_TEXTS, mixtures
 
 from roberta_c.checkpoint import FLOAT_DTYPES, open_checkpoint
 from roberta_c.checkpoint.pickle_reader import LEGACY_STORAGE_FIELDS, ZIP_STORAGE_FIELDS, PickleReader
@@ -22,11 +28,14 @@ from roberta_c.errors import ModelFileError
 from roberta_c.files.hub_options import DEFAULT_OPTIONS
 from roberta_c.files.shard_index import parse_shard_index
 from roberta_c.tokenizer import PreTrainedTokenizerFast, RobertaTokenizerFast, XLMRobertaTokenizerFast
+from roberta_c.tokenizer.byte_level_bpe import CHARACTER_OF_BYTE
+from roberta_c.tokenizer.own_backend import OwnBackend
 
 from . import mutations
 from .model_inputs import run_model
 from .mutations import PART_END
 
+MORE_TEXTS = (" a  bab c'\u2581b \u2581\u2581", "\tab\u3000a e\u0301\r\nx" * 3, "xyab\u00bd\u2122" * 12)
 TEXTS = ("", "ab c", " a<mask>b é🙂\n</s>")
 
 
@@ -88,6 +97,57 @@ def read_config(path: Path) -> None:
     repr(config)
 
 
+def compare_with_library(tokenizer: PreTrainedTokenizerFast, texts: tuple[str, ...]) -> None:
+    """Texts that are encoded here have the ids and offsets that the library gives them."""
+    own = tokenizer._backend
+    if not isinstance(own, OwnBackend):
+        return
+    for text in texts:
+        found = own.encoder.encode(text, own._added_strings, 1)
+        if found is not None:
+            other = own.library.encode(text, add_special_tokens=False)
+            assert found == (other.ids, other.offsets), text
+
+
+@cache
+def own_tokenizers() -> tuple[PreTrainedTokenizerFast, ...]:
+    """A byte-level BPE and a sentencepiece model with the usual normalization, of a few hundred tokens."""
+    folder = Path(tempfile.mkdtemp())
+    merges = [(left, right) for left in "aeitno" for right in "nrsthe"]
+    merges += [("Ġ", "th"), ("Ġth", "e"), ("'", "s"), ("Ã", "©"), ("Ġ", "Ġ"), ("ĠĠ", "ĠĠ"), ("1", "2")]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *CHARACTER_OF_BYTE.values()]
+    tokens += [*dict.fromkeys(left + right for left, right in merges), "<mask>"]
+    (folder / "vocab.json").write_text(json.dumps({one: index for index, one in enumerate(tokens)}), "utf-8")
+    (folder / "merges.txt").write_text("".join(f"{left} {right}\n" for left, right in merges), "utf-8")
+    texts = [*ODD_TEXTS, *mixtures(Random(1), 300)]
+    texts = ["".join(one if one.isprintable() else " " for one in text) for text in texts]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        model_type="unigram",
+        vocab_size=250,
+        hard_vocab_limit=False,
+        character_coverage=0.98,
+        normalization_rule_name="nmt_nfkc",
+        num_threads=1,
+        minloglevel=2,
+    )
+    (folder / "sentencepiece.bpe.model").write_bytes(model.getvalue())
+    return (
+        RobertaTokenizerFast.from_folder(folder),
+        RobertaTokenizerFast.from_folder(folder, add_prefix_space=True),
+        XLMRobertaTokenizerFast.from_folder(folder),
+        XLMRobertaTokenizerFast.from_folder(folder, add_prefix_space=False),
+    )
+
+
+def encode_text(data: bytes, _folder: Path) -> None:
+    for tokenizer in own_tokenizers():
+        assert isinstance(tokenizer._backend, OwnBackend)
+        compare_with_library(tokenizer, (data.decode("utf-8", "replace"),))
+
+
 def call_tokenizer(tokenizer: PreTrainedTokenizerFast, *, ids_are_known: bool = True) -> None:
     """Encode and decode some texts: ids are those of the vocabulary, and decoding gives text.
 
@@ -100,6 +160,7 @@ def call_tokenizer(tokenizer: PreTrainedTokenizerFast, *, ids_are_known: bool = 
         assert known.issuperset(ids) or not ids_are_known
         assert isinstance(tokenizer.decode(ids), str)
     tokenizer(list(TEXTS), list(TEXTS))
+    compare_with_library(tokenizer, MORE_TEXTS)
     repr(tokenizer)
 
 
@@ -207,6 +268,9 @@ TARGETS = {
         memory=512,
     ),
     "added_tokens": Target(read_added_tokens, of_three_files, ("tokenizer/special_tokens.py",), memory=512),
+    "encoders": Target(
+        encode_text, mutations.of_text, ("tokenizer/own_backend.py", "tokenizer/own_rows.py"), memory=512
+    ),
     "model_inputs": Target(
         run_model,
         mutations.of_bytes,

@@ -18,7 +18,10 @@ from .mutations import of_bytes
 from .targets import TARGETS, Target
 
 # A second or two each; fewer where a run writes several files or encodes texts.
-EXECUTIONS = {"tokenizer_json": 400, "vocabulary": 400, "sentencepiece": 500, "added_tokens": 300}
+EXECUTIONS = {
+    **{"tokenizer_json": 400, "vocabulary": 400, "sentencepiece": 500, "added_tokens": 300},
+    "encoders": 500,
+}
 
 pytestmark = [
     pytest.mark.unsanitized,

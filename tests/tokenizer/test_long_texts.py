@@ -13,6 +13,7 @@ from samples.tokenizers import assert_one_line
 
 from roberta_c.errors import InputError, ResourceError
 from roberta_c.tokenizer import AutoTokenizer, library_calls, memory, text_beginnings
+from roberta_c.tokenizer.own_backend import OwnBackend
 
 ROBERTA_TEXTS = {
     "words": "The quick brown fox, don't it? " * 1000,
@@ -90,6 +91,12 @@ def test_what_is_tokenized_of_a_long_text(roberta, monkeypatch):
             sizes.append(sum(map(len, items))) or encode(backend, items, *given, **named)
         ),
     )
+    rows = OwnBackend.rows
+    monkeypatch.setattr(
+        OwnBackend,
+        "rows",
+        lambda own, items, *given: sizes.append(sum(map(len, items))) or rows(own, items, *given),
+    )
     for name in ("words", "no space", "one word", "marks", "lines", "a space, then no space"):
         text = ROBERTA_TEXTS[name] * 20
         roberta(text, truncation=True, max_length=40)
@@ -135,9 +142,19 @@ class Interrupted(Exception):
     pass
 
 
-def test_a_signal_interrupts_a_long_text(roberta):
-    text = "the quick brown fox " * 40_000
+def test_a_signal_interrupts_a_long_text(roberta, monkeypatch):
+    """Also while its encoder is at work, here until the test is over."""
+    text = "the quick brown fox " * 20_000
     expected = roberta("the quick").input_ids
+    rows = OwnBackend.rows
+    is_over = threading.Event()
+
+    def wait(own, items, *given):
+        if threading.current_thread().name == "roberta_c tokenizer":
+            assert is_over.wait(60)
+        return rows(own, items, *given)
+
+    monkeypatch.setattr(OwnBackend, "rows", wait)
 
     def handler(*_):
         raise Interrupted
@@ -145,17 +162,38 @@ def test_a_signal_interrupts_a_long_text(roberta):
     before = signal.signal(signal.SIGALRM, handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        start = time.perf_counter()
         with pytest.raises(Interrupted):
             roberta(text)
-        assert time.perf_counter() - start < 0.3  # of a call that takes 0.4 s or more
+        workers = [one for one in threading.enumerate() if one.name == "roberta_c tokenizer"]
+        assert len(workers) == 1  # it is still at the text
+        assert roberta("the quick").input_ids == expected
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    workers = [one for one in threading.enumerate() if one.name == "roberta_c tokenizer"]
-    assert len(workers) == 1  # the library is still at the text
-    assert roberta("the quick").input_ids == expected
+        is_over.set()
     workers[0].join()
+
+
+def test_other_threads_go_on_during_a_long_text(roberta):
+    """The longest time in which this thread did not get its turn is a part of what the text takes."""
+    own = roberta._backend
+    text = "the quick brown fox " * 400_000
+    times = []
+
+    def work():
+        start = time.perf_counter()
+        own.encoder.encode(text, own._added_strings, 1)
+        times.append(time.perf_counter() - start)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    longest, before = 0.0, time.perf_counter()
+    while thread.is_alive():
+        time.sleep(0.001)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    thread.join()
+    assert longest < times[0] / 2
 
 
 def test_batches_in_groups_and_in_other_threads(roberta, monkeypatch):
