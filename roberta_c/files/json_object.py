@@ -61,13 +61,17 @@ def parse_object(
     error_class: type[RobertaCError] = ModelFileError,
     max_bytes: int = MAX_JSON_BYTES,
     max_memory: int | None = _MAX_MEMORY,
+    error_of_twice: type[RobertaCError] | None = None,
 ) -> dict[str, Any]:
     """Parse `data` as a JSON object. Raises `error_class`, beginning with `place`, for anything else.
+
+    error_of_twice: the class of the error about a key that is there twice; None: error_class.
 
     It also refuses duplicate keys, NaN and infinities, numbers of more than 32 digits, deep nesting, and text
     from which the parser would build more than about `max_memory` bytes of objects (None: no such limit).
     """
-    value: dict[str, Any] = _parse(data, place, error_class, max_bytes, max_memory, dict)
+    twice = error_of_twice or error_class
+    value: dict[str, Any] = _parse(data, place, error_class, max_bytes, max_memory, dict, twice)
     return value
 
 
@@ -78,6 +82,7 @@ def _parse(
     max_bytes: int,
     max_memory: int | None,
     kind: type[dict[str, Any]] | type[list[Any]],
+    error_of_twice: type[RobertaCError],
 ) -> Any:
     """The object or, with `kind` list, the array that `data` is; see `parse_object`."""
     wanted = "an object" if kind is dict else "an array"
@@ -101,7 +106,8 @@ def _parse(
         result = dict(pairs)
         if len(result) != len(pairs):
             counts = Counter(key for key, _ in pairs)
-            fail(f"the key {shown(counts.most_common(1)[0][0])} twice", "each key once")
+            found = f"the key {shown(counts.most_common(1)[0][0])} twice"
+            raise error_of_twice(mismatch(place, found, "each key once"))
         return result
 
     def integer(digits: str) -> int:
@@ -177,7 +183,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_array(path: Path) -> list[Any]:
     """The JSON array in the file `path`. Raises ModelFileError as `read_file` and `parse_object` do."""
-    array: list[Any] = _parse(read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list)
+    array: list[Any] = _parse(read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list, ModelFileError)
     return array
 
 

@@ -1,0 +1,146 @@
+"""Routes of tasks that TEI does not have: entities, answers, masked tokens, labels of the caller's choice.
+
+Texts are in `inputs`, one or a list of them; options at the root or, as Hugging Face's clients send them, in
+`parameters`. Answers are those of the offline pipelines: of one text its result, of a list a list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from .call import Call
+from .failures import empty, too_many
+from .json_body import Fields
+from .reading import left_of, long_text_of, model_name, texts_of
+from .served_model import FILL_MASK, NER, QA, ZERO_SHOT, Asked
+from .service import Service
+
+_Read = Callable[[Fields, str], Any]
+
+
+async def ner(service: Service, call: Call, fields: Fields) -> str:
+    """Entities of each text: [{entity_group, score, word, start, end}]."""
+    options = _options(
+        fields,
+        {"aggregation_strategy": Fields.text, "ignore_labels": _texts_tuple},
+    )
+    options = {"aggregation_strategy": "simple", **options}
+    texts, is_batch = texts_of(fields)
+    return await _answered(service, call, fields, NER, texts, is_batch, options)
+
+
+async def qa(service: Service, call: Call, fields: Fields) -> str:
+    """Answers of each question: {score, start, end, answer}, or with top_k above 1 a list of these.
+
+    A request has `question` and `context`, or `inputs`: an object with these, or a list of such objects.
+    """
+    options = _options(
+        fields,
+        {
+            "top_k": Fields.count,
+            "max_answer_len": Fields.count,
+            "max_question_len": Fields.count,
+            "max_seq_len": Fields.count,
+            "doc_stride": Fields.count,
+            "handle_impossible_answer": _flag,
+            "align_to_words": _flag,
+        },
+    )
+    given = fields.raw("inputs") if fields.has("inputs") else fields.values
+    is_batch = isinstance(given, list)
+    items = []
+    for index, one in enumerate(given if is_batch else [given]):
+        place = f"inputs[{index}]" if is_batch else "inputs"
+        if not isinstance(one, Mapping):
+            raise fields.wrong(place, one, "an object with question and context")
+        inner = Fields(one, f"{place}." if fields.has("inputs") else "")
+        item = {name: inner.text(name) for name in ("question", "context")}
+        if not all(text.strip() for text in item.values()):
+            raise empty("question` and `context")
+        items.append(item)
+    if not items:
+        raise empty("inputs")
+    return await _answered(service, call, fields, QA, items, is_batch, options)
+
+
+async def fill_mask(service: Service, call: Call, fields: Fields) -> str:
+    """Tokens for the mask of each text: [{score, token, token_str, sequence}]; a list of these for several."""
+    options = _options(fields, {"top_k": Fields.count, "targets": _targets})
+    texts, is_batch = texts_of(fields)
+    return await _answered(service, call, fields, FILL_MASK, texts, is_batch, options)
+
+
+async def zero_shot(service: Service, call: Call, fields: Fields) -> str:
+    """Labels of each text: {sequence, labels, scores}, best first."""
+    options = _options(
+        fields,
+        {"candidate_labels": _labels, "hypothesis_template": Fields.text, "multi_label": _flag},
+    )
+    if "candidate_labels" not in options:
+        fields.raw("candidate_labels")
+    texts, is_batch = texts_of(fields)
+    labels = options["candidate_labels"]
+    if not labels:
+        raise empty("candidate_labels")
+    return await _answered(service, call, fields, ZERO_SHOT, texts, is_batch, options, len(labels))
+
+
+ROOT_OF_TASK: dict[str, Callable[[Service, Call, Fields], Awaitable[str]]] = {
+    "token_classifier": ner,
+    "question_answering": qa,
+    "fill_mask": fill_mask,
+}
+
+
+def _options(fields: Fields, readers: Mapping[str, _Read]) -> dict[str, Any]:
+    """The options that a request gives, at the root or in `parameters`."""
+    parameters = fields.inside("parameters")
+    options = {}
+    for name, read in readers.items():
+        source = fields if fields.has(name) else parameters
+        if source.has(name):
+            options[name] = read(source, name)
+    return options
+
+
+def _flag(fields: Fields, name: str) -> bool:
+    return fields.flag(name, False)
+
+
+def _texts_tuple(fields: Fields, name: str) -> tuple[str, ...]:
+    return tuple(fields.texts(name))
+
+
+def _targets(fields: Fields, name: str) -> Any:
+    return fields.text(name) if isinstance(fields.raw(name), str) else tuple(fields.texts(name))
+
+
+def _labels(fields: Fields, name: str) -> tuple[str, ...]:
+    """The labels of a list, or of a string with commas between them."""
+    if isinstance(fields.raw(name), str):
+        return tuple(label.strip() for label in fields.text(name).split(",") if label.strip())
+    return tuple(fields.texts(name))
+
+
+async def _answered(
+    service: Service,
+    call: Call,
+    fields: Fields,
+    task: str,
+    items: list[Any],
+    is_batch: bool,
+    options: dict[str, Any],
+    texts_of_item: int = 1,
+) -> str:
+    model = service.model_for(call, task, model_name(fields))
+    if len(items) > service.settings.max_client_batch_size:
+        raise too_many(len(items), service.settings.max_client_batch_size)
+    long_text = long_text_of(fields, service.settings)
+    if task == QA and long_text == "truncate":
+        long_text = "windows"  # no context is cut
+    asked = Asked(task, items, long_text, options, left_of(fields))
+    found, encoded = await service.predictions(call, model, asked, is_batch, texts_of_item)
+    results = [encoded.steps.result(one) for one in found]
+    return json.dumps(results if is_batch else results[0], ensure_ascii=False)

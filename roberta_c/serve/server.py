@@ -1,0 +1,171 @@
+"""The application in uvicorn: limits on slow clients, SIGTERM, and how the process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..errors import ResourceError
+from .app import application
+from .service import Service
+
+# Bytes of the headers of a request.
+MAX_HEADER_BYTES = 32 << 10
+# The engine's thread needs the interpreter's lock between layers. By default another thread may keep it for
+# 5 ms, which is as long as a layer takes.
+_SWITCH_SECONDS = 0.0005
+# Between the end of listening and the closing of idle connections, over which a request may be on its way.
+_LAST_CALL_SECONDS = 0.2
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server. SIGTERM: health is 503 at once; after `drain_delay` seconds no connection is taken
+    any more; what has come is answered; then the process goes on behind `run`, and exits with 0."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, drain_delay: float) -> None:
+        super().__init__(config)
+        self._service, self._drain_delay = service, drain_delay
+        self.ended_by: int | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handles SIGTERM and SIGINT; uvicorn's own would raise them again at the end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """The first signal begins the end; a second Ctrl-C does not wait for answers."""
+        if self.ended_by is not None:
+            self.force_exit = self.force_exit or sig == signal.SIGINT
+            return
+        self.ended_by = sig
+        self._service.drain()
+        if self._drain_delay <= 0 or sig == signal.SIGINT:
+            self.should_exit = True
+            return
+        timer = threading.Timer(self._drain_delay, self._end)
+        timer.daemon = True
+        timer.start()
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes no more connections; what came over open ones meanwhile is answered before they are closed."""
+        self._service.drain()
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_CALL_SECONDS)
+        await super().shutdown(sockets)
+
+
+def protocol_with_timeout(seconds: float) -> type[H11Protocol]:
+    """uvicorn's protocol, which closes a connection whose headers are not complete in time."""
+
+    class TimedProtocol(H11Protocol):
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            # Bytes of the next request may be there already; without any, keep-alive's timer runs.
+            self._stop()
+
+        def _watch(self) -> None:
+            is_reading = self.cycle is None or self.cycle.response_complete
+            if not is_reading:
+                self._stop()
+            elif self._timer is None:
+                self._timer = self.loop.call_later(seconds, self._close)
+
+        def _stop(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _close(self) -> None:
+            self._timer = None
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.close()
+
+    return TimedProtocol
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening address, before anything is loaded. Raises ResourceError if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except (OSError, OverflowError) as error:
+        sock.close()
+        reason = getattr(error, "strerror", None) or error
+        raise ResourceError(f"{host}:{port}: cannot be listened on: {reason}") from None
+    sock.set_inheritable(True)
+    return sock
+
+
+def serve(
+    service: Service,
+    sock: socket.socket,
+    drain_delay: float = 0.0,
+    on_listening: Callable[[], None] = lambda: None,
+) -> int | None:
+    """Serves until a signal comes; returns its number. Raises what loading the models has raised."""
+    settings = service.settings
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    # No text may reach a log: this one names the targets of requests to fill masks.
+    logging.getLogger("roberta_c.pipelines.fill_mask").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        application(service),
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        http=protocol_with_timeout(settings.header_timeout),
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=max(1, round(settings.keep_alive)),
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        server_header=False,
+    )
+    server = Server(config, service, drain_delay)
+
+    def fail() -> None:
+        server.should_exit = True
+
+    service.on_failure = fail
+    on_listening()
+    server.run(sockets=[sock])
+    if service.error is not None:
+        raise service.error
+    return server.ended_by
