@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from .help_page import HelpCommand
 from .messages import FAILURE, note_bundled_model, report
 from .options import (
     AtLeast,
+    Command,
     Utf8,
     debug_option,
     dtype_option,
@@ -47,13 +49,13 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
         return seconds
 
 
-def _count(name: str, default: int | None, text: str) -> Any:
+def _count(name: str, default: int | None, text: str) -> Callable[[Command], Command]:
     return click.option(
         name, type=AtLeast(1), default=default, show_default=default is not None, metavar="N", help=text
     )
 
 
-def _seconds(name: str, default: float, text: str, zero: bool = False) -> Any:
+def _seconds(name: str, default: float, text: str, zero: bool = False) -> Callable[[Command], Command]:
     kind = Seconds(zero)
     return click.option(name, type=kind, default=default, show_default=True, metavar="SECONDS", help=text)
 
@@ -67,9 +69,11 @@ def _seconds(name: str, default: float, text: str, zero: bool = False) -> Any:
     envvar="ROBERTA_C_MODEL",
     show_envvar=True,
     shell_complete=folder_names,
-    help="Folder or Hub repository of a model; with a name before it several times. Default: the bundled model.",
+    help="Folder or Hub repository of a model; several with names. Default: the bundled model.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on."
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -121,7 +125,9 @@ def _seconds(name: str, default: float, text: str, zero: bool = False) -> Any:
     metavar="ORIGIN",
     help="Origin of web pages that may call; several times. Default: all.",
 )
-@click.option("--json-output", is_flag=True, help="Log each request as a line of JSON. Texts are never logged.")
+@click.option(
+    "--json-output", is_flag=True, help="Log each request as a line of JSON. Texts are never logged."
+)
 @hub_options
 @offline_option
 @debug_option

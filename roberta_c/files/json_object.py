@@ -183,7 +183,9 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_array(path: Path) -> list[Any]:
     """The JSON array in the file `path`. Raises ModelFileError as `read_file` and `parse_object` do."""
-    array: list[Any] = _parse(read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list, ModelFileError)
+    array: list[Any] = _parse(
+        read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list, ModelFileError
+    )
     return array
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .base import Pipeline
 from .windows import Window
 
@@ -31,8 +33,8 @@ class Steps:
         """The windows of each row; `name_of(index)` is what messages call that row. Raises InputError."""
         return self.pipeline._windows(rows, self.options, self.max_tokens, name_of)
 
-    def outputs(self, windows: Sequence[Window]) -> Sequence[Any]:
-        """What the model computes of each window of one batch. Raises ModelFileError."""
+    def outputs(self, windows: Sequence[Window]) -> Sequence[Any] | np.ndarray:
+        """What the model computes of each window of a batch; of an array, each row. ModelFileError."""
         return self.pipeline._outputs(windows, self.options)
 
     def prediction(self, row: Any, windows: Sequence[Window], outputs: Sequence[Any]) -> Any:

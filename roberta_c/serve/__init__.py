@@ -1,6 +1,6 @@
 """A server of models over HTTP: `roberta-c serve`, or `app_for(…)` in any ASGI server.
 
-request → json_body → routes_* (one file a dialect) → service → served_model (tokenized) → queue → engine → answer
+request → json_body → routes_* (one file a dialect) → service → served_model → queue → engine → answer
 
 Needs the extra `serve` (Starlette, uvicorn), which is imported with `app_for` alone.
 """

@@ -41,7 +41,12 @@ class Call:
 
     @classmethod
     def of(
-        cls, path: str, method: str, headers: Mapping[str, str], model_name: str | None, settings: ServeSettings
+        cls,
+        path: str,
+        method: str,
+        headers: Mapping[str, str],
+        model_name: str | None,
+        settings: ServeSettings,
     ) -> Call:
         """The call of a request with these headers."""
         started = time.monotonic()

@@ -1,6 +1,6 @@
 """From a handler to an endpoint: the body read and checked, failures answered, the log, clients that leave.
 
-A handler is `async (service, call, fields) → Response`; what it raises is answered in the form of its dialect.
+A handler is `async (service, call, fields) → Response`; what it raises is answered in its dialect.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def posted(
         except Failure as failure:
             response = _failed(service, dialect, failure)
         except UnknownModel as error:
-            failure = unknown_model(str(error), list(service.models), unknown_status)
-            response = _failed(service, dialect, failure)
+            unknown = unknown_model(str(error), list(service.models), unknown_status)
+            response = _failed(service, dialect, unknown)
         except ClientGone:
             service.metrics.count("te_request_failure", "dropped")
             response = Response(status_code=CLIENT_GONE)

@@ -1,4 +1,4 @@
-"""The one thread that computes: takes batches from the queue, as long as there is one, and answers callers."""
+"""The one thread that computes: it takes batches from the queue and answers those who wait for them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Engine:
 
     def _computed(self, batch: Sequence[Unit]) -> Sequence[Any]:
         windows: list[Window] = [unit.window for unit in batch]
-        outputs = batch[0].group.compute(windows)
+        outputs: Sequence[Any] = batch[0].group.compute(windows)
         if len(outputs) != len(batch):
             raise RuntimeError(f"{len(outputs)} outputs of {len(batch)} windows")
         return outputs

@@ -62,6 +62,7 @@ class BodyFailure(Failure):
 
     @property
     def plain_text(self) -> bool:
+        """Yes."""
         return True
 
 

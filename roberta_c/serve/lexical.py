@@ -44,9 +44,7 @@ class SpladeEncoding(_PromptedEncoding):
 
     def __init__(self, model: RobertaForMaskedLM, tokenizer: Any, max_tokens: int, **reading: Any) -> None:
         def compute(batch: PackedBatch, last_rh: np.ndarray) -> Sequence[dict[str, float]]:
-            return [
-                _largest_logits(model, last_rh[begin:end]) for begin, end in pairwise(batch.seq_starts_s)
-            ]
+            return [_largest_logits(model, last_rh[begin:end]) for begin, end in pairwise(batch.seq_starts_s)]
 
         merge = lambda windows, outputs: largest_weights(outputs)  # noqa: E731
         super().__init__(model.base_model, tokenizer, 32, (max_tokens,), compute, merge=merge, **reading)

@@ -66,9 +66,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counters = {
-            (name, value): 0.0 for name, (_, values) in _COUNTERS.items() for value in values
-        }
+        self._counters = {(name, value): 0.0 for name, (_, values) in _COUNTERS.items() for value in values}
         self._histograms = {name: _Histogram(ends) for name, ends in _HISTOGRAMS.items()}
         self._started = time.monotonic()
         self._gauges: dict[str, Callable[[], float]] = {}
@@ -119,8 +117,8 @@ class Metrics:
             "roberta_c_engine_busy_share": min(1.0, busy / max(uptime, 1e-9)),
             **{name: read() for name, read in self._gauges.items()},
         }
-        for name, value in gauges.items():
-            lines += [f"# TYPE {name} gauge", f"{name} {_number(value)}"]
+        for name, number in gauges.items():
+            lines += [f"# TYPE {name} gauge", f"{name} {_number(number)}"]
         return "\n".join(lines) + "\n"
 
 

@@ -24,6 +24,7 @@ class ModelPrefix:
         self._app, self._names = app, names
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """One request."""
         if scope["type"] == "http":
             path = scope["path"]
             for name in self._names():
@@ -42,6 +43,7 @@ class KeyCheck:
         self._app, self._expected = app, f"Bearer {key}".encode()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """One request."""
         if scope["type"] == "http" and not self._is_open(scope):
             given = [value for name, value in scope["headers"] if name == b"authorization"]
             if len(given) != 1 or not hmac.compare_digest(given[0], self._expected):
@@ -61,6 +63,8 @@ class LastAnswers:
         self._app, self._is_ending = app, is_ending
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """One request."""
+
         async def closing(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start" and self._is_ending():
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}

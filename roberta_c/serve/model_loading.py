@@ -163,10 +163,12 @@ def _embedder(
     name: str, path: str, settings: ServeSettings, hub_options: HubOptions, loading: dict[str, Any]
 ) -> ServedModel:
     """A model of vectors; with bge-m3's heads also of lexical weights and vectors of tokens."""
-    loaded = SentenceTransformer(path, **loading, cache_folder=hub_options.cache_dir)
+    cache: Any = hub_options.cache_dir
+    loaded = SentenceTransformer(path, **loading, cache_folder=cache)
     if settings.pooling is not None:
         encoder = loaded[0]
-        modules = [encoder, Pooling(encoder.get_embedding_dimension(), _POOLINGS[settings.pooling])]
+        width = loaded._chain.encoder.get_embedding_dimension()
+        modules = [encoder, Pooling(width, _POOLINGS[settings.pooling])]
         loaded = SentenceTransformer(
             modules=modules, prompts=loaded.prompts, default_prompt_name=loaded.default_prompt_name
         )

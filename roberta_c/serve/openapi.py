@@ -51,7 +51,11 @@ _SCORED = _list(_object(["score", "label"], score=_NUM, label=_STR))
 _SPARSE = _list(_object(["index", "value"], index=_INT, value=_NUM))
 _USAGE = _object(prompt_tokens=_INT, total_tokens=_INT)
 _ANY: dict[str, Any] = {}
-_RERANK = {"query": _STR, "documents": _list({"anyOf": [_STR, _object(["text"], text=_STR)]}), "top_n": _COUNT}
+_RERANK = {
+    "query": _STR,
+    "documents": _list({"anyOf": [_STR, _object(["text"], text=_STR)]}),
+    "top_n": _COUNT,
+}
 _COHERE = _object(
     ["query", "documents"], **_RERANK, **_MODEL, return_documents=_BOOL, max_tokens_per_doc=_COUNT
 )
@@ -114,7 +118,12 @@ POSTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             return_documents=_BOOL,
             **_MODEL,
         ),
-        {"anyOf": [_list(_object(["index", "score"], index=_INT, score=_NUM, text=_STR)), {"type": "object"}]},
+        {
+            "anyOf": [
+                _list(_object(["index", "score"], index=_INT, score=_NUM, text=_STR)),
+                {"type": "object"},
+            ]
+        },
     ),
     "/v1/rerank": ("The same for Cohere's v1 and Jina's clients", _COHERE, {"type": "object"}),
     "/v2/rerank": ("The same for Cohere's v2 clients", _COHERE, {"type": "object"}),
@@ -163,13 +172,7 @@ POSTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "/tokenize": (
         "Tokens of texts; places are bytes in UTF-8",
         _object(["inputs"], inputs=_ONE_OR_MORE, add_special_tokens=_BOOL, **_PROMPT, **_MODEL),
-        _list(
-            _list(
-                _object(
-                    id=_INT, text=_STR, special=_BOOL, start=_or_null(_INT), stop=_or_null(_INT)
-                )
-            )
-        ),
+        _list(_list(_object(id=_INT, text=_STR, special=_BOOL, start=_or_null(_INT), stop=_or_null(_INT)))),
     ),
     "/decode": (
         "Texts of token ids",
@@ -219,7 +222,10 @@ _FAILURES = {
 def openapi_document() -> dict[str, Any]:
     """The document, OpenAPI 3.1."""
     failures = {
-        status: {"description": text, "content": {"application/json": {"schema": {}}, "text/plain": {"schema": _STR}}}
+        status: {
+            "description": text,
+            "content": {"application/json": {"schema": {}}, "text/plain": {"schema": _STR}},
+        }
         for status, text in _FAILURES.items()
     }
     paths: dict[str, dict[str, Any]] = {}
@@ -270,7 +276,9 @@ def docs_page() -> str:
         for method, facts in of_path.items():
             schema = facts.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
             text = "" if schema is None else json.dumps(schema, indent=1)
-            shown = f"<details><summary>request</summary><pre>{html.escape(text)}</pre></details>" if text else ""
+            shown = (
+                f"<details><summary>request</summary><pre>{html.escape(text)}</pre></details>" if text else ""
+            )
             rows.append(
                 f"<section><h2><code>{method.upper()} {html.escape(path)}</code></h2>"
                 f"<p>{html.escape(facts['summary'])}</p>{shown}</section>"

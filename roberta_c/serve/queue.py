@@ -23,7 +23,8 @@ from typing import Any
 
 from ..pipelines.windows import Window
 
-Compute = Callable[[Sequence[Window]], Sequence[Any]]
+# Windows of one batch → what is computed of each; of an array, the rows.
+Compute = Callable[[Sequence[Window]], Any]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..pipelines.options import ERROR, TRUNCATE, WINDOWS
-from .failures import empty, validation
-from .json_body import BodyFailure, Fields
+from .failures import BodyFailure, empty, validation
+from .json_body import Fields
 from .served_model import ServedModel
 from .settings import ServeSettings
 
@@ -130,5 +130,3 @@ def width_of(fields: Fields, model: ServedModel) -> int | None:
 def best_first(scores: list[float]) -> list[int]:
     """Indexes by descending score; equal scores keep their order."""
     return sorted(range(len(scores)), key=lambda index: -scores[index])
-
-

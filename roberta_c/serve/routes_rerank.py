@@ -53,9 +53,7 @@ async def v2_rerank(service: Service, call: Call, fields: Fields) -> Response:
     return await _cohere(service, call, fields, "2", fields.flag("return_documents", False))
 
 
-async def _cohere(
-    service: Service, call: Call, fields: Fields, version: str, with_text: bool
-) -> Response:
+async def _cohere(service: Service, call: Call, fields: Fields, version: str, with_text: bool) -> Response:
     query, texts = fields.text("query"), _documents(fields)
     top, most = fields.count("top_n", least=1), fields.count("max_tokens_per_doc", least=1)
     read = texts

@@ -66,7 +66,7 @@ async def qa(service: Service, call: Call, fields: Fields) -> str:
 
 
 async def fill_mask(service: Service, call: Call, fields: Fields) -> str:
-    """Tokens for the mask of each text: [{score, token, token_str, sequence}]; a list of these for several."""
+    """Tokens for the mask of each text: [{score, token, token_str, sequence}]."""
     options = _options(fields, {"top_k": Fields.count, "targets": _targets})
     texts, is_batch = texts_of(fields)
     return await _answered(service, call, fields, FILL_MASK, texts, is_batch, options)

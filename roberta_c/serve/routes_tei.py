@@ -210,7 +210,7 @@ def _listed(rows: list[str]) -> str:
 
 
 async def tokenize(service: Service, call: Call, fields: Fields) -> str:
-    """[[{id, text, special, start, stop}]]: places are bytes of the text in UTF-8, null for special tokens."""
+    """[[{id, text, special, start, stop}]]: places are bytes of UTF-8, null for special tokens."""
     model = service.named_model(call, model_name(fields)) or next(iter(service.models.values()))
     call.model = model.name
     texts, _ = texts_of(fields)

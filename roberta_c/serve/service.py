@@ -1,6 +1,6 @@
 """What stands between routes and models: admission, tokenization, the queue, results, and the life cycle.
 
-    route → Asked → admission → tokenization threads → queue → engine → results → route
+route → Asked → admission → tokenization threads → queue → engine → results → route
 """
 
 from __future__ import annotations

@@ -69,7 +69,9 @@ class ServeSettings:
             elif field.type == "float" or (field.name == "request_timeout" and value is not None):
                 _check_seconds(field.name, value)
         if self.tokenization_workers is not None:
-            check_count("tokenization_workers", self.tokenization_workers, "an integer of at least 1, or None")
+            check_count(
+                "tokenization_workers", self.tokenization_workers, "an integer of at least 1, or None"
+            )
         check_choice("long_text", self.long_text, (TRUNCATE, ERROR, WINDOWS))
         check_choice("pooling", self.pooling, (None, "cls", "mean", "last-token", "splade"))
         check_flag("allow_token_ids", self.allow_token_ids)
@@ -86,7 +88,9 @@ class ServeSettings:
         if not isinstance(self.cors_allow_origin, (tuple, list)) or not all(
             isinstance(origin, str) for origin in self.cors_allow_origin
         ):
-            raise InputError(mismatch("cors_allow_origin", shown(self.cors_allow_origin), "a list of origins"))
+            raise InputError(
+                mismatch("cors_allow_origin", shown(self.cors_allow_origin), "a list of origins")
+            )
         return self
 
     @property
