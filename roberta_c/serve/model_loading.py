@@ -13,6 +13,7 @@ from ..files import hub
 from ..files.file_sets import MODULE_LIST
 from ..files.hub_options import HubOptions
 from ..pipelines import pipeline
+from ..pipelines.options import TRUNCATE, WINDOWS
 from ..pipelines.stepwise import Steps
 from ..pipelines.text_classification import TextClassificationPipeline, choose_function
 from ..pipelines.zero_shot_classification import ZeroShotClassificationPipeline
@@ -129,8 +130,10 @@ def _task_model(
     made = pipeline(task, path, **loading)
     model, tokenizer = made.model, made.tokenizer
 
-    def steps(tokenizer: Any, **options: Any) -> Steps:
-        return Steps(type(made)(model, tokenizer), **options)
+    def steps(tokenizer: Any, long_text: str, **options: Any) -> Steps:
+        if route == QA and long_text == TRUNCATE:
+            long_text = WINDOWS  # no context is cut
+        return Steps(type(made)(model, tokenizer), long_text=long_text, **options)
 
     make: dict[str, Any] = {route: steps}
     about: dict[str, Any] = {}

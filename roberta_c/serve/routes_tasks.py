@@ -138,8 +138,6 @@ async def _answered(
     if len(items) > service.settings.max_client_batch_size:
         raise too_many(len(items), service.settings.max_client_batch_size)
     long_text = long_text_of(fields, service.settings)
-    if task == QA and long_text == "truncate":
-        long_text = "windows"  # no context is cut
     asked = Asked(task, items, long_text, options, left_of(fields))
     found, encoded = await service.predictions(call, model, asked, is_batch, texts_of_item)
     results = [encoded.steps.result(one) for one in found]
