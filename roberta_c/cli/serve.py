@@ -158,9 +158,10 @@ def serve(
         from ..serve.server import bound_socket
         from ..serve.server import serve as run
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "h11", "anyio"):
+        package = (error.name or "").partition(".")[0]
+        if package not in ("starlette", "uvicorn", "h11", "anyio"):
             raise
-        raise ResourceError(mismatch("serve", f"no package {error.name}", _INSTALL)) from None
+        raise ResourceError(mismatch("serve", f"no package {package}", _INSTALL)) from None
     from ..files.bundled import bundled_model_path
     from ..files.hub_options import KEYWORDS, HubOptions
     from ..serve.settings import ServeSettings

@@ -17,7 +17,7 @@ from ..errors import InputError, mismatch, shown
 from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from . import routes_openai, routes_rerank, routes_tasks, routes_tei
 from .endpoint import Handler, openai_failure, posted
-from .middleware import KeyCheck, LastAnswers, ModelPrefix
+from .middleware import HeaderLimit, KeyCheck, LastAnswers, ModelPrefix
 from .model_loading import load_served_model
 from .routes_status import status_endpoints
 from .routes_tei import answered
@@ -25,6 +25,8 @@ from .served_model import ServedModel
 from .service import DRAINING, Service
 from .settings import ServeSettings
 
+# Bytes of the path and the headers of a request.
+MAX_HEADER_BYTES = 32 << 10
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _TEI: dict[str, Handler] = {
     "/embed": answered(routes_tei.embed),
@@ -153,6 +155,7 @@ def application(service: Service) -> Starlette:
         routes.append(Route(path, endpoint, methods=["GET"]))
     settings = service.settings
     middleware = [
+        Middleware(HeaderLimit, most=MAX_HEADER_BYTES),
         Middleware(LastAnswers, is_ending=lambda: service.state == DRAINING),
         Middleware(
             CORSMiddleware,

@@ -28,11 +28,28 @@ class ModelPrefix:
         if scope["type"] == "http":
             path = scope["path"]
             for name in self._names():
-                if path.startswith(f"/{name}/"):
-                    rest = path[len(name) + 1 :]
+                if path == f"/{name}" or path.startswith(f"/{name}/"):
+                    rest = path[len(name) + 1 :] or "/"
                     state = {**scope.get("state", {}), "model_name": name}
                     scope = {**scope, "path": rest, "raw_path": rest.encode(), "state": state}
                     break
+        await self._app(scope, receive, send)
+
+
+class HeaderLimit:
+    """431 for a request whose path and headers are too long, however they came in."""
+
+    def __init__(self, app: App, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            size = len(scope["path"]) + len(scope.get("query_string", b""))
+            size += sum(len(name) + len(value) for name, value in scope["headers"])
+            if size > self._most:
+                await Response(status_code=431)(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
 

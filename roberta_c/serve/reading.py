@@ -17,7 +17,7 @@ LONG_TEXTS = (TRUNCATE, ERROR, WINDOWS)
 def model_name(fields: Fields) -> str | None:
     """The name in the field `model`; None where it is missing or is no string, as TEI ignores the field."""
     name = fields.values.get("model")
-    return name if isinstance(name, str) else None
+    return fields.as_text(name, "model") if isinstance(name, str) else None
 
 
 def long_text_of(fields: Fields, settings: ServeSettings) -> str:

@@ -30,7 +30,7 @@ async def rerank(service: Service, call: Call, fields: Fields) -> Response:
 
 async def infinity_rerank(service: Service, call: Call, fields: Fields) -> Response:
     """{object, results: [{relevance_score, index, document?}], model, usage, id, created}."""
-    query, texts = fields.text("query"), _documents(fields)
+    query, texts = fields.text("query"), documents_of(fields)
     raw_scores, with_text = fields.flag("raw_scores", False), fields.flag("return_documents", False)
     top = fields.count("top_n", least=1)
     scores = await _scores(service, call, fields, query, texts, raw_scores)
@@ -54,7 +54,7 @@ async def v2_rerank(service: Service, call: Call, fields: Fields) -> Response:
 
 
 async def _cohere(service: Service, call: Call, fields: Fields, version: str, with_text: bool) -> Response:
-    query, texts = fields.text("query"), _documents(fields)
+    query, texts = fields.text("query"), documents_of(fields)
     top, most = fields.count("top_n", least=1), fields.count("max_tokens_per_doc", least=1)
     read = texts
     if most is not None:
@@ -99,7 +99,7 @@ async def _scores(
     return await routes_tei.pair_scores(service, call, fields, query, texts, raw_scores)
 
 
-def _documents(fields: Fields) -> list[str]:
+def documents_of(fields: Fields) -> list[str]:
     """The texts of `documents`, each a string or {text}."""
     value = fields.raw("documents")
     if not isinstance(value, list):

@@ -16,11 +16,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import ResourceError
-from .app import application
+from .app import MAX_HEADER_BYTES, application
 from .service import Service
 
-# Bytes of the headers of a request.
-MAX_HEADER_BYTES = 32 << 10
 # The engine's thread needs the interpreter's lock between layers. By default another thread may keep it for
 # 5 ms, which is as long as a layer takes.
 _SWITCH_SECONDS = 0.0005

@@ -1,0 +1,32 @@
+"""The OpenAPI document: it lists every route, its references are whole, and answers fit its schemas."""
+
+from __future__ import annotations
+
+import re
+
+from roberta_c.serve.openapi import openapi_document
+
+
+def test_the_document_lists_every_route(client):
+    document = client.get("/openapi.json").json()
+    assert document == client.get("/api-doc/openapi.json").json() == openapi_document()
+    assert document["openapi"].startswith("3.1")
+    listed = {(method, path) for path, of_path in document["paths"].items() for method in of_path}
+    served = {
+        (method.lower(), route.path)
+        for route in client.app.routes
+        for method in route.methods - {"HEAD"}
+        if "{" not in route.path
+    }
+    assert served - listed == {("get", "/"), ("get", "/api-doc/openapi.json")}
+    assert listed <= served
+    operations = [facts["operationId"] for of_path in document["paths"].values() for facts in of_path.values()]
+    assert len(operations) == len(set(operations))
+
+
+def test_the_page_fetches_nothing(client):
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.search(r"(src|href)=\"(https?:|//)|<script|@import", page.text)
+    for path in ("/embed", "/v1/embeddings", "/v2/rerank"):
+        assert f"POST {path}" in page.text
