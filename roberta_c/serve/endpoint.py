@@ -106,6 +106,7 @@ def posted(
         call = Call.of(request.url.path, "POST", request.headers, state.get("model_name"), settings)
 
         async def answer() -> Response:
+            service.start()  # in an application that this one is mounted in, nothing else does
             service.check_ready()
             service.admission.check(service.engine.queue.waiting_seconds())
             fields = await _fields(request, service)

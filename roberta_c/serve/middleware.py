@@ -17,6 +17,12 @@ OPEN_PATHS = frozenset(
 )
 
 
+def _own_path(scope: Scope) -> str:
+    """The path without that of the application which this one is mounted in."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
 class ModelPrefix:
     """`/<model>/embed` → `/embed`, with the model's name in the scope's state."""
 
@@ -26,11 +32,12 @@ class ModelPrefix:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """One request."""
         if scope["type"] == "http":
-            path = scope["path"]
+            path = _own_path(scope)
             for name in self._names():
                 if path == f"/{name}" or path.startswith(f"/{name}/"):
                     rest = path[len(name) + 1 :] or "/"
                     state = {**scope.get("state", {}), "model_name": name}
+                    rest = scope.get("root_path", "") + rest
                     scope = {**scope, "path": rest, "raw_path": rest.encode(), "state": state}
                     break
         await self._app(scope, receive, send)
@@ -70,7 +77,8 @@ class KeyCheck:
 
     def _is_open(self, scope: Scope) -> bool:
         # The health of a model's prefix is open too; `/` is health for GET alone.
-        return scope["path"] in OPEN_PATHS or (scope["path"] == "/" and scope["method"] in ("GET", "HEAD"))
+        path = _own_path(scope)
+        return path in OPEN_PATHS or (path == "/" and scope["method"] in ("GET", "HEAD"))
 
 
 class LastAnswers:

@@ -20,6 +20,7 @@ def status_endpoints(service: Service) -> dict[str, Endpoint]:
     settings = service.settings
 
     async def health(request: Request) -> Response:
+        service.start()
         if service.is_healthy:
             return Response()
         return json_answer({"error": "unhealthy", "error_type": "Unhealthy"}, None, 503)

@@ -11,7 +11,10 @@ import pytest
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "a", "--model", "b"], "--model: found 'a', expected NAME=PATH_OR_ID, for each of several"),
+        (
+            ["--model", "a", "--model", "b"],
+            "--model: found 'a', expected NAME=PATH_OR_ID, for each of several",
+        ),
         (["--model", "a=x", "--model", "a=y"], "--model: found the name a twice, expected a name for each"),
         (["--model", "embed=x"], "--model: found 'embed', expected letters"),
         (["--model", "=x"], "expected NAME=PATH_OR_ID"),
@@ -22,7 +25,10 @@ import pytest
         (["--header-timeout", "0"], "found '0', expected a number of seconds above 0"),
         (["--keep-alive", "nan"], "found 'nan', expected a number of seconds above 0"),
         (["--max-queued-texts", "5"], "--max-client-batch-size: found 1024, more than --max-queued-texts"),
-        (["--default-prompt", "a", "--default-prompt-name", "b"], "--default-prompt, --default-prompt-name: found both"),
+        (
+            ["--default-prompt", "a", "--default-prompt-name", "b"],
+            "--default-prompt, --default-prompt-name: found both",
+        ),
         (["--api-key", " "], "--api-key: found one that is empty"),
         (["text"], "unexpected extra argument"),
     ],
@@ -48,7 +54,9 @@ def test_a_model_that_cannot_be_loaded(run, tmp_path):
     (tmp_path / "config.json").write_text("{", "utf-8")
     done = run("serve", "--port", "0", "--model", tmp_path)
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1].startswith(f"roberta-c: error: {tmp_path}/config.json: found text not JSON")
+    assert done.stderr.splitlines()[-1].startswith(
+        f"roberta-c: error: {tmp_path}/config.json: found text not JSON"
+    )
 
 
 def test_without_the_extra(run, monkeypatch):

@@ -23,8 +23,15 @@ from roberta_c.errors import ModelFileError
 from roberta_c.files.hub_options import DEFAULT_OPTIONS
 from roberta_c.files.shard_index import parse_shard_index
 from roberta_c.serve.failures import Failure, body_of
-from roberta_c.serve.json_body import Fields, parse_body
-from roberta_c.serve.reading import left_of, long_text_of, model_name, singles_or_pairs, texts_of, texts_or_ids
+from roberta_c.serve.json_body import parse_body
+from roberta_c.serve.reading import (
+    left_of,
+    long_text_of,
+    model_name,
+    singles_or_pairs,
+    texts_of,
+    texts_or_ids,
+)
 from roberta_c.serve.routes_rerank import documents_of
 from roberta_c.serve.settings import ServeSettings
 from roberta_c.tokenizer import PreTrainedTokenizerFast, RobertaTokenizerFast, XLMRobertaTokenizerFast

@@ -1,4 +1,4 @@
-"""Bodies: JSON read strictly, within limits; what is wrong is TEI's status and text, never an error of ours."""
+"""Bodies: JSON read strictly, within limits; what is wrong has TEI's status and text."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ def test_the_document_lists_every_route(client):
     }
     assert served - listed == {("get", "/"), ("get", "/api-doc/openapi.json")}
     assert listed <= served
-    operations = [facts["operationId"] for of_path in document["paths"].values() for facts in of_path.values()]
+    operations = [
+        facts["operationId"] for of_path in document["paths"].values() for facts in of_path.values()
+    ]
     assert len(operations) == len(set(operations))
 
 

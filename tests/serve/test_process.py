@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+START = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
 class Process:
@@ -69,8 +70,7 @@ class Process:
 
 def request_bytes(path="/predict", **fields):
     body = json.dumps(fields or {"inputs": "a"}).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    return f"{START.format(path)}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def answer_of(sock):
@@ -153,7 +153,7 @@ def test_bad_http(server, data):
 
 def test_bodies_in_chunks(server):
     body = json.dumps({"inputs": "a"}).encode()
-    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = f"{START.format('/predict')}Transfer-Encoding: chunked\r\n\r\n".encode()
     chunks = b"".join(b"1\r\n" + bytes([byte]) + b"\r\n" for byte in body) + b"0\r\n\r\n"
     with server.connect() as sock:
         sock.sendall(head + chunks)

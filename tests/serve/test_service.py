@@ -341,7 +341,12 @@ def test_loading_that_fails():
 
 def test_the_key(serving, folders):
     with serving(folders["embedder"], api_key="sesame") as client:
-        for headers in ({}, {"authorization": "sesame"}, {"authorization": "Bearer Sesame"}, {"x-api-key": "sesame"}):
+        for headers in (
+            {},
+            {"authorization": "sesame"},
+            {"authorization": "Bearer Sesame"},
+            {"x-api-key": "sesame"},
+        ):
             refused = client.post("/embed", json={"inputs": "a"}, headers=headers)
             assert (refused.status_code, refused.content) == (401, b"")
         key = {"authorization": "Bearer sesame"}
@@ -353,7 +358,9 @@ def test_the_key(serving, folders):
             assert client.get(path, headers=key).status_code == 200
         # A browser asks before it sends the key.
         asked = {"origin": "https://a.example", "access-control-request-method": "POST"}
-        allowed = client.options("/embed", headers={**asked, "access-control-request-headers": "authorization"})
+        allowed = client.options(
+            "/embed", headers={**asked, "access-control-request-headers": "authorization"}
+        )
         assert allowed.status_code == 200
 
 
@@ -376,6 +383,25 @@ def test_models_by_name_by_prefix_and_by_task(client, post):
     unknown = client.post("/embed", json={"inputs": "a", "model": "other"})
     assert unknown.status_code == 404
     assert "model: found 'other', expected one of sentiment, nli" in unknown.json()["error"]
+
+
+def test_inside_another_application(folders):
+    """A mounted application gets no lifespan events: it loads its models when it is asked for something."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.testclient import TestClient
+
+    app = app_for({"embedder": folders["embedder"]}, num_threads=1, api_key="sesame")
+    outer = Starlette(routes=[Mount("/models", app)])
+    with TestClient(outer, headers={"authorization": "Bearer sesame"}) as client:
+        assert client.get("/models/health").status_code == 503
+        app.state.service.wait_until_loaded()
+        assert client.get("/models/health", headers={"authorization": ""}).status_code == 200
+        plain = client.post("/models/embed", json={"inputs": "a"})
+        assert plain.status_code == 200
+        assert client.post("/models/embedder/embed", json={"inputs": "a"}).json() == plain.json()
+        assert client.post("/models/embed", json={}, headers={"authorization": ""}).status_code == 401
+    app.state.service.stop()
 
 
 def test_names_of_models(tmp_path):
@@ -434,7 +460,9 @@ def test_logs_have_facts_and_no_texts(client, caplog):
     assert [line["status"] for line in lines] == [200, 422, 200, 422]
     assert (lines[0]["request_id"], lines[0]["path"], lines[0]["model"]) == ("r1", "/embed", "embedder")
     assert (lines[0]["texts"], lines[0]["tasks"]) == (1, ["embed"])
-    assert all("secret" not in record.message for record in caplog.records if record.name == "roberta_c.serve")
+    assert all(
+        "secret" not in record.message for record in caplog.records if record.name == "roberta_c.serve"
+    )
 
 
 def samples_of(text):
