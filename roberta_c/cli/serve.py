@@ -183,8 +183,8 @@ def serve(
     message = f"http://{address}:{sock.getsockname()[1]}: listening; loading {', '.join(chosen)}"
     service = service_for(chosen, settings, hub, dtype, threads)
     ended_by = run(service, sock, drain_delay, lambda: report("note", message))
-    if not service.engine.is_healthy and service.engine.failure is not None:
-        report("error", f"the engine has died: {type(service.engine.failure).__name__}")
+    if service.engine.failure is not None:
+        report("error", f"the thread that computes has died: {type(service.engine.failure).__name__}")
         sys.exit(FAILURE)
     if ended_by == signal.SIGINT:
         sys.exit(INTERRUPTED)

@@ -28,6 +28,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 CLIENT_GONE = 499  # the status in the log; nobody reads it
 # A body of more bytes is parsed in a thread of its own, while other requests go on.
 _LARGE_BODY = 1 << 16
+# So many vectors become text in the event loop's thread.
+_FEW_ROWS = 4
 
 
 # ---- answers ---------------------------------------------------------------------------------------------
@@ -49,6 +51,18 @@ def vector_json(vector: np.ndarray) -> str:
     if vector.ndim > 1:
         return f"[{','.join(map(vector_json, vector))}]"
     return _template(len(vector)) % tuple(vector.tolist())
+
+
+async def rows_json(service: Service, of_row: Callable[[Any], str], rows: Sequence[Any]) -> str:
+    """The rows as a JSON array; of many, made in another thread, while the event loop serves others."""
+    if len(rows) <= _FEW_ROWS:
+        return _array(of_row, rows)
+    text: str = await service.in_thread(_array, of_row, rows)
+    return text
+
+
+def _array(of_row: Callable[[Any], str], rows: Sequence[Any]) -> str:
+    return f"[{','.join(map(of_row, rows))}]"
 
 
 @lru_cache(64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import RobertaCError
@@ -25,7 +25,7 @@ class BatchFailed(Exception):
 class Engine:
     """Computes batches of all models, one after the other: each uses all threads of the kernels.
 
-    `failure`: what has ended the thread, if it has died; else None.
+    `failure`: what has ended the thread, if it has died; else None. `on_death` is called then.
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
@@ -35,6 +35,7 @@ class Engine:
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="roberta_c engine", daemon=True)
         self._is_started = False
+        self.on_death: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Starts the thread, once."""
@@ -61,6 +62,7 @@ class Engine:
         except BaseException as error:  # such as MemoryError outside of a batch: callers must not hang
             self.failure = error
             self.queue.close(error, drops=True)
+            self.on_death()
 
     def _answer(self, batch: list[Unit]) -> None:
         """Compute a batch and deliver its outputs."""

@@ -10,7 +10,7 @@ import numpy as np
 from starlette.responses import Response
 
 from .call import Call
-from .endpoint import raw_json, vector_json
+from .endpoint import raw_json, rows_json, vector_json
 from .failures import Failure
 from .json_body import Fields
 from .reading import left_of, long_text_of, model_name, prompt_of, texts_or_ids, width_of
@@ -37,16 +37,16 @@ async def embeddings(service: Service, call: Call, fields: Fields) -> Response:
     options = {"prompt": prompt_of(fields, model), "normalize": True, "truncate_dim": width}
     asked = Asked(EMBED, items, long_text_of(fields, service.settings), options, left_of(fields))
     found, _ = await service.predictions(call, model, asked, len(items) > 1)
-    rows = []
-    for index, one in enumerate(found):
-        vector = np.ascontiguousarray(one.value, "<f4")
+
+    def row(place: int) -> str:
+        vector = np.ascontiguousarray(found[place].value, "<f4")
         text = f'"{base64.b64encode(vector.tobytes()).decode()}"' if form == "base64" else vector_json(vector)
-        rows.append(f'{{"object":"embedding","embedding":{text},"index":{index}}}')
+        return f'{{"object":"embedding","embedding":{text},"index":{place}}}'
+
+    rows = await rows_json(service, row, range(len(found)))
     usage = json.dumps({"prompt_tokens": call.tokens, "total_tokens": call.tokens})
     answered_by = json.dumps(name or model.name, ensure_ascii=False)
-    return raw_json(
-        f'{{"object":"list","data":[{",".join(rows)}],"model":{answered_by},"usage":{usage}}}', call
-    )
+    return raw_json(f'{{"object":"list","data":{rows},"model":{answered_by},"usage":{usage}}}', call)
 
 
 def model_list(service: Service) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ..pipelines.text_classification import apply_function
 from .call import Call
-from .endpoint import raw_json, vector_json
+from .endpoint import raw_json, rows_json, vector_json
 from .failures import Failure, empty, too_many, validation
 from .json_body import Fields
 from .reading import (
@@ -63,7 +63,7 @@ async def embed(service: Service, call: Call, fields: Fields) -> str:
     normalize, width = fields.flag("normalize", True), width_of(fields, model)
     options = {"prompt": prompt_of(fields, model), "normalize": normalize, "truncate_dim": width}
     found = await _asked(service, call, fields, model, EMBED, items, is_batch, options)
-    return _listed([vector_json(one.value) for one in found])
+    return await rows_json(service, _vector, found)
 
 
 async def embed_all(service: Service, call: Call, fields: Fields) -> str:
@@ -72,7 +72,7 @@ async def embed_all(service: Service, call: Call, fields: Fields) -> str:
     items, is_batch = texts_or_ids(fields)
     options = {"prompt": prompt_of(fields, model)}
     found = await _asked(service, call, fields, model, EMBED_ALL, items, is_batch, options)
-    return _listed([vector_json(one.value) for one in found])
+    return await rows_json(service, _vector, found)
 
 
 async def embed_sparse(service: Service, call: Call, fields: Fields) -> str:
@@ -81,7 +81,7 @@ async def embed_sparse(service: Service, call: Call, fields: Fields) -> str:
     items, is_batch = texts_or_ids(fields)
     options = {"prompt": prompt_of(fields, model)}
     found = await _asked(service, call, fields, model, SPARSE, items, is_batch, options)
-    return json.dumps([sparse_values(_weights(one.output)) for one in found])
+    return await rows_json(service, _sparse, found)
 
 
 async def embed_multi(service: Service, call: Call, fields: Fields) -> str:
@@ -93,18 +93,7 @@ async def embed_multi(service: Service, call: Call, fields: Fields) -> str:
         raise validation("at least one of `dense`, `sparse` and `colbert` must be true")
     options = {"prompt": prompt_of(fields, model), "wanted": wanted}
     found = await _asked(service, call, fields, model, MULTI, items, is_batch, options)
-    rows = []
-    for one in found:
-        dense, weights, vectors = one.output
-        parts = []
-        if dense is not None:
-            parts.append(f'"dense":{vector_json(dense)}')
-        if weights is not None:
-            parts.append(f'"sparse":{json.dumps(sparse_values(weights))}')
-        if vectors is not None:
-            parts.append(f'"colbert":{vector_json(vectors)}')
-        rows.append(f"{{{','.join(parts)}}}")
-    return _listed(rows)
+    return await rows_json(service, _representations, found)
 
 
 async def similarity(service: Service, call: Call, fields: Fields) -> str:
@@ -125,15 +114,30 @@ async def similarity(service: Service, call: Call, fields: Fields) -> str:
     return vector_json(np.array([(vectors_sd[0] * row).sum() for row in vectors_sd[1:]], np.float32))
 
 
+def _vector(found: Any) -> str:
+    return vector_json(found.value)
+
+
+def _sparse(found: Any) -> str:
+    output = found.output  # SPLADE's or bge-m3's
+    return json.dumps(sparse_values(output if isinstance(output, dict) else output.lexical_weights))
+
+
+def _representations(found: Any) -> str:
+    dense, weights, vectors = found.output
+    parts = []
+    if dense is not None:
+        parts.append(f'"dense":{vector_json(dense)}')
+    if weights is not None:
+        parts.append(f'"sparse":{json.dumps(sparse_values(weights))}')
+    if vectors is not None:
+        parts.append(f'"colbert":{vector_json(vectors)}')
+    return f"{{{','.join(parts)}}}"
+
+
 def sparse_values(weights: dict[str, float]) -> list[dict[str, Any]]:
     """Lexical weights as TEI lists them, by token id."""
     return [{"index": index, "value": weights[str(index)]} for index in sorted(map(int, weights))]
-
-
-def _weights(output: Any) -> dict[str, float]:
-    """The lexical weights of SPLADE's or of bge-m3's output."""
-    weights: dict[str, float] = output if isinstance(output, dict) else output.lexical_weights
-    return weights
 
 
 # ---- labels and scores -----------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ def serve(
     def fail() -> None:
         server.should_exit = True
 
-    service.on_failure = fail
+    service.on_failure = service.engine.on_death = fail
     on_listening()
     server.run(sockets=[sock])
     if service.error is not None:
