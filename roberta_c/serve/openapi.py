@@ -201,6 +201,7 @@ GETS = {
     "/v1/models": "The models, for OpenAI's clients",
     "/models": "The same",
     "/docs": "This list, as a page",
+    "/ui": "A page to try the models on",
     "/openapi.json": "This list, as an OpenAPI document",
 }
 _FAILURES = {

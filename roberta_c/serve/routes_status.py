@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 from starlette.requests import Request
@@ -73,6 +74,9 @@ def status_endpoints(service: Service) -> dict[str, Endpoint]:
     async def docs(request: Request) -> Response:
         return HTMLResponse(docs_page())
 
+    async def page(request: Request) -> Response:
+        return HTMLResponse(files(__package__).joinpath("page.html").read_text("utf-8"))
+
     return {
         "/health": health,
         "/ping": health,
@@ -85,5 +89,6 @@ def status_endpoints(service: Service) -> dict[str, Endpoint]:
         "/api-doc/openapi.json": document,
         "/openapi.json": document,
         "/docs": docs,
+        "/ui": page,
         "/": health,
     }

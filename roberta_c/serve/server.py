@@ -70,6 +70,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes no more connections; answers what came over open ones before it closes them."""
         self._service.drain()
+        for _ in range(2):  # takes the connections that wait: closing the socket would reset them
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         await asyncio.sleep(_LAST_CALL_SECONDS)

@@ -32,3 +32,16 @@ def test_the_page_fetches_nothing(client):
     assert not re.search(r"(src|href)=\"(https?:|//)|<script|@import", page.text)
     for path in ("/embed", "/v1/embeddings", "/v2/rerank"):
         assert f"POST {path}" in page.text
+
+
+def test_the_page_to_try_models_on_fetches_nothing_from_elsewhere(client):
+    page = client.get("/ui")
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.search(r"https?://(?!www\.w3\.org)|(src|href)=\"//|@import", page.text)
+    named = set(re.findall(r'<(?:select|textarea|input)[^>]*id="([^"]+)"', page.text))
+    labelled = set(re.findall(r'<label for="([^"]+)"', page.text))
+    assert named <= labelled
+    # It knows every task of a model that has a form of its own.
+    tasks = {task for model in client.get("/v1/models").json()["data"] for task in model["tasks"]}
+    for task in tasks - {"embed_all", "embed_multi"}:
+        assert re.search(rf'^ "?{task}"?:\[', page.text, flags=re.MULTILINE), task
