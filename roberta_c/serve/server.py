@@ -70,12 +70,38 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes no more connections; answers what came over open ones before it closes them."""
         self._service.drain()
-        for _ in range(2):  # takes the connections that wait: closing the socket would reset them
-            await asyncio.sleep(0)
-        for server in self.servers:
-            server.close()
+        await self._stop_listening(sockets or [])
         await asyncio.sleep(_LAST_CALL_SECONDS)
         await super().shutdown(sockets)
+
+
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Closes the listening sockets, right after the connections that wait there have been taken: closing
+        resets them, though their clients have sent requests already."""
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            loop.remove_reader(sock)
+        for _ in range(3):  # steps of connections that asyncio is taking
+            await asyncio.sleep(0)
+        taken: list[socket.socket] = []
+        for sock in sockets:
+            with contextlib.suppress(OSError):  # BlockingIOError: there are no more
+                while True:
+                    taken.append(sock.accept()[0])
+        for server in self.servers:
+            server.close()
+        for connection in taken:
+            connection.setblocking(False)
+            with contextlib.suppress(OSError):
+                await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What uvicorn makes for a new connection."""
+        config = self.config
+        made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+            config=config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
 
 def protocol_with_timeout(seconds: float) -> type[H11Protocol]:
@@ -154,6 +180,7 @@ def serve(
         access_log=False,
         http=protocol_with_timeout(settings.header_timeout),
         ws="none",
+        loop="asyncio",
         lifespan="on",
         timeout_keep_alive=max(1, round(settings.keep_alive)),
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
