@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..config import load_config
-from ..errors import InputError, ModelFileError, mismatch, shown
+from ..errors import HubError, InputError, ModelFileError, mismatch, shown
 from ..files import hub
 from ..files.file_sets import MODULE_LIST
 from ..files.hub_options import HubOptions
+from ..model import RobertaModel
 from ..pipelines import pipeline
 from ..pipelines.options import TRUNCATE, WINDOWS
 from ..pipelines.stepwise import Steps
@@ -38,6 +40,8 @@ from .served_model import (
     ServedModel,
 )
 from .settings import ServeSettings
+
+logger = logging.getLogger(__name__)
 
 # TEI's names of poolings → sentence-transformers'.
 _POOLINGS = {"cls": "cls", "mean": "mean", "last-token": "lasttoken"}
@@ -162,6 +166,16 @@ def _task_model(
     )
 
 
+def _heads(model: RobertaModel, hub_options: HubOptions) -> BGEM3Heads | None:
+    """bge-m3's heads; None where it cannot be known whether a repository has them: without the network, of a
+    model in the cache. They are then not served."""
+    try:
+        return BGEM3Heads(model, hub_options, -1)
+    except HubError as error:
+        logger.warning("no lexical weights are served: %s", error)
+        return None
+
+
 def _embedder(
     name: str, path: str, settings: ServeSettings, hub_options: HubOptions, loading: dict[str, Any]
 ) -> ServedModel:
@@ -176,7 +190,7 @@ def _embedder(
             modules=modules, prompts=loaded.prompts, default_prompt_name=loaded.default_prompt_name
         )
     chain, max_tokens = loaded._chain, loaded.max_seq_length
-    heads = BGEM3Heads(loaded.transformers_model, hub_options, -1)
+    heads = _heads(loaded.transformers_model, hub_options)
 
     def embed(output: str, tokenizer: Any, prompt: str, long_text: str, **options: Any) -> Steps:
         embedder = loaded.embedder(prompt=prompt, output_value=output, long_text=long_text, **options)
@@ -184,6 +198,7 @@ def _embedder(
         return Steps(embedder)
 
     def multi(wanted: Wanted, tokenizer: Any, prompt: str, **options: Any) -> Steps:
+        assert heads is not None  # without them there are no such tasks
         encoding = MultiEncoding(chain, heads, wanted, prompt, max_tokens, **options)
         encoding.tokenizer = tokenizer
         return Steps(encoding)
@@ -192,9 +207,9 @@ def _embedder(
         return multi(Wanted(*wanted), tokenizer, **options)
 
     make: dict[str, Any] = {EMBED: partial(embed, VECTORS), EMBED_ALL: partial(embed, TOKENS)}
-    if heads.sparse is not None:
+    if heads is not None and heads.sparse is not None:
         make[SPARSE] = partial(multi, Wanted(False, True, False))
-    if heads.sparse is not None or heads.colbert is not None:
+    if heads is not None and (heads.sparse is not None or heads.colbert is not None):
         make[MULTI] = all_of_it
     prompts = dict(loaded.prompts)
     default = prompts.get(loaded.default_prompt_name or "", "")

@@ -74,7 +74,6 @@ class Server(uvicorn.Server):
         await asyncio.sleep(_LAST_CALL_SECONDS)
         await super().shutdown(sockets)
 
-
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:
         """Closes the listening sockets, right after the connections that wait there have been taken: closing
         resets them, though their clients have sent requests already."""

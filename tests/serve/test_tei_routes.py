@@ -324,6 +324,19 @@ def test_splade(serving, folders, offline):
     np.testing.assert_allclose([value["value"] for value in ours], weights_v[weights_v > 0], rtol=1e-5)
 
 
+def test_a_model_of_the_cache_whose_heads_cannot_be_looked_for(serving, folders, monkeypatch):
+    from roberta_c.errors import HubError
+    from roberta_c.serve import model_loading
+
+    def unknown(*_):
+        raise HubError("m: it is unknown whether there is a sparse_linear.pt")
+
+    monkeypatch.setattr(model_loading, "BGEM3Heads", unknown)
+    with serving(folders["m3"]) as client:
+        assert client.post("/embed", json={"inputs": "a"}).status_code == 200
+        assert client.post("/embed_sparse", json={"inputs": "a"}).status_code == 424
+
+
 def test_pooling_of_the_settings(serving, folders, offline):
     with serving(folders["embedder"], pooling="cls", default_prompt="query: ") as client:
         (ours,) = client.post("/embed", json={"inputs": "a good day", "normalize": False}).json()
