@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -192,7 +193,7 @@ def serve(
 
 def _named(models: tuple[str, ...]) -> Any:
     """The models by name; one path alone names itself. UsageError for several without names."""
-    if len(models) == 1 and "=" not in models[0]:
+    if len(models) == 1 and ("=" not in models[0] or Path(models[0]).exists()):
         return models[0]
     named: dict[str, str] = {}
     for model in models:

@@ -12,12 +12,13 @@ class Admission:
     """Counts the requests and texts in work.
 
     A request that does not fit is refused at once: waiting in front of a full queue helps nobody, and half of
-    a request is no use to its caller.
+    a request is no use to its caller. The memory of bodies and of large answers is counted too: `memory`, in
+    bytes, at most `max_memory`.
     """
 
-    def __init__(self, max_requests: int, max_texts: int) -> None:
-        self.max_requests, self.max_texts = max_requests, max_texts
-        self.requests = self.texts = 0
+    def __init__(self, max_requests: int, max_texts: int, max_memory: int = 1 << 30) -> None:
+        self.max_requests, self.max_texts, self.max_memory = max_requests, max_texts, max_memory
+        self.requests = self.texts = self.memory = 0
         self._lock = threading.Lock()
 
     def check(self, waiting_seconds: float) -> None:
@@ -40,6 +41,20 @@ class Admission:
                 self.texts += texts
                 return
         raise overloaded(retry_after(waiting_seconds))
+
+    def take_memory(self, size: int) -> None:
+        """Count bytes that a request needs. Raises Failure (429) where there is no room for them; a request
+        that nothing else is in the way of has it."""
+        with self._lock:
+            if not self.memory or self.memory + size <= self.max_memory:
+                self.memory += size
+                return
+        raise overloaded(1)
+
+    def give_memory(self, size: int) -> None:
+        """Those bytes are free again."""
+        with self._lock:
+            self.memory -= size
 
     def leave(self, texts: int) -> None:
         """A request that was let in has its answer."""

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from ..errors import InputError, mismatch, shown
 from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from . import routes_openai, routes_rerank, routes_tasks, routes_tei
-from .endpoint import Handler, openai_failure, posted
+from .call import OWN_HEADERS
+from .endpoint import Handler, no_route, openai_failure, posted
 from .middleware import HeaderLimit, KeyCheck, LastAnswers, ModelPrefix
 from .model_loading import load_served_model
 from .routes_status import status_endpoints
@@ -107,7 +108,8 @@ def named_models(models: Any) -> dict[str, str]:
 
 def _usable_name(path: str) -> str:
     """A name for a model whose caller gave none: the repository's, or that of the folder."""
-    if _NAME.fullmatch(path) and path.count("/") == 1 and not Path(path).exists():
+    is_repository = _NAME.fullmatch(path) and path.count("/") == 1 and not Path(path).exists()
+    if is_repository and path.split("/")[0] not in _first_words():
         return path
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).resolve().name) or "model"
     return f"{name}-model" if name in _first_words() else name
@@ -141,7 +143,7 @@ def application(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        service.start()
+        service.restart()
         try:
             yield
         finally:
@@ -161,12 +163,15 @@ def application(service: Service) -> Starlette:
             CORSMiddleware,
             allow_origins=list(settings.cors_allow_origin) or ["*"],
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"],
+            allow_headers=["*"],  # OpenAI's client for browsers sends many of its own
+            expose_headers=list(OWN_HEADERS),
         ),
         Middleware(ModelPrefix, names=lambda: service.models),
     ]
     if settings.api_key is not None:
         middleware.append(Middleware(KeyCheck, key=settings.api_key))
-    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    failures: Any = {404: no_route, 405: no_route}
+    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers=failures)
+    app.router.redirect_slashes = False  # TEI has none; and the place would have the client's Host in it
     app.state.service = service
     return app

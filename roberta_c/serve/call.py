@@ -7,13 +7,28 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .failures import timed_out
 from .settings import ServeSettings
 
 # Headers in which a client says how many seconds it will wait; the second is the OpenAI SDK's.
 _TIMEOUT_HEADERS = ("x-request-timeout", "x-stainless-read-timeout")
+# What a web page of another origin may read of an answer.
+OWN_HEADERS = (
+    "x-request-id",
+    "x-compute-type",
+    "x-compute-time",
+    "x-compute-characters",
+    "x-compute-tokens",
+    "x-total-time",
+    "x-tokenization-time",
+    "x-queue-time",
+    "x-inference-time",
+    "x-truncated-texts",
+    "retry-after",
+    "x-should-retry",
+)
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -29,6 +44,8 @@ class Call:
     started: float
     deadline: float | None
     is_cohere: bool = False  # whether Cohere's SDK sent it
+    is_infinity: bool = False  # whether it is infinity's, on a route that TEI has too
+    is_admitted: bool = False  # whether its texts have been let in already
     model: str | None = None
     texts: int = 0
     characters: int = 0
@@ -38,6 +55,7 @@ class Call:
     queue: float = 0.0
     inference: float = 0.0
     tasks: list[str] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)  # bytes counted by Admission, until the answer is made
 
     @classmethod
     def of(
@@ -58,6 +76,18 @@ class Call:
         names = (headers.get(name, "") for name in ("user-agent", "x-client-name", "x-fern-sdk-name"))
         is_cohere = "cohere" in " ".join(names).lower()
         return cls(request_id, path, method, model_name, started, deadline, is_cohere)
+
+    def part(self, model_name: str | None) -> Call:
+        """A part of the request with counts of its own, to be added by `add`; its texts have been let in."""
+        fresh = Call(self.id, self.path, self.method, model_name, self.started, self.deadline)
+        return replace(fresh, is_cohere=self.is_cohere, is_admitted=True, memory=self.memory)
+
+    def add(self, part: Call) -> None:
+        """Count what a part has cost."""
+        for name in ("texts", "characters", "tokens", "truncated", "tokenization", "queue", "inference"):
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        self.tasks += part.tasks
+        self.model = self.model or part.model
 
     def seconds_left(self) -> float | None:
         """Until the deadline; None without one. Raises Failure (504) if it has passed."""

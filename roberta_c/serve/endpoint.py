@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from .call import Call
-from .failures import Failure, body_of
+from .failures import BodyFailure, Failure, body_of
 from .json_body import ClientGone, Fields, parse_body, read_body
 from .request_log import log_call, log_unexpected
 from .service import Service, UnknownModel
@@ -28,8 +28,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 CLIENT_GONE = 499  # the status in the log; nobody reads it
 # A body of more bytes is parsed in a thread of its own, while other requests go on.
 _LARGE_BODY = 1 << 16
-# So many vectors become text in the event loop's thread.
-_FEW_ROWS = 4
+# Memory of a request for each byte of its body: the text, and the values made of it.
+_BYTES_OF_BYTE = 4
+# So many tokens, entities, … are written as JSON before other threads have their turn.
+_AT_ONCE = 256
 
 
 # ---- answers ---------------------------------------------------------------------------------------------
@@ -37,7 +39,21 @@ _FEW_ROWS = 4
 
 def json_answer(value: Any, call: Call | None = None, status: int = 200) -> Response:
     """An answer of plain Python values, with the headers of the call."""
-    return raw_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")), call, status)
+    return raw_json(json_text(value), call, status)
+
+
+def json_text(value: Any) -> str:
+    """Plain Python values as JSON. Of long lists in parts: json.dumps keeps the interpreter's lock."""
+    if isinstance(value, list) and value and isinstance(value[0], (list, dict)):
+        if isinstance(value[0], list):
+            return array_json(json_text, value)
+        parts = [_dumped(value[at : at + _AT_ONCE])[1:-1] for at in range(0, len(value), _AT_ONCE)]
+        return f"[{','.join(parts)}]"
+    return _dumped(value)
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def raw_json(text: str, call: Call | None = None, status: int = 200) -> Response:
@@ -53,15 +69,8 @@ def vector_json(vector: np.ndarray) -> str:
     return _template(len(vector)) % tuple(vector.tolist())
 
 
-async def rows_json(service: Service, of_row: Callable[[Any], str], rows: Sequence[Any]) -> str:
-    """The rows as a JSON array; of many, made in another thread, while the event loop serves others."""
-    if len(rows) <= _FEW_ROWS:
-        return _array(of_row, rows)
-    text: str = await service.in_thread(_array, of_row, rows)
-    return text
-
-
-def _array(of_row: Callable[[Any], str], rows: Sequence[Any]) -> str:
+def array_json(of_row: Callable[[Any], str], rows: Sequence[Any]) -> str:
+    """The rows as a JSON array."""
     return f"[{','.join(map(of_row, rows))}]"
 
 
@@ -100,6 +109,16 @@ def openai_failure(failure: Failure) -> Response:
     return answer
 
 
+async def no_route(request: Request, error: Any) -> Response:
+    """404 and 405: plain text; on OpenAI's and Cohere's paths JSON, which their clients read."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    answer: Response = PlainTextResponse(error.detail, error.status_code)
+    if path.startswith(("/v1/", "/v2/")):
+        answer = openai_failure(BodyFailure(error.status_code, f"{error.detail}: {path[:100]}"))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
 def unknown_model(name: str, known: Sequence[str], status: int) -> Failure:
     """A model that is not served here."""
     message = f"model: found {name!r:.100}, expected one of {', '.join(known)}"
@@ -117,28 +136,31 @@ def posted(
     async def endpoint(request: Request) -> Response:
         settings = service.settings
         state = request.scope.get("state", {})
-        call = Call.of(request.url.path, "POST", request.headers, state.get("model_name"), settings)
+        call = Call.of(request.scope["path"], "POST", request.headers, state.get("model_name"), settings)
 
         async def answer() -> Response:
             service.start()  # in an application that this one is mounted in, nothing else does
             service.check_ready()
             service.admission.check(service.engine.queue.waiting_seconds())
-            fields = await _fields(request, service)
+            fields = await _fields(request, service, call)
             return await _while_connected(request, handler(service, call, fields))
 
         try:
             response = await answer()
         except Failure as failure:
-            response = _failed(service, dialect, failure)
+            response = _failed(service, openai_failure if call.is_infinity else dialect, failure)
         except UnknownModel as error:
-            unknown = unknown_model(str(error), list(service.models), unknown_status)
-            response = _failed(service, dialect, unknown)
+            status = 400 if call.is_infinity else unknown_status
+            unknown = unknown_model(str(error), list(service.models), status)
+            response = _failed(service, openai_failure if call.is_infinity else dialect, unknown)
         except ClientGone:
             service.metrics.count("te_request_failure", "dropped")
             response = Response(status_code=CLIENT_GONE)
         except Exception as error:
             log_unexpected(call, error)
             response = _failed(service, dialect, Failure("Backend", "unexpected error", "inference"))
+        finally:
+            service.admission.give_memory(sum(call.memory))
         response.headers["x-request-id"] = call.id
         log_call(call, response.status_code)
         return response
@@ -146,16 +168,26 @@ def posted(
     return endpoint
 
 
-async def _fields(request: Request, service: Service) -> Fields:
+async def _fields(request: Request, service: Service, call: Call) -> Fields:
     settings = service.settings
-    data = await read_body(request.receive, request.headers, settings.payload_limit, settings.body_timeout)
+
+    def take(size: int) -> None:
+        service.admission.take_memory(_BYTES_OF_BYTE * size)
+        call.memory.append(_BYTES_OF_BYTE * size)
+
+    data = await read_body(
+        request.receive, request.headers, settings.payload_limit, settings.body_timeout, take
+    )
+    most = settings.max_client_batch_size
     if len(data) <= _LARGE_BODY:
-        return parse_body(data)
-    fields: Fields = await service.in_thread(parse_body, data)
+        return parse_body(data, most)
+    fields: Fields = await service.in_thread(call, parse_body, data, most)
     return fields
 
 
 def _failed(service: Service, dialect: Dialect, failure: Failure) -> Response:
+    if failure.metric == "batch_size":
+        service.metrics.count("te_request_count", "batch")  # it was refused before it was counted
     if failure.metric is not None:
         service.metrics.count("te_request_failure", failure.metric)
     return dialect(failure)

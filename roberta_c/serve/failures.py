@@ -39,14 +39,13 @@ class Failure(Exception):
         self.metric, self.param, self.retry_after = metric, param, retry_after
         self.status = STATUS_OF[kind] if status is None else status
 
-    @property
-    def plain_text(self) -> bool:
-        """Whether TEI answers this with the message alone and not with JSON."""
-        return False
+    plain_text = False  # whether TEI answers with the message alone and not with JSON
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the answer."""
+        if self.kind == "Timeout":
+            return {"x-should-retry": "false"}  # OpenAI's SDK would ask twice more, each time as long
         return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
 
 
@@ -60,10 +59,7 @@ class BodyFailure(Failure):
         super().__init__("Validation", message, "validation", param, status=status)
         self.message = message
 
-    @property
-    def plain_text(self) -> bool:
-        """Yes."""
-        return True
+    plain_text = True
 
 
 def validation(message: str, param: str | None = None) -> Failure:

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InputError, shown
 from ..files.json_object import parse_object
 from ..pipelines.rows import plain_text
-from .failures import BodyFailure
+from .failures import BodyFailure, too_many
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -21,6 +21,8 @@ _SYNTAX = "Failed to parse the request body as JSON: "
 _TYPES = "Failed to deserialize the JSON body into the target type: "
 # A body from which the parser would build more than so many bytes of objects is refused.
 _MAX_MEMORY = 256 << 20
+# In a body of more bytes, ids are checked where it is parsed.
+_LARGE = 1 << 16
 
 
 class ClientGone(Exception):
@@ -35,8 +37,15 @@ class _Twice(InputError):
     """A key is there twice."""
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, seconds: float) -> bytes:
-    """The bytes of a request's body, at most `limit`, within `seconds`. Raises BodyFailure, ClientGone."""
+async def read_body(
+    receive: Receive,
+    headers: Mapping[str, str],
+    limit: int,
+    seconds: float,
+    take: Callable[[int], None] = lambda size: None,
+) -> bytes:
+    """The bytes of a request's body, at most `limit`, within `seconds`. Raises BodyFailure, ClientGone, and
+    what `take` raises, which is called with the number of bytes of each part before it is kept."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise BodyFailure(415, "Expected request with `Content-Type: application/json`")
@@ -47,12 +56,14 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, se
     if int(length) > limit:
         raise too_large
     try:
-        return await asyncio.wait_for(_all_parts(receive, limit, too_large), seconds)
+        return await asyncio.wait_for(_all_parts(receive, limit, too_large, take), seconds)
     except asyncio.TimeoutError:  # another class before Python 3.11
         raise BodyFailure(408, f"The request body was not complete after {seconds:g} seconds") from None
 
 
-async def _all_parts(receive: Receive, limit: int, too_large: BodyFailure) -> bytes:
+async def _all_parts(
+    receive: Receive, limit: int, too_large: BodyFailure, take: Callable[[int], None]
+) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -63,16 +74,17 @@ async def _all_parts(receive: Receive, limit: int, too_large: BodyFailure) -> by
         size += len(part)
         if size > limit:
             raise too_large
+        take(len(part))
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
-def parse_body(data: bytes) -> Fields:
-    """The fields of a body. Raises BodyFailure: 400 for anything that is not strict JSON, 422 for JSON that
+def parse_body(data: bytes, most_items: int | None = None) -> Fields:
+    """The fields of a body; most_items: of a list of texts in it. Raises BodyFailure: 400 for anything that is not strict JSON, 422 for JSON that
     is no object or has a key twice."""
     try:
-        value = parse_object(data, "body", _Syntax, len(data), _MAX_MEMORY, error_of_twice=_Twice)
+        value = parse_object(data, "body", _Syntax, len(data), _MAX_MEMORY, error_of_twice=_Twice, shows_text=False)
     except _Twice as error:
         raise BodyFailure(422, f"{_TYPES}{error}") from None
     except InputError as error:
@@ -80,7 +92,25 @@ def parse_body(data: bytes) -> Fields:
         raise BodyFailure(status, f"{what}{error}") from None
     except (MemoryError, RecursionError):
         raise BodyFailure(413, "The request body needs more memory than there is") from None
-    return Fields(value)
+    if len(data) > _LARGE:
+        value = {name: _with_checked_ids(of_field) for name, of_field in value.items()}
+    return Fields(value, most_items=most_items)
+
+
+class _Ids(list[int]):
+    """Token ids that have been checked where the body was parsed: in a thread, if there are many."""
+
+
+def _with_checked_ids(value: Any) -> Any:
+    if not isinstance(value, list) or not value:
+        return value
+    if _are_ids(value):
+        return _Ids(value)
+    return [_Ids(one) if isinstance(one, list) and _are_ids(one) else one for one in value]
+
+
+def _are_ids(value: list[Any]) -> bool:
+    return set(map(type, value)) == {int} and min(value) >= 0 and max(value) < 2**32
 
 
 class Fields:
@@ -90,8 +120,8 @@ class Fields:
     400 for text that is no Unicode.
     """
 
-    def __init__(self, values: Mapping[str, Any], place: str = "") -> None:
-        self.values, self._place = values, place
+    def __init__(self, values: Mapping[str, Any], place: str = "", most_items: int | None = None) -> None:
+        self.values, self.place, self.most_items = values, place, most_items
 
     def has(self, name: str) -> bool:
         """Whether the field is there."""
@@ -100,7 +130,8 @@ class Fields:
     def raw(self, name: str) -> Any:
         """The field as it was parsed; a required one."""
         if not self.has(name):
-            raise BodyFailure(422, f"{_TYPES}{self._place}missing field `{name}`", name)
+            inside = f"{self.place[:-1]}: " if self.place else ""
+            raise BodyFailure(422, f"{_TYPES}{inside}missing field `{name}`", name)
         return self.values[name]
 
     def flag(self, name: str, default: bool) -> bool:
@@ -147,6 +178,7 @@ class Fields:
         value = self.raw(name)
         if not isinstance(value, list):
             raise self.wrong(name, value, "a list of strings")
+        self.check_count(value)
         return [self.as_text(one, f"{name}[{index}]") for index, one in enumerate(value)]
 
     def inside(self, name: str) -> Fields:
@@ -156,7 +188,12 @@ class Fields:
             value = {}
         if not isinstance(value, dict):
             raise self.wrong(name, value, "an object")
-        return Fields(value, f"{self._place}{name}.")
+        return Fields(value, f"{self.place}{name}.", self.most_items)
+
+    def check_count(self, items: list[Any]) -> None:
+        """Raise Failure (422) for more items than a request may have, before anything looks at each."""
+        if self.most_items is not None and len(items) > self.most_items:
+            raise too_many(len(items), self.most_items)
 
     def as_text(self, value: Any, name: str) -> str:
         """A value inside a field as a string."""
@@ -165,17 +202,23 @@ class Fields:
         try:
             return plain_text(value, name)
         except InputError:
-            raise BodyFailure(400, f"{_SYNTAX}{self._place}{name}: a lone surrogate", name) from None
+            raise BodyFailure(400, f"{_SYNTAX}{self.place}{name}: a lone surrogate", name) from None
 
     def as_ids(self, value: list[Any], name: str) -> list[int]:
         """A value inside a field as token ids."""
+        if isinstance(value, _Ids):
+            return value
         for index, one in enumerate(value):
             if type(one) is not int or not 0 <= one < 2**32:
                 raise self.wrong(f"{name}[{index}]", one, "a token id")
         return value
 
+    def mistyped(self, message: str, name: str) -> BodyFailure:
+        """The failure of a field that is not what it should be, as `message` says behind its place."""
+        return BodyFailure(422, f"{_TYPES}{self.place}{name}: {message}", name)
+
     def wrong(self, name: str, value: Any, expected: str) -> BodyFailure:
         """The failure of a field with a value of another type."""
         kind = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
         found = kind.get(type(value)) or f"the number {shown(value, 40)}"
-        return BodyFailure(422, f"{_TYPES}{self._place}{name}: found {found}, expected {expected}", name)
+        return self.mistyped(f"found {found}, expected {expected}", name)

@@ -33,7 +33,7 @@ class ModelPrefix:
         """One request."""
         if scope["type"] == "http":
             path = _own_path(scope)
-            for name in self._names():
+            for name in sorted(self._names(), key=len, reverse=True):  # "a/b" before "a"
                 if path == f"/{name}" or path.startswith(f"/{name}/"):
                     rest = path[len(name) + 1 :] or "/"
                     state = {**scope.get("state", {}), "model_name": name}

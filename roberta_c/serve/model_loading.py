@@ -15,6 +15,7 @@ from ..files.file_sets import MODULE_LIST
 from ..files.hub_options import HubOptions
 from ..model import RobertaModel
 from ..pipelines import pipeline
+from ..pipelines.fill_mask import FillMaskPipeline
 from ..pipelines.options import TRUNCATE, WINDOWS
 from ..pipelines.stepwise import Steps
 from ..pipelines.text_classification import TextClassificationPipeline, choose_function
@@ -137,7 +138,10 @@ def _task_model(
     def steps(tokenizer: Any, long_text: str, **options: Any) -> Steps:
         if route == QA and long_text == TRUNCATE:
             long_text = WINDOWS  # no context is cut
-        return Steps(type(made)(model, tokenizer), long_text=long_text, **options)
+        task_pipeline = type(made)(model, tokenizer)
+        if isinstance(task_pipeline, FillMaskPipeline):
+            task_pipeline.logs_texts = False
+        return Steps(task_pipeline, long_text=long_text, **options)
 
     make: dict[str, Any] = {route: steps}
     about: dict[str, Any] = {}
@@ -162,7 +166,7 @@ def _task_model(
         tokenizer,
         make,
         made.max_tokens,
-        default_prompt=settings.default_prompt or "",
+        default_prompt=(settings.default_prompt or "") if SPARSE in make else "",
     )
 
 

@@ -125,11 +125,13 @@ class WorkQueue:
         self._waiting_tokens: dict[str, int] = {}
         self._closed: BaseException | None = None
 
-    def put(self, ticket: Ticket) -> None:
-        """The ticket's windows, in line. Raises QueueClosed."""
+    def put(self, ticket: Ticket, keys: Sequence[Hashable] | None = None) -> None:
+        """The ticket's windows, in line; keys: their `key_of`, if they have been made already, since that
+        takes a while for many. Raises QueueClosed."""
         seconds = self._seconds(ticket.group.model, ticket.tokens)
         line = ticket.arrived + min(seconds, self._bypass)
-        keys = [key_of(window) for window in ticket.windows]
+        if keys is None:
+            keys = [key_of(window) for window in ticket.windows]
         with self._changed:
             if self._closed is not None:
                 raise QueueClosed from self._closed

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..pipelines.options import ERROR, TRUNCATE, WINDOWS
-from .failures import BodyFailure, empty, validation
+from .failures import empty, validation
 from .json_body import Fields
 from .served_model import ServedModel
 from .settings import ServeSettings
@@ -55,8 +55,9 @@ def texts_or_ids(fields: Fields, name: str = "inputs") -> tuple[list[Any], bool]
         raise fields.wrong(name, value, "a string, token ids, or a list of these")
     if not value:
         raise empty(name)
-    if type(value[0]) is int:
+    if type(value[0]) is int:  # one text
         return [fields.as_ids(value, name)], False
+    fields.check_count(value)
     items = []
     for index, one in enumerate(value):
         place = f"{name}[{index}]"
@@ -90,6 +91,7 @@ def singles_or_pairs(fields: Fields) -> tuple[list[Any], bool]:
         raise empty("inputs")
     if not isinstance(value[0], list):
         return [_single_or_pair(fields, value, "inputs")], False
+    fields.check_count(value)
     items = []
     for index, one in enumerate(value):
         if not isinstance(one, list):
@@ -101,8 +103,7 @@ def singles_or_pairs(fields: Fields) -> tuple[list[Any], bool]:
 def _single_or_pair(fields: Fields, value: list[Any], name: str) -> Any:
     if len(value) not in (1, 2):
         expected = "one or two strings; a batch is a list of such lists"
-        message = f"{name}: found {len(value)} items, expected {expected}"
-        raise BodyFailure(422, f"Failed to deserialize the JSON body into the target type: {message}", name)
+        raise fields.mistyped(f"found {len(value)} items, expected {expected}", name)
     texts = tuple(fields.as_text(one, f"{name}[{index}]") for index, one in enumerate(value))
     if not any(texts):
         raise empty("inputs")

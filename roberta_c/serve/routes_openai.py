@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
+import itertools
 from typing import Any
 
 import numpy as np
 from starlette.responses import Response
 
 from .call import Call
-from .endpoint import raw_json, rows_json, vector_json
+from .endpoint import json_text, raw_json, vector_json
 from .failures import Failure
 from .json_body import Fields
 from .reading import left_of, long_text_of, model_name, prompt_of, texts_or_ids, width_of
-from .served_model import EMBED, Asked
+from .served_model import EMBED, Asked, Encoded
 from .service import Service
 
 # LangChain's OpenAIEmbeddings sends the ids of OpenAI's tokenizer, which mean other texts here.
@@ -36,16 +36,18 @@ async def embeddings(service: Service, call: Call, fields: Fields) -> Response:
     width = width_of(fields, model)
     options = {"prompt": prompt_of(fields, model), "normalize": True, "truncate_dim": width}
     asked = Asked(EMBED, items, long_text_of(fields, service.settings), options, left_of(fields))
-    found, _ = await service.predictions(call, model, asked, len(items) > 1)
 
-    def row(place: int) -> str:
-        vector = np.ascontiguousarray(found[place].value, "<f4")
+    def row(place: int, one: Any) -> str:
+        vector = np.ascontiguousarray(one.value, "<f4")
         text = f'"{base64.b64encode(vector.tobytes()).decode()}"' if form == "base64" else vector_json(vector)
         return f'{{"object":"embedding","embedding":{text},"index":{place}}}'
 
-    rows = await rows_json(service, row, range(len(found)))
-    usage = json.dumps({"prompt_tokens": call.tokens, "total_tokens": call.tokens})
-    answered_by = json.dumps(name or model.name, ensure_ascii=False)
+    def make(found: list[Any], encoded: Encoded) -> str:
+        return f"[{','.join(itertools.starmap(row, enumerate(found)))}]"
+
+    rows = await service.answer(call, model, asked, len(items) > 1, make)
+    usage = json_text({"prompt_tokens": call.tokens, "total_tokens": call.tokens})
+    answered_by = json_text(name or model.name)
     return raw_json(f'{{"object":"list","data":{rows},"model":{answered_by},"usage":{usage}}}', call)
 
 

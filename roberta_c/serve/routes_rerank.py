@@ -17,8 +17,11 @@ from .endpoint import json_answer, raw_json
 from .failures import validation
 from .json_body import Fields
 from .reading import best_first, long_text_of, model_name, texts_of
-from .served_model import PREDICT, RERANK, Asked
+from .served_model import PREDICT, Asked, Encoded
 from .service import Service
+
+# Of /v2/rerank, where a request does not say.
+MAX_TOKENS_PER_DOC = 4096
 
 
 async def rerank(service: Service, call: Call, fields: Fields) -> Response:
@@ -30,6 +33,7 @@ async def rerank(service: Service, call: Call, fields: Fields) -> Response:
 
 async def infinity_rerank(service: Service, call: Call, fields: Fields) -> Response:
     """{object, results: [{relevance_score, index, document?}], model, usage, id, created}."""
+    call.is_infinity = True
     query, texts = fields.text("query"), documents_of(fields)
     raw_scores, with_text = fields.flag("raw_scores", False), fields.flag("return_documents", False)
     top = fields.count("top_n", least=1)
@@ -56,12 +60,9 @@ async def v2_rerank(service: Service, call: Call, fields: Fields) -> Response:
 async def _cohere(service: Service, call: Call, fields: Fields, version: str, with_text: bool) -> Response:
     query, texts = fields.text("query"), documents_of(fields)
     top, most = fields.count("top_n", least=1), fields.count("max_tokens_per_doc", least=1)
-    read = texts
-    if most is not None:
-        model = service.model_for(call, RERANK, model_name(fields))
-        if most < model.max_tokens:
-            read = await service.in_thread(_beginnings, model.tokenizer, texts, most)
-    scores = await _scores(service, call, fields, query, read, False)
+    if most is None and version == "2":
+        most = MAX_TOKENS_PER_DOC
+    scores = await _scores(service, call, fields, query, texts, False, most)
     results: list[dict[str, Any]] = []
     for index in best_first(scores)[:top]:
         text = {"document": {"text": texts[index]}} if with_text else {}
@@ -80,23 +81,29 @@ async def classify(service: Service, call: Call, fields: Fields) -> Response:
     function = "none" if fields.flag("raw_scores", False) else "default"
     long_text = long_text_of(fields, service.settings)
     asked = Asked(PREDICT, texts, long_text, {"function_to_apply": function})
-    found, _ = await service.predictions(call, model, asked, True)
     labels = model.about_labels
-    data = [
-        [{"score": float(one.scores_c[index]), "label": labels[index]} for index in one.best_first()]
-        for one in found
-    ]
+
+    def make(found: list[Any], encoded: Encoded) -> list[Any]:
+        return [routes_tei.labels_of(one, labels) for one in found]
+
+    data = await service.answer(call, model, asked, True, make)
     return json_answer(
         {"object": "classify", "data": data, **_who(service, call, fields), **_usage(call)}, call
     )
 
 
 async def _scores(
-    service: Service, call: Call, fields: Fields, query: str, texts: list[str], raw_scores: bool
+    service: Service,
+    call: Call,
+    fields: Fields,
+    query: str,
+    texts: list[str],
+    raw_scores: bool,
+    most: int | None = None,
 ) -> list[float]:
     if not texts:
         raise validation("`documents` cannot be empty", "documents")
-    return await routes_tei.pair_scores(service, call, fields, query, texts, raw_scores)
+    return await routes_tei.pair_scores(service, call, fields, query, texts, raw_scores, most)
 
 
 def documents_of(fields: Fields) -> list[str]:
@@ -104,21 +111,13 @@ def documents_of(fields: Fields) -> list[str]:
     value = fields.raw("documents")
     if not isinstance(value, list):
         raise fields.wrong("documents", value, "a list of strings")
+    fields.check_count(value)
     texts = []
     for index, one in enumerate(value):
         place = f"documents[{index}]"
         text = one.get("text") if isinstance(one, dict) else one
         texts.append(fields.as_text(text, f"{place}.text" if isinstance(one, dict) else place))
     return texts
-
-
-def _beginnings(tokenizer: Any, texts: list[str], most: int) -> list[str]:
-    """Texts cut behind their first `most` tokens."""
-    encodings = tokenizer(texts, add_special_tokens=False).encodings
-    return [
-        text if len(encoding.ids) <= most else text[: encoding.offsets[most - 1][1]]
-        for text, encoding in zip(texts, encodings, strict=True)
-    ]
 
 
 def _who(service: Service, call: Call, fields: Fields) -> dict[str, Any]:

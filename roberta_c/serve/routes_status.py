@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from .. import __version__
 from ..pipelines.options import TRUNCATE
-from .endpoint import Endpoint, json_answer, openai_failure, unknown_model
+from .endpoint import Endpoint, json_answer, openai_failure, tei_failure, unknown_model
+from .failures import Failure
 from .openapi import docs_page, openapi_document
 from .routes_openai import model_facts, model_list
 from .service import Service
@@ -24,14 +25,14 @@ def status_endpoints(service: Service) -> dict[str, Endpoint]:
         service.start()
         if service.is_healthy:
             return Response()
-        return json_answer({"error": "unhealthy", "error_type": "Unhealthy"}, None, 503)
+        return tei_failure(Failure("Unhealthy", "unhealthy"))
 
     async def alive(request: Request) -> Response:
         return Response()
 
     async def info(request: Request) -> Response:
         if not service.models:
-            return json_answer({"error": "unhealthy", "error_type": "Unhealthy"}, None, 503)
+            return tei_failure(Failure("Unhealthy", "unhealthy"))
         name = request.scope.get("state", {}).get("model_name")
         model = service.models.get(name) or next(iter(service.models.values()))
         facts: dict[str, Any] = {

@@ -6,18 +6,28 @@ Texts are in `inputs`, one or a list of them; options at the root or, as Hugging
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from .call import Call
-from .failures import empty, too_many
+from .endpoint import json_text
+from .failures import empty, validation
 from .json_body import Fields
 from .reading import left_of, long_text_of, model_name, texts_of
-from .served_model import FILL_MASK, NER, QA, ZERO_SHOT, Asked
+from .served_model import FILL_MASK, NER, QA, ZERO_SHOT, Asked, Encoded
 from .service import Service
 
 _Read = Callable[[Fields, str], Any]
+
+# What a client may ask for, so that one request does not keep the process from all others.
+MAX_TOP_K = 1000
+MAX_ANSWER_TOKENS = 512
+MAX_RESULTS = 100_000  # answers of a request
+MAX_SEQUENCES = 20_000_000  # characters of the texts with their masks filled
+MAX_OPTION_TEXT, MAX_OPTION_CHARACTERS = 2000, 50_000
+# Windows of fewer tokens are taken of contexts of that many characters in all.
+SHORT_WINDOW, SHORT_TEXTS = 64, 20_000
+DEFAULT_WINDOW = 384  # of question answering
 
 
 async def ner(service: Service, call: Call, fields: Fields) -> str:
@@ -39,8 +49,8 @@ async def qa(service: Service, call: Call, fields: Fields) -> str:
     options = _options(
         fields,
         {
-            "top_k": Fields.count,
-            "max_answer_len": Fields.count,
+            "top_k": _at_most(MAX_TOP_K),
+            "max_answer_len": _at_most(MAX_ANSWER_TOKENS),
             "max_question_len": Fields.count,
             "max_seq_len": Fields.count,
             "doc_stride": Fields.count,
@@ -48,9 +58,11 @@ async def qa(service: Service, call: Call, fields: Fields) -> str:
             "align_to_words": _flag,
         },
     )
-    given = fields.raw("inputs") if fields.has("inputs") else fields.values
+    given: Any = fields.raw("inputs") if fields.has("inputs") else fields.values
     is_batch = isinstance(given, list)
     items = []
+    if is_batch:
+        fields.check_count(given)
     for index, one in enumerate(given if is_batch else [given]):
         place = f"inputs[{index}]" if is_batch else "inputs"
         if not isinstance(one, Mapping):
@@ -62,13 +74,17 @@ async def qa(service: Service, call: Call, fields: Fields) -> str:
         items.append(item)
     if not items:
         raise empty("inputs")
+    _check_windows(options, items)
+    _check_size("top_k", options.get("top_k", 1) * len(items), MAX_RESULTS)
     return await _answered(service, call, fields, QA, items, is_batch, options)
 
 
 async def fill_mask(service: Service, call: Call, fields: Fields) -> str:
     """Tokens for the mask of each text: [{score, token, token_str, sequence}]."""
-    options = _options(fields, {"top_k": Fields.count, "targets": _targets})
+    options = _options(fields, {"top_k": _at_most(MAX_TOP_K), "targets": _targets})
     texts, is_batch = texts_of(fields)
+    count = len(options["targets"]) if isinstance(options.get("targets"), tuple) else options.get("top_k", 5)
+    _check_size("top_k", count * sum(map(len, texts)), MAX_SEQUENCES)
     return await _answered(service, call, fields, FILL_MASK, texts, is_batch, options)
 
 
@@ -102,7 +118,38 @@ def _options(fields: Fields, readers: Mapping[str, _Read]) -> dict[str, Any]:
         source = fields if fields.has(name) else parameters
         if source.has(name):
             options[name] = read(source, name)
+    texts = [text for value in options.values() for text in (value if isinstance(value, tuple) else (value,))]
+    sizes = [len(text) for text in texts if isinstance(text, str)]
+    if sum(sizes) > MAX_OPTION_CHARACTERS or max(sizes, default=0) > MAX_OPTION_TEXT:
+        raise validation(
+            f"options must have at most {MAX_OPTION_TEXT} characters in a text, {MAX_OPTION_CHARACTERS} in all"
+        )
     return options
+
+
+def _at_most(most: int) -> _Read:
+    def read(fields: Fields, name: str) -> int | None:
+        value = fields.count(name)
+        if value is not None and value > most:
+            raise validation(f"{name}: found {value}, expected at most {most}", name)
+        return value
+
+    return read
+
+
+def _check_size(name: str, size: int, most: int) -> None:
+    if size > most:
+        raise validation(f"{name}: found one whose answer would be too large, expected a smaller one", name)
+
+
+def _check_windows(options: Mapping[str, Any], items: list[Any]) -> None:
+    """Raise Failure (422) for windows that overlap so far that a context is read many times."""
+    length, stride = options.get("max_seq_len", DEFAULT_WINDOW), options.get("doc_stride")
+    if stride is not None and stride > length // 2:
+        raise validation(f"doc_stride: found {stride}, expected at most half of max_seq_len ({length})")
+    if length < SHORT_WINDOW and sum(len(item["context"]) for item in items) > SHORT_TEXTS:
+        expected = f"at least {SHORT_WINDOW} for contexts of more than {SHORT_TEXTS} characters"
+        raise validation(f"max_seq_len: found {length}, expected {expected}", "max_seq_len")
 
 
 def _flag(fields: Fields, name: str) -> bool:
@@ -135,10 +182,12 @@ async def _answered(
     texts_of_item: int = 1,
 ) -> str:
     model = service.model_for(call, task, model_name(fields))
-    if len(items) > service.settings.max_client_batch_size:
-        raise too_many(len(items), service.settings.max_client_batch_size)
     long_text = long_text_of(fields, service.settings)
     asked = Asked(task, items, long_text, options, left_of(fields))
-    found, encoded = await service.predictions(call, model, asked, is_batch, texts_of_item)
-    results = [encoded.steps.result(one) for one in found]
-    return json.dumps(results if is_batch else results[0], ensure_ascii=False)
+
+    def make(found: list[Any], encoded: Encoded) -> str:
+        results = [encoded.steps.result(one) for one in found]
+        return json_text(results if is_batch else results[0])
+
+    text: str = await service.answer(call, model, asked, is_batch, make, texts_of_item)
+    return text

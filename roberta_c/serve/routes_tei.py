@@ -6,8 +6,9 @@ and a regression has its number. `dimensions` cuts vectors before they are norma
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from ..pipelines.text_classification import apply_function
 from .call import Call
-from .endpoint import raw_json, rows_json, vector_json
+from .endpoint import array_json, json_text, raw_json, vector_json
 from .failures import Failure, empty, too_many, validation
 from .json_body import Fields
 from .reading import (
@@ -37,11 +38,15 @@ from .served_model import (
     RERANK,
     SPARSE,
     Asked,
+    Encoded,
     ServedModel,
 )
 from .service import Service
 
 Answer = Callable[[Service, Call, Fields], Awaitable[str]]
+
+# Characters or ids of a request to /tokenize or /decode: an answer has some 15 times as many bytes.
+MAX_TOKENIZED = 2_000_000
 
 
 def answered(answer: Answer) -> Callable[[Service, Call, Fields], Awaitable[Response]]:
@@ -62,8 +67,8 @@ async def embed(service: Service, call: Call, fields: Fields) -> str:
     items, is_batch = texts_or_ids(fields)
     normalize, width = fields.flag("normalize", True), width_of(fields, model)
     options = {"prompt": prompt_of(fields, model), "normalize": normalize, "truncate_dim": width}
-    found = await _asked(service, call, fields, model, EMBED, items, is_batch, options)
-    return await rows_json(service, _vector, found)
+    make = partial(_rows, _vector)
+    return await _asked(service, call, fields, model, EMBED, items, is_batch, options, make)
 
 
 async def embed_all(service: Service, call: Call, fields: Fields) -> str:
@@ -71,8 +76,8 @@ async def embed_all(service: Service, call: Call, fields: Fields) -> str:
     model = service.model_for(call, EMBED_ALL, model_name(fields))
     items, is_batch = texts_or_ids(fields)
     options = {"prompt": prompt_of(fields, model)}
-    found = await _asked(service, call, fields, model, EMBED_ALL, items, is_batch, options)
-    return await rows_json(service, _vector, found)
+    make = partial(_rows, _vector)
+    return await _asked(service, call, fields, model, EMBED_ALL, items, is_batch, options, make)
 
 
 async def embed_sparse(service: Service, call: Call, fields: Fields) -> str:
@@ -80,8 +85,8 @@ async def embed_sparse(service: Service, call: Call, fields: Fields) -> str:
     model = service.model_for(call, SPARSE, model_name(fields))
     items, is_batch = texts_or_ids(fields)
     options = {"prompt": prompt_of(fields, model)}
-    found = await _asked(service, call, fields, model, SPARSE, items, is_batch, options)
-    return await rows_json(service, _sparse, found)
+    make = partial(_rows, _sparse)
+    return await _asked(service, call, fields, model, SPARSE, items, is_batch, options, make)
 
 
 async def embed_multi(service: Service, call: Call, fields: Fields) -> str:
@@ -92,8 +97,8 @@ async def embed_multi(service: Service, call: Call, fields: Fields) -> str:
     if not any(wanted):
         raise validation("at least one of `dense`, `sparse` and `colbert` must be true")
     options = {"prompt": prompt_of(fields, model), "wanted": wanted}
-    found = await _asked(service, call, fields, model, MULTI, items, is_batch, options)
-    return await rows_json(service, _representations, found)
+    make = partial(_rows, _representations)
+    return await _asked(service, call, fields, model, MULTI, items, is_batch, options, make)
 
 
 async def similarity(service: Service, call: Call, fields: Fields) -> str:
@@ -108,10 +113,17 @@ async def similarity(service: Service, call: Call, fields: Fields) -> str:
         raise empty("inputs")
     options = {"prompt": prompt_of(parameters, model), "normalize": True, "truncate_dim": None}
     items = [source, *sentences]
-    found = await _asked(service, call, parameters, model, EMBED, items, True, options)
+    return await _asked(service, call, parameters, model, EMBED, items, True, options, _cosines)
+
+
+def _cosines(found: list[Any], encoded: Encoded) -> str:
     vectors_sd = np.stack([one.value for one in found]).astype(np.float64)
     # Row by row: a product of matrices may add in another order for another number of rows.
     return vector_json(np.array([(vectors_sd[0] * row).sum() for row in vectors_sd[1:]], np.float32))
+
+
+def _rows(of_row: Callable[[Any], str], found: list[Any], encoded: Encoded) -> str:
+    return array_json(of_row, found)
 
 
 def _vector(found: Any) -> str:
@@ -120,7 +132,7 @@ def _vector(found: Any) -> str:
 
 def _sparse(found: Any) -> str:
     output = found.output  # SPLADE's or bge-m3's
-    return json.dumps(sparse_values(output if isinstance(output, dict) else output.lexical_weights))
+    return json_text(sparse_values(output if isinstance(output, dict) else output.lexical_weights))
 
 
 def _representations(found: Any) -> str:
@@ -129,7 +141,7 @@ def _representations(found: Any) -> str:
     if dense is not None:
         parts.append(f'"dense":{vector_json(dense)}')
     if weights is not None:
-        parts.append(f'"sparse":{json.dumps(sparse_values(weights))}')
+        parts.append(f'"sparse":{json_text(sparse_values(weights))}')
     if vectors is not None:
         parts.append(f'"colbert":{vector_json(vectors)}')
     return f"{{{','.join(parts)}}}"
@@ -149,13 +161,18 @@ async def predict(service: Service, call: Call, fields: Fields) -> str:
     items, is_batch = singles_or_pairs(fields)
     function = "none" if fields.flag("raw_scores", False) else "default"
     options = {"function_to_apply": function}
-    found = await _asked(service, call, fields, model, PREDICT, items, is_batch, options)
     labels = model.about_labels
-    rows = [
-        [{"score": float(one.scores_c[index]), "label": labels[index]} for index in one.best_first()]
-        for one in found
-    ]
-    return json.dumps(rows if is_batch else rows[0], ensure_ascii=False)
+
+    def make(found: list[Any], encoded: Encoded) -> str:
+        rows = [labels_of(one, labels) for one in found]
+        return json_text(rows if is_batch else rows[0])
+
+    return await _asked(service, call, fields, model, PREDICT, items, is_batch, options, make)
+
+
+def labels_of(found: Any, labels: list[str]) -> list[dict[str, Any]]:
+    """A prediction's labels with their scores, best first."""
+    return [{"score": float(found.scores_c[index]), "label": labels[index]} for index in found.best_first()]
 
 
 async def pair_scores(
@@ -165,16 +182,26 @@ async def pair_scores(
     query: str,
     texts: list[str],
     raw_scores: bool,
+    most_tokens: int | None = None,
 ) -> list[float]:
-    """The score of the query with each text: a logit, or its sigmoid. Raises Failure."""
+    """The score of the query with each text: a logit, or its sigmoid. Raises Failure.
+
+    most_tokens: how many of each text are read, if not all.
+    """
     model = service.model_for(call, RERANK, model_name(fields))
     if not query and not all(texts):
         raise empty("inputs")
     items = [(query, text) for text in texts]
-    found = await _asked(service, call, fields, model, RERANK, items, True, {})
-    logits_s1 = np.array([one.logits_c for one in found], np.float32).reshape(-1, 1)
-    scores_s1 = apply_function("none" if raw_scores else "sigmoid", logits_s1)
-    return [float(score) for score in scores_s1[:, 0]]
+    long_text, left = long_text_of(fields, service.settings), left_of(fields)
+    asked = Asked(RERANK, items, long_text, {}, left, most_tokens)
+
+    def make(found: list[Any], encoded: Encoded) -> list[float]:
+        logits_s1 = np.array([one.logits_c for one in found], np.float32).reshape(-1, 1)
+        scores_s1 = apply_function("none" if raw_scores else "sigmoid", logits_s1)
+        return [float(score) for score in scores_s1[:, 0]]
+
+    scores: list[float] = await service.answer(call, model, asked, True, make)
+    return scores
 
 
 async def rerank(service: Service, call: Call, fields: Fields) -> str:
@@ -182,13 +209,13 @@ async def rerank(service: Service, call: Call, fields: Fields) -> str:
     query, texts = fields.text("query"), fields.texts("texts")
     raw_scores, with_text = fields.flag("raw_scores", False), fields.flag("return_text", False)
     if not texts:
-        raise validation("`texts` cannot be empty", "texts")
+        raise empty("texts")
     scores = await pair_scores(service, call, fields, query, texts, raw_scores)
     ranks: list[dict[str, Any]] = []
     for index in best_first(scores):
         text = {"text": texts[index]} if with_text else {}
         ranks.append({"index": index, **text, "score": scores[index]})
-    return json.dumps(ranks, ensure_ascii=False)
+    return json_text(ranks)
 
 
 async def _asked(
@@ -200,14 +227,11 @@ async def _asked(
     items: list[Any],
     is_batch: bool,
     options: dict[str, Any],
-) -> list[Any]:
+    make: Callable[[list[Any], Encoded], str],
+) -> str:
     asked = Asked(task, items, long_text_of(fields, service.settings), options, left_of(fields))
-    found, _ = await service.predictions(call, model, asked, is_batch)
-    return found
-
-
-def _listed(rows: list[str]) -> str:
-    return f"[{','.join(rows)}]"
+    text: str = await service.answer(call, model, asked, is_batch, make)
+    return text
 
 
 # ---- tokens ----------------------------------------------------------------------------------------------
@@ -218,10 +242,13 @@ async def tokenize(service: Service, call: Call, fields: Fields) -> str:
     model = service.named_model(call, model_name(fields)) or next(iter(service.models.values()))
     call.model = model.name
     texts, _ = texts_of(fields)
-    _check_count(service, texts)
+    for index, text in enumerate(texts):
+        service.check_text(text, f"inputs[{index}]")
+    if sum(map(len, texts)) > MAX_TOKENIZED:
+        raise validation(f"`inputs` must have at most {MAX_TOKENIZED} characters in all", "inputs")
     adds, prompt = fields.flag("add_special_tokens", True), prompt_of(fields, model)
-    rows = await service.in_thread(_tokens_of, model.tokenizer, [prompt + text for text in texts], adds)
-    return json.dumps(rows, ensure_ascii=False)
+    texts = [prompt + text for text in texts]
+    return await _read(service, call, len(texts), _tokens_of, model.tokenizer, texts, adds)
 
 
 async def decode(service: Service, call: Call, fields: Fields) -> str:
@@ -235,7 +262,9 @@ async def decode(service: Service, call: Call, fields: Fields) -> str:
         raise empty("ids")
     is_single = not isinstance(value[0], list)
     lists = [value] if is_single else value
-    _check_count(service, lists)
+    fields.check_count(lists)
+    if sum(len(ids) for ids in lists if isinstance(ids, list)) > MAX_TOKENIZED:
+        raise validation(f"`ids` must have at most {MAX_TOKENIZED} ids in all", "ids")
     most = len(model.tokenizer)
     for index, ids in enumerate(lists):
         place = "ids" if is_single else f"ids[{index}]"
@@ -243,25 +272,29 @@ async def decode(service: Service, call: Call, fields: Fields) -> str:
             raise fields.wrong(place, ids, "a list of token ids")
         if not ids:
             raise empty("ids")
-        if any(one >= most for one in fields.as_ids(ids, place)):
+        if max(fields.as_ids(ids, place)) >= most:
             raise Failure("Tokenizer", f"{place}: an id of at least {most}, the size of the vocabulary")
     skips = fields.flag("skip_special_tokens", True)
-    texts = await service.in_thread(_decoded, model.tokenizer, lists, skips)
-    return json.dumps(texts, ensure_ascii=False)
+    return await _read(service, call, len(lists), _decoded, model.tokenizer, lists, skips)
 
 
-def _check_count(service: Service, items: list[Any]) -> None:
-    if len(items) > service.settings.max_client_batch_size:
-        raise too_many(len(items), service.settings.max_client_batch_size)
+async def _read(
+    service: Service, call: Call, count: int, function: Callable[..., str], *arguments: Any
+) -> str:
+    """What the tokenizer makes of so many texts, as JSON: they are in work as those of other requests."""
+    with service.admitted(call, count):
+        text: str = await service.in_thread(call, function, *arguments, tokenizes=True)
+    return text
 
 
-def _decoded(tokenizer: Any, lists: list[list[int]], skips: bool) -> list[str]:
-    return [tokenizer.decode(ids, skip_special_tokens=skips) for ids in lists]
+def _decoded(tokenizer: Any, lists: list[list[int]], skips: bool) -> str:
+    return array_json(json_text, [tokenizer.decode(ids, skip_special_tokens=skips) for ids in lists])
 
 
-def _tokens_of(tokenizer: Any, texts: list[str], adds_specials: bool) -> list[list[dict[str, Any]]]:
+def _tokens_of(tokenizer: Any, texts: list[str], adds_specials: bool) -> str:
     encodings = tokenizer(texts, add_special_tokens=adds_specials).encodings
-    return [_tokens(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+    rows = [json_text(_tokens(*one)) for one in zip(texts, encodings, strict=True)]
+    return f"[{','.join(rows)}]"
 
 
 def _tokens(text: str, encoding: Any) -> list[dict[str, Any]]:
@@ -300,7 +333,7 @@ async def root(service: Service, call: Call, fields: Fields) -> str:
     from .routes_tasks import ROOT_OF_TASK
 
     model = service.named_model(call, model_name(fields)) or next(iter(service.models.values()))
-    call.model_name = model.name
+    call.model_name = model.name  # of this call, or of this part of one: `vertex` has a part for each instance
     if isinstance(fields.values.get("inputs"), dict) and model.does(EMBED):
         return await similarity(service, call, fields)
     if model.kind == "embedding" and not model.does(EMBED):
@@ -312,10 +345,32 @@ async def root(service: Service, call: Call, fields: Fields) -> str:
 
 
 async def vertex(service: Service, call: Call, fields: Fields) -> Response:
-    """{predictions}: the root's answer for each of `instances`."""
+    """{predictions}: the root's answer for each of `instances`, which are let in together or not at all."""
     instances = fields.raw("instances")
     if not isinstance(instances, list) or not all(isinstance(one, dict) for one in instances):
         raise fields.wrong("instances", instances, "a list of objects")
-    _check_count(service, instances)
-    found = [await root(service, call, Fields(one, f"instances[{i}].")) for i, one in enumerate(instances)]
-    return raw_json(f'{{"predictions":{_listed(found)}}}', call)
+    fields.check_count(instances)
+    count = sum(map(_texts_of_instance, instances))
+    if count > service.settings.max_client_batch_size:
+        raise too_many(count, service.settings.max_client_batch_size)
+    parts = [call.part(call.model_name) for _ in instances]
+    with service.admitted(call, count):
+        work = [
+            asyncio.ensure_future(root(service, part, Fields(one, f"instances[{at}].", fields.most_items)))
+            for at, (part, one) in enumerate(zip(parts, instances, strict=True))
+        ]
+        try:
+            found = await asyncio.gather(*work)
+        finally:
+            for one in work:
+                one.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+    for part in parts:
+        call.add(part)
+    return raw_json(f'{{"predictions":[{",".join(found)}]}}', call)
+
+
+def _texts_of_instance(instance: dict[str, Any]) -> int:
+    """About as many texts as an instance has: the longest list in it, but for a list of ids."""
+    lists = [one for one in instance.values() if isinstance(one, list) and one and type(one[0]) is not int]
+    return max(map(len, lists), default=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from ..pipelines.stepwise import Steps
 from ..pipelines.windows import Window
 from ..sentence.pair_encoding import PairRow
 from ..sentence.pair_scoring import PairOptions, PairScoring
-from .queue import Group
+from .queue import Group, key_of
 
 EMBED, EMBED_ALL, SPARSE, MULTI = "embed", "embed_all", "embed_sparse", "embed_multi"
 PREDICT, RERANK = "predict", "rerank"
@@ -28,6 +28,7 @@ NER, QA, FILL_MASK, ZERO_SHOT = "ner", "qa", "fill-mask", "zero-shot"
 EMBEDDING_TASKS = (EMBED, EMBED_ALL, SPARSE, MULTI)
 # Options of requests → calls that are kept ready for the next request with the same options.
 _KEPT = 128
+_MAX_KEY = 1000  # characters of such options
 
 MakeSteps = Callable[..., Steps]
 
@@ -36,7 +37,8 @@ class Asked(NamedTuple):
     """What a request asks a model for.
 
     items: texts; pairs (first, second); lists of token ids; {"question", "context"}. options: of the task,
-    with values that can be keys of a dict. left: whether long texts lose their beginnings.
+    with values that can be keys of a dict. left: whether long texts lose their beginnings. most_of_second:
+    how many tokens of the second text of a pair are read, if not all.
     """
 
     task: str
@@ -44,15 +46,21 @@ class Asked(NamedTuple):
     long_text: str
     options: dict[str, Any]
     left: bool = False
+    most_of_second: int | None = None
 
 
 class Encoded(NamedTuple):
-    """A request's rows and the windows of each, and how they are computed."""
+    """A request's rows and the windows of each, and how they are computed.
+
+    keys: of all windows, for the queue. cut: the indexes of pairs that `most_of_second` has cut.
+    """
 
     steps: Steps
     group: Group
     rows: list[Any]
     windows: list[list[Window]]
+    keys: list[Hashable]
+    cut: frozenset[int] = frozenset()
 
     @property
     def tokens(self) -> list[int]:
@@ -121,7 +129,9 @@ class ServedModel:
     def encode(self, asked: Asked) -> Encoded:
         """A request's windows. Raises InputError for a text that cannot be taken, ResourceError."""
         tokenizer = self._left_tokenizer if asked.left else self.tokenizer
+        cut: frozenset[int] = frozenset()
         if asked.task == RERANK:
+            asked, cut = self._with_beginnings(asked)
             steps, key = self._pair_steps(asked, tokenizer), "pairs"
         else:
             key = self._key(asked)
@@ -144,7 +154,22 @@ class ServedModel:
         for index, of_row in zip(texts, of_texts, strict=True):
             windows[index] = of_row
         group = Group((self.name, self._computation(asked, key)), self.name, steps.outputs)
-        return Encoded(steps, group, rows, windows)
+        keys = [key_of(window) for of_row in windows for window in of_row]
+        return Encoded(steps, group, rows, windows, keys, cut)
+
+    def _with_beginnings(self, asked: Asked) -> tuple[Asked, frozenset[int]]:
+        """Pairs whose second texts have at most `most_of_second` tokens, and the indexes of those cut."""
+        most = asked.most_of_second
+        if most is None or most >= self.max_tokens:
+            return asked, frozenset()
+        encodings = self.tokenizer([second for _, second in asked.items], add_special_tokens=False).encodings
+        items, cut = [], set()
+        for index, ((first, second), encoding) in enumerate(zip(asked.items, encodings, strict=True)):
+            if len(encoding.ids) > most:
+                second = second[: encoding.offsets[most - 1][1]]
+                cut.add(index)
+            items.append((first, second))
+        return asked._replace(items=items), frozenset(cut)
 
     def _of_ids(self, ids: list[int], name: str, asked: Asked, steps: Steps) -> tuple[str, Window]:
         """The text and the window of ids, which TEI decodes and encodes again, without special tokens."""
@@ -178,6 +203,8 @@ class ServedModel:
                 self._ready.move_to_end(key)
                 return self._ready[key]
         steps = self.make[asked.task](tokenizer=tokenizer, long_text=asked.long_text, **asked.options)
+        if _size(key) > _MAX_KEY:  # a client's long options are not kept in memory for the next one
+            return steps
         with self._lock:
             self._ready[key] = steps
             if len(self._ready) > _KEPT:
@@ -191,3 +218,10 @@ class ServedModel:
         )
         pairs = [PairRow(*item) for item in asked.items]
         return Steps(PairScoring(self.model, tokenizer, options, pairs))
+
+
+def _size(key: Any) -> int:
+    """The characters in a key of options."""
+    if isinstance(key, tuple):
+        return sum(map(_size, key))
+    return len(key) if isinstance(key, str) else 1

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -33,6 +34,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service, drain_delay: float) -> None:
         super().__init__(config)
         self._service, self._drain_delay = service, drain_delay
+        self.on_listening: Callable[[], None] = lambda: None
         self.ended_by: int | None = None
 
     @contextlib.contextmanager
@@ -64,12 +66,20 @@ class Server(uvicorn.Server):
         timer.daemon = True
         timer.start()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen, and then says so: signals are handled by now, and connections taken."""
+        await super().startup(sockets)
+        if self.started:
+            self.on_listening()
+
     def _end(self) -> None:
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes no more connections; answers what came over open ones before it closes them."""
         self._service.drain()
+        # One limit for requests in work and, behind them, for the engine.
+        self._service.stop_by = time.monotonic() + _LAST_CALL_SECONDS + self._service.settings.drain_seconds
         await self._stop_listening(sockets or [])
         await asyncio.sleep(_LAST_CALL_SECONDS)
         await super().shutdown(sockets)
@@ -103,11 +113,14 @@ class Server(uvicorn.Server):
         return made
 
 
-def protocol_with_timeout(seconds: float) -> type[H11Protocol]:
-    """uvicorn's protocol, which closes a connection whose headers are not complete in time."""
+def protocol_with_timeouts(headers: float, body: float, keep_alive: float) -> type[H11Protocol]:
+    """uvicorn's protocol, which closes a connection that is too slow, by seconds: for the headers of a
+    request; for the rest of a body whose request has been answered; between requests."""
+    seconds = {"headers": headers, "rest": body, "idle": keep_alive}
 
     class TimedProtocol(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
+        _phase = ""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -118,25 +131,33 @@ def protocol_with_timeout(seconds: float) -> type[H11Protocol]:
             self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop()
+            self._enter("")
             super().connection_lost(exc)
 
         def on_response_complete(self) -> None:
+            self._phase = ""  # what comes is the next request's: its time begins now
             super().on_response_complete()
-            # Bytes of the next request may be there already; without any, keep-alive's timer runs.
-            self._stop()
+            self._watch()
 
         def _watch(self) -> None:
-            is_reading = self.cycle is None or self.cycle.response_complete
-            if not is_reading:
-                self._stop()
-            elif self._timer is None:
-                self._timer = self.loop.call_later(seconds, self._close)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._enter("")  # a request is worked on, whose body has a limit of its own
+            elif self.conn.their_state is h11.SEND_BODY:
+                self._enter("rest")
+            elif self.cycle is not None and not self.conn.trailing_data[0]:
+                self._enter("idle")
+            else:
+                self._enter("headers")
 
-        def _stop(self) -> None:
+        def _enter(self, phase: str) -> None:
+            if phase == self._phase and phase:
+                return  # more bytes of the same do not give more time
+            self._phase = phase
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            if phase:
+                self._timer = self.loop.call_later(seconds[phase], self._close)
 
         def _close(self) -> None:
             self._timer = None
@@ -170,14 +191,12 @@ def serve(
     """Serves until a signal comes; returns its number. Raises what loading the models has raised."""
     settings = service.settings
     sys.setswitchinterval(_SWITCH_SECONDS)
-    # No text may reach a log: this one names the targets of requests to fill masks.
-    logging.getLogger("roberta_c.pipelines.fill_mask").setLevel(logging.ERROR)
     config = uvicorn.Config(
         application(service),
         log_config=None,
         log_level="error",
         access_log=False,
-        http=protocol_with_timeout(settings.header_timeout),
+        http=protocol_with_timeouts(settings.header_timeout, settings.body_timeout, settings.keep_alive),
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -192,7 +211,7 @@ def serve(
         server.should_exit = True
 
     service.on_failure = service.engine.on_death = fail
-    on_listening()
+    server.on_listening = on_listening
     server.run(sockets=[sock])
     if service.error is not None:
         raise service.error

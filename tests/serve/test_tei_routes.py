@@ -252,7 +252,7 @@ FAILURES = [
         "Validation",
         "at",
     ),
-    ("/rerank", {"query": "a", "texts": []}, 422, "Validation", "`texts` cannot be empty"),
+    ("/rerank", {"query": "a", "texts": []}, 400, "Empty", "`texts` cannot be empty"),
     ("/predict", {"inputs": "a", "model": "embedder"}, 424, "Backend", "Model is not a classifier model"),
     ("/embed", {"inputs": "a", "model": "ranker"}, 424, "Backend", "Model is not an embedding model"),
     ("/embed_sparse", {"inputs": "a", "model": "embedder"}, 424, "Backend", "not a model of sparse"),
