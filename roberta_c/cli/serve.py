@@ -89,7 +89,7 @@ def _seconds(name: str, default: float, text: str, zero: bool = False) -> Callab
 @_count("--max-queued-texts", 8192, "Texts of requests in work; more are answered 429.")
 @_count("--max-client-batch-size", 1024, "Texts of one request.")
 @_count("--max-batch-tokens", 16384, "Tokens that go through a model together, at most.")
-@_seconds("--batch-seconds", 0.1, "How long a batch shall take: its tokens are chosen by measured speed.")
+@_seconds("--batch-seconds", 0.1, "Time of a batch to aim at, by measured speed.")
 @_count("--max-text-characters", 1_000_000, "Characters of one text.")
 @_count("--payload-limit", 16_000_000, "Bytes of a request's body.")
 @_count("--tokenization-workers", None, "Threads that tokenize. Default: one for each CPU, at most 4.")

@@ -73,9 +73,7 @@ def parse_object(
     from which the parser would build more than about `max_memory` bytes of objects (None: no such limit).
     """
     twice = error_of_twice or error_class
-    value: dict[str, Any] = _parse(
-        data, place, error_class, max_bytes, max_memory, dict, twice, shows_text
-    )
+    value: dict[str, Any] = _parse(data, place, error_class, max_bytes, max_memory, dict, twice, shows_text)
     return value
 
 

@@ -122,7 +122,9 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
                         logger.warning("targets: %s is no token, and has none: ignored", shown(target))
                     continue
                 token_id = ids[0]
-                if len(ids) > 1 and self.logs_texts:  # " the" is one token, but the vocabulary has it under another name
+                if (
+                    len(ids) > 1 and self.logs_texts
+                ):  # " the" is one token, but the vocabulary has it under another name
                     token = shown(self.tokenizer.convert_ids_to_tokens(token_id))
                     logger.warning(
                         "targets: %s is no token: its first one, %s, is used", shown(target), token

@@ -81,10 +81,12 @@ async def _all_parts(
 
 
 def parse_body(data: bytes, most_items: int | None = None) -> Fields:
-    """The fields of a body; most_items: of a list of texts in it. Raises BodyFailure: 400 for anything that is not strict JSON, 422 for JSON that
-    is no object or has a key twice."""
+    """The fields of a body; most_items: of a list of texts in it. Raises BodyFailure: 400 for anything that
+    is not strict JSON, 422 for JSON that is no object or has a key twice."""
     try:
-        value = parse_object(data, "body", _Syntax, len(data), _MAX_MEMORY, error_of_twice=_Twice, shows_text=False)
+        value = parse_object(
+            data, "body", _Syntax, len(data), _MAX_MEMORY, error_of_twice=_Twice, shows_text=False
+        )
     except _Twice as error:
         raise BodyFailure(422, f"{_TYPES}{error}") from None
     except InputError as error:

@@ -226,7 +226,7 @@ class WorkQueue:
         return batch
 
     def _drop_unwanted(self, line: list[tuple[float, int, Unit]], now: float) -> None:
-        """Take entries off the front that are nobody's any more, or that have moved ahead."""
+        """Take entries off the front that no caller waits for, or that have moved ahead."""
         while line:
             entry_line, _, unit = line[0]
             if unit.is_taken or entry_line != unit.line:

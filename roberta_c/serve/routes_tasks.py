@@ -122,7 +122,7 @@ def _options(fields: Fields, readers: Mapping[str, _Read]) -> dict[str, Any]:
     sizes = [len(text) for text in texts if isinstance(text, str)]
     if sum(sizes) > MAX_OPTION_CHARACTERS or max(sizes, default=0) > MAX_OPTION_TEXT:
         raise validation(
-            f"options must have at most {MAX_OPTION_TEXT} characters in a text, {MAX_OPTION_CHARACTERS} in all"
+            f"options must have at most {MAX_OPTION_TEXT} characters each and {MAX_OPTION_CHARACTERS} in all"
         )
     return options
 

@@ -45,8 +45,8 @@ from .service import Service
 
 Answer = Callable[[Service, Call, Fields], Awaitable[str]]
 
-# Characters or ids of a request to /tokenize or /decode: an answer has some 15 times as many bytes.
-MAX_TOKENIZED = 2_000_000
+# Characters of a request to /tokenize, whose answer has some 15 times as many bytes; ids of one to /decode.
+MAX_TOKENIZED, MAX_IDS = 2_000_000, 1_000_000
 
 
 def answered(answer: Answer) -> Callable[[Service, Call, Fields], Awaitable[Response]]:
@@ -263,8 +263,8 @@ async def decode(service: Service, call: Call, fields: Fields) -> str:
     is_single = not isinstance(value[0], list)
     lists = [value] if is_single else value
     fields.check_count(lists)
-    if sum(len(ids) for ids in lists if isinstance(ids, list)) > MAX_TOKENIZED:
-        raise validation(f"`ids` must have at most {MAX_TOKENIZED} ids in all", "ids")
+    if sum(len(ids) for ids in lists if isinstance(ids, list)) > MAX_IDS:
+        raise validation(f"`ids` must have at most {MAX_IDS} ids in all", "ids")
     most = len(model.tokenizer)
     for index, ids in enumerate(lists):
         place = "ids" if is_single else f"ids[{index}]"
@@ -333,7 +333,7 @@ async def root(service: Service, call: Call, fields: Fields) -> str:
     from .routes_tasks import ROOT_OF_TASK
 
     model = service.named_model(call, model_name(fields)) or next(iter(service.models.values()))
-    call.model_name = model.name  # of this call, or of this part of one: `vertex` has a part for each instance
+    call.model_name = model.name  # `vertex` has a call for each instance
     if isinstance(fields.values.get("inputs"), dict) and model.does(EMBED):
         return await similarity(service, call, fields)
     if model.kind == "embedding" and not model.does(EMBED):

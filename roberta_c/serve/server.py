@@ -55,7 +55,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """The first signal begins the end; a second Ctrl-C does not wait for answers."""
         if self.ended_by is not None:
-            self.force_exit = self.force_exit or sig == signal.SIGINT
+            if sig == signal.SIGINT:
+                self.should_exit = self.force_exit = True
             return
         self.ended_by = sig
         self._service.drain()

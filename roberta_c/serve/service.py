@@ -94,9 +94,7 @@ class Service:
 
     def _open(self) -> None:
         self.engine = Engine(self.settings, self.metrics)
-        self._tokenizers = ThreadPoolExecutor(
-            self.settings.workers, thread_name_prefix="roberta_c tokenizer"
-        )
+        self._tokenizers = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="roberta_c tokenizer")
         # Bodies and answers have threads of their own: these do not wait behind texts to be tokenized.
         self._helpers = ThreadPoolExecutor(2, thread_name_prefix="roberta_c helper")
 

@@ -22,7 +22,7 @@ class ServeSettings:
     max_client_batch_size: texts of one request. max_text_characters: characters of one text.
     payload_limit: bytes of a body.
     max_batch_tokens: tokens that go through a model together; a longer text is a batch of its own.
-    batch_seconds: how long a batch shall take; its tokens are chosen by the model's measured speed.
+    batch_seconds: the time of a batch to aim at: its tokens follow from the measured speed.
     bypass_seconds: a long request is overtaken only by requests that come within this time after it.
     request_timeout: seconds from a request's arrival to its answer; None: no limit. body_timeout,
         header_timeout, keep_alive: seconds for a body, for the headers, and of an idle connection.

@@ -59,6 +59,15 @@ def test_a_model_that_cannot_be_loaded(run, tmp_path):
     )
 
 
+def test_a_folder_whose_name_has_the_sign(run, tmp_path):
+    folder = tmp_path / "a=b"
+    folder.mkdir()
+    (folder / "config.json").write_text("{", "utf-8")
+    done = run("serve", "--port", "0", "--model", folder)
+    assert done.exit_code == 1
+    assert "a=b/config.json: found text not JSON" in done.stderr
+
+
 def test_without_the_extra(run, monkeypatch):
     real = builtins.__import__
 

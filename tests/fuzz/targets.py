@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roberta_c.checkpoint import FLOAT_DTYPES, open_checkpoint
 from roberta_c.checkpoint.pickle_reader import LEGACY_STORAGE_FIELDS, ZIP_STORAGE_FIELDS, PickleReader
@@ -22,23 +23,14 @@ from roberta_c.config import load_config
 from roberta_c.errors import ModelFileError
 from roberta_c.files.hub_options import DEFAULT_OPTIONS
 from roberta_c.files.shard_index import parse_shard_index
-from roberta_c.serve.failures import Failure, body_of
-from roberta_c.serve.json_body import parse_body
-from roberta_c.serve.reading import (
-    left_of,
-    long_text_of,
-    model_name,
-    singles_or_pairs,
-    texts_of,
-    texts_or_ids,
-)
-from roberta_c.serve.routes_rerank import documents_of
-from roberta_c.serve.settings import ServeSettings
 from roberta_c.tokenizer import PreTrainedTokenizerFast, RobertaTokenizerFast, XLMRobertaTokenizerFast
 
 from . import mutations
 from .model_inputs import run_model
 from .mutations import PART_END
+
+if TYPE_CHECKING:
+    from roberta_c.serve.failures import Failure
 
 TEXTS = ("", "ab c", " a<mask>b é🙂\n</s>")
 
@@ -167,6 +159,20 @@ def rows_of(kind: str) -> Callable[[bytes, Path], None]:
 def read_request(data: bytes, _folder: Path) -> None:
     """Read the input as a request's body, with the fields of all routes. A refusal has a status below 500,
     and a message that can be sent."""
+    # The server's packages are an extra, which the other targets do not need.
+    from roberta_c.serve.failures import Failure
+    from roberta_c.serve.json_body import parse_body
+    from roberta_c.serve.reading import (
+        left_of,
+        long_text_of,
+        model_name,
+        singles_or_pairs,
+        texts_of,
+        texts_or_ids,
+    )
+    from roberta_c.serve.routes_rerank import documents_of
+    from roberta_c.serve.settings import ServeSettings
+
     try:
         fields = parse_body(data)
     except Failure as failure:
@@ -198,6 +204,8 @@ def read_request(data: bytes, _folder: Path) -> None:
 
 
 def assert_refusal(failure: Failure) -> None:
+    from roberta_c.serve.failures import body_of
+
     assert 400 <= failure.status < 500
     assert failure.message.isprintable()
     assert len(failure.message) < 500

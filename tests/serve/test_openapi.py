@@ -1,4 +1,4 @@
-"""The OpenAPI document: it lists every route, its references are whole, and answers fit its schemas."""
+"""The OpenAPI document: it lists every route. And the two pages."""
 
 from __future__ import annotations
 

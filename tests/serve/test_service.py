@@ -55,7 +55,8 @@ def slow(serving, folders):
         client = serving(folders["embedder"], **settings).__enter__()
         held = Slow(client)
         # The engine waits inside the real `take`: one batch more passes unheld.
-        client.post("/embed", json={"inputs": "warm"})
+        warm = client.post("/embed", json={"inputs": "warm"}, headers={"x-request-timeout": "60"})
+        assert warm.status_code == 200
         opened.append((client, held))
         return client, held
 
@@ -78,7 +79,7 @@ def together(client, bodies, path="/embed", **options):
     return threads, answers
 
 
-def wait_for(condition, seconds=10.0):
+def wait_for(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -107,13 +108,15 @@ def test_equal_texts_in_flight_are_computed_once(slow):
     client, held = slow()
     before = client.service.metrics.value("roberta_c_tokens")
     threads, answers = together(client, [{"inputs": "the same text"}] * 10)
-    wait_for(lambda: client.service.admission.texts == 10)
+    wait_for(lambda: held.queue.waiting_units == 1 and client.service.admission.texts == 10)
+    callers = lambda: sum(len(unit.callers) for unit in list(held.queue._in_work.values()))  # noqa: E731
+    wait_for(lambda: callers() == 10)
     held.release()
     for thread in threads:
         thread.join()
     assert len({answer.text for answer in answers}) == 1
     tokens = int(answers[0].headers["x-compute-tokens"])
-    assert client.service.metrics.value("roberta_c_tokens") - before < 10 * tokens
+    assert client.service.metrics.value("roberta_c_tokens") - before == tokens
 
 
 # ---- admission -------------------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ def test_overload_is_429_at_once_with_retry_after(slow):
         refused = client.post(path, json=fields)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 15  # the first requests wait until `release`, or for 20 s
     assert refused.json()["error"]["type"] == "rate_limit_error"
     assert client.post("/embed", json={"inputs": "b"}).json() == {
         "error": "Model is overloaded",
@@ -179,13 +182,15 @@ def test_a_clients_deadline(slow, header):
 
 
 def test_the_servers_deadline(slow):
-    client, held = slow(request_timeout=0.3)
+    client, held = slow()
+    object.__setattr__(client.service.settings, "request_timeout", 0.3)
     threads, answers = together(client, [{"inputs": "first"}, {"inputs": "second"}])
     for thread in threads:
         thread.join()
     assert [answer.status_code for answer in answers] == [504, 504]
     held.release()
     wait_for(lambda: held.queue.waiting_units == 0)
+    object.__setattr__(client.service.settings, "request_timeout", 60.0)
     assert client.post("/embed", json={"inputs": "third"}).status_code == 200
 
 
@@ -227,7 +232,7 @@ def test_a_client_that_left_costs_nothing_more(slow):
         while held.queue.waiting_units < 20:
             await asyncio.sleep(0.01)
         gone.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)
 
     asyncio.run(leave())
     assert messages[0]["status"] == 499
@@ -451,7 +456,7 @@ def test_lengths_of_texts(serving, folders):
 
 
 def test_logs_have_facts_and_no_texts(client, caplog):
-    with caplog.at_level(logging.INFO, "roberta_c"):
+    with caplog.at_level(logging.INFO):
         client.post("/embed", json={"inputs": "a secret"}, headers={"x-request-id": "r1"})
         client.post("/embed", json={"inputs": "a secret", "dimensions": -1})
         client.post("/fill-mask", json={"inputs": "a secret <mask>", "targets": ["secretsecret"]})
@@ -460,9 +465,8 @@ def test_logs_have_facts_and_no_texts(client, caplog):
     assert [line["status"] for line in lines] == [200, 422, 200, 422]
     assert (lines[0]["request_id"], lines[0]["path"], lines[0]["model"]) == ("r1", "/embed", "embedder")
     assert (lines[0]["texts"], lines[0]["tasks"]) == (1, ["embed"])
-    assert all(
-        "secret" not in record.message for record in caplog.records if record.name == "roberta_c.serve"
-    )
+    records = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    assert all("secret" not in record.getMessage() for record in records)
 
 
 def samples_of(text):
