@@ -92,7 +92,9 @@ def test_tokens_are_written_beside_the_event_loop(post, threads_of):
 
 def test_ids_of_large_bodies_are_checked_where_they_are_parsed():
     ids = list(range(9000)) * 4
-    fields = parse_body(json.dumps({"inputs": ids, "many": [ids, ids[:-1], "a"], "wrong": [*ids, -1]}).encode())
+    fields = parse_body(
+        json.dumps({"inputs": ids, "many": [ids, ids[:-1], "a"], "wrong": [*ids, -1]}).encode()
+    )
     for checked in (fields.values["inputs"], *fields.values["many"][:2]):
         assert fields.as_ids(checked, "x") is checked
         assert type(checked).__name__ == "_Ids"
@@ -101,7 +103,14 @@ def test_ids_of_large_bodies_are_checked_where_they_are_parsed():
 
 
 def test_long_lists_are_written_as_json_writes_them():
-    for value in ([], [[]], [{"a": n, "b": "ü"} for n in range(700)], [[{"a": 1}] * 300] * 2, [["a"], {}], "a"):
+    for value in (
+        [],
+        [[]],
+        [{"a": n, "b": "ü"} for n in range(700)],
+        [[{"a": 1}] * 300] * 2,
+        [["a"], {}],
+        "a",
+    ):
         assert json.loads(json_text(value)) == value
         assert json_text(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -175,7 +184,11 @@ def test_long_options_are_not_kept(client, post):
         ("/qa", {"question": "a", "context": "b", "top_k": 1001}, "top_k: found 1001"),
         ("/qa", {"question": "a", "context": "b", "max_answer_len": 513}, "max_answer_len: found 513"),
         ("/qa", {"inputs": [{"question": "a", "context": "b"}] * 101, "top_k": 1000}, "would be too large"),
-        ("/qa", {"question": "a", "context": "b", "max_seq_len": 40, "doc_stride": 21}, "doc_stride: found 21"),
+        (
+            "/qa",
+            {"question": "a", "context": "b", "max_seq_len": 40, "doc_stride": 21},
+            "doc_stride: found 21",
+        ),
         ("/qa", {"question": "a", "context": "b " * 15000, "max_seq_len": 63}, "max_seq_len: found 63"),
         ("/ner", {"inputs": "a", "ignore_labels": ["x" * 2001]}, "at most 2000 characters each"),
         ("/ner", {"inputs": "a", "ignore_labels": ["x" * 2000] * 26}, "50000 in all"),
@@ -222,7 +235,9 @@ def test_each_instance_of_vertex_has_its_own_model(client, post):
 def test_instances_of_vertex_are_counted_once_each(serving, folders):
     with serving(folders["embedder"]) as client:
         metrics = client.service.metrics
-        answer = client.post("/vertex", json={"instances": [{"inputs": f"{n} " + "word " * 90} for n in range(3)]})
+        answer = client.post(
+            "/vertex", json={"instances": [{"inputs": f"{n} " + "word " * 90} for n in range(3)]}
+        )
         assert answer.headers["x-truncated-texts"] == "3"
         assert answer.headers["x-compute-tokens"] == "96"
         assert metrics.value("roberta_c_truncated_texts") == 3
@@ -309,7 +324,9 @@ def test_no_redirects_and_unknown_paths(client):
 
 def test_pages_of_other_origins_see_the_headers(client):
     origin = {"origin": "https://a.example"}
-    shown = client.post("/embed", json={"inputs": "a"}, headers=origin).headers["access-control-expose-headers"]
+    shown = client.post("/embed", json={"inputs": "a"}, headers=origin).headers[
+        "access-control-expose-headers"
+    ]
     assert {"x-request-id", "x-compute-tokens", "retry-after"} <= set(shown.split(", "))
     asked = {
         **origin,
