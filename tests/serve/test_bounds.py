@@ -1,4 +1,4 @@
-"""What one request may cost the others: memory, the event loop, tokenizer threads; and what it may not see."""
+"""What one request may cost the others: memory, the event loop, threads; and what it may not see."""
 
 from __future__ import annotations
 
