@@ -40,6 +40,7 @@ COMMANDS = {
     "qa": "Answer questions by a part of a text.",
     "quantize-report": "Compare a lower precision with float32 on your texts.",
     "rerank": "Sort documents by how well they fit a query.",
+    "serve": "Answer requests over HTTP.",
     "similarity": "Show how alike two texts are.",
     "zero-shot": "Score labels of your choice for texts.",
 }

@@ -61,13 +61,19 @@ def parse_object(
     error_class: type[RobertaCError] = ModelFileError,
     max_bytes: int = MAX_JSON_BYTES,
     max_memory: int | None = _MAX_MEMORY,
+    error_of_twice: type[RobertaCError] | None = None,
+    shows_text: bool = True,
 ) -> dict[str, Any]:
     """Parse `data` as a JSON object. Raises `error_class`, beginning with `place`, for anything else.
+
+    error_of_twice: the class of the error about a key that is there twice; None: error_class. shows_text:
+    whether messages may have parts of the text.
 
     It also refuses duplicate keys, NaN and infinities, numbers of more than 32 digits, deep nesting, and text
     from which the parser would build more than about `max_memory` bytes of objects (None: no such limit).
     """
-    value: dict[str, Any] = _parse(data, place, error_class, max_bytes, max_memory, dict)
+    twice = error_of_twice or error_class
+    value: dict[str, Any] = _parse(data, place, error_class, max_bytes, max_memory, dict, twice, shows_text)
     return value
 
 
@@ -78,6 +84,8 @@ def _parse(
     max_bytes: int,
     max_memory: int | None,
     kind: type[dict[str, Any]] | type[list[Any]],
+    error_of_twice: type[RobertaCError],
+    shows_text: bool = True,
 ) -> Any:
     """The object or, with `kind` list, the array that `data` is; see `parse_object`."""
     wanted = "an object" if kind is dict else "an array"
@@ -101,7 +109,9 @@ def _parse(
         result = dict(pairs)
         if len(result) != len(pairs):
             counts = Counter(key for key, _ in pairs)
-            fail(f"the key {shown(counts.most_common(1)[0][0])} twice", "each key once")
+            key = f"the key {shown(counts.most_common(1)[0][0])}" if shows_text else "a key"
+            found = f"{key} twice"
+            raise error_of_twice(mismatch(place, found, "each key once"))
         return result
 
     def integer(digits: str) -> int:
@@ -140,8 +150,8 @@ def _parse(
     except UnicodeDecodeError as error:
         fail(f"text whose byte {error.start} is not UTF-8", "UTF-8 JSON")
     except json.JSONDecodeError as error:
-        start = shown(data[:30].decode("utf-8", "replace"))
-        fail(f"text not JSON at line {error.lineno} column {error.colno}, beginning with {start}", wanted)
+        start = f", beginning with {shown(data[:30].decode('utf-8', 'replace'))}" if shows_text else ""
+        fail(f"text not JSON at line {error.lineno} column {error.colno}{start}", wanted)
     if not isinstance(value, kind):
         fail(f"a JSON {type(value).__name__}", wanted)
     return value
@@ -177,7 +187,9 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def read_array(path: Path) -> list[Any]:
     """The JSON array in the file `path`. Raises ModelFileError as `read_file` and `parse_object` do."""
-    array: list[Any] = _parse(read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list)
+    array: list[Any] = _parse(
+        read_file(path), path, ModelFileError, MAX_JSON_BYTES, _MAX_MEMORY, list, ModelFileError
+    )
     return array
 
 

@@ -71,6 +71,7 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
     """
 
     task = "fill-mask"
+    logs_texts = True  # whether warnings show targets; not on a server, where they are a client's
     options_class = FillMaskOptions
     auto_class = AutoModelForMaskedLM
     model_class = RobertaForMaskedLM
@@ -117,10 +118,13 @@ class FillMaskPipeline(Pipeline[FillMaskOptions, TextRow, Filling]):
             if token_id is None:
                 ids = self.tokenizer(target, add_special_tokens=False)["input_ids"]
                 if not ids:
-                    logger.warning("targets: %s is no token, and has none: ignored", shown(target))
+                    if self.logs_texts:
+                        logger.warning("targets: %s is no token, and has none: ignored", shown(target))
                     continue
                 token_id = ids[0]
-                if len(ids) > 1:  # " the" is one token, but the vocabulary has it under another name
+                if (
+                    len(ids) > 1 and self.logs_texts
+                ):  # " the" is one token, but the vocabulary has it under another name
                     token = shown(self.tokenizer.convert_ids_to_tokens(token_id))
                     logger.warning(
                         "targets: %s is no token: its first one, %s, is used", shown(target), token

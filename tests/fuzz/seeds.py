@@ -21,6 +21,23 @@ from roberta_c.tokenizer.byte_level_bpe import CHARACTER_OF_BYTE
 from .harness import CORPUS
 from .mutations import PART_END
 
+REQUESTS: dict[str, dict] = {
+    "embed": {
+        "inputs": ["I love it", "é 🙂"], "truncate": True, "truncation_direction": "Left", "normalize": False,
+        "dimensions": 8, "prompt_name": "query", "model": "a",
+    },
+    "ids": {"inputs": [[0, 5, 2], [0, 7, 2]], "truncate": None, "long_text": "windows"},
+    "predict": {"inputs": [["a"], ["a", "b"]], "raw_scores": True},
+    "similarity": {
+        "inputs": {"source_sentence": "a", "sentences": ["b", "c"]},
+        "parameters": {"truncate": False, "prompt_name": None},
+    },
+    "rerank": {
+        "query": "a", "documents": ["b", {"text": "c"}], "texts": ["d"], "top_n": 2, "return_documents": True
+    },
+    "openai": {"input": ["a", "b"], "model": "m", "encoding_format": "base64", "dimensions": 4, "user": "x"},
+}  # fmt: skip
+
 
 def state_dicts() -> dict[str, dict[str, torch.Tensor]]:
     table = torch.arange(12.0).reshape(3, 4)
@@ -114,6 +131,7 @@ def inputs() -> dict[str, dict[str, bytes]]:
         "csv": {"rows": table.encode(), "wide": table.encode("utf-16")},
         "jsonl": {"rows": "".join(f"{json.dumps(row)}\n" for row in rows).encode()},
         "json_rows": {"rows": json.dumps(rows).encode()},
+        "http_body": {name: json.dumps(body, ensure_ascii=False).encode() for name, body in REQUESTS.items()},
     }
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import sentencepiece
 from samples.odd_texts import ODD_TEXTS, mixtures
@@ -34,6 +35,9 @@ from roberta_c.tokenizer.own_backend import OwnBackend
 from . import mutations
 from .model_inputs import run_model
 from .mutations import PART_END
+
+if TYPE_CHECKING:
+    from roberta_c.serve.failures import Failure
 
 MORE_TEXTS = (" a  bab c'\u2581b \u2581\u2581", "\tab\u3000a e\u0301\r\nx" * 3, "xyab\u00bd\u2122" * 12)
 TEXTS = ("", "ab c", " a<mask>b é🙂\n</s>")
@@ -212,6 +216,62 @@ def rows_of(kind: str) -> Callable[[bytes, Path], None]:
     return run
 
 
+def read_request(data: bytes, _folder: Path) -> None:
+    """Read the input as a request's body, with the fields of all routes. A refusal has a status below 500,
+    and a message that can be sent."""
+    # The server's packages are an extra, which the other targets do not need.
+    from roberta_c.serve.failures import Failure
+    from roberta_c.serve.json_body import parse_body
+    from roberta_c.serve.reading import (
+        left_of,
+        long_text_of,
+        model_name,
+        singles_or_pairs,
+        texts_of,
+        texts_or_ids,
+    )
+    from roberta_c.serve.routes_rerank import documents_of
+    from roberta_c.serve.settings import ServeSettings
+
+    try:
+        fields = parse_body(data)
+    except Failure as failure:
+        assert_refusal(failure)
+        return
+    settings = ServeSettings()
+    reads: list[Callable[[], object]] = [
+        lambda: texts_or_ids(fields),
+        lambda: texts_or_ids(fields, "input"),
+        lambda: singles_or_pairs(fields),
+        lambda: texts_of(fields),
+        lambda: long_text_of(fields, settings),
+        lambda: left_of(fields),
+        lambda: model_name(fields),
+        lambda: fields.flag("normalize", True),
+        lambda: fields.count("dimensions"),
+        lambda: fields.text_or_none("prompt_name"),
+        lambda: fields.texts("texts"),
+        lambda: fields.text("query"),
+        lambda: documents_of(fields),
+        lambda: fields.inside("parameters").text_or_none("prompt_name"),
+        lambda: fields.inside("inputs").texts("sentences"),
+    ]
+    for read in reads:
+        try:
+            json.dumps(read(), ensure_ascii=False).encode()
+        except Failure as failure:
+            assert_refusal(failure)
+
+
+def assert_refusal(failure: Failure) -> None:
+    from roberta_c.serve.failures import body_of
+
+    assert 400 <= failure.status < 500
+    assert failure.message.isprintable()
+    assert len(failure.message) < 500
+    json.dumps(body_of(failure), ensure_ascii=False).encode()
+
+
 def of_three_files(data: bytes, rng: mutations.Random) -> bytes:
     """One of three JSON files in one input changed."""
     parts = data.split(PART_END)
@@ -279,5 +339,8 @@ TARGETS = {
     ),
     "csv": Target(rows_of("csv"), mutations.of_text, _TABLES),
     "jsonl": Target(rows_of("jsonl"), mutations.of_json_lines, _TABLES),
+    "http_body": Target(
+        read_request, mutations.of_json, ("serve/json_body.py", "serve/reading.py"), memory=512
+    ),
     "json_rows": Target(rows_of("json"), mutations.of_json, _TABLES),
 }
