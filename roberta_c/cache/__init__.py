@@ -1,0 +1,283 @@
+"""Packed weights kept in files: a model's first load writes them, later loads of any process map them.
+
+    cache = open_cache("auto", checkpoint, kernels, "float32", False, num_threads=2)
+    panels = cache.array("panels float32 a.weight", shape)      # None: not there; packed, then
+    cache.keep("panels float32 a.weight", packed.panels)
+    cache.finish()                                              # writes what was kept
+
+Reading order: settings.py says where, identity.py what a file was made of, layout.py its form, reader.py and
+writer.py read and write it, folder.py keeps the folder. docs/cache.md says what users may rely on.
+
+Nothing that happens to the cache is an error of a load: weights are packed then, and a warning says why.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, ModelFileError
+from . import settings
+from .errors import DamagedError, UnusableError
+
+if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint
+    from ..kernels import Kernels
+    from .reader import PackedFile
+
+logger = logging.getLogger(__name__)
+
+ENCODER, HEAD = "encoder", "head"
+_told: set[tuple[str, str]] = set()  # folder and reason of warnings that were given
+
+
+@dataclass
+class CacheReport:
+    """What a load has taken from the cache.
+
+    state    "off", "small" (too little to be worth it), "read", "written", "being written", or "not used"
+    reason   of the last state
+    folder   of the files; None if there is none
+    nbytes   of the arrays that were read
+    is_mapped   whether these are shared with other processes
+    ms       what taking the weights took, in milliseconds
+    packing_ms  what it took when the file was written; None unless it was read
+    """
+
+    state: str = "off"
+    reason: str = ""
+    folder: str | None = None
+    nbytes: int = 0
+    is_mapped: bool = False
+    ms: float = 0.0
+    packing_ms: float | None = None
+
+
+def open_cache(
+    cache: Any,
+    checkpoint: Checkpoint,
+    kernels: Kernels,
+    dtype: str,
+    allow_nonfinite: bool,
+    num_threads: int,
+) -> WeightCache:
+    """The cache of one load. cache: as `from_pretrained` takes it. Raises InputError for a wrong argument.
+
+    allow_nonfinite: a file is written by a load that has checked all that a load with the same value checks.
+    """
+    found = WeightCache()
+    try:
+        choice = settings.chosen(cache)
+        if choice is None:
+            return found
+        found.report.folder = str(choice.folder)
+        from . import identity
+
+        if sum(file.size for file in identity.files_of(checkpoint)) < settings.MIN_BYTES:
+            found.report.state = "small"
+            return found
+        found.choose(choice, checkpoint, identity.key_facts(checkpoint, kernels, dtype, allow_nonfinite), num_threads)
+    except InputError:
+        raise
+    except Exception as error:
+        found.give_up(error)
+    return found
+
+
+class WeightCache:
+    """What one load takes from the cache and leaves there. Without `choose`: nothing.
+
+    The encoder and the head have a file each, so that models with different heads share the encoder.
+    """
+
+    def __init__(self) -> None:
+        self.report = CacheReport()
+        self._choice: settings.Choice | None = None
+        self._files: dict[str, PackedFile | None] = {}
+        self._found: dict[str, dict[str, np.ndarray]] = {ENCODER: {}, HEAD: {}}
+        self._kept: dict[str, dict[str, np.ndarray]] = {ENCODER: {}, HEAD: {}}
+        self._began = time.perf_counter()
+
+    def choose(
+        self, choice: settings.Choice, checkpoint: Checkpoint, facts: dict[str, Any], num_threads: int
+    ) -> None:
+        """Use the cache in this folder. facts: of `identity.key_facts`."""
+        self._choice, self._checkpoint, self._facts = choice, checkpoint, facts
+        self._num_threads = num_threads
+        self._writes = True
+
+    def give_up(self, error: Exception) -> None:
+        """Use no cache from now on, and say why, once for each reason."""
+        self._choice = None
+        self.report.state, self.report.reason = "not used", _reason(error)
+        _warn(self.report.folder, self.report.reason)
+
+    # ---- while a model is loaded -----------------------------------------------------------------------
+
+    def array(
+        self, name: str, shape: Sequence[int] | None, part: str, dtype: str = "float32"
+    ) -> np.ndarray | None:
+        """The array of this name, read-only, if it is there with this type and shape (None: of any shape)."""
+        if self._choice is None:
+            return None
+        try:
+            if part not in self._files:
+                self._files[part] = self._open(part)
+            file = self._files[part]
+            found = None if file is None else file.array(name)
+        except Exception as error:
+            self.give_up(error)
+            return None
+        if found is None or found.dtype.name != dtype or (shape is not None and found.shape != tuple(shape)):
+            return None
+        self._found[part][name] = found
+        return found
+
+    def keep(self, name: str, array: np.ndarray, part: str) -> None:
+        """Remember an array for the file. It must not change any more."""
+        if self._choice is not None:
+            self._kept[part][name] = array
+
+    def _open(self, part: str) -> PackedFile | None:
+        """The file of a part; None if there is none. A damaged one is removed."""
+        from . import folder as private
+        from . import identity
+        from .reader import PackedFile
+
+        assert self._choice is not None
+        key = identity.key_text(self._facts, part)
+        name = identity.file_name(key)
+        try:
+            with private.opened_folder(self._choice.folder) as folder:
+                descriptor = private.open_file(folder, name)
+                try:
+                    inode = os.fstat(descriptor).st_ino
+                    found = PackedFile(self._choice.folder, descriptor, key, self._num_threads)
+                    self.report.state = "read"
+                    return found
+                except DamagedError as error:
+                    private.remove(folder, name, inode)
+                    _warn(str(self._choice.folder / name), f"{error}: removed, to be written again")
+                finally:
+                    os.close(descriptor)
+        except FileNotFoundError:
+            pass
+        self._settle()
+        return None
+
+    def _settle(self) -> None:
+        """Before weights are read from files that are to be written to the cache: see SETTLED_SECONDS."""
+        from . import identity
+
+        assert self._choice is not None
+        settled = identity.settled_seconds(self._checkpoint)
+        if self._choice.waits:
+            if 0 <= settled < settings.SETTLED_SECONDS:
+                time.sleep(settings.SETTLED_SECONDS - settled)
+                settled = identity.settled_seconds(self._checkpoint)
+            self._writes = settled >= settings.SETTLED_SECONDS and identity.is_unchanged(self._checkpoint)
+        else:
+            self._writes = settled >= settings.AUTO_SETTLED_SECONDS
+        if not self._writes:
+            self.report.state, self.report.reason = "not used", "the weight files were changed just now"
+
+    # ---- afterwards ------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """The load has succeeded: write what was kept, if that is worth it."""
+        report = self.report
+        report.ms = (time.perf_counter() - self._began) * 1e3
+        if self._choice is None:
+            return
+        try:
+            read = {part: file for part, file in self._files.items() if file is not None}
+            report.nbytes = sum(array.nbytes for found in self._found.values() for array in found.values())
+            report.is_mapped = bool(read) and all(file.is_mapped for file in read.values())
+            times = [file.header.facts.get("packing_ms") for file in read.values()]
+            numbers = [one for one in times if isinstance(one, (int, float))]
+            report.packing_ms = float(max(numbers)) if numbers else None
+            if self._writes:
+                for part, kept in self._kept.items():
+                    if sum(array.nbytes for array in kept.values()) >= settings.MIN_BYTES:
+                        self._write(part)
+            elif report.state == "read":
+                report.reason = ""
+        except Exception as error:
+            self.give_up(error)
+        self._kept, self._found, self._files = {ENCODER: {}, HEAD: {}}, {ENCODER: {}, HEAD: {}}, {}
+
+    def _write(self, part: str) -> None:
+        from . import identity, writer
+
+        assert self._choice is not None
+        key = identity.key_text(self._facts, part)
+        files = [str(path) for path in self._checkpoint.files]
+        incomplete = self._files.get(part)
+        checkpoint, choice, report = self._checkpoint, self._choice, self.report
+        job = writer.Job(
+            choice.folder,
+            identity.file_name(key),
+            key,
+            {
+                "files": files[:1],
+                "part": part,
+                "dtype": self._facts["dtype"],
+                "layout": self._facts["layout"][1],
+                "packing_ms": round(report.ms, 1),
+            },
+            {**self._found[part], **self._kept[part]},
+            None if incomplete is None else incomplete.inode,
+            lambda: identity.is_unchanged(checkpoint),
+        )
+        report.state = "being written"
+        if choice.waits:
+            writer.write(job, waits=True)
+            report.state = "written"
+            return
+
+        def ended(error: Exception | None) -> None:
+            if error is None:
+                report.state = "written"
+            else:
+                report.state, report.reason = "not used", _reason(error)
+                _warn(report.folder, report.reason)
+
+        writer.write_meanwhile(job, ended)
+
+
+def part_of(tensor: str) -> str:
+    """The part of a model that a tensor of this canonical name belongs to."""
+    return ENCODER if tensor.startswith(("embeddings.", "encoder.")) else HEAD
+
+
+def wait_for_writers() -> None:
+    """Wait until this process has written all cache files that it has begun."""
+    from . import writer
+
+    writer.wait()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, (UnusableError, ModelFileError)):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _warn(place: str | None, reason: str) -> None:
+    """One warning for each place and reason."""
+    told = (place or "", reason)
+    if told not in _told:
+        _told.add(told)
+        logger.warning(
+            "cache %s: %s; weights are packed at each load (ROBERTA_C_CACHE=off turns the cache off)",
+            place or "of packed weights",
+            reason,
+        )

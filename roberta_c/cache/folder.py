@@ -1,0 +1,159 @@
+"""A folder of cache files that nobody else can write: opening it, its files, and which are removed.
+
+Files are never changed: one is written under another name and renamed, and removed by its name. So who maps
+one keeps it as it was. Everything happens through the folder's descriptor, so that no link that somebody
+puts in its place is followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UnusableError
+
+FILE = re.compile(r"[0-9a-f]{16}\.packed")
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.packed\.[0-9a-f]{16}")
+# An unfinished file is removed if its writer holds no lock on it, but not in its first seconds, before the
+# lock is taken; and in any case if it was not written to for so long: a file system may have no locks.
+UNLOCKED_SECONDS, ABANDONED_SECONDS = 10, 3600
+# A file's time of last use is set once in so many seconds.
+USE_SECONDS = 3600
+
+
+@contextmanager
+def opened_folder(path: Path, make: bool = False) -> Iterator[int]:
+    """The descriptor of a folder that only this user, or root, can write. make: it is made if it is missing.
+
+    Raises UnusableError for a folder of somebody else, one that others may write, or a link that somebody
+    else has made; FileNotFoundError; OSError.
+    """
+    path = Path(os.path.abspath(path))
+    _check_links(path)
+    if make:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(os.path.realpath(path), flags)
+    try:
+        check_private(os.fstat(descriptor), "the folder")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_links(path: Path) -> None:
+    """UnusableError if a part of `path` is a link that neither this user nor root has made."""
+    for part in (*reversed(path.parents), path):
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(part)
+            if stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
+                raise UnusableError(f"{part} is a link that another user has made")
+
+
+def check_private(status: os.stat_result, what: str) -> None:
+    """UnusableError unless only this user or root can write it."""
+    if status.st_uid not in (0, os.geteuid()):
+        raise UnusableError(f"{what} belongs to another user")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UnusableError(f"others may write {what} (mode {stat.S_IMODE(status.st_mode):04o})")
+
+
+def open_file(folder: int, name: str) -> int:
+    """The descriptor of a file in the folder, open for reading. Raises UnusableError as `opened_folder`, and
+    for what is no regular file; OSError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(name, flags, dir_fd=folder)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableError(f"{name} is no regular file")
+        check_private(status, name)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def mark_used(descriptor: int) -> None:
+    """Set the file's time of last use, unless that was done not long ago."""
+    now = time.time()
+    with contextlib.suppress(OSError):
+        if abs(now - os.fstat(descriptor).st_mtime) > USE_SECONDS:
+            os.utime(descriptor, (now, now))
+
+
+# ---- what is in it -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file: its name, its size in bytes, when it was last used (seconds since 1970), and its inode."""
+
+    name: str
+    size: int
+    used: float
+    inode: int
+
+
+def entries(folder: int, pattern: re.Pattern[str] = FILE) -> list[Entry]:
+    """The files whose names match, the one that was not used for the longest time first."""
+    found = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            if pattern.fullmatch(name):
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                found.append(Entry(name, status.st_size, status.st_mtime, status.st_ino))
+    return sorted(found, key=lambda entry: (entry.used, entry.name))
+
+
+def remove(folder: int, name: str, inode: int | None = None) -> bool:
+    """Remove a file; with `inode` only if the name is that file's. Returns whether it is removed."""
+    with contextlib.suppress(OSError):
+        if inode is None or os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino == inode:
+            os.unlink(name, dir_fd=folder)
+            return True
+    return False
+
+
+def make_room(folder: int, size: int, limit: int) -> None:
+    """Remove the files that were not used for the longest time, until `size` more bytes are within `limit`."""
+    files = entries(folder)
+    total = sum(entry.size for entry in (*files, *entries(folder, UNFINISHED))) + size
+    for entry in files:
+        if total <= limit:
+            return
+        if remove(folder, entry.name, entry.inode):
+            total -= entry.size
+
+
+def remove_abandoned(folder: int) -> None:
+    """Remove unfinished files whose writers have ended."""
+    now = time.time()
+    for entry in entries(folder, UNFINISHED):
+        age = now - entry.used
+        if age > ABANDONED_SECONDS or (age > UNLOCKED_SECONDS and not is_being_written(folder, entry.name)):
+            remove(folder, entry.name, entry.inode)
+
+
+def is_being_written(folder: int, name: str) -> bool:
+    """Whether a process holds the lock of an unfinished file. Locks save work and guard nothing: a file
+    system may have none, and then say that it has."""
+    try:
+        descriptor = open_file(folder, name)
+    except (OSError, UnusableError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

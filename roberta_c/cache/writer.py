@@ -1,0 +1,219 @@
+"""Arrays → a cache file, now or in a thread: written under another name, synced, renamed, the folder synced.
+
+A process that ends in between leaves an unfinished file, which no reader opens; a later writer removes it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..kernels import digests
+from . import folder as private
+from . import settings
+from .errors import UnusableError
+from .layout import PIECE_BYTES, Header, number_of_pieces, places_of
+from .reader import digests_text
+
+logger = logging.getLogger(__name__)
+
+# How long a process that ends waits for its thread.
+EXIT_SECONDS = 2.0
+
+
+@dataclass
+class Job:
+    """What is written: arrays by name, into `folder`/`name`, with the key and the facts of its header.
+
+    replaces: the inode of a file of this name that lacks some of the arrays; another one is kept. is_valid:
+    asked before the file gets its name; False: the weight files have changed.
+    """
+
+    folder: Path
+    name: str
+    key: str
+    facts: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    replaces: int | None
+    is_valid: Callable[[], bool]
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+def write(job: Job, waits: bool) -> bool:
+    """Write the file. Returns whether it is there, by this or another process.
+
+    waits: False leaves it to another process that is writing it. Raises UnusableError where it cannot be
+    written, OSError.
+    """
+    places, payload_bytes = places_of(job.arrays)
+    header = Header(job.key, job.facts, places, payload_bytes, "0" * 16 * number_of_pieces(payload_bytes))
+    first = len(header.encoded())
+    with private.opened_folder(job.folder, make=True) as folder:
+        private.remove_abandoned(folder)
+        if _is_there(folder, job):
+            return True
+        others = [entry.name for entry in private.entries(folder, private.UNFINISHED)]
+        if not waits and any(
+            name.startswith(f".{job.name}.") and private.is_being_written(folder, name) for name in others
+        ):
+            return False
+        _make_room(folder, first + payload_bytes)
+        with _unfinished(folder, job.name) as (descriptor, unfinished):
+            found = [
+                _write_piece(descriptor, first, piece) for piece in _pieces(job.arrays, payload_bytes, job.stopped)
+            ]
+            header = Header(job.key, job.facts, places, payload_bytes, digests_text(np.concatenate(found)))
+            _write_all(descriptor, header.encoded(), 0)
+            os.fsync(descriptor)
+            if job.stopped.is_set():
+                raise UnusableError("this process has ended before it was written")
+            if not job.is_valid():
+                raise UnusableError("the weight files have changed since they were opened")
+            if not _is_there(folder, job):
+                os.rename(unfinished, job.name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    return True
+
+
+def _is_there(folder: int, job: Job) -> bool:
+    """Whether there is a file of this name, but for the one that is to be replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(job.name, dir_fd=folder, follow_symlinks=False).st_ino != job.replaces
+    return False
+
+
+def _make_room(folder: int, size: int) -> None:
+    if size > settings.MAX_FOLDER_BYTES:
+        raise UnusableError(f"the packed weights have {size:,} bytes, the folder's limit is {settings.MAX_FOLDER_BYTES:,}")
+    private.make_room(folder, size, settings.MAX_FOLDER_BYTES)
+    disk = os.fstatvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if free < size + settings.FREE_BYTES:
+        raise UnusableError(f"the disk has {free:,} bytes left, {size + settings.FREE_BYTES:,} are needed")
+
+
+@contextlib.contextmanager
+def _unfinished(folder: int, name: str) -> Iterator[tuple[int, str]]:
+    """A new, locked file, with its name, which is removed if it still has this name at the end."""
+    unfinished = f".{name}.{os.urandom(8).hex()}"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    # Not even this user's programs open it for writing, unless they change its mode before.
+    descriptor = os.open(unfinished, flags, 0o400, dir_fd=folder)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor, unfinished
+    finally:
+        private.remove(folder, unfinished, os.fstat(descriptor).st_ino)
+        os.close(descriptor)
+
+
+def _pieces(arrays: dict[str, np.ndarray], payload_bytes: int, stopped: threading.Event) -> Iterator[tuple[int, memoryview]]:
+    """The payload in pieces: (first byte, bytes), valid until the next one is asked for."""
+    places, _ = places_of(arrays)
+    piece = bytearray(PIECE_BYTES)
+    view = np.frombuffer(piece, np.uint8)
+    sources = [(places[name].begin, _bytes_of(array)) for name, array in arrays.items()]
+    current = 0
+    for begin in range(0, payload_bytes, PIECE_BYTES):
+        if stopped.is_set():
+            raise UnusableError("this process has ended before it was written")
+        end = min(begin + PIECE_BYTES, payload_bytes)
+        view[:] = 0
+        while current < len(sources) and sources[current][0] < end:
+            start, data = sources[current]
+            low, high = max(start, begin), min(start + len(data), end)
+            if low < high:
+                view[low - begin : high - begin] = data[low - start : high - start]
+            if start + len(data) > end:
+                break
+            current += 1
+        yield begin, memoryview(piece)[: end - begin]
+
+
+def _bytes_of(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _write_piece(descriptor: int, first: int, piece: tuple[int, memoryview]) -> np.ndarray:
+    """Write a piece, and return its digest."""
+    begin, data = piece
+    digest = digests(data, PIECE_BYTES)
+    _write_all(descriptor, data, first + begin)
+    return digest
+
+
+def _write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        count = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[count:], offset + count
+
+
+# ---- in a thread ---------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_running: dict[tuple[Path, str], tuple[threading.Thread, Job]] = {}
+
+
+def write_meanwhile(job: Job, on_end: Callable[[Exception | None], None]) -> None:
+    """Write the file in a thread, unless one of this process is writing it. on_end: told how it ended.
+
+    Raises UnusableError where no thread can be started.
+    """
+
+    def run() -> None:
+        error = None
+        try:
+            write(job, waits=False)
+        except Exception as found:
+            error = found
+        with _lock:
+            _running.pop(place, None)
+        if not job.stopped.is_set():
+            on_end(error)
+
+    place = (job.folder, job.name)
+    thread = threading.Thread(target=run, name="roberta_c cache", daemon=True)
+    with _lock:
+        if place in _running:
+            return
+        try:
+            thread.start()
+        except RuntimeError as error:  # no room for a thread, or the interpreter ends
+            raise UnusableError(str(error)) from None
+        _running[place] = thread, job
+
+
+def wait(seconds: float | None = None) -> None:
+    """Wait until all files are written, at most so long, and end those threads that are not ready then."""
+    end = None if seconds is None else time.monotonic() + seconds
+    with _lock:
+        running = list(_running.values())
+    for thread, _ in running:
+        thread.join(None if end is None else max(0.0, end - time.monotonic()))
+    for thread, job in running:
+        job.stopped.set()
+        thread.join(0.2)  # time to remove its unfinished file
+
+
+def _forget_threads() -> None:
+    """In a forked child, which has none of them."""
+    global _lock
+    _lock = threading.Lock()
+    _running.clear()
+
+
+os.register_at_fork(after_in_child=_forget_threads)
+atexit.register(lambda: wait(EXIT_SECONDS))
