@@ -1,14 +1,14 @@
-"""The form of a cache file: a prefix of 64 bytes, a JSON header, and the arrays.
+"""The form of a cache file: the arrays, a JSON header, and an end of 64 bytes.
 
-    prefix   MAGIC; as little-endian integers FORMAT (4 bytes), 0 (4), bytes of the header (8); the
-             digest of the header as 16 hexadecimal digits; zeros
+    payload  the arrays, each at a multiple of ALIGNMENT, with zeros between them and up to a page's end
     header   an object: "key" (the text of identity.key_text), "facts" (for people), "entries" (name → type,
-             shape, first byte of the payload), "payload_bytes", "digests" (of the pieces of the payload),
-             then spaces up to a page's end
-    payload  the arrays, each at a multiple of ALIGNMENT, with zeros between them
+             shape, first byte), "payload_bytes", "digests" (of the pieces of the payload)
+    end      MAGIC; as little-endian integers FORMAT (4 bytes), 0 (4), bytes of the header (8); the digest of
+             the header as 16 hexadecimal digits; zeros
 
-Every byte counts: those of the prefix are compared, the others digested. A file of any other size than these
-parts have is damaged.
+Every byte counts: those of the end are compared, the others digested. A file of any other size than these
+parts have is damaged. The payload comes first, in pieces that are written as a huge page each: so file
+systems that can keep them in huge pages of memory, and map them so, which spares the kernels TLB misses.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .errors import DamagedError
 from .identity import FORMAT, digest_of
 
 MAGIC = b"roberta_c packed"
-PREFIX = struct.Struct("<16sIIQ16s16x")
+END = struct.Struct("<16sIIQ16s16x")
 PAGE_BYTES = 4096
 ALIGNMENT = 64  # a cache line, where panels begin
-PIECE_BYTES = 1 << 20  # of the payload, each with a digest of its own
+PIECE_BYTES = 2 << 20  # of the payload, each with a digest of its own: a huge page
 DTYPES = {name: np.dtype(code) for name, code in (("float32", "=f4"), ("float16", "=f2"), ("uint16", "=u2"))}
 
 
@@ -59,7 +59,7 @@ class Header:
     digests: str
 
     def encoded(self) -> bytes:
-        """The prefix and the header, in complete pages. Their length does not depend on the digests' values."""
+        """The header and the end."""
         entries = {name: [place.dtype, place.shape, place.begin] for name, place in self.places.items()}
         text = json.dumps(
             {
@@ -70,8 +70,7 @@ class Header:
                 "digests": self.digests,
             }
         ).encode()
-        text += b" " * (-(PREFIX.size + len(text)) % PAGE_BYTES)
-        return PREFIX.pack(MAGIC, FORMAT, 0, len(text), digest_of(text).encode()) + text
+        return text + END.pack(MAGIC, FORMAT, 0, len(text), digest_of(text).encode())
 
 
 def places_of(arrays: dict[str, np.ndarray]) -> tuple[dict[str, Place], int]:
@@ -89,21 +88,21 @@ def number_of_pieces(payload_bytes: int) -> int:
     return -(-payload_bytes // PIECE_BYTES)
 
 
-def header_bytes(prefix: bytes, file_bytes: int) -> int:
-    """The length of the header, from the prefix. Raises DamagedError for anything that is no prefix."""
-    if len(prefix) != PREFIX.size:
-        raise DamagedError(f"{len(prefix)} bytes in place of a prefix")
-    magic, version, zero, length, digest = PREFIX.unpack(prefix)
-    if (magic, version, zero) != (MAGIC, FORMAT, 0) or PREFIX.pack(magic, version, zero, length, digest) != prefix:
-        raise DamagedError("another prefix")
-    if not 0 < length <= min(MAX_JSON_BYTES, file_bytes - PREFIX.size) or (PREFIX.size + length) % PAGE_BYTES:
+def header_bytes(end: bytes, file_bytes: int) -> int:
+    """The length of the header, from the last bytes of the file. Raises DamagedError for any other bytes."""
+    if len(end) != END.size:
+        raise DamagedError(f"a file of {file_bytes} bytes")
+    magic, version, zero, length, digest = END.unpack(end)
+    if (magic, version, zero) != (MAGIC, FORMAT, 0) or END.pack(magic, version, zero, length, digest) != end:
+        raise DamagedError("another end")
+    if not 0 < length <= min(MAX_JSON_BYTES, file_bytes - END.size):
         raise DamagedError(f"a header of {length} bytes in a file of {file_bytes}")
     return int(length)
 
 
-def parse_header(prefix: bytes, text: bytes, file_bytes: int) -> Header:
+def parse_header(text: bytes, end: bytes, file_bytes: int) -> Header:
     """The header, all of whose numbers fit the file. Raises DamagedError."""
-    if digest_of(text).encode() != PREFIX.unpack(prefix)[-1]:
+    if digest_of(text).encode() != END.unpack(end)[-1]:
         raise DamagedError("a header that differs from its digest")
     try:
         found = parse_object(text, "header")
@@ -118,7 +117,7 @@ def parse_header(prefix: bytes, text: bytes, file_bytes: int) -> Header:
         (isinstance(key, str) and isinstance(facts, dict) and isinstance(entries, dict))
         and (type(payload_bytes) is int and isinstance(digests, str))
     )  # fmt: skip
-    if not are_typed or payload_bytes < 0 or PREFIX.size + len(text) + payload_bytes != file_bytes:
+    if not are_typed or payload_bytes < 0 or payload_bytes + len(text) + END.size != file_bytes:
         raise DamagedError(f"a payload of {shown(payload_bytes)} bytes in a file of {file_bytes}")
     if len(digests) != 16 * number_of_pieces(payload_bytes):
         raise DamagedError("too many or too few digests")

@@ -7,6 +7,7 @@ file's pages away, which ends the process that touches them.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..kernels import digests, large_empty
 from ..machine.filesystems import is_local
 from . import folder as private
 from .errors import DamagedError
-from .layout import DTYPES, PIECE_BYTES, PREFIX, Header, header_bytes, parse_header
+from .layout import DTYPES, PIECE_BYTES, END, Header, header_bytes, parse_header
 
 
 class PackedFile:
@@ -36,15 +37,16 @@ class PackedFile:
         self.header = read_header(descriptor)
         if self.header.key != key:
             raise DamagedError("the key of other weights")
-        first = self.nbytes - self.header.payload_bytes
-        self.is_mapped = self.header.payload_bytes > 0 and is_local(folder)
+        payload_bytes = self.header.payload_bytes
+        self.is_mapped = payload_bytes > 0 and is_local(folder)
         if self.is_mapped:
             mapped = mmap.mmap(descriptor, self.nbytes, mmap.MAP_SHARED, mmap.PROT_READ)
-            self._payload = np.frombuffer(mapped, np.uint8, self.header.payload_bytes, first)
+            with contextlib.suppress(AttributeError, OSError):
+                mapped.madvise(mmap.MADV_HUGEPAGE)  # when the file is read from its disk
+            self._payload = np.frombuffer(mapped, np.uint8, payload_bytes)
         else:
-            self._payload = large_empty(-(-self.header.payload_bytes // 4)).view(np.uint8)
-            _read_into(descriptor, self._payload[: self.header.payload_bytes].data, first)
-            self._payload = self._payload[: self.header.payload_bytes]
+            self._payload = large_empty(-(-payload_bytes // 4)).view(np.uint8)[:payload_bytes]
+            _read_into(descriptor, self._payload.data, 0)
             self._payload.flags.writeable = False
         _check_payload(self._payload, self.header, num_threads)
         private.mark_used(descriptor)
@@ -61,10 +63,10 @@ class PackedFile:
 def read_header(descriptor: int) -> Header:
     """The header of an open file. Raises DamagedError, OSError."""
     size = os.fstat(descriptor).st_size
-    prefix = os.pread(descriptor, PREFIX.size, 0)
-    text = bytearray(header_bytes(prefix, size))
-    _read_into(descriptor, memoryview(text), PREFIX.size)
-    return parse_header(prefix, bytes(text), size)
+    end = os.pread(descriptor, END.size, max(0, size - END.size))
+    text = bytearray(header_bytes(end, size))
+    _read_into(descriptor, memoryview(text), size - END.size - len(text))
+    return parse_header(bytes(text), end, size)
 
 
 def _read_into(descriptor: int, target: memoryview, offset: int) -> None:

@@ -58,7 +58,7 @@ def write(job: Job, waits: bool) -> bool:
     """
     places, payload_bytes = places_of(job.arrays)
     header = Header(job.key, job.facts, places, payload_bytes, "0" * 16 * number_of_pieces(payload_bytes))
-    first = len(header.encoded())
+    size = payload_bytes + len(header.encoded())
     with private.opened_folder(job.folder, make=True) as folder:
         private.remove_abandoned(folder)
         if _is_there(folder, job):
@@ -68,13 +68,13 @@ def write(job: Job, waits: bool) -> bool:
             name.startswith(f".{job.name}.") and private.is_being_written(folder, name) for name in others
         ):
             return False
-        _make_room(folder, first + payload_bytes)
+        _make_room(folder, size)
         with _unfinished(folder, job.name) as (descriptor, unfinished):
             found = [
-                _write_piece(descriptor, first, piece) for piece in _pieces(job.arrays, payload_bytes, job.stopped)
+                _write_piece(descriptor, piece) for piece in _pieces(job.arrays, payload_bytes, job.stopped)
             ]
-            header = Header(job.key, job.facts, places, payload_bytes, digests_text(np.concatenate(found)))
-            _write_all(descriptor, header.encoded(), 0)
+            header = Header(job.key, job.facts, places, payload_bytes, digests_text(np.concatenate([np.empty(0, np.uint64), *found])))
+            _write_all(descriptor, header.encoded(), payload_bytes)
             os.fsync(descriptor)
             if job.stopped.is_set():
                 raise UnusableError("this process has ended before it was written")
@@ -146,11 +146,11 @@ def _bytes_of(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def _write_piece(descriptor: int, first: int, piece: tuple[int, memoryview]) -> np.ndarray:
+def _write_piece(descriptor: int, piece: tuple[int, memoryview]) -> np.ndarray:
     """Write a piece, and return its digest."""
     begin, data = piece
     digest = digests(data, PIECE_BYTES)
-    _write_all(descriptor, data, first + begin)
+    _write_all(descriptor, data, begin)
     return digest
 
 
