@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..cache import WeightCache, part_of
+from ..cache import HEAD, WeightCache, part_of
 from ..checkpoint import FLOAT_DTYPES, names
 from ..checkpoint.finite import all_finite
 from ..checkpoint.tensor_view import NUMPY_DTYPES
@@ -48,11 +48,15 @@ class LoadReport:
 
 
 class _Wanted(NamedTuple):
-    """A packed layer of these tensors, by canonical name; norm: what makes its input rows, for smoothing."""
+    """A packed layer of these tensors, by canonical name.
+
+    norm: what makes its input rows, for smoothing. part: of the model, as the cache has it.
+    """
 
     weights: list[str]
     biases: list[str]
     norm: Norm | None
+    part: str
 
     def entry(self, *kind: str) -> str:
         """The name of one of its arrays in the cache."""
@@ -155,13 +159,11 @@ class WeightSource:
         stacks: for each, the prefixes of its stacked matrices, and the LayerNorm that makes its input rows,
         from which smoothing factors are computed, or None for no smoothing.
         """
-        return self._linears(
-            [
-                _Wanted(*([f"{prefix}.{part}" for prefix in prefixes] for part in ("weight", "bias")), norm)
-                for prefixes, norm in stacks
-            ],
-            dtype,
-        )
+        wanted = []
+        for prefixes, norm in stacks:
+            weights, biases = ([f"{prefix}.{part}" for prefix in prefixes] for part in ("weight", "bias"))
+            wanted.append(_Wanted(weights, biases, norm, part_of(weights[0])))
+        return self._linears(wanted, dtype)
 
     def _linears(self, wanted: Sequence[_Wanted], dtype: str) -> list[PackedLinear]:
         for stack in wanted:
@@ -178,17 +180,16 @@ class WeightSource:
             self.allow_nonfinite,
         )
         for stack, packed in zip(wanted, made, strict=True):
-            part = part_of(stack.weights[0])
-            self.cache.keep(stack.entry("panels", dtype), packed.panels, part)
-            self.cache.keep(stack.entry("bias"), packed.bias, part)
+            self.cache.keep(stack.entry("panels", dtype), packed.panels, stack.part)
+            self.cache.keep(stack.entry("bias"), packed.bias, stack.part)
             if stack.norm is not None:
                 smooth = np.empty(0, np.float32) if packed.smooth is None else packed.smooth
-                self.cache.keep(stack.entry("smooth"), smooth, part)
+                self.cache.keep(stack.entry("smooth"), smooth, stack.part)
         return made
 
     def _cached_linear(self, wanted: _Wanted, dtype: str) -> PackedLinear | None:
         """A packed layer from the cache; None if it is not there."""
-        weights, part = wanted.weights, part_of(wanted.weights[0])
+        weights, part = wanted.weights, wanted.part
         n, k = self.checkpoint.tensors[self.stored_names[weights[0]]].shape
         panels, rows, columns = self.kernels.panel_shape(n, k, dtype)
         found = self.cache.array(wanted.entry("panels", dtype), (len(weights) * panels, rows, columns), part)
@@ -201,12 +202,12 @@ class WeightSource:
         return PackedLinear(self.kernels, found, bias, len(weights), n, k, dtype, smooth)
 
     def _stack(self, wanted: _Wanted) -> Stack:
-        weights, biases, norm = wanted
-        read = [self._read_float32(name) for name in biases]
-        if norm is None:
-            return Stack([self.checkpoint.stored(self.stored_names[name]) for name in weights], read)
-        arrays = [self._read_float32(name) for name in weights]
-        return Stack(arrays, read, smoothing(norm, arrays))
+        biases = [self._read_float32(name) for name in wanted.biases]
+        if wanted.norm is None:
+            stored = [self.checkpoint.stored(self.stored_names[name]) for name in wanted.weights]
+            return Stack(stored, biases)
+        arrays = [self._read_float32(name) for name in wanted.weights]
+        return Stack(arrays, biases, smoothing(wanted.norm, arrays))
 
     def lm_decoder(self) -> PackedLinear:
         """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""
@@ -216,7 +217,7 @@ class WeightSource:
         # published files: they are not reported as unexpected.
         unused = {*(names.TIED if tied else ()), names.TIED["lm_head.decoder.bias"]}
         self.taken |= unused & self.stored_names.keys()
-        return self._linears([_Wanted([weight], [bias], None)], "float32")[0]
+        return self._linears([_Wanted([weight], [bias], None, HEAD)], "float32")[0]
 
     def norm(self, prefix: str) -> Norm:
         """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
