@@ -1,0 +1,190 @@
+"""Files written meanwhile: a thread that delays nothing, and processes that end, fork, or write at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import textwrap
+import threading
+import time
+
+import pytest
+from samples.caches import bits, load, packed_files
+from samples.kernels import in_a_process
+
+from roberta_c.cache import wait_for_writers, writer
+
+
+@pytest.fixture
+def auto(monkeypatch, cache_folder):
+    """`cache="auto"` writes into the folder, in a thread."""
+    monkeypatch.setenv("ROBERTA_C_CACHE", str(cache_folder))
+    return cache_folder
+
+
+def test_auto_writes_meanwhile(made, auto):
+    expected = bits(load(made, None))
+    model = load(made, "auto")
+    assert model.cache_report.state in ("being written", "written")
+    wait_for_writers()
+    assert model.cache_report.state == "written"
+    again = load(made, "auto")
+    assert again.cache_report.state == "read"
+    assert bits(model) == bits(again) == expected
+
+
+def test_one_thread_writes_a_file(made, auto, monkeypatch):
+    """Models that are loaded again before the file is there do not write it too."""
+    may_go_on = threading.Event()
+    written = writer.write
+    calls = []
+
+    def write(job, waits):
+        calls.append(job.name)
+        may_go_on.wait(30)
+        return written(job, waits)
+
+    monkeypatch.setattr(writer, "write", write)
+    models = [load(made, "auto") for _ in range(3)]
+    may_go_on.set()
+    wait_for_writers()
+    assert len(calls) == 1
+    assert len({bits(model) for model in models}) == 1
+    assert len(packed_files(auto)) == 1
+
+
+def test_a_model_that_is_deleted_is_written_all_the_same(made, auto):
+    load(made, "auto")
+    wait_for_writers()
+    assert load(made, "auto").cache_report.state == "read"
+
+
+def test_where_no_thread_can_be_started(made, auto, monkeypatch, caplog):
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        model = load(made, "auto")
+    assert model.cache_report.state == "not used"
+    assert bits(model) == bits(load(made, None))
+    assert not packed_files(auto)
+
+
+def test_another_process_s_file_is_not_replaced(made, cache_folder, monkeypatch):
+    """Case 93: who is slower keeps the file that others map already."""
+    pieces = writer._pieces
+    inner = []
+
+    def slow(*arguments):
+        if not inner:
+            inner.append(None)
+            inner.append(load(made, cache_folder))
+            inner.append(packed_files(cache_folder)[0].stat().st_ino)
+        return pieces(*arguments)
+
+    monkeypatch.setattr(writer, "_pieces", slow)
+    outer = load(made, cache_folder)
+    [path] = packed_files(cache_folder)
+    assert path.stat().st_ino == inner[2]
+    assert [one.name for one in cache_folder.iterdir()] == [path.name]
+    assert bits(outer) == bits(inner[1])
+
+
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from samples.caches import load, bits
+from roberta_c.cache import settings, writer
+settings.MIN_BYTES, settings.FREE_BYTES = 1, 0
+settings.AUTO_SETTLED_SECONDS = settings.SETTLED_SECONDS = -60
+made = Path(sys.argv[1])
+"""
+
+
+def run(made, cache_folder, program: str, *, code: int = 0) -> subprocess.CompletedProcess:
+    done = in_a_process(
+        "-c", PROGRAM + textwrap.dedent(program), str(made), timeout=60, ROBERTA_C_CACHE=str(cache_folder)
+    )
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
+    return done
+
+
+def test_a_process_that_ends_at_once_has_written(made, cache_folder):
+    run(made, cache_folder, "load(made, 'auto')")
+    assert len(packed_files(cache_folder)) == 1
+    assert load(made, cache_folder).cache_report.state == "read"
+
+
+@pytest.mark.parametrize("ends", ["sys.exit(3)", "raise ValueError", "os._exit(1)", "os.kill(os.getpid(), 15)"])
+def test_a_process_waits_a_bounded_time(made, cache_folder, ends):
+    """Case 89: what is not ready is thrown away; a process that is ended at once leaves what nobody reads."""
+    program = f"""
+    writer.EXIT_SECONDS = 0.2
+    pwrite = os.pwrite
+    def slow(*arguments):
+        time.sleep(0.6)
+        return pwrite(*arguments)
+    os.pwrite = slow
+    load(made, 'auto')
+    time.sleep(0.2)
+    {ends}
+    """
+    began = time.monotonic()
+    done = in_a_process(
+        "-c", PROGRAM + textwrap.dedent(program), str(made), timeout=60, ROBERTA_C_CACHE=str(cache_folder)
+    )
+    assert time.monotonic() - began < 30
+    assert done.returncode in (3, 1, -signal.SIGTERM)
+    assert "Fatal" not in done.stderr
+    assert not packed_files(cache_folder)
+    model = load(made, cache_folder)
+    assert model.cache_report.state == "written"
+    assert bits(model) == bits(load(made, None))
+
+
+def test_a_fork_while_a_file_is_written(made, cache_folder):
+    """The child neither waits for a thread that it has not, nor removes its parent's file."""
+    program = """
+    pwrite = os.pwrite
+    def slow(*arguments):
+        time.sleep(0.5)
+        return pwrite(*arguments)
+    os.pwrite = slow
+    expected = bits(load(made, None))
+    model = load(made, 'auto')
+    time.sleep(0.1)
+    child = os.fork()
+    if child == 0:
+        began = time.monotonic()
+        assert bits(model) == expected
+        writer.wait()
+        assert time.monotonic() - began < 0.4
+        os.pwrite = pwrite
+        assert bits(load(made, 'auto')) == expected
+        writer.wait()
+        sys.exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    writer.wait()
+    assert code == 0, code
+    assert model.cache_report.state == "written", model.cache_report
+    """
+    run(made, cache_folder, program)
+    assert len(packed_files(cache_folder)) == 1
+    assert len(list(cache_folder.iterdir())) == 1
+
+
+def test_killed_and_concurrent_writers():
+    """Cases 89 and 93, the short form: `make processes` kills 1,000."""
+    done = in_a_process("-m", "process.cache_writers", "30", "2", timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert re.match(r"30 kills, \d+ of them", done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_a_thousand_killed_writers():
+    """Cases 89 and 93."""
+    done = in_a_process("-m", "process.cache_writers", "1000", "20", timeout=3600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
