@@ -1,10 +1,11 @@
 /* digest.c: a digest of bytes, which tells that a file of packed weights is as it was written.
  *
  * Eight lanes take one 64-bit word each of every 64 bytes:
- *   lane := rotate(lane xor word, 29) * odd
+ *   mixed := word * odd;  mixed := mixed xor (mixed >> 32);  lane := rotate(lane xor mixed, 27) * odd
  * Each step is a bijection of the lane for a given word, and of the word for a given lane, and so is the way
  * from the lanes to the result. So a change inside one word, of one bit or of several, always changes the
- * digest; any other accidental change does, but for one in 2^64. It is no protection against somebody who
+ * digest; any other accidental change does, but for one in 2^64. The word is mixed first because changes of a
+ * few high bits in two words could cancel each other otherwise. It is no protection against somebody who
  * chooses the bytes.
  *
  * The lanes are independent of each other, which hides the latency of the multiplication: a core digests as
@@ -18,8 +19,9 @@ enum { LANES = 8, BLOCK = 8 * LANES };
 static const uint64_t ODD = 0x9E3779B97F4A7C15u;
 
 static inline uint64_t step(uint64_t lane, uint64_t word) {
-    const uint64_t mixed = lane ^ word;
-    return (mixed << 29 | mixed >> 35) * ODD;
+    uint64_t mixed = word * ODD;
+    mixed = lane ^ mixed ^ mixed >> 32;
+    return (mixed << 27 | mixed >> 37) * ODD;
 }
 
 /* The bijection that ends MurmurHash3: every bit of the result depends on every bit of x. */

@@ -82,7 +82,9 @@ def open_cache(
         if sum(file.size for file in identity.files_of(checkpoint)) < settings.MIN_BYTES:
             found.report.state = "small"
             return found
-        found.choose(choice, checkpoint, identity.key_facts(checkpoint, kernels, dtype, allow_nonfinite), num_threads)
+        found.choose(
+            choice, checkpoint, identity.key_facts(checkpoint, kernels, dtype, allow_nonfinite), num_threads
+        )
     except InputError:
         raise
     except Exception as error:

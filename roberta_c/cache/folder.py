@@ -124,7 +124,7 @@ def remove(folder: int, name: str, inode: int | None = None) -> bool:
 
 
 def make_room(folder: int, size: int, limit: int) -> None:
-    """Remove the files that were not used for the longest time, until `size` more bytes are within `limit`."""
+    """Remove the files that were not used for longest, until `size` more bytes are within `limit`."""
     files = entries(folder)
     total = sum(entry.size for entry in (*files, *entries(folder, UNFINISHED))) + size
     for entry in files:

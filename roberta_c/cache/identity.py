@@ -46,10 +46,8 @@ def facts_of_file(file: WeightFile) -> list[Any]:
     return [*file.identity, digest_of(sample)]
 
 
-def key_facts(
-    checkpoint: Checkpoint, kernels: Kernels, dtype: str, allow_nonfinite: bool
-) -> dict[str, Any]:
-    """All that the bits of a model's packed weights depend on. Raises ModelFileError for an unreadable file."""
+def key_facts(checkpoint: Checkpoint, kernels: Kernels, dtype: str, allow_nonfinite: bool) -> dict[str, Any]:
+    """All that the bits of a model's packed weights depend on. Raises ModelFileError for files that fail."""
     files = files_of(checkpoint)
     number = {id(file): index for index, file in enumerate(files)}
     directory = [
@@ -73,7 +71,7 @@ def key_text(facts: dict[str, Any], part: str) -> str:
 
 
 def file_name(key: str) -> str:
-    """The name of the cache file of this key. Another key may have the same: the file holds all of its key."""
+    """The name of the cache file of this key. Another key may have it too: the file holds all of its key."""
     return f"{digest_of(key.encode())}.packed"
 
 

@@ -18,7 +18,7 @@ from ..kernels import digests, large_empty
 from ..machine.filesystems import is_local
 from . import folder as private
 from .errors import DamagedError
-from .layout import DTYPES, PIECE_BYTES, END, Header, header_bytes, parse_header
+from .layout import DTYPES, END, PIECE_BYTES, Header, header_bytes, parse_header
 
 
 class PackedFile:
@@ -31,7 +31,7 @@ class PackedFile:
     """
 
     def __init__(self, folder: Path, descriptor: int, key: str, num_threads: int) -> None:
-        """descriptor: of the file in `folder`, open for reading; it may be closed afterwards. key: its key."""
+        """descriptor: of the file in `folder`, open for reading; it may be closed then. key: its key."""
         status = os.fstat(descriptor)
         self.nbytes, self.inode = status.st_size, status.st_ino
         self.header = read_header(descriptor)
@@ -78,7 +78,7 @@ def _read_into(descriptor: int, target: memoryview, offset: int) -> None:
 
 
 def _check_payload(payload: np.ndarray, header: Header, num_threads: int) -> None:
-    found = digests(payload, PIECE_BYTES, num_threads)
+    found = digests(payload.data, PIECE_BYTES, num_threads)
     if digests_text(found) != header.digests:
         raise DamagedError("a payload that differs from its digests")
 

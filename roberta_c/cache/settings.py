@@ -1,4 +1,4 @@
-"""Where packed weights are kept: the argument `cache`, the variable ROBERTA_C_CACHE, the user's cache folder."""
+"""Where packed weights are kept: the argument `cache`, ROBERTA_C_CACHE, the user's cache folder, limits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ def chosen(cache: Any, environment: Mapping[str, str] = os.environ) -> Choice | 
         return None
     if isinstance(cache, str) and cache == AUTO:
         return Choice(user_folder(environment), waits)
-    if not isinstance(cache, (str, os.PathLike)) or not is_file_name(os.fspath(cache)) or not os.fspath(cache):
+    if (
+        not isinstance(cache, (str, os.PathLike))
+        or not is_file_name(os.fspath(cache))
+        or not os.fspath(cache)
+    ):
         raise InputError(mismatch("cache", shown(cache), "'auto', None or the path of a folder"))
     return Choice(Path(cache), waits)
 

@@ -73,7 +73,13 @@ def write(job: Job, waits: bool) -> bool:
             found = [
                 _write_piece(descriptor, piece) for piece in _pieces(job.arrays, payload_bytes, job.stopped)
             ]
-            header = Header(job.key, job.facts, places, payload_bytes, digests_text(np.concatenate([np.empty(0, np.uint64), *found])))
+            header = Header(
+                job.key,
+                job.facts,
+                places,
+                payload_bytes,
+                digests_text(np.concatenate([np.empty(0, np.uint64), *found])),
+            )
             _write_all(descriptor, header.encoded(), payload_bytes)
             os.fsync(descriptor)
             if job.stopped.is_set():
@@ -95,7 +101,9 @@ def _is_there(folder: int, job: Job) -> bool:
 
 def _make_room(folder: int, size: int) -> None:
     if size > settings.MAX_FOLDER_BYTES:
-        raise UnusableError(f"the packed weights have {size:,} bytes, the folder's limit is {settings.MAX_FOLDER_BYTES:,}")
+        raise UnusableError(
+            f"the packed weights have {size:,} bytes, the folder's limit is {settings.MAX_FOLDER_BYTES:,}"
+        )
     private.make_room(folder, size, settings.MAX_FOLDER_BYTES)
     disk = os.fstatvfs(folder)
     free = disk.f_bavail * disk.f_frsize
@@ -119,7 +127,9 @@ def _unfinished(folder: int, name: str) -> Iterator[tuple[int, str]]:
         os.close(descriptor)
 
 
-def _pieces(arrays: dict[str, np.ndarray], payload_bytes: int, stopped: threading.Event) -> Iterator[tuple[int, memoryview]]:
+def _pieces(
+    arrays: dict[str, np.ndarray], payload_bytes: int, stopped: threading.Event
+) -> Iterator[tuple[int, memoryview]]:
     """The payload in pieces: (first byte, bytes), valid until the next one is asked for."""
     places, _ = places_of(arrays)
     piece = bytearray(PIECE_BYTES)

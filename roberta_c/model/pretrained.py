@@ -52,8 +52,8 @@ class PreTrainedModel(TorchNames, Module):
     """What all models share: loading from files, and the forward pass around the encoder.
 
     Attributes: `config`, `load_report` (missing, unexpected, tied tensors), `cache_report` (what was read
-    from the cache of packed weights), `kernels` (the instruction set in use), `num_threads`, `dtype`. A loaded
-    model does not change; any number of threads may call it.
+    from the cache of packed weights), `kernels` (the instruction set in use), `num_threads`, `dtype`.
+    A loaded model does not change; any number of threads may call it.
     """
 
     config_class: type[RobertaConfig] = RobertaConfig
@@ -107,7 +107,8 @@ class PreTrainedModel(TorchNames, Module):
         allow_nonfinite: True loads weights that are NaN or infinite, which are an error else. cache: where
         packed weights are kept, so that the next load need not pack them (docs/cache.md): "auto", the path of
         a folder, or None for nowhere. Other keywords replace fields of config.json, but for those of
-        transformers that need nothing done here (config/load_keywords.py). Raises ModelFileError, UnsafeFileError, HubError, InputError.
+        transformers that need nothing done here (config/load_keywords.py). Raises ModelFileError,
+        UnsafeFileError, HubError, InputError.
         """
         return cls.load(
             pretrained_model_name_or_path,

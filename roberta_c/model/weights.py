@@ -138,7 +138,7 @@ class WeightSource:
         read: Callable[[], np.ndarray],
         dtype: str = "float32",
     ) -> np.ndarray:
-        """An array from the cache, else what `read` gives, which is kept for it. tensor: what it is made of."""
+        """An array from the cache, else what `read` gives, which is kept for it. tensor: its source."""
         found = self.cache.array(entry, shape, part_of(tensor), dtype)
         if found is None:
             found = read()
@@ -181,6 +181,7 @@ class WeightSource:
         )
         for stack, packed in zip(wanted, made, strict=True):
             self.cache.keep(stack.entry("panels", dtype), packed.panels, stack.part)
+            assert packed.bias is not None  # of _stack
             self.cache.keep(stack.entry("bias"), packed.bias, stack.part)
             if stack.norm is not None:
                 smooth = np.empty(0, np.float32) if packed.smooth is None else packed.smooth

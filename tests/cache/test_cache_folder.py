@@ -239,7 +239,7 @@ def test_unfinished_files_of_writers_that_have_ended_are_removed(made, cache_fol
 
 
 def test_unfinished_files_where_locks_do_nothing(made, cache_folder, monkeypatch):
-    """Case 94: every lock is granted, so that another's file is taken for abandoned. No answer depends on it."""
+    """Case 94: every lock is granted, so that another's file is taken for abandoned."""
     import fcntl
 
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
@@ -280,8 +280,7 @@ def test_a_writer_whose_file_was_taken_away(made, cache_folder, monkeypatch, cap
 
 
 def test_the_variable_and_the_argument(made, tmp_path, monkeypatch):
-    for name in ("own", "xdg", "variable"):
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("ROBERTA_C_CACHE", raising=False)
     assert settings.chosen("auto").folder == tmp_path / "xdg" / "roberta_c"
     assert settings.chosen(None) is settings.chosen("off") is None

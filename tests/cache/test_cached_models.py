@@ -59,7 +59,8 @@ def test_smoothing_factors_are_kept(tmp_path, cache_folder):
     models = [load(folder, cache, dtype="int8") for cache in (None, cache_folder, cache_folder)]
     assert models[2].cache_report.state == "read"
     smooths = [[layer.packed.qkv.smooth is None for layer in model.encoder.layer] for model in models]
-    assert smooths[0] == smooths[2] and not all(smooths[0])
+    assert smooths[0] == smooths[2]
+    assert not all(smooths[0])
     assert bits(models[0]) == bits(models[1]) == bits(models[2])
 
 
@@ -90,7 +91,9 @@ def test_a_large_head_has_a_file_of_its_own(tmp_path, cache_folder):
     config.save_pretrained(tmp_path)
     rng = np.random.default_rng(1)
     shapes = {**encoder_shapes(config), **lm_head_shapes(config, {"lm_head.bias": ""})}
-    tensors = [(name, "float32", rng.standard_normal(shape).astype(np.float32)) for name, shape in shapes.items()]
+    tensors = [
+        (name, "float32", rng.standard_normal(shape).astype(np.float32)) for name, shape in shapes.items()
+    ]
     write_safetensors(tmp_path / "model.safetensors", tensors)
     expected = roberta_c.RobertaForMaskedLM.from_pretrained(tmp_path, cache=None)(IDS).logits
     load(tmp_path, cache_folder)

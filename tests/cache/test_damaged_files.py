@@ -1,4 +1,4 @@
-"""A cache file that is not as it was written is found, removed and written again; no bit of it is believed."""
+"""A cache file that is not as it was written is found, removed and written again; no bit is believed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_every_length_is_found(packed):
 @pytest.mark.parametrize("damage", ["bit", "short", "empty", "other", "swapped"])
 def test_a_damaged_file_is_removed_and_written_again(packed, made, cache_folder, caplog, damage):
     """Cases 90, 94, 98: whatever a file holds, answers stay right, with one warning."""
-    path, header = packed
+    path, _ = packed
     data = bytearray(path.read_bytes())
     expected = bits(load(made, None))
     if damage == "bit":
@@ -144,7 +144,6 @@ def test_every_piece_has_its_digest(made, tmp_path, monkeypatch, cache_folder):
 
 
 def test_arrays_are_read_only_and_outlive_their_file(packed, made, cache_folder):
-    path, _ = packed
     expected = bits(load(made, None))
     model = load(made, cache_folder)
     panels = model.encoder.layer[0].packed.qkv.panels

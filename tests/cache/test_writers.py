@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -118,7 +117,9 @@ def test_a_process_that_ends_at_once_has_written(made, cache_folder):
     assert load(made, cache_folder).cache_report.state == "read"
 
 
-@pytest.mark.parametrize("ends", ["sys.exit(3)", "raise ValueError", "os._exit(1)", "os.kill(os.getpid(), 15)"])
+@pytest.mark.parametrize(
+    "ends", ["sys.exit(3)", "raise ValueError", "os._exit(1)", "os.kill(os.getpid(), 15)"]
+)
 def test_a_process_waits_a_bounded_time(made, cache_folder, ends):
     """Case 89: what is not ready is thrown away; a process that is ended at once leaves what nobody reads."""
     program = f"""

@@ -1,4 +1,4 @@
-"""python -m tests.process.cache_writers KILLS ROUNDS: kills processes while they write the cache of packed weights.
+"""python -m tests.process.cache_writers KILLS ROUNDS: kills processes that write the cache of packed weights.
 
 Each of KILLS children loads a model whose cache file is missing, and is killed at a random time. After each,
 another child loads the model and must get the right bits. Then, ROUNDS times, 8 children load at once.
@@ -104,7 +104,7 @@ def main(kills: int, rounds: int) -> None:
             codes = [exit_code(child) for child in children]
             assert not any(codes), f"round {number}: exit codes {codes}"
             names = os.listdir(cache)
-            assert len(names) == 1 and private.FILE.fullmatch(names[0]), f"round {number}: {names}"
+            assert len(names) == 1, f"round {number}: {names}"
             assert exit_code(in_a_child(check)) == 0
     print(
         f"{kills} kills, {unfinished} of them in the middle of a file; {rounds} rounds of {WRITERS} writers; "
