@@ -14,7 +14,7 @@ from samples.tiny_model import make_tiny_model
 
 import roberta_c
 from roberta_c import AutoModel, RobertaModel, bundled_model_path
-from roberta_c.cache import settings, wait_for_writers
+from roberta_c.cache import identity, settings, wait_for_writers
 from roberta_c.checkpoint import open_checkpoint
 from roberta_c.checkpoint.names import encoder_shapes, lm_head_shapes
 from roberta_c.checkpoint.safetensors_writer import write_safetensors
@@ -46,6 +46,27 @@ def test_same_bits_with_and_without_cache(tmp_path, cache_folder, monkeypatch, i
     assert second.cache_report.packing_ms >= 0
     assert bits(first) == bits(second) == expected
     assert len(packed_files(cache_folder)) == len(others) + is_other
+
+
+@pytest.mark.parametrize("what", ["package", "format", "layout"])
+def test_a_file_of_another_version_is_not_found(made, cache_folder, monkeypatch, what):
+    """Case 91: of this package, of the file's form, or of the layout of packed weights."""
+    load(made, cache_folder)
+    old = packed_files(cache_folder)
+    if what == "package":
+        monkeypatch.setattr(identity, "__version__", "0.0.1")
+    elif what == "format":
+        monkeypatch.setattr(identity, "FORMAT", 2)
+        monkeypatch.setattr("roberta_c.cache.layout.FORMAT", 2)
+    else:
+        found = identity.key_facts
+        monkeypatch.setattr(
+            identity, "key_facts", lambda *given: {**found(*given), "layout": ["another"] * 3}
+        )
+    assert load(made, cache_folder).cache_report.state == "written"
+    assert load(made, cache_folder).cache_report.state == "read"
+    assert len(packed_files(cache_folder)) == 2
+    assert set(old) < set(packed_files(cache_folder))
 
 
 def test_smoothing_factors_are_kept(tmp_path, cache_folder):
