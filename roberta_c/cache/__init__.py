@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, ModelFileError
+from ..errors import InputError, ModelFileError, ResourceError
 from . import settings
 from .errors import DamagedError, UnusableError
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENCODER, HEAD = "encoder", "head"
+# What the system, a file or a lack of memory can do. An exception of another kind is no failure of the cache:
+# a signal handler may have raised it.
+_FAILURES = (OSError, UnusableError, DamagedError, ResourceError, MemoryError, ValueError)
 _told: set[tuple[str, str]] = set()  # folder and reason of warnings that were given
 
 
@@ -87,7 +90,7 @@ def open_cache(
         )
     except InputError:
         raise
-    except Exception as error:
+    except _FAILURES as error:
         found.give_up(error)
     return found
 
@@ -112,10 +115,12 @@ class WeightCache:
         """Use the cache in this folder. facts: of `identity.key_facts`."""
         self._choice, self._checkpoint, self._facts = choice, checkpoint, facts
         self._num_threads = num_threads
-        self._writes = True
+        self._writes: bool | None = None  # None: all weights so far come from files of the cache
 
     def give_up(self, error: Exception) -> None:
-        """Use no cache from now on, and say why, once for each reason."""
+        """Use no cache from now on, and say why, once for each reason. Raises what a handler raised."""
+        if isinstance(error, OSError) and error.errno is None and not isinstance(error, ModelFileError):
+            raise error  # such as the TimeoutError of a program that limits the time of a load
         self._choice = None
         self.report.state, self.report.reason = "not used", _reason(error)
         _warn(self.report.folder, self.report.reason)
@@ -133,7 +138,7 @@ class WeightCache:
                 self._files[part] = self._open(part)
             file = self._files[part]
             found = None if file is None else file.array(name)
-        except Exception as error:
+        except _FAILURES as error:
             self.give_up(error)
             return None
         if found is None or found.dtype.name != dtype or (shape is not None and found.shape != tuple(shape)):
@@ -165,7 +170,7 @@ class WeightCache:
                     return found
                 except DamagedError as error:
                     private.remove(folder, name, inode)
-                    _warn(str(self._choice.folder / name), f"{error}: removed, to be written again")
+                    _warn(str(self._choice.folder / name), str(error), "it is removed, and written again")
                 finally:
                     os.close(descriptor)
         except FileNotFoundError:
@@ -174,14 +179,21 @@ class WeightCache:
         return None
 
     def _settle(self) -> None:
-        """Before weights are read from files that are to be written to the cache: see SETTLED_SECONDS."""
+        """Before weights are read that may be written to the cache: decide that. See SETTLED_SECONDS.
+
+        Once, since what was read before would not be settled by waiting now.
+        """
         from . import identity
 
         assert self._choice is not None
+        if self._writes is not None:
+            return
         settled = identity.settled_seconds(self._checkpoint)
         if self._choice.waits:
             if 0 <= settled < settings.SETTLED_SECONDS:
+                began = time.perf_counter()
                 time.sleep(settings.SETTLED_SECONDS - settled)
+                self._began += time.perf_counter() - began
                 settled = identity.settled_seconds(self._checkpoint)
             self._writes = settled >= settings.SETTLED_SECONDS and identity.is_unchanged(self._checkpoint)
         else:
@@ -204,13 +216,11 @@ class WeightCache:
             times = [file.header.facts.get("packing_ms") for file in read.values()]
             numbers = [one for one in times if isinstance(one, (int, float))]
             report.packing_ms = float(max(numbers)) if numbers else None
-            if self._writes:
+            if self._writes is not False:
                 for part, kept in self._kept.items():
                     if sum(array.nbytes for array in kept.values()) >= settings.MIN_BYTES:
                         self._write(part)
-            elif report.state == "read":
-                report.reason = ""
-        except Exception as error:
+        except _FAILURES as error:
             self.give_up(error)
         self._kept, self._found, self._files = {ENCODER: {}, HEAD: {}}, {ENCODER: {}, HEAD: {}}, {}
 
@@ -273,13 +283,12 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _warn(place: str | None, reason: str) -> None:
+_ENDING = "weights are packed at each load (ROBERTA_C_CACHE=off turns the cache off)"
+
+
+def _warn(place: str | None, reason: str, ending: str = _ENDING) -> None:
     """One warning for each place and reason."""
     told = (place or "", reason)
     if told not in _told:
         _told.add(told)
-        logger.warning(
-            "cache %s: %s; weights are packed at each load (ROBERTA_C_CACHE=off turns the cache off)",
-            place or "of packed weights",
-            reason,
-        )
+        logger.warning("cache %s: %s; %s", place or "of packed weights", reason, ending)

@@ -226,6 +226,20 @@ def test_the_bundled_model_and_small_ones_are_not_cached(tmp_path, monkeypatch):
     assert not (tmp_path / "cache").exists()
 
 
+def test_what_a_signal_handler_raises_is_not_taken_for_a_failure(made, cache_folder, monkeypatch):
+    """A program that limits the time of a load with an alarm gets its exception."""
+
+    def late(*_):
+        raise TimeoutError("too late")
+
+    load(made, cache_folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("roberta_c.cache.reader.digests", late)
+        with pytest.raises(TimeoutError, match="too late"):
+            load(made, cache_folder)
+    assert load(made, cache_folder).cache_report.state == "read"
+
+
 def test_a_pickled_model_is_loaded_from_the_cache(made, cache_folder):
     load(made, cache_folder)
     model = pickle.loads(pickle.dumps(load(made, cache_folder)))

@@ -109,7 +109,7 @@ def test_a_damaged_file_is_removed_and_written_again(packed, made, cache_folder,
     assert bits(first) == bits(second) == expected
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert "removed, to be written again" in warnings[0].message
+    assert "it is removed, and written again" in warnings[0].message
     assert path.read_bytes()[-200:] != bytes(data)[-200:] or damage in ("bit", "swapped")
 
 
