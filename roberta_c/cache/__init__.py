@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -287,8 +288,8 @@ _ENDING = "weights are packed at each load (ROBERTA_C_CACHE=off turns the cache 
 
 
 def _warn(place: str | None, reason: str, ending: str = _ENDING) -> None:
-    """One warning for each place and reason."""
-    told = (place or "", reason)
+    """One warning for each place and reason, whatever numbers it has: those of a disk's room change."""
+    told = (place or "", re.sub(r"[\d,]+", "", reason))
     if told not in _told:
         _told.add(told)
         logger.warning("cache %s: %s; %s", place or "of packed weights", reason, ending)
