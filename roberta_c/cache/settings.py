@@ -23,7 +23,8 @@ MAX_FOLDER_BYTES = 8 << 30
 FREE_BYTES = 1 << 30
 # How long a weight file must have been unchanged. A file system's clock moves in steps, of 2 seconds at
 # worst: a file that is changed again within a step could keep its times (Git knows such entries as racy).
-# `auto` leaves out files that somebody may be working on.
+# `auto` leaves out files that somebody may be working on, and what a program has written through a map of a
+# file: Linux sets the times at the first change of a page after it was last saved, which takes half a minute.
 SETTLED_SECONDS = 2
 AUTO_SETTLED_SECONDS = 60
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import shutil
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,6 +227,24 @@ def test_the_bundled_model_and_small_ones_are_not_cached(tmp_path, monkeypatch):
     model = AutoModel.from_pretrained(bundled_model_path(), cache=tmp_path / "cache")
     assert model.cache_report.state == "small"
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_pages_are_shared(tmp_path, cache_folder, monkeypatch):
+    """A mapped file costs a process no memory of its own, not even after calls."""
+    monkeypatch.setattr("roberta_c.cache.reader.is_local", lambda _: True)
+    sizes = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 4, "intermediate_size": 256}
+    folder = make_tiny_model(tmp_path / "model", **sizes)
+    load(folder, cache_folder)
+    model = load(folder, cache_folder)
+    model(IDS)
+    [path] = packed_files(cache_folder)
+    smaps = Path("/proc/self/smaps").read_text()
+    own = smaps[smaps.index(path.name) :].split("VmFlags")[0]
+    sizes_of = dict(re.findall(r"^(\w+):\s+(\d+) kB$", own, re.MULTILINE))
+    assert model.cache_report.is_mapped
+    assert int(sizes_of["Rss"]) > 0
+    assert int(sizes_of["Private_Dirty"]) == int(sizes_of["Anonymous"]) == 0
 
 
 def test_what_a_signal_handler_raises_is_not_taken_for_a_failure(made, cache_folder, monkeypatch):
