@@ -118,6 +118,11 @@ class WeightCache:
         self._num_threads = num_threads
         self._writes: bool | None = None  # None: all weights so far come from files of the cache
 
+    @property
+    def is_used(self) -> bool:
+        """Whether arrays may be there, or may be kept."""
+        return self._choice is not None
+
     def give_up(self, error: Exception) -> None:
         """Use no cache from now on, and say why, once for each reason. Raises what a handler raised."""
         if isinstance(error, OSError) and error.errno is None and not isinstance(error, ModelFileError):
@@ -230,7 +235,7 @@ class WeightCache:
 
         assert self._choice is not None
         key = identity.key_text(self._facts, part)
-        files = [str(path) for path in self._checkpoint.files]
+        source = os.fsencode(self._checkpoint.files[0]).decode(errors="replace")
         incomplete = self._files.get(part)
         checkpoint, choice, report = self._checkpoint, self._choice, self.report
         job = writer.Job(
@@ -238,7 +243,7 @@ class WeightCache:
             identity.file_name(key),
             key,
             {
-                "files": files[:1],
+                "source": source,
                 "part": part,
                 "dtype": self._facts["dtype"],
                 "layout": self._facts["layout"][1],

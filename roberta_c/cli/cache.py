@@ -82,10 +82,8 @@ def _list_lines(facts: dict[str, Any]) -> str:
     rows = {"folder": facts["folder"], "files": f"{len(facts['files'])}, {byte_size(facts['bytes'])}"}
     sections = [table({name: printable(value) for name, value in rows.items()})]
     for file in facts["files"]:
-        sources = file.get("files")
-        source = sources[0] if isinstance(sources, list) and sources else "damaged, or of another version"
         about = {
-            "made of": printable(str(source)),
+            "made of": printable(str(file.get("source", "unknown: a damaged file"))),
             "part": printable(f"{file.get('part', 'unknown')}, {file.get('dtype', 'unknown')}"),
             "size": byte_size(file["bytes"]),
             "last used": time.strftime("%Y-%m-%d %H:%M", time.localtime(file["used"])),

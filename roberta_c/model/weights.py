@@ -168,7 +168,7 @@ class WeightSource:
     def _linears(self, wanted: Sequence[_Wanted], dtype: str) -> list[PackedLinear]:
         for stack in wanted:
             self.taken.update(stack.weights, stack.biases)
-        cached = [self._cached_linear(stack, dtype) for stack in wanted]
+        cached = [self._cached_linear(stack, dtype) for stack in wanted if self.cache.is_used]
         found = [packed for packed in cached if packed is not None]
         if len(found) == len(wanted):
             return found

@@ -108,6 +108,17 @@ def test_types_of_files(tmp_path, cache_folder, monkeypatch, stored, rows_in_fil
     assert len({bits(model) for model in models}) == 1
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are UTF-8 there")
+def test_names_that_are_not_utf_8(made, tmp_path, cache_folder):
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/m\xff\n\xc3")
+    shutil.copytree(made, folder)
+    assert load(folder, cache_folder).cache_report.state == "written"
+    assert load(folder, cache_folder).cache_report.state == "read"
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/cache\xff")
+    assert load(folder, odd).cache_report.state == "written"
+    assert load(folder, odd).cache_report.state == "read"
+
+
 def test_a_large_head_has_a_file_of_its_own(tmp_path, cache_folder):
     """Models with other heads share the encoder's."""
     config = RobertaConfig(vocab_size=20, hidden_size=8, num_attention_heads=2, num_hidden_layers=1,

@@ -129,7 +129,7 @@ def packed_caches() -> dict[str, bytes]:
     }
     for name, chosen in (("arrays", arrays), ("empty", {})):
         with tempfile.TemporaryDirectory() as folder:
-            facts = {"files": ["model.safetensors"], "packing_ms": 1.5}
+            facts = {"source": "model.safetensors", "packing_ms": 1.5}
             write(Job(Path(folder), f"{0:016x}.packed", "key", facts, chosen, None, lambda: True), waits=True)
             found[name] = (Path(folder) / f"{0:016x}.packed").read_bytes()
     return found
