@@ -57,7 +57,9 @@ def chosen(cache: Any, environment: Mapping[str, str] = os.environ) -> Choice | 
         or not os.fspath(cache)
     ):
         raise InputError(mismatch("cache", shown(cache), "'auto', None or the path of a folder"))
-    return Choice(Path(cache), waits)
+    return Choice(
+        Path(os.path.abspath(cache)), waits
+    )  # the program may change its folder before it is written
 
 
 def user_folder(environment: Mapping[str, str] = os.environ) -> Path:

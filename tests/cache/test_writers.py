@@ -34,6 +34,26 @@ def test_auto_writes_meanwhile(made, auto):
     assert bits(model) == bits(again) == expected
 
 
+def test_a_relative_folder_is_that_of_the_load(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBERTA_C_CACHE", "relative")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    may_go_on = threading.Event()
+    written = writer.write
+
+    def write(job, waits):
+        may_go_on.wait(30)
+        return written(job, waits)
+
+    monkeypatch.setattr(writer, "write", write)
+    load(made, "auto")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    may_go_on.set()
+    wait_for_writers()
+    assert len(packed_files(tmp_path / "relative")) == 1
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_one_thread_writes_a_file(made, auto, monkeypatch):
     """Models that are loaded again before the file is there do not write it too."""
     may_go_on = threading.Event()
