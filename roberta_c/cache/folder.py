@@ -22,6 +22,9 @@ from .errors import UnusableError
 
 FILE = re.compile(r"[0-9a-f]{16}\.packed")
 UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.packed\.[0-9a-f]{16}")
+# An empty file that says that a process ended before its file was written, so that short ones wait no more.
+LATE = re.compile(r"\.[0-9a-f]{16}\.packed\.late")
+LATE_SECONDS = 24 * 3600  # for how long it says so
 # An unfinished file is removed if its writer holds no lock on it, but not in its first seconds, before the
 # lock is taken; and in any case if it was not written to for so long: a file system may have no locks.
 UNLOCKED_SECONDS, ABANDONED_SECONDS = 10, 3600
@@ -135,12 +138,31 @@ def make_room(folder: int, size: int, limit: int) -> None:
 
 
 def remove_abandoned(folder: int) -> None:
-    """Remove unfinished files whose writers have ended."""
+    """Remove unfinished files whose writers have ended, and old notes about late ones."""
     now = time.time()
+    for entry in entries(folder, LATE):
+        if abs(now - entry.used) > LATE_SECONDS:
+            remove(folder, entry.name, entry.inode)
     for entry in entries(folder, UNFINISHED):
         age = now - entry.used
         if age > ABANDONED_SECONDS or (age > UNLOCKED_SECONDS and not is_being_written(folder, entry.name)):
             remove(folder, entry.name, entry.inode)
+
+
+def note_late(folder: int, name: str) -> None:
+    """Say that the file of this name was not ready when its process ended."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    remove(folder, f".{name}.late")
+    os.close(os.open(f".{name}.late", flags, 0o600, dir_fd=folder))
+
+
+def was_late(folder: int, name: str) -> bool:
+    """Whether `note_late` has said so not long ago."""
+    now = time.time()
+    return any(
+        entry.name == f".{name}.late" and abs(now - entry.used) <= LATE_SECONDS
+        for entry in entries(folder, LATE)
+    )
 
 
 def is_being_written(folder: int, name: str) -> bool:

@@ -60,6 +60,8 @@ def clear(path: Path) -> tuple[int, int]:
     """
     count = size = 0
     with contextlib.suppress(FileNotFoundError), private.opened_folder(path) as folder:
+        for entry in private.entries(folder, private.LATE):
+            private.remove(folder, entry.name, entry.inode)
         for entry in (*private.entries(folder), *private.entries(folder, private.UNFINISHED)):
             if private.remove(folder, entry.name, entry.inode):
                 count, size = count + 1, size + entry.size

@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 # How long a process that ends waits for its thread.
 EXIT_SECONDS = 2.0
+# If that was too short before, as on a slow disk, a process that ends waits no more, and a thread begins only
+# after this time: processes that end earlier write nothing in vain, and others write the file.
+LATE_DELAY_SECONDS = 10.0
 
 
 @dataclass
@@ -48,6 +51,7 @@ class Job:
     replaces: int | None
     is_valid: Callable[[], bool]
     stopped: threading.Event = field(default_factory=threading.Event)
+    was_late: bool = False
 
 
 def write(job: Job, waits: bool) -> bool:
@@ -88,6 +92,7 @@ def write(job: Job, waits: bool) -> bool:
                 raise UnusableError("the weight files have changed since they were opened")
             if not _is_there(folder, job):
                 os.rename(unfinished, job.name, src_dir_fd=folder, dst_dir_fd=folder)
+        private.remove(folder, f".{job.name}.late")
         os.fsync(folder)
     return True
 
@@ -186,7 +191,8 @@ def write_meanwhile(job: Job, on_end: Callable[[Exception | None], None]) -> Non
     def run() -> None:
         error = None
         try:
-            write(job, waits=False)
+            if not job.was_late or not job.stopped.wait(LATE_DELAY_SECONDS):
+                write(job, waits=False)
         except Exception as found:
             error = found
         with _lock:
@@ -194,6 +200,8 @@ def write_meanwhile(job: Job, on_end: Callable[[Exception | None], None]) -> Non
         if not job.stopped.is_set():
             on_end(error)
 
+    with contextlib.suppress(OSError, UnusableError), private.opened_folder(job.folder) as folder:
+        job.was_late = private.was_late(folder, job.name)
     place = (job.folder, job.name)
     thread = threading.Thread(target=run, name="roberta_c cache", daemon=True)
     with _lock:
@@ -211,10 +219,16 @@ def wait(seconds: float | None = None) -> None:
     end = None if seconds is None else time.monotonic() + seconds
     with _lock:
         running = list(_running.values())
-    for thread, _ in running:
-        thread.join(None if end is None else max(0.0, end - time.monotonic()))
+    for thread, job in running:
+        if end is None:
+            thread.join()
+        elif not job.was_late:
+            thread.join(max(0.0, end - time.monotonic()))
     for thread, job in running:
         job.stopped.set()
+        if thread.is_alive() and not job.was_late:
+            with contextlib.suppress(OSError, UnusableError), private.opened_folder(job.folder) as folder:
+                private.note_late(folder, job.name)
         thread.join(0.2)  # time to remove its unfinished file
 
 

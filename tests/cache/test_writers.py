@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import textwrap
@@ -164,6 +165,34 @@ def test_a_process_waits_a_bounded_time(made, cache_folder, ends):
     model = load(made, cache_folder)
     assert model.cache_report.state == "written"
     assert bits(model) == bits(load(made, None))
+
+
+def test_a_slow_disk_delays_only_the_first_process(made, cache_folder, monkeypatch):
+    """Later ones wait no more, and write nothing that they would throw away; one that lives on writes."""
+    program = """
+    writer.EXIT_SECONDS = 0.5
+    pwrite = os.pwrite
+    def slow(*arguments):
+        Path(sys.argv[1], "tried").touch()
+        time.sleep(1.5)
+        return pwrite(*arguments)
+    os.pwrite = slow
+    load(made, 'auto')
+    """
+    model = shutil.copytree(made, cache_folder.parent / "slow")
+    run(model, cache_folder, program)
+    assert (model / "tried").exists()
+    assert [path.name.endswith(".packed.late") for path in cache_folder.glob(".*.late")] == [True]
+    (model / "tried").unlink()
+    run(model, cache_folder, program)
+    assert not (model / "tried").exists()
+    assert not packed_files(cache_folder)
+    monkeypatch.setattr(writer, "LATE_DELAY_SECONDS", 0.2)
+    monkeypatch.setenv("ROBERTA_C_CACHE", str(cache_folder))
+    assert load(model, "auto").cache_report.state == "being written"
+    wait_for_writers()
+    assert len(packed_files(cache_folder)) == 1
+    assert not list(cache_folder.glob(".*.late"))
 
 
 def test_a_fork_while_a_file_is_written(made, cache_folder):
