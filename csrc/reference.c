@@ -69,6 +69,13 @@ static int pack_linear(rc_arithmetic arithmetic, const float *w_nk, const float 
     return finite;
 }
 
+static void column_sizes(const float *w_nk, size_t n, size_t k, float *sizes_k) {
+    for (size_t i = 0; i < n * k; i++) {
+        const float size = fabsf(w_nk[i]);
+        if (isnan(size) || size > sizes_k[i % k]) sizes_k[i % k] = size;
+    }
+}
+
 static double activated(rc_activation activation, double x) {
     switch (activation) {
     case RC_GELU: return x * 0.5 * erfc(-x * sqrt(0.5));
@@ -276,6 +283,7 @@ int rc_isa_reference(rc_kernels *kernels) {
         .attention_nr = 1,
         .widen = widen,
         .pack_linear = pack_linear,
+        .column_sizes = column_sizes,
         .linear = linear,
         .convert_rows = convert_rows,
         .attention = attention,

@@ -337,6 +337,9 @@ struct rc_kernels {
     int (*pack_linear)(rc_arithmetic arithmetic, const float *w_nk, const float *smooth_k, size_t n, size_t k,
                        rc_word *panels_pkn, size_t ith, size_t nth);
 
+    /* sizes_k[j] := max(sizes_k[j], |w_nk[i * k + j]|) over all rows i; NaN counts as the largest value. */
+    void (*column_sizes)(const float *w_nk, size_t n, size_t k, float *sizes_k);
+
     /* y_mn := activation(x_mk W^T + bias_n), or residual_mn + x_mk W^T + bias_n.  x must be in the row format
      * of w's arithmetic.  y and the residual may be the same array; y and x may not overlap.  If w's
      * arithmetic converts rows, GELU is vf_gelu_short, whose error is up to 3.5e-5. */

@@ -88,21 +88,21 @@ class PickleReader:
                 "N": lambda: self._stack.append(None),
                 "\x88": lambda: self._stack.append(True),
                 "\x89": lambda: self._stack.append(False),
-                "J": lambda: self._push_number("<i", 4),
-                "K": lambda: self._push_number("<B", 1),
-                "M": lambda: self._push_number("<H", 2),
-                "G": lambda: self._push_number(">d", 8),
+                "J": lambda: self._push_integer(int.from_bytes(self._take(4), "little", signed=True)),
+                "K": lambda: self._push_integer(self._byte()),
+                "M": lambda: self._push_integer(int.from_bytes(self._take(2), "little")),
+                "G": self._double,
                 "\x8a": self._long1,
-                "X": lambda: self._push_string(self._unsigned(4)),
-                "U": lambda: self._push_string(self._unsigned(1)),
+                "X": lambda: self._push_string(self._unsigned4()),
+                "U": lambda: self._push_string(self._byte()),
                 "t": lambda: self._push_sequence("tuple", self._pop_to_mark()),
                 "\x85": lambda: self._push_sequence("tuple", self._pop_many(1)),
                 "\x86": lambda: self._push_sequence("tuple", self._pop_many(2)),
                 "\x87": lambda: self._push_sequence("tuple", self._pop_many(3)),
-                "q": lambda: self._put(self._unsigned(1)),
-                "r": lambda: self._put(self._unsigned(4)),
-                "h": lambda: self._get(self._unsigned(1)),
-                "j": lambda: self._get(self._unsigned(4)),
+                "q": lambda: self._put(self._byte()),
+                "r": lambda: self._put(self._unsigned4()),
+                "h": lambda: self._get(self._byte()),
+                "j": lambda: self._get(self._unsigned4()),
                 "a": lambda: self._append(self._pop_many(1)),
                 "e": lambda: self._append(self._pop_to_mark()),
                 "s": lambda: self._set_items(self._pop_many(2)),
@@ -126,7 +126,7 @@ class PickleReader:
         self._marks.clear()
         self._memo.clear()
         while True:
-            opcode = self._take(1)[0]
+            opcode = self._byte()
             self._opcodes += 1
             if self._opcodes > MAX_OPCODES:
                 self._fail(f"more than {MAX_OPCODES} opcodes", "a checkpoint's pickle, which is shorter")
@@ -159,8 +159,15 @@ class PickleReader:
         self.position = end
         return taken
 
-    def _unsigned(self, length: int) -> int:
-        return int.from_bytes(self._take(length), "little")
+    def _byte(self) -> int:
+        position = self.position
+        if position >= len(self._data):
+            self._fail("truncated data", "1 more byte")
+        self.position = position + 1
+        return self._data[position]
+
+    def _unsigned4(self) -> int:
+        return int.from_bytes(self._take(4), "little")
 
     def _spend(self, memory: int) -> None:
         self._memory += memory
@@ -209,16 +216,19 @@ class PickleReader:
 
     # Plain values.
 
-    def _push_number(self, layout: str, length: int) -> None:
+    def _push_integer(self, value: int) -> None:
         self._spend(_COST_NUMBER)
-        self._stack.append(struct.unpack(layout, self._take(length))[0])
+        self._stack.append(value)
+
+    def _double(self) -> None:
+        self._spend(_COST_NUMBER)
+        self._stack.append(struct.unpack(">d", self._take(8))[0])
 
     def _long1(self) -> None:
-        length = self._unsigned(1)
+        length = self._byte()
         if length > MAX_LONG_BYTES:
             self._fail(f"an integer of {length} bytes", f"at most {MAX_LONG_BYTES}")
-        self._spend(_COST_NUMBER)
-        self._stack.append(int.from_bytes(self._take(length), "little", signed=True))
+        self._push_integer(int.from_bytes(self._take(length), "little", signed=True))
 
     def _push_string(self, length: int) -> None:
         # One character outside ASCII can make CPython use four bytes for every character of the string.

@@ -172,6 +172,7 @@ cdef extern from "roberta_c.h" nogil:
         void (*widen)(const void *, rc_dtype, size_t, float *) noexcept nogil
         int (*pack_linear)(rc_arithmetic, const float *, const float *, size_t, size_t, rc_word *, size_t,
                            size_t) noexcept nogil
+        void (*column_sizes)(const float *, size_t, size_t, float *) noexcept nogil
         void (*linear)(const rc_kernels *, const rc_linear *, const rc_input_rows *, size_t, const rc_epilogue *,
                        float *, size_t, rc_team *, size_t, size_t) noexcept nogil
         void (*convert_rows)(const float *, size_t, size_t, size_t, const rc_output_rows *, size_t,

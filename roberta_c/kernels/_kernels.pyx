@@ -192,6 +192,12 @@ cdef class Kernels:
         """
         return packed_stacks(self, stacks, num_threads, dtype, allow_nonfinite)
 
+    def column_sizes(self, weights, num_threads=1) -> np.ndarray:
+        """The largest absolute value of each column, float32 (k), over all rows of the matrices (n, k), which are
+        given and read as for `pack_linears`; NaN for a column with NaN. Raises ModelFileError if a file has changed
+        since it was opened."""
+        return sizes_of_columns(self, weights, num_threads)
+
     def panel_shape(self, n, k, dtype="float32") -> tuple[int, int, int]:
         """The shape of the packed form of one matrix (n, k): (ceil(n / NR), rows of a panel, NR)."""
         cdef Py_ssize_t nr = self.table.nr, columns = n, depth = k

@@ -1,5 +1,5 @@
-# Matrices, in memory or in a file -> PackedLinear: one parallel region that reads, checks and packs. Included by
-# _kernels.pyx.
+# Matrices, in memory or in a file -> PackedLinear: one parallel region that reads, checks and packs. And the sizes of
+# their columns, read in the same way. Included by _kernels.pyx.
 
 cdef struct packing_job:
     # A matrix (n, k): in memory, or if descriptor >= 0 in that file, as elements of `dtype` from first_byte on.
@@ -23,6 +23,9 @@ cdef struct packing:
     # Each thread has buffer_floats of these: the rows of a piece as float32, then as the file has them.
     float *buffers
     size_t buffer_floats, values_floats
+    # Where the sizes of columns are wanted, not packed matrices: (threads, sizes_floats), of which k are used.
+    float *sizes
+    size_t sizes_floats
 
 cdef enum:
     # Bytes, as float32, of the rows that are read, checked and packed before the next ones. They stay in the
@@ -52,28 +55,30 @@ cdef const float *rows_of(const packing *work, packing_job *job, size_t first, s
     return buffer
 
 
-cdef void pack_piece(const packing *work, packing_job *job, size_t first, size_t count,
-                     float *buffer) noexcept nogil:
-    cdef const float *rows = rows_of(work, job, first, count, buffer)
-    cdef rc_word *panels_pkn = job.panels_pkn + first * rc_panel_rows(work.arithmetic, job.k)
-    if rows != NULL and not work.kernels.pack_linear(work.arithmetic, rows, job.smooth_k, count, job.k, panels_pkn,
-                                                     0, 1):
+cdef void take_piece(const packing *work, packing_job *job, size_t first, size_t count, size_t ith) noexcept nogil:
+    """Reads `count` rows of a matrix, and packs them or takes the sizes of their columns."""
+    cdef const float *rows = rows_of(work, job, first, count, work.buffers + ith * work.buffer_floats)
+    if rows == NULL:
+        return
+    if work.sizes != NULL:
+        work.kernels.column_sizes(rows, count, job.k, work.sizes + ith * work.sizes_floats)
+    elif not work.kernels.pack_linear(work.arithmetic, rows, job.smooth_k, count, job.k,
+                                      job.panels_pkn + first * rc_panel_rows(work.arithmetic, job.k), 0, 1):
         rc_set_flag(&job.nonfinite)
 
 
-cdef void pack_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
+cdef void take_share(void *given, rc_team *team, size_t ith, size_t nth) noexcept nogil:
     cdef packing *work = <packing *>given
     cdef packing_job *job = work.jobs
     cdef packing_job *end = work.jobs + work.count
     cdef size_t first, end_of_unit, unit = rc_next_unit(team, ith, nth)
-    cdef float *buffer = work.buffers + ith * work.buffer_floats
     while unit < work.units:
         while job + 1 < end and job[1].first_unit <= unit:  # units never decrease
             job += 1
         first = (unit - job.first_unit) * job.rows_per_unit
         end_of_unit = min(first + job.rows_per_unit, job.n)
         while first < end_of_unit:
-            pack_piece(work, job, first, min(job.rows_per_piece, end_of_unit - first), buffer)
+            take_piece(work, job, first, min(job.rows_per_piece, end_of_unit - first), ith)
             first += job.rows_per_piece
         unit = rc_next_unit(team, ith, nth)
 
@@ -88,12 +93,14 @@ cdef object checked_matrix(weight):
     return weight
 
 
-cdef int set_packing_job(packing *work, Py_ssize_t index, weight, smooth, panels) except -1:
-    """Fills one of the jobs, which are set in order."""
+cdef int set_packing_job(packing *work, Py_ssize_t index, weight, smooth=None, panels=None) except -1:
+    """Fills one of the jobs, which are set in order. panels: where the packed matrix goes, if it is wanted."""
     cdef packing_job *job = &work.jobs[<size_t>index]
     cdef size_t nr = work.kernels.nr
     job.n, job.k = weight.shape
-    job.panels_pkn, job.descriptor = writable_floats(panels), -1
+    job.descriptor = -1
+    if panels is not None:
+        job.panels_pkn = writable_floats(panels)
     if smooth is not None:
         job.smooth_k = floats(smooth)
     job.rows_per_piece = (PIECE_BYTES // (4 * job.k * nr) or 1) * nr
@@ -108,8 +115,8 @@ cdef int set_packing_job(packing *work, Py_ssize_t index, weight, smooth, panels
     return 0
 
 
-cdef object packing_buffers(packing *work, size_t threads):
-    """Memory for the threads' buffers, large enough for a piece of any job."""
+cdef int run_packing(packing *work, size_t threads) except -1:
+    """Opens the region, with buffers for each thread that are large enough for a piece of any job."""
     cdef packing_job *job
     cdef size_t index, values, most_values = 0, most_stored = 0
     for index in range(work.count):
@@ -124,7 +131,8 @@ cdef object packing_buffers(packing *work, size_t threads):
         (most_stored + FLOATS_PER_LINE - 1) // FLOATS_PER_LINE * FLOATS_PER_LINE)
     buffers = aligned_empty((threads * work.buffer_floats,))
     work.buffers = writable_floats(buffers)
-    return buffers
+    run_team(take_share, work, <int>threads)
+    return 0
 
 
 cdef int check_packing(const packing *work, weights, bint allow_nonfinite) except -1:
@@ -168,8 +176,7 @@ cdef list packed_stacks(Kernels kernels, stacks, num_threads, dtype, bint allow_
     for index, (weight, smooth, begin) in enumerate(sources):
         set_packing_job(&work, index, weight, smooth, slab[begin:])
     threads = min(threads, work.units) or 1
-    buffers = packing_buffers(&work, threads)
-    run_team(pack_share, &work, <int>threads)
+    run_packing(&work, threads)
     check_packing(&work, [weight for weight, _, _ in sources], allow_nonfinite)
     packed, begin = [], 0
     for (sections, n, k, shape), (_, biases, smooth) in zip(shapes, stacks):
@@ -184,3 +191,27 @@ cdef list packed_stacks(Kernels kernels, stacks, num_threads, dtype, bint allow_
         packed.append(PackedLinear(kernels, panels, bias, sections, n, k, dtype,
                                    smooth if rc_is_int8(work.arithmetic) else None))
     return packed
+
+
+cdef object sizes_of_columns(Kernels kernels, weights, num_threads):
+    """`Kernels.column_sizes`."""
+    cdef packing work
+    memset(&work, 0, sizeof(packing))
+    work.kernels = &kernels.table
+    cdef size_t threads = checked_thread_count(num_threads)
+    if not len(weights):
+        raise InputError(mismatch("weights", "none", "at least one matrix"))
+    k = checked_matrix(weights[0]).shape[1]
+    for weight in weights:
+        if checked_matrix(weight).shape[1] != k or not weight.shape[0] or not k:
+            raise InputError(mismatch("weight", f"shape {weight.shape}", f"rows of {k or 'some'} values"))
+    cdef uint8_t[::1] jobs = np.zeros(len(weights) * sizeof(packing_job), np.uint8)
+    work.jobs, work.count = <packing_job *>&jobs[0], len(weights)
+    for index, weight in enumerate(weights):
+        set_packing_job(&work, index, weight)
+    threads = min(threads, work.units)
+    sizes = np.zeros((threads, (k + FLOATS_PER_LINE - 1) // FLOATS_PER_LINE * FLOATS_PER_LINE), np.float32)
+    work.sizes, work.sizes_floats = writable_floats(sizes), sizes.shape[1]
+    run_packing(&work, threads)
+    check_packing(&work, weights, True)
+    return sizes[:, :k].max(axis=0)

@@ -35,19 +35,35 @@ def pack(
     file that has changed since it was opened, and without `allow_nonfinite` for a value that is NaN or
     infinite.
     """
-    size = sum(4 * len(stack.weights) * math.prod(stack.weights[0].shape) for stack in stacks)
-    threads = min(num_threads, 1 + size // tensor_loading.THREAD_BYTES)
+    threads = _threads([weight for stack in stacks for weight in stack.weights], num_threads)
+    inputs = [
+        (_in_c_order(weights, threads, allow_nonfinite), biases, smooth) for weights, biases, smooth in stacks
+    ]
+    return kernels.pack_linears(inputs, threads, dtype, allow_nonfinite)
+
+
+def column_sizes(kernels: Kernels, stack: Stack, num_threads: int, allow_nonfinite: bool) -> np.ndarray:
+    """The largest absolute value of each column of a stack's matrices, float32 (k).
+
+    Reads and raises as `pack`, but leaves NaN and infinity to `pack`, where it can.
+    """
+    threads = _threads(stack.weights, num_threads)
+    return kernels.column_sizes(_in_c_order(stack.weights, threads, allow_nonfinite), threads)
+
+
+def _threads(weights: Sequence[StoredTensor | np.ndarray], num_threads: int) -> int:
+    size = sum(4 * math.prod(weight.shape) for weight in weights)
+    return min(num_threads, 1 + size // tensor_loading.THREAD_BYTES)
+
+
+def _in_c_order(
+    weights: Sequence[StoredTensor | np.ndarray], threads: int, allow_nonfinite: bool
+) -> list[StoredTensor | np.ndarray]:
+    """The matrices as the kernels take them: those that have strides in their file are read, all of them."""
     strided = [
-        weight
-        for stack in stacks
-        for weight in stack.weights
-        if isinstance(weight, StoredTensor) and weight.strides is not None
+        weight for weight in weights if isinstance(weight, StoredTensor) and weight.strides is not None
     ]
     arrays = [aligned_empty(tensor.shape) for tensor in strided]
     tensor_loading.load_float32(strided, arrays, threads, allow_nonfinite)
     read = {id(tensor): array for tensor, array in zip(strided, arrays, strict=True)}
-    inputs = [
-        ([read.get(id(weight), weight) for weight in weights], biases, smooth)
-        for weights, biases, smooth in stacks
-    ]
-    return kernels.pack_linears(inputs, threads, dtype, allow_nonfinite)
+    return [read.get(id(weight), weight) for weight in weights]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,18 @@ from ..kernels import Norm
 OUTLIER = 2.0
 
 
-def smoothing(norm: Norm, weights: Sequence[np.ndarray]) -> np.ndarray | None:
+def has_outliers(norm: Norm) -> bool:
+    """Whether `smoothing` has columns to smooth, so that it needs the weights."""
+    return _columns(norm) is not None
+
+
+def smoothing(norm: Norm, column_sizes: np.ndarray) -> np.ndarray | None:
     """Smoothing factors s of a linear layer whose input rows a LayerNorm makes: float32 (H), or None for no
     outliers.
 
     Before quantization, activation column k is multiplied by s[k] and weight column k divided by s[k].
-    weights: all matrices (n, H) that read the rows.
+    column_sizes: float32 (H), the largest absolute value of each column of all matrices (n, H) that read the
+    rows (`Kernels.column_sizes`).
 
     Trained checkpoints have a few activation columns that are tens of times larger than the others (Kovaleva
     et al. 2021); with one scale a row, the others would be quantized to nearly 0. Smoothing moves a part of
@@ -29,23 +34,29 @@ def smoothing(norm: Norm, weights: Sequence[np.ndarray]) -> np.ndarray | None:
     hypot(weight[k], bias[k]) of the LayerNorm, so no calibration data are needed. Factors are powers of two,
     since multiplying by these is exact.
     """
-    size = np.hypot(norm.weight.astype(np.float64), norm.bias)
-    typical = np.median(size)
-    outliers, others = np.flatnonzero(size > OUTLIER * typical), np.flatnonzero(size <= OUTLIER * typical)
-    if not (len(outliers) and len(others) and np.isfinite(size).all() and typical > 0):
+    columns = _columns(norm)
+    if columns is None:
         return None
-
-    def largest(columns: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-        sizes = [np.abs(weight[:, columns]).max(axis=0) for weight in weights]
-        largest_k: npt.NDArray[np.float32] = np.max(sizes, axis=0)
-        return largest_k
-
+    size, outliers, others = columns
     with np.errstate(divide="ignore", invalid="ignore"):
         sample = others[:: math.ceil(len(others) / 64)]  # at most 64 columns: a median needs no more
-        weight_ratio = largest(outliers) / np.median(largest(sample))
-        ratio = size[outliers] / typical / weight_ratio
+        weight_ratio = column_sizes[outliers] / np.median(column_sizes[sample])
+        ratio = size[outliers] / weight_ratio
     if np.isnan(ratio).any():
         return None
     smooth = np.ones(len(size), np.float32)
     smooth[outliers] = np.exp2(-np.round(0.5 * np.log2(np.clip(ratio, 1, 2.0**40))))
     return smooth
+
+
+def _columns(norm: Norm) -> tuple[np.ndarray, npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+    """The sizes of the activation columns relative to the typical one, which are outliers, and which are not.
+
+    None if there are no outliers, or nothing to compare them with.
+    """
+    size = np.hypot(norm.weight.astype(np.float64), norm.bias)
+    typical = np.median(size)
+    outliers, others = np.flatnonzero(size > OUTLIER * typical), np.flatnonzero(size <= OUTLIER * typical)
+    if not (len(outliers) and len(others) and np.isfinite(size).all() and typical > 0):
+        return None
+    return size / typical, outliers, others

@@ -16,8 +16,8 @@ from ..checkpoint.tensor_view import NUMPY_DTYPES
 from ..errors import ModelFileError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
 from ..kernels.memory import aligned_empty
-from .packing import Stack, pack
-from .smoothing import smoothing
+from .packing import Stack, column_sizes, pack
+from .smoothing import has_outliers, smoothing
 from .stored_parameters import StoredParameters
 
 if TYPE_CHECKING:
@@ -203,12 +203,12 @@ class WeightSource:
         return PackedLinear(self.kernels, found, bias, len(weights), n, k, dtype, smooth)
 
     def _stack(self, wanted: _Wanted) -> Stack:
-        biases = [self._read_float32(name) for name in wanted.biases]
-        if wanted.norm is None:
-            stored = [self.checkpoint.stored(self.stored_names[name]) for name in wanted.weights]
-            return Stack(stored, biases)
-        arrays = [self._read_float32(name) for name in wanted.weights]
-        return Stack(arrays, biases, smoothing(wanted.norm, arrays))
+        stored = [self.checkpoint.stored(self.stored_names[name]) for name in wanted.weights]
+        stack = Stack(stored, [self._read_float32(name) for name in wanted.biases])
+        if wanted.norm is None or not has_outliers(wanted.norm):
+            return stack
+        sizes = column_sizes(self.kernels, stack, self.num_threads, self.allow_nonfinite)
+        return stack._replace(smooth=smoothing(wanted.norm, sizes))
 
     def lm_decoder(self) -> PackedLinear:
         """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""

@@ -117,7 +117,7 @@ def call():
     try:
         for dtype in ("float32", "bfloat16", "int8"):
             packed = kernels.pack_linear([numpy.ones((96, 300), numpy.float32)], dtype=dtype)
-            kernels.linear(kernels.convert_rows(x, packed) if dtype != "float32" else x, packed)
+            kernels.linear(kernels.convert_rows(x, packed) if dtype == "int8" else x, packed)
         print("computed")
     except ResourceError as error:
         print(error)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from roberta_c.checkpoint import open_checkpoint, tensor_loading
-from roberta_c.errors import ModelFileError
+from roberta_c.errors import InputError, ModelFileError
 from roberta_c.kernels import Kernels, available_isas
-from roberta_c.model.packing import Stack, pack
+from roberta_c.model.packing import Stack, column_sizes, pack
 
 EVERY_HALF = torch.arange(2**16, dtype=torch.int32).to(torch.uint16)
 HALVES = EVERY_HALF[(EVERY_HALF.int() & 0x7C00) != 0x7C00].view(torch.float16)  # but for NaN and infinity
@@ -62,6 +62,39 @@ def test_pieces_are_packed_as_complete_matrices_are(isa, dtype, checkpoint, monk
                 wanted.dtype,
             )
             assert (found.smooth is None) == (wanted.smooth is None)
+
+
+@pytest.mark.parametrize("isa", [*available_isas(), "reference"])
+def test_sizes_of_columns_are_those_of_complete_matrices(isa, checkpoint, monkeypatch):
+    monkeypatch.setattr(tensor_loading, "THREAD_BYTES", 1024)
+    kernels, arrays = Kernels(isa), {name: checkpoint.read_float32(name) for name in MATRICES}
+    for group in (("query", "key", "value"), *((name,) for name in MATRICES)):
+        expected = np.max([np.abs(arrays[name]).max(axis=0) for name in group], axis=0)
+        for sources in ([checkpoint.stored(name) for name in group], [arrays[name] for name in group]):
+            for threads in (1, 3):
+                found = column_sizes(kernels, Stack(sources, []), threads, False)
+                assert found.dtype == np.float32
+                assert found.tobytes() == expected.tobytes()
+
+
+def test_sizes_of_columns_that_are_not_finite():
+    """NaN, of either sign, is larger than infinity, wherever it stands."""
+    kernels = Kernels()
+    weight = np.zeros((5, 19), np.float32)
+    weight[0, 3], weight[4, 3], weight[2, 18], weight[2, 0] = np.nan, np.inf, -np.inf, -1e-45
+    weight[1, 5], weight[3, 5] = np.inf, -np.float32(np.nan)
+    for order in (weight, weight[::-1].copy()):
+        sizes = kernels.column_sizes([order], 2)
+        assert np.isnan(sizes[[3, 5]]).all()
+        assert sizes[18] == np.inf
+        assert sizes[0] == np.float32(1e-45)
+        assert not sizes[[1, 2, 4]].any()
+    with pytest.raises(InputError, match="weights: found none"):
+        kernels.column_sizes([])
+    with pytest.raises(InputError, match=r"weight: found shape \(2, 3\), expected rows of 19 values"):
+        kernels.column_sizes([weight, np.zeros((2, 3), np.float32)])
+    with pytest.raises(InputError, match=r"weight: found shape \(0, 19\)"):
+        kernels.column_sizes([weight[:0]])
 
 
 def test_a_piece_with_nan_is_an_error(tmp_path):
@@ -126,3 +159,5 @@ def test_a_file_that_changes_before_it_is_packed(change, tmp_path, monkeypatch):
         os.close(writable)
     with pytest.raises(ModelFileError, match=message):
         pack(Kernels(), [stack], 2, "float32", False)
+    with pytest.raises(ModelFileError, match=message):
+        column_sizes(Kernels(), stack, 2, False)

@@ -163,7 +163,7 @@ def test_outliers_do_not_drown_the_rest(model_folder, monkeypatch):
         )
 
     smoothed = errors()
-    monkeypatch.setattr(weights, "smoothing", lambda norm, weights: None)
+    monkeypatch.setattr(weights, "smoothing", lambda norm, sizes: None)
     plain = errors()
     print(f"{smoothed.round(4)} smoothed, {plain.round(4)} without")
     assert (smoothed < 0.5 * plain).all()
