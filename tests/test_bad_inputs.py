@@ -256,6 +256,7 @@ COVERED = {
     ],
     90: [
         f"{DAMAGED}::test_every_flipped_bit_is_found",
+        f"{DAMAGED}::test_every_flipped_bit_of_the_header_is_found",
         f"{DAMAGED}::test_a_damaged_file_is_removed_and_written_again",
     ],
     91: [
@@ -265,6 +266,7 @@ COVERED = {
     ],
     92: [
         f"{CACHED}::test_a_source_that_is_replaced_is_packed_again",
+        f"{CACHED}::test_a_source_whose_time_of_change_may_be_set",
         f"{CACHED}::test_a_source_that_was_just_changed_is_not_cached",
         f"{CACHED}::test_a_source_that_changes_while_it_is_loaded_is_not_cached",
     ],
@@ -286,6 +288,8 @@ COVERED = {
     ],
     96: [
         f"{DAMAGED}::test_every_length_is_found",
+        f"{DAMAGED}::test_a_file_that_is_cut_off_while_it_is_opened",
+        f"{DAMAGED}::test_a_disk_that_fails",
         f"{HUB}::test_an_interrupted_download_is_resumed",
         f"{HUB}::test_a_download_that_is_always_cut_short",
     ],

@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 ENCODER, HEAD = "encoder", "head"
 # What the system, a file or a lack of memory can do. An exception of another kind is no failure of the cache:
 # a signal handler may have raised it.
-_FAILURES = (OSError, UnusableError, DamagedError, ResourceError, MemoryError, ValueError)
+_FAILURES = (OSError, UnusableError, DamagedError, ResourceError, MemoryError)
+_JUST_CHANGED = "the weight files were changed just now"
 _told: set[tuple[str, str]] = set()  # folder and reason of warnings that were given
 
 
@@ -46,7 +47,7 @@ class CacheReport:
     """What a load has taken from the cache.
 
     state    "off", "small" (too little to be worth it), "read", "written", "being written", or "not used"
-    reason   of the last state
+    reason   of "not used"
     folder   of the files; None if there is none
     nbytes   of the arrays that were read
     is_mapped   whether these are shared with other processes
@@ -86,9 +87,8 @@ def open_cache(
         if sum(file.size for file in identity.files_of(checkpoint)) < settings.MIN_BYTES:
             found.report.state = "small"
             return found
-        found.choose(
-            choice, checkpoint, identity.key_facts(checkpoint, kernels, dtype, allow_nonfinite), num_threads
-        )
+        facts = identity.key_facts(checkpoint, kernels, dtype, allow_nonfinite, num_threads)
+        found.choose(choice, checkpoint, facts, num_threads)
     except InputError:
         raise
     except _FAILURES as error:
@@ -105,10 +105,18 @@ class WeightCache:
     def __init__(self) -> None:
         self.report = CacheReport()
         self._choice: settings.Choice | None = None
+        self._checkpoint: Checkpoint
+        self._facts: dict[str, Any] = {}
+        self._num_threads = 1
+        self._writes: bool | None = None  # None: all weights so far come from files of the cache
+        self._began = time.perf_counter()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Keep no array alive."""
         self._files: dict[str, PackedFile | None] = {}
         self._found: dict[str, dict[str, np.ndarray]] = {ENCODER: {}, HEAD: {}}
         self._kept: dict[str, dict[str, np.ndarray]] = {ENCODER: {}, HEAD: {}}
-        self._began = time.perf_counter()
 
     def choose(
         self, choice: settings.Choice, checkpoint: Checkpoint, facts: dict[str, Any], num_threads: int
@@ -116,7 +124,6 @@ class WeightCache:
         """Use the cache in this folder. facts: of `identity.key_facts`."""
         self._choice, self._checkpoint, self._facts = choice, checkpoint, facts
         self._num_threads = num_threads
-        self._writes: bool | None = None  # None: all weights so far come from files of the cache
 
     @property
     def is_used(self) -> bool:
@@ -128,6 +135,7 @@ class WeightCache:
         if isinstance(error, OSError) and error.errno is None and not isinstance(error, ModelFileError):
             raise error  # such as the TimeoutError of a program that limits the time of a load
         self._choice = None
+        self._forget()
         self.report.state, self.report.reason = "not used", _reason(error)
         _warn(self.report.folder, self.report.reason)
 
@@ -168,17 +176,19 @@ class WeightCache:
         name = identity.file_name(key)
         try:
             with private.opened_folder(self._choice.folder) as folder:
-                descriptor = private.open_file(folder, name)
+                descriptor = inode = None
                 try:
+                    descriptor = private.open_file(folder, name)
                     inode = os.fstat(descriptor).st_ino
                     found = PackedFile(self._choice.folder, descriptor, key, self._num_threads)
                     self.report.state = "read"
                     return found
                 except DamagedError as error:
-                    private.remove(folder, name, inode)
+                    private.remove_damaged(folder, name, inode, str(error))
                     _warn(str(self._choice.folder / name), str(error), "it is removed, and written again")
                 finally:
-                    os.close(descriptor)
+                    if descriptor is not None:
+                        os.close(descriptor)
         except FileNotFoundError:
             pass
         self._settle()
@@ -204,8 +214,6 @@ class WeightCache:
             self._writes = settled >= settings.SETTLED_SECONDS and identity.is_unchanged(self._checkpoint)
         else:
             self._writes = settled >= settings.AUTO_SETTLED_SECONDS
-        if not self._writes:
-            self.report.state, self.report.reason = "not used", "the weight files were changed just now"
 
     # ---- afterwards ------------------------------------------------------------------------------------
 
@@ -222,13 +230,18 @@ class WeightCache:
             times = [file.header.facts.get("packing_ms") for file in read.values()]
             numbers = [one for one in times if isinstance(one, (int, float))]
             report.packing_ms = float(max(numbers)) if numbers else None
+            sizes = {part: sum(array.nbytes for array in kept.values()) for part, kept in self._kept.items()}
+            missing = [part for part, size in sizes.items() if size >= settings.MIN_BYTES]
             if self._writes is not False:
-                for part, kept in self._kept.items():
-                    if sum(array.nbytes for array in kept.values()) >= settings.MIN_BYTES:
-                        self._write(part)
+                for part in missing:
+                    self._write(part)
+            elif missing and not read:
+                report.state, report.reason = "not used", _JUST_CHANGED
+            if report.state == "off":  # neither read nor worth a file
+                report.state = "small"
         except _FAILURES as error:
             self.give_up(error)
-        self._kept, self._found, self._files = {ENCODER: {}, HEAD: {}}, {ENCODER: {}, HEAD: {}}, {}
+        self._forget()
 
     def _write(self, part: str) -> None:
         from . import identity, writer
@@ -237,7 +250,7 @@ class WeightCache:
         key = identity.key_text(self._facts, part)
         source = os.fsencode(self._checkpoint.files[0]).decode(errors="replace")
         incomplete = self._files.get(part)
-        checkpoint, choice, report = self._checkpoint, self._choice, self.report
+        checkpoint, facts, choice, report = self._checkpoint, self._facts, self._choice, self.report
         job = writer.Job(
             choice.folder,
             identity.file_name(key),
@@ -251,7 +264,7 @@ class WeightCache:
             },
             {**self._found[part], **self._kept[part]},
             None if incomplete is None else incomplete.inode,
-            lambda: identity.is_unchanged(checkpoint),
+            lambda: identity.is_unchanged(checkpoint, facts),
         )
         report.state = "being written"
         if choice.waits:
@@ -259,10 +272,10 @@ class WeightCache:
             report.state = "written"
             return
 
-        def ended(error: Exception | None) -> None:
-            if error is None:
+        def ended(is_there: bool, error: Exception | None) -> None:
+            if is_there:
                 report.state = "written"
-            else:
+            elif error is not None:
                 report.state, report.reason = "not used", _reason(error)
                 _warn(report.folder, report.reason)
 

@@ -1,4 +1,4 @@
-"""Why the cache is not used. Neither leaves this room: whatever happens here, weights are packed instead."""
+"""Why the cache is not used. No load raises these: weights are packed instead, and a warning says why."""
 
 from __future__ import annotations
 

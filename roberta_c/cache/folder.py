@@ -8,6 +8,7 @@ puts in its place is followed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -18,16 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import UnusableError
+from .errors import DamagedError, UnusableError
 
 FILE = re.compile(r"[0-9a-f]{16}\.packed")
 UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.packed\.[0-9a-f]{16}")
 # An empty file that says that a process ended before its file was written, so that short ones wait no more.
 LATE = re.compile(r"\.[0-9a-f]{16}\.packed\.late")
 LATE_SECONDS = 24 * 3600  # for how long it says so
-# An unfinished file is removed if its writer holds no lock on it, but not in its first seconds, before the
-# lock is taken; and in any case if it was not written to for so long: a file system may have no locks.
-UNLOCKED_SECONDS, ABANDONED_SECONDS = 10, 3600
+# An unfinished file is removed if its writer holds no lock on it, but not while its last write is so young:
+# the lock may not be taken yet, or be granted to everybody, and the disk may be slow to sync. It is removed in
+# any case if it was not written to for so long: a file system may have no locks.
+UNLOCKED_SECONDS, ABANDONED_SECONDS = 60, 3600
 # A file's time of last use is set once in so many seconds.
 USE_SECONDS = 3600
 
@@ -70,15 +72,24 @@ def check_private(status: os.stat_result, what: str) -> None:
 
 
 def open_file(folder: int, name: str) -> int:
-    """The descriptor of a file in the folder, open for reading. Raises UnusableError as `opened_folder`, and
-    for what is no regular file; OSError."""
+    """The descriptor of a file in the folder, open for reading. Raises UnusableError as `opened_folder`;
+    DamagedError for a link, which is not followed, and for what is no regular file; OSError."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(name, flags, dir_fd=folder)
+    try:
+        descriptor = os.open(name, flags, dir_fd=folder)
+    except OSError as error:
+        # Of a link, and of a socket.
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            raise DamagedError("no regular file") from None
+        raise
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise UnusableError(f"{name} is no regular file")
-        check_private(status, name)
+            raise DamagedError("no regular file")
+        try:
+            check_private(status, name)
+        except UnusableError as error:
+            raise UnusableError(f"{error}; `roberta-c cache clear` removes it") from None
     except BaseException:
         os.close(descriptor)
         raise
@@ -126,15 +137,27 @@ def remove(folder: int, name: str, inode: int | None = None) -> bool:
     return False
 
 
-def make_room(folder: int, size: int, limit: int) -> None:
-    """Remove the files that were not used for longest, until `size` more bytes are within `limit`."""
+def remove_damaged(folder: int, name: str, inode: int | None, reason: str) -> None:
+    """Remove what cannot be read. Raises UnusableError, which says how to clean, if it stays there."""
+    if remove(folder, name, inode):
+        return
+    with contextlib.suppress(FileNotFoundError):
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
+        if inode is None or there == inode:
+            raise UnusableError(f"{name}: {reason}, which cannot be removed: remove it by hand")
+
+
+def superfluous(folder: int, size: int, limit: int) -> list[Entry]:
+    """The files that were not used for longest, without which `size` more bytes are within `limit`."""
     files = entries(folder)
     total = sum(entry.size for entry in (*files, *entries(folder, UNFINISHED))) + size
+    found = []
     for entry in files:
         if total <= limit:
-            return
-        if remove(folder, entry.name, entry.inode):
-            total -= entry.size
+            break
+        found.append(entry)
+        total -= entry.size
+    return found
 
 
 def remove_abandoned(folder: int) -> None:
@@ -170,7 +193,7 @@ def is_being_written(folder: int, name: str) -> bool:
     system may have none, and then say that it has."""
     try:
         descriptor = open_file(folder, name)
-    except (OSError, UnusableError):
+    except (OSError, UnusableError, DamagedError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,9 +1,10 @@
 """What a cache file was made of: the weight files, and what packing them depends on.
 
-A weight file is known by its device, inode, size, and times of last modification and last change. The last
-of these cannot be set by a program: who overwrites a file and sets its modification time back, changes it.
-Beside these stands a digest of pages spread over the file. Only a whole digest would tell more, and take as
-long as packing.
+A weight file is known by its device, inode, size, and times of last modification and last change. On the
+usual file systems of this machine the last of these cannot be set by a program: who overwrites a file and sets
+its modification time back, changes it. Beside these stands a digest of pages spread over the file. Others,
+such as vfat, those of FUSE and of networks, may make the time of change, and even the inode, from something
+else: there the whole file is digested.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
+
 from .. import __version__
 from ..checkpoint import Checkpoint
 from ..checkpoint.weight_file import WeightFile
 from ..kernels import Kernels, digests
+from ..machine.filesystems import is_local
 
 FORMAT = 1  # of cache files: layout.py
 SAMPLES, SAMPLE_BYTES = 64, 4096
+BUFFER_BYTES = 16 << 20  # of a file that is digested whole
 
 
 def digest_of(data: bytes | bytearray | memoryview) -> str:
@@ -33,8 +38,10 @@ def files_of(checkpoint: Checkpoint) -> list[WeightFile]:
     return list(files.values())
 
 
-def facts_of_file(file: WeightFile) -> list[Any]:
+def facts_of_file(file: WeightFile, num_threads: int) -> list[Any]:
     """What one weight file is known by. Raises ModelFileError if it cannot be read."""
+    if not is_local(file.path):
+        return [*file.identity, whole_digest(file, num_threads)]
     sample = bytearray(min(file.size, (SAMPLES + 1) * SAMPLE_BYTES))
     if file.size <= len(sample):
         file.read_into(memoryview(sample), 0)
@@ -46,7 +53,19 @@ def facts_of_file(file: WeightFile) -> list[Any]:
     return [*file.identity, digest_of(sample)]
 
 
-def key_facts(checkpoint: Checkpoint, kernels: Kernels, dtype: str, allow_nonfinite: bool) -> dict[str, Any]:
+def whole_digest(file: WeightFile, num_threads: int) -> str:
+    """A digest of all bytes of a file. Raises ModelFileError if it cannot be read."""
+    buffer, found = memoryview(bytearray(min(file.size, BUFFER_BYTES))), []
+    for begin in range(0, file.size, BUFFER_BYTES):
+        part = buffer[: min(BUFFER_BYTES, file.size - begin)]
+        file.read_into(part, begin)
+        found.append(digests(part, BUFFER_BYTES // 16, num_threads).tobytes())
+    return "all " + digest_of(b"".join(found))
+
+
+def key_facts(
+    checkpoint: Checkpoint, kernels: Kernels, dtype: str, allow_nonfinite: bool, num_threads: int
+) -> dict[str, Any]:
     """All that the bits of a model's packed weights depend on. Raises ModelFileError for files that fail."""
     files = files_of(checkpoint)
     number = {id(file): index for index, file in enumerate(files)}
@@ -60,7 +79,9 @@ def key_facts(checkpoint: Checkpoint, kernels: Kernels, dtype: str, allow_nonfin
         "layout": [kernels.layout("float32"), kernels.layout(dtype), sys.byteorder],
         "dtype": dtype,
         "allow_nonfinite": allow_nonfinite,
-        "files": [facts_of_file(file) for file in files],
+        # Smoothing factors are computed by numpy, whose versions may round log2 and hypot differently.
+        "numpy": np.__version__ if dtype == "int8" else None,
+        "files": [facts_of_file(file, num_threads) for file in files],
         "tensors": digest_of(json.dumps(directory).encode()),
     }
 
@@ -81,6 +102,16 @@ def settled_seconds(checkpoint: Checkpoint) -> float:
     return time.time() - newest / 1e9
 
 
-def is_unchanged(checkpoint: Checkpoint) -> bool:
-    """Whether all weight files are still as they were when they were opened."""
-    return all(file.identity == file.current_identity() for file in files_of(checkpoint))
+def is_unchanged(checkpoint: Checkpoint, facts: dict[str, Any] | None = None) -> bool:
+    """Whether all weight files are still as they were when they were opened.
+
+    facts: of `key_facts`; with these, files whose times tell too little are digested again.
+    """
+    files = files_of(checkpoint)
+    if not all(file.identity == file.current_identity() for file in files):
+        return False
+    known = [] if facts is None else [one[-1] for one in facts["files"]]
+    return all(
+        not digest.startswith("all ") or digest == whole_digest(file, 1)
+        for file, digest in zip(files, known, strict=False)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from .errors import UnusableError
 VARIABLE = "ROBERTA_C_CACHE"
 OFF, AUTO = "off", "auto"
 
-# What a model must have in packed weights: below, packing takes a few milliseconds.
+# What a model must have in weight files, and a part of it in packed weights, to be cached: below, packing
+# takes a few milliseconds.
 MIN_BYTES = 16 << 20
 # All files of a folder together; those that were not used for the longest time are removed first.
 MAX_FOLDER_BYTES = 8 << 30
@@ -47,6 +49,10 @@ def chosen(cache: Any, environment: Mapping[str, str] = os.environ) -> Choice | 
     waits = True
     if isinstance(cache, str) and cache == AUTO:
         cache, waits = environment.get(VARIABLE) or AUTO, False
+        if cache.startswith("~"):  # in a file of settings, which no shell reads
+            cache = os.path.expanduser(cache)
+            if cache.startswith("~"):
+                raise UnusableError(f"{VARIABLE}: this user has no home folder")
     if cache is None or (isinstance(cache, str) and cache == OFF):
         return None
     if isinstance(cache, str) and cache == AUTO:
@@ -57,9 +63,13 @@ def chosen(cache: Any, environment: Mapping[str, str] = os.environ) -> Choice | 
         or not os.fspath(cache)
     ):
         raise InputError(mismatch("cache", shown(cache), "'auto', None or the path of a folder"))
-    return Choice(
-        Path(os.path.abspath(cache)), waits
-    )  # the program may change its folder before it is written
+    return Choice(Path(absolute(cache)), waits)
+
+
+def absolute(cache: Any) -> Any:
+    """A relative folder as an absolute one: the program may change its own folder. Other values as they are."""
+    is_folder = isinstance(cache, (str, os.PathLike)) and cache not in (AUTO, OFF) and bool(os.fspath(cache))
+    return os.path.abspath(cache) if is_folder else cache
 
 
 def user_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -70,4 +80,7 @@ def user_folder(environment: Mapping[str, str] = os.environ) -> Path:
     home = os.path.expanduser("~")
     if not os.path.isabs(home):
         raise UnusableError("this user has no home folder")
+    with contextlib.suppress(OSError):
+        if os.geteuid() == 0 and os.stat(home).st_uid != 0:  # sudo: the user could not use the folder later
+            raise UnusableError(f"{home} belongs to another user, and root makes nothing there")
     return Path(home, ".cache", "roberta_c")

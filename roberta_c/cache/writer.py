@@ -33,6 +33,9 @@ EXIT_SECONDS = 2.0
 # If that was too short before, as on a slow disk, a process that ends waits no more, and a thread begins only
 # after this time: processes that end earlier write nothing in vain, and others write the file.
 LATE_DELAY_SECONDS = 10.0
+LOCK_ATTEMPTS = 20
+# A thread with a smaller stack computes no digests.
+STACK_BYTES = 256 * 1024
 
 
 @dataclass
@@ -71,7 +74,7 @@ def write(job: Job, waits: bool) -> bool:
         if not waits and any(
             name.startswith(f".{job.name}.") and private.is_being_written(folder, name) for name in others
         ):
-            return False
+            return False  # by another process, which may end before it has
         _make_room(folder, size)
         with _unfinished(folder, job.name) as (descriptor, unfinished):
             found = [
@@ -93,7 +96,8 @@ def write(job: Job, waits: bool) -> bool:
             if not _is_there(folder, job):
                 os.rename(unfinished, job.name, src_dir_fd=folder, dst_dir_fd=folder)
         private.remove(folder, f".{job.name}.late")
-        os.fsync(folder)
+        with contextlib.suppress(OSError):  # not every file system can; the digests tell what was lost
+            os.fsync(folder)
     return True
 
 
@@ -109,11 +113,13 @@ def _make_room(folder: int, size: int) -> None:
         raise UnusableError(
             f"the packed weights have {size:,} bytes, the folder's limit is {settings.MAX_FOLDER_BYTES:,}"
         )
-    private.make_room(folder, size, settings.MAX_FOLDER_BYTES)
+    removed = private.superfluous(folder, size, settings.MAX_FOLDER_BYTES)
     disk = os.fstatvfs(folder)
     free = disk.f_bavail * disk.f_frsize
-    if free < size + settings.FREE_BYTES:
+    if free + sum(entry.size for entry in removed) < size + settings.FREE_BYTES:
         raise UnusableError(f"the disk has {free:,} bytes left, {size + settings.FREE_BYTES:,} are needed")
+    for entry in removed:
+        private.remove(folder, entry.name, entry.inode)
 
 
 @contextlib.contextmanager
@@ -123,13 +129,29 @@ def _unfinished(folder: int, name: str) -> Iterator[tuple[int, str]]:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     # Not even this user's programs open it for writing, unless they change its mode before.
     descriptor = os.open(unfinished, flags, 0o400, dir_fd=folder)
+    inode = os.fstat(descriptor).st_ino
+    _descriptors.add(descriptor)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.fchmod(descriptor, 0o400)  # whatever the umask
+        _lock_file(descriptor)
         yield descriptor, unfinished
     finally:
-        private.remove(folder, unfinished, os.fstat(descriptor).st_ino)
-        os.close(descriptor)
+        if descriptor in _descriptors:  # a forked child has closed it, and its parent needs the file
+            private.remove(folder, unfinished, inode)
+            _descriptors.discard(descriptor)  # before it is closed: then another thread may get the number
+            os.close(descriptor)
+
+
+def _lock_file(descriptor: int) -> None:
+    """Lock a new file, unless its file system has no locks. Who asks for the lock holds it for a moment."""
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.005)
+        except OSError:
+            return
 
 
 def _pieces(
@@ -178,40 +200,50 @@ def _write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 # ---- in a thread ---------------------------------------------------------------------------------------
 
-_lock = threading.Lock()
-_running: dict[tuple[Path, str], tuple[threading.Thread, Job]] = {}
+OnEnd = Callable[[bool, "Exception | None"], None]
+
+# Reentrant: a signal handler may load a model while its thread is here.
+_lock = threading.RLock()
+_running: dict[tuple[Path, str], tuple[threading.Thread, Job, list[OnEnd]]] = {}
+_descriptors: set[int] = set()  # of unfinished files
 
 
-def write_meanwhile(job: Job, on_end: Callable[[Exception | None], None]) -> None:
-    """Write the file in a thread, unless one of this process is writing it. on_end: told how it ended.
+def write_meanwhile(job: Job, on_end: OnEnd) -> None:
+    """Write the file in a thread, unless one of this process is writing it.
 
-    Raises UnusableError where no thread can be started.
+    on_end: told whether the file is there, and what went wrong; not if the process ends before. Raises
+    UnusableError where no thread can be started, and, where threads have too little stack, what `write` raises.
     """
 
     def run() -> None:
-        error = None
+        error, is_there = None, False
         try:
             if not job.was_late or not job.stopped.wait(LATE_DELAY_SECONDS):
-                write(job, waits=False)
+                is_there = write(job, waits=False)
         except Exception as found:
             error = found
         with _lock:
             _running.pop(place, None)
-        if not job.stopped.is_set():
-            on_end(error)
+        for tell in () if job.stopped.is_set() else told:
+            with contextlib.suppress(Exception):  # of a handler of log messages: nobody could catch it
+                tell(is_there, error)
 
     with contextlib.suppress(OSError, UnusableError), private.opened_folder(job.folder) as folder:
         job.was_late = private.was_late(folder, job.name)
-    place = (job.folder, job.name)
-    thread = threading.Thread(target=run, name="roberta_c cache", daemon=True)
+    if 0 < threading.stack_size() < STACK_BYTES:
+        on_end(write(job, waits=False), None)
+        return
+    place, told = (job.folder, job.name), [on_end]
     with _lock:
         if place in _running:
+            _running[place][2].append(on_end)
             return
         try:
+            thread = threading.Thread(target=run, name="roberta_c cache", daemon=True)
             thread.start()
-        except RuntimeError as error:  # no room for a thread, or the interpreter ends
+        except RuntimeError as error:  # no room for a thread, none allowed, or the interpreter ends
             raise UnusableError(str(error)) from None
-        _running[place] = thread, job
+        _running[place] = thread, job, told
 
 
 def wait(seconds: float | None = None) -> None:
@@ -219,12 +251,12 @@ def wait(seconds: float | None = None) -> None:
     end = None if seconds is None else time.monotonic() + seconds
     with _lock:
         running = list(_running.values())
-    for thread, job in running:
+    for thread, job, _ in running:
         if end is None:
             thread.join()
         elif not job.was_late:
             thread.join(max(0.0, end - time.monotonic()))
-    for thread, job in running:
+    for thread, job, _ in running:
         job.stopped.set()
         if thread.is_alive() and not job.was_late:
             with contextlib.suppress(OSError, UnusableError), private.opened_folder(job.folder) as folder:
@@ -233,11 +265,19 @@ def wait(seconds: float | None = None) -> None:
 
 
 def _forget_threads() -> None:
-    """In a forked child, which has none of them."""
+    """In a forked child, which has none of them: their files are not to live, nor to be locked, for its sake."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _running.clear()
+    while _descriptors:
+        with contextlib.suppress(OSError):
+            os.close(_descriptors.pop())
+
+
+def _wait_at_exit() -> None:
+    with contextlib.suppress(KeyboardInterrupt):  # who is in a hurry
+        wait(EXIT_SECONDS)
 
 
 os.register_at_fork(after_in_child=_forget_threads)
-atexit.register(lambda: wait(EXIT_SECONDS))
+atexit.register(_wait_at_exit)

@@ -55,14 +55,15 @@ def cache(
 
     try:
         choice = settings.chosen(settings.AUTO)
-        if choice is None:
+        if choice is None and action == "warm":
             raise click.UsageError(mismatch(settings.VARIABLE, "off", "auto or the path of a folder"))
+        folder = settings.user_folder() if choice is None else choice.folder
         if action == "warm":
             from ..files.hub_options import HubOptions
 
-            facts = _warm(str(model), choice.folder, dtype, threads, HubOptions(**hub_arguments))
+            facts = _warm(str(model), folder, dtype, threads, HubOptions(**hub_arguments))
         else:
-            facts = _cleared(choice.folder) if action == "clear" else _listed(choice.folder)
+            facts = _cleared(folder) if action == "clear" else _listed(folder)
     except UnusableError as error:
         raise ModelFileError(f"cache of packed weights: {error}") from None
     if form == "json":
@@ -119,4 +120,4 @@ def _warm_lines(facts: dict[str, Any]) -> str:
         "read": f"already in {facts['folder']}",
         "small": "not needed: this model is small, and packed in a few milliseconds",
     }
-    return printable(said[facts["state"]])
+    return printable(said.get(facts["state"], facts["state"]))

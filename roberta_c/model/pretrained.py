@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from ..cache import CacheReport, open_cache
+from ..cache.settings import absolute
 from ..checkpoint import open_checkpoint
 from ..config import RobertaConfig, given_config, load_config
 from ..config.load_keywords import MODEL_KEYWORDS, without_foreign
@@ -189,7 +190,7 @@ class PreTrainedModel(TorchNames, Module):
             "num_threads": num_threads,
             "isa": isa,
             "allow_nonfinite": allow_nonfinite,
-            "cache": cache,
+            "cache": absolute(cache),
         }
         model._origin = _origin(path_or_id), hub_of_pickle, {**given, **parts}
         base = model.base_model

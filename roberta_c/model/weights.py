@@ -198,6 +198,8 @@ class WeightSource:
         smooth = None if wanted.norm is None else self.cache.array(wanted.entry("smooth"), None, part)
         if found is None or bias is None or (wanted.norm is not None and smooth is None):
             return None
+        if smooth is not None and smooth.shape not in ((0,), (k,)):
+            return None
         if smooth is not None and not smooth.size:
             smooth = None
         return PackedLinear(self.kernels, found, bias, len(weights), n, k, dtype, smooth)

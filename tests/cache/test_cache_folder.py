@@ -10,7 +10,7 @@ import pytest
 from samples.caches import allow_tiny_models, bits, load, packed_files
 
 from roberta_c.cache import folder as private
-from roberta_c.cache import settings, wait_for_writers
+from roberta_c.cache import settings, wait_for_writers, writer
 from roberta_c.cache.errors import UnusableError
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -133,11 +133,29 @@ def test_links_in_a_file_s_place(made, tmp_path, cache_folder, target):
     path.unlink()
     path.symlink_to({"nowhere": tmp_path / "no", "file": outside, "itself": path}[target])
     expected = bits(load(made, None))
-    for _ in range(2):
+    for state in ("written", "read"):  # without cleaning by hand
         model = load(made, cache_folder)
-        assert model.cache_report.state in ("not used", "written")
+        assert model.cache_report.state == state
         assert bits(model) == expected
+    assert not path.is_symlink()
     assert outside.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder"])
+def test_other_things_in_a_file_s_place(made, cache_folder, caplog, kind):
+    """Case 95: what can be removed is; else the warning says how to clean."""
+    load(made, cache_folder)
+    [path] = packed_files(cache_folder)
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+        (path / "kept").touch()
+        assert_packed_with_one_warning(made, cache_folder, caplog, f"{path.name}: no regular file")
+        assert "remove it by hand" in warnings_of(caplog)[0]
+    else:
+        os.mkfifo(path)
+        assert load(made, cache_folder).cache_report.state == "written"
+        assert load(made, cache_folder).cache_report.state == "read"
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can make a link of another user")
@@ -173,6 +191,7 @@ def test_a_file_that_others_may_write(made, cache_folder, caplog):
     load(made, cache_folder)
     packed_files(cache_folder)[0].chmod(0o666)
     assert_packed_with_one_warning(made, cache_folder, caplog, "others may write")
+    assert "`roberta-c cache clear` removes it" in warnings_of(caplog)[0]
 
 
 def test_what_is_made_is_private(made, tmp_path):
@@ -185,33 +204,53 @@ def test_what_is_made_is_private(made, tmp_path):
     [path] = packed_files(tmp_path / "new" / "cache")
     assert path.parent.stat().st_mode & 0o7777 == 0o700
     assert path.stat().st_mode & 0o7777 == 0o400
+    mask = os.umask(0o777)
+    try:
+        load(made, path.parent, dtype="int8")
+    finally:
+        os.umask(mask)
+    assert [one.stat().st_mode & 0o7777 for one in packed_files(path.parent)] == [0o400, 0o400]
 
 
 # ---- which files stay ----------------------------------------------------------------------------------
 
 
 def test_files_that_were_not_used_go_first(made, cache_folder, monkeypatch):
-    for dtype in ("float32", "bfloat16", "int8"):
+    now, paths = time.time(), {}
+    for dtype, age in (("float32", 9000), ("bfloat16", 8000), ("int8", 5000)):
         load(made, cache_folder, dtype=dtype)
-    with private.opened_folder(cache_folder) as folder:
-        sizes = {entry.name: entry.size for entry in private.entries(folder)}
-    now = time.time()
-    for age, path in enumerate(packed_files(cache_folder)):
-        os.utime(path, (now - 5000 - age, now - 5000 - age))
-    oldest = packed_files(cache_folder)[-1].name
+        [paths[dtype]] = set(packed_files(cache_folder)) - set(paths.values())
+        os.utime(paths[dtype], (now - age, now - age))
     load(made, cache_folder, dtype="float32")  # marks its file as used
+    assert paths["float32"].stat().st_mtime > now - 1000
+    order = [paths[dtype].name for dtype in ("bfloat16", "int8", "float32")]
+    total = sum(path.stat().st_size for path in paths.values())
     with private.opened_folder(cache_folder) as folder:
-        *_, newest = private.entries(folder)
-        assert newest.used > now - 60
-        first = private.entries(folder)[0].name
-        assert first == oldest or newest.name == oldest
-        private.make_room(folder, 10, sum(sizes.values()))
-        assert first not in {entry.name for entry in private.entries(folder)}
-        assert len(private.entries(folder)) == 2
+        assert [entry.name for entry in private.entries(folder)] == order
+        for size, count in ((0, 0), (10, 1), (paths["bfloat16"].stat().st_size + 1, 2), (total, 3)):
+            assert [entry.name for entry in private.superfluous(folder, size, total)] == order[:count]
+    monkeypatch.setattr(settings, "MAX_FOLDER_BYTES", total)
+    assert load(made, cache_folder, isa="reference").cache_report.state == "written"
+    assert not paths["bfloat16"].exists()
+    assert paths["float32"].exists()
     monkeypatch.setattr(settings, "MAX_FOLDER_BYTES", 100)
-    model = load(made, cache_folder, isa="reference")
+    model = load(made, cache_folder, isa="reference", dtype="int8")
     assert model.cache_report.state == "not used"
     assert "limit" in model.cache_report.reason
+    assert paths["float32"].exists()
+
+
+def test_a_nearly_full_disk_loses_no_old_file_for_nothing(made, cache_folder, monkeypatch):
+    """Case 88: the room that removing them would make is not enough."""
+    load(made, cache_folder)
+    [old] = packed_files(cache_folder)
+    monkeypatch.setattr(settings, "MAX_FOLDER_BYTES", old.stat().st_size + 10)
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "FREE_BYTES", 1 << 60)
+        assert "bytes left" in load(made, cache_folder, dtype="int8").cache_report.reason
+    assert packed_files(cache_folder) == [old]
+    assert load(made, cache_folder, dtype="int8").cache_report.state == "written"
+    assert not old.exists()
 
 
 def test_other_files_in_the_folder_are_left_alone(made, cache_folder, monkeypatch):
@@ -245,18 +284,46 @@ def test_unfinished_files_where_locks_do_nothing(made, cache_folder, monkeypatch
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
     monkeypatch.setattr(private, "UNLOCKED_SECONDS", -1)
     expected = bits(load(made, None))
-    kept = private.remove_abandoned
-    inner = []
+    pieces, inner = writer._pieces, []
 
-    def remove_and_write_beside(folder):
-        kept(folder)
+    def write_beside(*arguments):
         if not inner:
-            inner.append(1)
+            inner.append(list(cache_folder.glob(".*")))
             inner.append(load(made, cache_folder))
+            assert not any(path.exists() for path in inner[0])
+        return pieces(*arguments)
 
-    monkeypatch.setattr(private, "remove_abandoned", remove_and_write_beside)
+    monkeypatch.setattr(writer, "_pieces", write_beside)
     outer = load(made, cache_folder)
-    assert bits(outer) == bits(inner[1]) == bits(load(made, cache_folder)) == expected
+    assert len(inner[0]) == 1  # the outer one's, which it lost
+    assert outer.cache_report.state == inner[1].cache_report.state == "written"
+    again = load(made, cache_folder)
+    assert again.cache_report.state == "read"
+    assert bits(outer) == bits(inner[1]) == bits(again) == expected
+    assert len(list(cache_folder.iterdir())) == 1
+
+
+def test_who_asks_for_a_lock_does_not_keep_its_writer_from_it(made, cache_folder, monkeypatch):
+    """Case 94: else a writer that syncs for long would lose its file."""
+    import fcntl
+
+    refusals, flock, pieces, found = [BlockingIOError(11, "held")] * 3, fcntl.flock, writer._pieces, []
+
+    def busy(descriptor, operation):
+        if operation & fcntl.LOCK_EX and refusals:
+            raise refusals.pop()
+        flock(descriptor, operation)
+
+    def look(*arguments):
+        [name] = [path.name for path in cache_folder.glob(".*")]
+        with private.opened_folder(cache_folder) as folder:
+            found.append(private.is_being_written(folder, name))
+        return pieces(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", busy)
+    monkeypatch.setattr(writer, "_pieces", look)
+    assert load(made, cache_folder).cache_report.state == "written"
+    assert found == [True]
 
 
 def test_a_writer_whose_file_was_taken_away(made, cache_folder, monkeypatch, caplog):
@@ -290,6 +357,9 @@ def test_the_variable_and_the_argument(made, tmp_path, monkeypatch):
     assert settings.chosen(str(tmp_path / "own")).folder == tmp_path / "own"
     monkeypatch.setenv("ROBERTA_C_CACHE", str(tmp_path / "variable"))
     assert settings.chosen("auto").folder == tmp_path / "variable"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ROBERTA_C_CACHE", "~/packed")  # in a file of settings, which no shell reads
+    assert settings.chosen("auto").folder == tmp_path / "home" / "packed"
     monkeypatch.setenv("ROBERTA_C_CACHE", "auto")
     load(made, "auto")
     wait_for_writers()
@@ -306,3 +376,18 @@ def test_a_user_without_a_home(made, monkeypatch, caplog):
     with pytest.raises(UnusableError):
         settings.user_folder()
     assert_packed_with_one_warning(made, "auto", caplog, "no home folder")
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can give a folder away")
+def test_root_makes_nothing_in_the_home_of_a_user(made, tmp_path, monkeypatch):
+    """Case 97: as sudo may leave HOME; the user could not write the folder later."""
+    for name in ("ROBERTA_C_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 12345, 12345)
+    monkeypatch.setenv("HOME", str(home))
+    model = load(made, "auto")
+    wait_for_writers()
+    assert "belongs to another user" in model.cache_report.reason
+    assert not list(home.iterdir())

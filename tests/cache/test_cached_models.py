@@ -17,8 +17,9 @@ from samples.tiny_model import make_tiny_model
 
 import roberta_c
 from roberta_c import AutoModel, RobertaModel, bundled_model_path
+from roberta_c import cache as cache_room
 from roberta_c.cache import identity, settings, wait_for_writers
-from roberta_c.checkpoint import open_checkpoint
+from roberta_c.checkpoint import open_checkpoint, weight_file
 from roberta_c.checkpoint.names import encoder_shapes, lm_head_shapes
 from roberta_c.checkpoint.safetensors_writer import write_safetensors
 from roberta_c.config import RobertaConfig
@@ -174,6 +175,56 @@ def test_what_a_load_checks_holds_with_a_cache(made, tmp_path, cache_folder):
         load(folder, cache_folder, hidden_size=6, num_attention_heads=2, allow_nonfinite=True)
 
 
+def wait_for_the_clock_of(path: Path) -> None:
+    """Until a file that is changed gets another time than this one has."""
+    probe = path.with_name("probe")
+    probe.touch()
+    while probe.stat().st_ctime_ns <= path.stat().st_ctime_ns:
+        time.sleep(0.002)
+        os.utime(probe)
+
+
+def test_a_source_whose_time_of_change_may_be_set(tmp_path, cache_folder, monkeypatch):
+    """Case 92: as on vfat and with FUSE. Any byte counts, not only those of the sampled pages."""
+    sizes = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 512}
+    path = make_tiny_model(tmp_path / "model", **sizes) / "model.safetensors"
+    monkeypatch.setattr(identity, "is_local", lambda _: False)
+    monkeypatch.setattr(identity, "BUFFER_BYTES", 1 << 16)  # read in several pieces
+    monkeypatch.setattr(
+        weight_file,
+        "_identity",
+        lambda status: (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_mtime_ns),
+    )
+    assert load(path.parent, cache_folder).cache_report.state == "written"
+    assert load(path.parent, cache_folder).cache_report.state == "read"
+    before, data = path.stat(), bytearray(path.read_bytes())
+    assert len(data) > 2 * (identity.SAMPLES + 1) * identity.SAMPLE_BYTES
+    for number in range(8):  # a quarter of all bytes are in samples
+        at = len(data) // 2 + 4 * 1021 * number
+        data[at - at % 4 + 1] ^= 64  # of the mantissa of some weight, since tensors begin at a multiple of 4
+        path.write_bytes(data)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        model = load(path.parent, cache_folder)
+        assert model.cache_report.state == "written"
+        assert bits(model) == bits(load(path.parent, None))
+
+    kept = weights.WeightSource.layer
+
+    def layer(source, index):
+        found = kept(source, index)
+        data[-5] ^= 1
+        path.write_bytes(data)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return found
+
+    monkeypatch.setattr(weights.WeightSource, "layer", layer)
+    data[-5] ^= 2
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    kept_layers = load(path.parent, cache_folder, num_hidden_layers=1)  # changes while it is loaded
+    assert kept_layers.cache_report.state == "not used"
+
+
 def test_a_source_that_is_replaced_is_packed_again(model_folder, tmp_path, cache_folder):
     """Case 92: other weights under the same name, of the same size, with the same modification time."""
     path = model_folder / "model.safetensors"
@@ -191,7 +242,7 @@ def test_a_source_that_is_replaced_is_packed_again(model_folder, tmp_path, cache
     assert bits(renamed) == bits(load(model_folder, None)) != bits(old)
 
     data[-8:-4] = np.float32(2.5).tobytes()
-    time.sleep(0.02)  # beyond the step of the file system's clock
+    wait_for_the_clock_of(path)
     path.write_bytes(data)  # in place: the same inode
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     overwritten = load(model_folder, cache_folder)
@@ -222,9 +273,8 @@ def test_a_source_that_changes_while_it_is_loaded_is_not_cached(model_folder, ca
 
     def layer(source, index):
         found = kept(source, index)
+        wait_for_the_clock_of(path)
         os.chmod(path, 0o600)  # a change of status only: the time of modification stays
-        time.sleep(0.02)
-        os.chmod(path, 0o644)
         return found
 
     monkeypatch.setattr(weights.WeightSource, "layer", layer)
@@ -272,10 +322,71 @@ def test_what_a_signal_handler_raises_is_not_taken_for_a_failure(made, cache_fol
     assert load(made, cache_folder).cache_report.state == "read"
 
 
-def test_a_pickled_model_is_loaded_from_the_cache(made, cache_folder):
+def test_a_value_error_is_not_taken_for_a_failure(made, cache_folder, monkeypatch):
+    def late(*_):
+        raise ValueError("of a signal handler")
+
     load(made, cache_folder)
-    model = pickle.loads(pickle.dumps(load(made, cache_folder)))
-    assert model.cache_report.state == "read"
+    monkeypatch.setattr("roberta_c.cache.reader.digests", late)
+    with pytest.raises(ValueError, match="of a signal handler"):
+        load(made, cache_folder)
+
+
+def test_a_pickled_model_is_loaded_from_the_cache(made, cache_folder, tmp_path, monkeypatch):
+    """In any folder, if the cache's was given as a relative one."""
+    load(made, cache_folder)
+    monkeypatch.chdir(cache_folder.parent)
+    data = pickle.dumps(load(made, cache_folder.name))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert pickle.loads(data).cache_report.state == "read"
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_another_numpy_may_round_smoothing_factors_differently(made, cache_folder, monkeypatch):
+    """Case 91: int8 only."""
+    for dtype in ("float32", "int8"):
+        load(made, cache_folder, dtype=dtype)
+    monkeypatch.setattr(np, "__version__", "9.9.9")
+    states = [load(made, cache_folder, dtype=dtype).cache_report.state for dtype in ("float32", "int8")]
+    assert states == ["read", "written"]
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (8, 1), (0, 8)])
+def test_smoothing_factors_of_another_shape_are_not_used(made, cache_folder, monkeypatch, shape):
+    expected = bits(load(made, None, dtype="int8"))
+    with monkeypatch.context() as patch:
+        kept = cache_room.WeightCache.keep
+
+        def keep(cache, name, array, part):
+            kept(cache, name, np.ones(shape, np.float32) if name.startswith("smooth ") else array, part)
+
+        patch.setattr(cache_room.WeightCache, "keep", keep)
+        load(made, cache_folder, dtype="int8")
+    for state in ("written", "read"):
+        model = load(made, cache_folder, dtype="int8")
+        assert model.cache_report.state == state
+        assert bits(model) == expected
+
+
+def test_a_head_that_is_not_written_hides_not_that_the_encoder_was_read(tmp_path, cache_folder, monkeypatch):
+    """Of weight files that were changed just now."""
+    config = RobertaConfig(vocab_size=20, hidden_size=8, num_attention_heads=2, num_hidden_layers=1,
+                           intermediate_size=12, max_position_embeddings=12)  # fmt: skip
+    config.save_pretrained(tmp_path)
+    shapes = {**encoder_shapes(config), **lm_head_shapes(config, {"lm_head.bias": ""})}
+    tensors = [(name, "float32", np.ones(shape, np.float32)) for name, shape in shapes.items()]
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    load(tmp_path, cache_folder)
+    monkeypatch.setattr(settings, "AUTO_SETTLED_SECONDS", 60)
+    monkeypatch.setenv("ROBERTA_C_CACHE", str(cache_folder))
+    for least in (1, 1 << 9):  # a head that is worth a file, and one that is not
+        monkeypatch.setattr(settings, "MIN_BYTES", least)
+        report = roberta_c.RobertaForMaskedLM.from_pretrained(tmp_path, cache="auto").cache_report
+        assert (report.state, report.reason) == ("read", "")
+        assert report.nbytes
+    wait_for_writers()
+    assert len(packed_files(cache_folder)) == 1
 
 
 def test_wrong_arguments(made):

@@ -63,6 +63,15 @@ def test_a_small_model_needs_no_cache(run, folder, model, monkeypatch):
     assert not folder.exists()
 
 
+def test_a_model_of_small_parts_needs_no_cache(run, folder, model, monkeypatch):
+    """Large enough as files, but not what is packed of it."""
+    monkeypatch.setattr(settings, "MIN_BYTES", (model / "model.safetensors").stat().st_size)
+    assert run("cache", "warm", model, "--dtype", "int8").stdout.startswith("not needed")
+    shown = sections_of(run("doctor", "--model", model, "--threads", "1").stdout)["Model"]["packed weights"]
+    assert shown.startswith("packed: this model is too small")
+    assert not packed_files(folder)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -89,10 +98,14 @@ def test_folders_that_cannot_be_used(run, folder, model, action):
     assert "others may write the folder" in result.stderr.splitlines()[-1]
 
 
-def test_a_cache_that_is_off(run, model):
+def test_a_cache_that_is_off(run, model, tmp_path, monkeypatch, folder):
     result = run("cache", "warm", model, ROBERTA_C_CACHE="off")
     assert result.exit_code == 2
     assert "ROBERTA_C_CACHE: found off" in result.stderr
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    load(model, tmp_path / "user" / "roberta_c")
+    assert run("cache", "clear", ROBERTA_C_CACHE="off").stdout.startswith("removed 1 files, ")
+    assert not packed_files(tmp_path / "user" / "roberta_c")
 
 
 @pytest.mark.parametrize("given", [[], ["--no-cache"]])

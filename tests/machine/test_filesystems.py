@@ -16,6 +16,9 @@ MOUNTS = r"""
 33 22 0:28 / /mnt/twice rw - tmpfs tmpfs rw
 34 33 0:29 / /mnt/twice rw - 9p share rw
 35 22 0:30 / /mnt/odd rw - lustre
+37 22 8:3 / /mnt/deep/inner rw - ext4 /dev/sdc rw
+38 22 0:31 / /mnt/deep rw - nfs4 server:/deep rw
+39 38 8:4 / /mnt/deep/other rw - ext4 /dev/sdd rw
 nonsense
 36 22
 """
@@ -33,6 +36,8 @@ nonsense
         ("/mnt/fuse/a", False),
         ("/mnt/twice/a", False),
         ("/mnt/odd/a", False),
+        ("/mnt/deep/inner/a", False),  # hidden below what was mounted later
+        ("/mnt/deep/other/a", True),
     ],
 )
 def test_the_innermost_and_last_mount_counts(tmp_path, path, expected):
