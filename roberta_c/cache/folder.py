@@ -27,8 +27,8 @@ UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.packed\.[0-9a-f]{16}")
 LATE = re.compile(r"\.[0-9a-f]{16}\.packed\.late")
 LATE_SECONDS = 24 * 3600  # for how long it says so
 # An unfinished file is removed if its writer holds no lock on it, but not while its last write is so young:
-# the lock may not be taken yet, or be granted to everybody, and the disk may be slow to sync. It is removed in
-# any case if it was not written to for so long: a file system may have no locks.
+# the lock may not be taken yet, or be granted to everybody, and the disk may be slow to sync. It is removed
+# in any case if it was not written to for so long: a file system may have no locks.
 UNLOCKED_SECONDS, ABANDONED_SECONDS = 60, 3600
 # A file's time of last use is set once in so many seconds.
 USE_SECONDS = 3600

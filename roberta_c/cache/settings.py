@@ -67,7 +67,7 @@ def chosen(cache: Any, environment: Mapping[str, str] = os.environ) -> Choice | 
 
 
 def absolute(cache: Any) -> Any:
-    """A relative folder as an absolute one: the program may change its own folder. Other values as they are."""
+    """A relative folder as an absolute one: the program may change its own. Other values as they are."""
     is_folder = isinstance(cache, (str, os.PathLike)) and cache not in (AUTO, OFF) and bool(os.fspath(cache))
     return os.path.abspath(cache) if is_folder else cache
 

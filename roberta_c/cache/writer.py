@@ -212,7 +212,8 @@ def write_meanwhile(job: Job, on_end: OnEnd) -> None:
     """Write the file in a thread, unless one of this process is writing it.
 
     on_end: told whether the file is there, and what went wrong; not if the process ends before. Raises
-    UnusableError where no thread can be started, and, where threads have too little stack, what `write` raises.
+    UnusableError where no thread can be started, and, where threads have too little stack, what `write`
+    raises.
     """
 
     def run() -> None:
@@ -265,7 +266,7 @@ def wait(seconds: float | None = None) -> None:
 
 
 def _forget_threads() -> None:
-    """In a forked child, which has none of them: their files are not to live, nor to be locked, for its sake."""
+    """In a forked child, which has none of them: their files are not to live, nor be locked, for its sake."""
     global _lock
     _lock = threading.RLock()
     _running.clear()

@@ -8,8 +8,9 @@ import pytest
 from roberta_c.kernels import LAYOUT_VERSION, Kernels, Norm, available_isas, digests
 from roberta_c.model.smoothing import smoothing
 
-# Digests of what kernels pack of one matrix, and of two stacked ones with a depth of several blocks. A change of these makes cache files of older
-# versions wrong: raise RC_LAYOUT_VERSION in csrc/roberta_c.h, and write the new digests here.
+# Digests of what kernels pack of one matrix, and of two stacked ones with a depth of several blocks. A change
+# of these makes cache files of older versions wrong: raise RC_LAYOUT_VERSION in csrc/roberta_c.h, and write
+# the new digests here.
 VERSION = 1
 SMOOTHING = "79fc93a2353f192b"
 DIGESTS = {

@@ -71,7 +71,7 @@ def main(kills: int, rounds: int) -> None:
             found = load(model, cache)
             return 0 if answer(found) == expected else 1
 
-        # Who looks for what a killed one left is alone; those that write at once have time to lock their files.
+        # Who looks for what a killed one left is alone; those that write at once have time to lock files.
         kept, private.UNLOCKED_SECONDS = private.UNLOCKED_SECONDS, 0
         started = time.monotonic()
         assert exit_code(in_a_child(load_and_write)) == 0
