@@ -3,8 +3,8 @@
 A weight file is known by its device, inode, size, and times of last modification and last change. On the
 usual file systems of this machine the last of these cannot be set by a program: who overwrites a file and
 sets its modification time back, changes it. Beside these stands a digest of pages spread over the file.
-Others, such as vfat, those of FUSE and of networks, may make the time of change, and even the inode, from something
-else: there the whole file is digested.
+Others, such as vfat, those of FUSE and of networks, may make the time of change, and even the inode, from
+something else: there the whole file is digested.
 """
 
 from __future__ import annotations
