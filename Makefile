@@ -101,9 +101,11 @@ fuzz:
 	$(PYTHON) -m pip install --quiet --editable '.[fuzz]'
 	$(PYTHON) -m tests.fuzz $(or $(TARGET),all) --engine atheris --executions $(or $(EXECUTIONS),1000000)
 
-# 1,000 forks beside calls, 64 callers for 10 minutes, and the failure of every allocation: about half an hour.
+# 1,000 forks beside calls, 1,000 processes killed while they write the cache of packed weights, 64 callers for
+# 10 minutes, and the failure of every allocation: about three quarters of an hour.
 processes:
 	$(PYTHON) -m tests.process.forks 1000
+	$(PYTHON) -m tests.process.cache_writers 1000 20
 	$(PYTHON) -m tests.process.callers 600
 	$(PYTHON) -m tests.process.allocations python
 	mkdir -p build

@@ -52,7 +52,7 @@ OPTIONAL = {
 }
 PLAIN_SOURCES = [
     f"csrc/{stem}.c"
-    for stem in ("reference", "dispatch", "cpu_features", "status", "event", "team", "threads")
+    for stem in ("reference", "dispatch", "cpu_features", "status", "digest", "event", "team", "threads")
 ]
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)

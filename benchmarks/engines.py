@@ -70,7 +70,7 @@ class Ours(Engine):
 
     def __init__(self, folder: Path, threads: int, isa: str | None = None, dtype: str = "float32") -> None:
         self.model = roberta_c.RobertaForSequenceClassification.from_pretrained(
-            folder, num_threads=threads, isa=isa, dtype=dtype
+            folder, num_threads=threads, isa=isa, dtype=dtype, cache=None
         )
 
     def prepare(self, batch: Batch) -> Batch:

@@ -32,7 +32,9 @@ import numpy as np
 import roberta_c
 
 folder, threads, dtype = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-model = roberta_c.RobertaForSequenceClassification.from_pretrained(folder, num_threads=threads, dtype=dtype)
+model = roberta_c.RobertaForSequenceClassification.from_pretrained(
+    folder, num_threads=threads, dtype=dtype, cache=None
+)
 
 def resident(field):
     return int(re.search(field + r":\s+(\d+) kB", open("/proc/self/status").read())[1]) * 1024

@@ -394,6 +394,15 @@ struct rc_kernels {
     rc_attention_product_function *attention_product[RC_ARITHMETICS];
 };
 
+/* ---- packed weights in files -------------------------------------------------------------------------- */
+
+/* The version of what pack_linear writes.  Another one makes all files of packed weights useless, so it
+ * rises with every change of the bits that any kernels pack (tests/kernels/test_packed_layout.py). */
+enum { RC_LAYOUT_VERSION = 1 };
+
+/* A digest of `size` bytes, which tells whether they have changed by accident (digest.c). */
+uint64_t rc_digest(const void *data, size_t size);
+
 /* ---- choice ------------------------------------------------------------------------------------------ */
 
 typedef enum { RC_OK, RC_UNKNOWN_ISA, RC_ISA_UNAVAILABLE, RC_TOO_LARGE } rc_status;

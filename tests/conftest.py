@@ -14,6 +14,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("ROBERTA_C_NUM_THREADS", "1")
     os.environ.setdefault("MKL_NUM_THREADS", "1")  # torch's
 
+# No test writes into the user's cache of packed weights, and none depends on what is there. Those of the
+# cache itself say where it is.
+os.environ["ROBERTA_C_CACHE"] = "off"
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 TEST_DATA_ROOT = Path(os.environ.get("ROBERTA_C_TEST_DATA", PROJECT_ROOT / ".." / "shared")).resolve()
 SMALL_CHECKPOINT = "models/tweet-sentiment-small"

@@ -1,6 +1,6 @@
 """The hundred bad inputs of the specification (RELIABILITY.md, section 3), by number, and the tests of each.
 
-Those of NOT_YET concern what does not exist: a cache of packed weights, and servers.
+Those of NOT_YET concern what does not exist: servers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ TEXTS = "tokenizer/test_text_input.py"
 PIPELINE = "pipelines/test_base.py"
 THREADS = "machine/test_threads.py"
 HUB = "files/test_hub_failures.py"
+CACHED = "cache/test_cached_models.py"
+DAMAGED = "cache/test_damaged_files.py"
+FOLDER = "cache/test_cache_folder.py"
+WRITERS = "cache/test_writers.py"
 
 COVERED = {
     # config.json
@@ -227,29 +231,81 @@ COVERED = {
     85: ["kernels/test_region.py::test_a_small_stack_suffices_or_is_an_error"],
     86: [f"{MEANWHILE}::test_the_interpreter_ends_during_a_call"],
     # the cache and the network
-    87: [f"{HUB}::test_a_cache_that_cannot_be_written"],
+    87: [
+        f"{HUB}::test_a_cache_that_cannot_be_written",
+        f"{FOLDER}::test_a_read_only_folder",
+        f"{FOLDER}::test_a_folder_that_cannot_be_made",
+        f"{FOLDER}::test_a_read_only_file_system",
+        f"{FOLDER}::test_a_user_without_a_home",
+    ],
     88: [
+        f"{FOLDER}::test_too_little_room_on_the_disk",
+        f"{FOLDER}::test_a_disk_that_becomes_full",
+        f"{FOLDER}::test_a_disk_that_fails_to_sync",
         "cli/test_main.py::test_a_full_disk",
         "cli/test_output_safety.py::test_a_full_disk_leaves_no_parquet",
         "checkpoint/test_safetensors_writer.py::test_a_file_that_cannot_be_written_leaves_the_old_one",
     ],
     89: [
+        f"{WRITERS}::test_killed_and_concurrent_writers",
+        f"{WRITERS}::test_a_thousand_killed_writers",
+        f"{WRITERS}::test_a_process_waits_a_bounded_time",
+        f"{FOLDER}::test_unfinished_files_of_writers_that_have_ended_are_removed",
         f"{HUB}::test_a_killed_download_leaves_no_incomplete_file",
         "cli/test_resume.py::test_kill_and_resume_give_the_same_bytes",
     ],
+    90: [
+        f"{DAMAGED}::test_every_flipped_bit_is_found",
+        f"{DAMAGED}::test_every_flipped_bit_of_the_header_is_found",
+        f"{DAMAGED}::test_a_damaged_file_is_removed_and_written_again",
+    ],
+    91: [
+        f"{CACHED}::test_same_bits_with_and_without_cache",
+        f"{CACHED}::test_a_file_of_another_version_is_not_found",
+        "kernels/test_packed_layout.py::test_the_bits_of_a_version",
+    ],
+    92: [
+        f"{CACHED}::test_a_source_that_is_replaced_is_packed_again",
+        f"{CACHED}::test_a_source_whose_time_of_change_may_be_set",
+        f"{CACHED}::test_a_source_that_was_just_changed_is_not_cached",
+        f"{CACHED}::test_a_source_that_changes_while_it_is_loaded_is_not_cached",
+    ],
+    93: [
+        f"{WRITERS}::test_killed_and_concurrent_writers",
+        f"{WRITERS}::test_another_process_s_file_is_not_replaced",
+    ],
+    94: [
+        f"{FOLDER}::test_unfinished_files_where_locks_do_nothing",
+        f"{FOLDER}::test_a_writer_whose_file_was_taken_away",
+        f"{DAMAGED}::test_a_damaged_file_is_removed_and_written_again",
+    ],
     95: [
+        f"{FOLDER}::test_links_and_other_things_in_the_folder_s_place",
+        f"{FOLDER}::test_links_in_a_file_s_place",
+        f"{FOLDER}::test_a_link_of_another_user_is_not_followed",
         f"{HUB}::test_a_broken_link_in_the_cache_is_fetched_again",
         f"{CONFIG}::test_a_path_that_is_no_regular_file",
     ],
     96: [
+        f"{DAMAGED}::test_every_length_is_found",
+        f"{DAMAGED}::test_a_file_that_is_cut_off_while_it_is_opened",
+        f"{DAMAGED}::test_a_disk_that_fails",
         f"{HUB}::test_an_interrupted_download_is_resumed",
         f"{HUB}::test_a_download_that_is_always_cut_short",
     ],
-    98: [f"{HUB}::test_damaged_weights_are_not_kept"],
+    97: [
+        f"{FOLDER}::test_a_folder_that_others_may_write",
+        f"{FOLDER}::test_what_belongs_to_another_user",
+        f"{FOLDER}::test_a_file_that_others_may_write",
+        f"{FOLDER}::test_what_is_made_is_private",
+    ],
+    98: [
+        f"{HUB}::test_damaged_weights_are_not_kept",
+        f"{DAMAGED}::test_the_wrong_digest_of_a_payload",
+        f"{DAMAGED}::test_a_damaged_file_is_removed_and_written_again",
+    ],
 }
 NOT_YET = {
-    **dict.fromkeys(range(90, 95), "a cache of packed weights"),
-    97: "a cache of packed weights",
     99: "a server",
     100: "a server",
 }

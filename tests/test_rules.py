@@ -27,6 +27,7 @@ RANKS = [
     "checkpoint",
     "tokenizer",
     "kernels",
+    "cache",
     "model",
     "pipelines",
     "sentence",

@@ -27,8 +27,9 @@ _FILE_KINDS = (
 class WeightFile:
     """A regular, non-empty file, open for reading.
 
-    path  as the caller gave it, for messages
-    size  in bytes
+    path      as the caller gave it, for messages
+    size      in bytes
+    identity  device, inode, size, and the times of its last modification and last change, when it was opened
 
     Raises ModelFileError if the path is missing, unreadable, empty, or not a regular file.
     """
@@ -51,8 +52,7 @@ class WeightFile:
         self.size = status.st_size
         if self.size == 0:
             raise ModelFileError(mismatch(path, "an empty file", "a weight file"))
-        self._modified_ns = status.st_mtime_ns
-        self._identity = status.st_dev, status.st_ino
+        self.identity = _identity(status)
 
     def read(self, offset: int, length: int, what: str) -> bytes:
         """Exactly `length` bytes from byte `offset`. ModelFileError, naming `what`, if there are fewer."""
@@ -89,7 +89,7 @@ class WeightFile:
         """
         with contextlib.suppress(OSError):
             status = os.fstat(self._descriptor)
-            if (status.st_dev, status.st_ino) == self._identity:
+            if (status.st_dev, status.st_ino) == self.identity[:2]:
                 return status
         raise ModelFileError(f"{self.path}: other code closed the file's descriptor after it was opened")
 
@@ -99,5 +99,13 @@ class WeightFile:
         Checked after a read: all that was read until then is of the file as it was when it was opened.
         """
         status = self.check_still_open()
-        if (status.st_size, status.st_mtime_ns) != (self.size, self._modified_ns):
+        if _identity(status)[:4] != self.identity[:4]:
             raise ModelFileError(f"{self.path}: the file was changed after it was opened")
+
+    def current_identity(self) -> tuple[int, ...]:
+        """What `identity` is now. Raises ModelFileError as `check_still_open`."""
+        return _identity(self.check_still_open())
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .help_page import HelpCommand
-from .options import debug_option, file_names, format_option, hub_options, offline_option
+from .options import debug_option, file_names, format_option, hub_options, no_cache_option, offline_option
 from .outputs import open_output
 from .terminal_text import printable_lines, table
 
@@ -17,6 +17,7 @@ from .terminal_text import printable_lines, table
 @format_option(("auto", "human", "json"), "human: for reading. json: one object. auto: human.")
 @hub_options
 @offline_option
+@no_cache_option
 @debug_option
 def describe(model: str, form: str, **hub_arguments: Any) -> None:
     """Show a model: its modules, its tokenizer, its load report, its sizes and limits.

@@ -16,6 +16,7 @@ from .options import (
     folder_names,
     format_option,
     hub_options,
+    no_cache_option,
     offline_option,
     threads_option,
 )
@@ -38,6 +39,7 @@ _LOGITS_SHOWN = 6
 @threads_option
 @hub_options
 @offline_option
+@no_cache_option
 @debug_option
 @click.pass_context
 def doctor(
@@ -97,7 +99,7 @@ def machine_lines(facts: dict[str, Any]) -> str:
         "Threads": _thread_rows(facts["threads"], facts["environment"] or {}),
         "Memory": _memory_rows(facts["memory"] or {}),
         "Versions": {name: version or "missing" for name, version in (facts["versions"] or {}).items()},
-        "Caches": _cache_rows(facts["caches"] or {}),
+        "Caches": {**_cache_rows(facts["caches"] or {}), **_weight_cache_rows(facts["weight_cache"] or {})},
         "Environment": facts["environment"] or {"variables": "none set that affect roberta_c"},
     }
     return "\n\n".join(f"{title}\n{table(rows)}" for title, rows in sections.items() if rows)
@@ -159,6 +161,16 @@ def _cache_rows(caches: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _weight_cache_rows(found: dict[str, Any]) -> dict[str, str]:
+    if not found:
+        return {}
+    if found["folder"] is None:
+        return {"packed weights": found["problem"] or f"off ({found['chosen_by']})"}
+    size = f"{found['files']} files, {byte_size(found['bytes'])} of at most {byte_size(found['limit_bytes'])}"
+    state = f"not used: {found['problem']}" if found["problem"] else size
+    return {"packed weights": printable(f"{found['folder']} ({found['chosen_by']}; {state})")}
+
+
 # ---- the model -----------------------------------------------------------------------------------------
 
 
@@ -186,8 +198,25 @@ def _model_rows(model: dict[str, Any]) -> dict[str, Any]:
         name = file["path"].rpartition("/")[2]
         rows[f"{file['part']}: {name}"] = f"{byte_size(file['bytes'])}  {file['path']}"
     rows["load time"] = f"model {load_ms['model']:.0f} ms, tokenizer {load_ms['tokenizer']:.0f} ms"
+    rows["packed weights"] = _cached(model["cache"])
     rows["peak memory so far"] = byte_size(model["peak_bytes"])
     return rows
+
+
+def _cached(report: dict[str, Any]) -> str:
+    """What the cache of packed weights was used for, and what that saved."""
+    took = f"{report['ms']:.0f} ms"
+    if report["state"] == "read":
+        how = "mapped" if report["is_mapped"] else "read"
+        saved = "" if report["packing_ms"] is None else f", packing took {report['packing_ms']:.0f} ms"
+        return printable(f"{byte_size(report['nbytes'])} {how} from {report['folder']} in {took}{saved}")
+    said = {
+        "off": "packed: the cache is off",
+        "small": "packed: this model is too small for the cache",
+        "written": f"packed, and written to {report['folder']}",
+        "being written": f"packed, and being written to {report['folder']}",
+    }
+    return printable(said.get(report["state"], f"packed: {report['reason']}") + f"; {took}")
 
 
 # ---- its outputs, and problems -------------------------------------------------------------------------

@@ -34,7 +34,7 @@ _HEADING_OF = {
             "query_column",
         ),
         "Output": ("output", "form", "prefix", "lengths", "resume", "overwrite", "local_dir"),
-        "Model": ("model", "revision", "token", "cache_dir", "local_files_only"),
+        "Model": ("model", "revision", "token", "cache_dir", "local_files_only", "no_cache"),
         "Computing": ("dtype", "threads", "batch_size", "max_length"),
         "Other": ("debug", "help", "version"),
     }.items()

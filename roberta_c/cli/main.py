@@ -28,6 +28,7 @@ MISUSE, BROKEN_PIPE = 2, 141
 
 # Each command and its line in `roberta-c --help`. Command `a-b` is the function `a_b` of the file a_b.py.
 COMMANDS = {
+    "cache": "Show, empty or fill the cache of packed weights.",
     "classify": "Label texts with a model.",
     "completion": "Print the script that completes commands in a shell.",
     "describe": "Show a model, its tokenizer and its limits.",

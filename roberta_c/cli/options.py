@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -99,6 +99,33 @@ def hub_options(command: Command) -> Command:
 
 offline_option = click.option(
     "--offline", "local_files_only", is_flag=True, help="Use only files that are on this machine already."
+)
+
+
+def _turn_cache_off(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+    if is_given and not ctx.resilient_parsing:  # not for completion
+        ctx.with_resource(_environment("ROBERTA_C_CACHE", "off"))
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Within this context, the variable `name` has this value."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
+
+
+no_cache_option = click.option(
+    "--no-cache",
+    is_flag=True,
+    expose_value=False,
+    callback=_turn_cache_off,
+    help="Neither read nor write the cache of packed weights.",
 )
 
 
@@ -343,7 +370,7 @@ def task_options(batches: str) -> Callable[[Command], Command]:
     """How to compute, the Hub's options and --debug, for every task. batches: the help of --batch-size."""
 
     def with_options(command: Command) -> Command:
-        for option in (debug_option, offline_option, hub_options, threads_option):
+        for option in (debug_option, no_cache_option, offline_option, hub_options, threads_option):
             command = option(command)
         command = dtype_option("float32", "Arithmetic: float32, bfloat16 or int8.")(command)
         return batch_size_option(batches)(command)

@@ -23,6 +23,7 @@ from .options import (
     hub_options,
     max_length_option,
     model_option,
+    no_cache_option,
     offline_option,
     text_options,
     threads_option,
@@ -54,6 +55,7 @@ _LAYERS_PER_LINE = 6
 @threads_option
 @hub_options
 @offline_option
+@no_cache_option
 @debug_option
 def quantize_report(
     model: str | None,

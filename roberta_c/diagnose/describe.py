@@ -51,8 +51,12 @@ def open_model(
     hub_options: HubOptions = DEFAULT_OPTIONS,
     *,
     num_threads: int | None = None,
+    dtype: str | None = None,
+    cache: str | Path | None = "auto",
 ) -> OpenedModel:
     """Loads the model and the tokenizer of a folder or Hub repository.
+
+    num_threads, dtype, cache: as for from_pretrained.
 
     Raises what loading the model raises. A tokenizer that cannot be loaded is not an error here.
     """
@@ -68,7 +72,9 @@ def open_model(
     config = load_config(path_or_id, hub_options)
     auto_class = auto_class_of(config, stored)
     started = time.perf_counter()
-    model = auto_class.load(path_or_id, hub_options, config=config, num_threads=num_threads)
+    model = auto_class.load(
+        path_or_id, hub_options, config=config, num_threads=num_threads, dtype=dtype, cache=cache
+    )
     loaded = time.perf_counter()
     tokenizer, tokenizer_error = None, None
     try:

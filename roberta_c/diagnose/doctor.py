@@ -62,7 +62,8 @@ class Diagnosis:
         self._opened: OpenedModel | None = None
 
     def examine_machine(self, num_threads: int | None = None) -> None:
-        """Sets `facts["cpu"]`, and likewise threads, memory, versions, caches, environment, bundled_model.
+        """Sets `facts["cpu"]`, and likewise threads, memory, versions, caches, weight_cache,
+        environment, bundled_model.
 
         Sets the facts of a model (examined, model, check) to None.
         """
@@ -80,6 +81,7 @@ class Diagnosis:
         facts["memory"] = attempt(memory_facts)
         facts["versions"] = attempt(version_facts)
         facts["caches"] = attempt(lambda: cache_facts(self.hub_options))
+        facts["weight_cache"] = attempt(_weight_cache_facts)
         facts["environment"] = attempt(environment_facts)
         facts["bundled_model"] = attempt(_bundled_model)
         facts["examined"] = facts["model"] = facts["check"] = None
@@ -181,6 +183,12 @@ def _has_threads() -> bool:
     return HAS_THREADS
 
 
+def _weight_cache_facts() -> dict[str, Any]:
+    from ..cache.listing import cache_facts
+
+    return cache_facts()
+
+
 def _bundled_model() -> str | None:
     """The bundled model's folder; None if the installation lacks it."""
     from ..errors import ModelFileError
@@ -205,7 +213,8 @@ def model_facts(opened: OpenedModel) -> dict[str, Any]:
     """The `description` of a model without its module tree, and with these facts besides.
 
     files: each with its size in bytes. tokenizer: class, vocabulary files and size; None without one.
-    load_ms: the load times. peak_bytes: the most memory that this process has used so far.
+    load_ms: the load times. cache: what was read from the cache of packed weights (model.cache_report).
+    peak_bytes: the most memory that this process has used so far.
     """
     from .describe import description
 
@@ -224,6 +233,7 @@ def model_facts(opened: OpenedModel) -> dict[str, Any]:
         }
     facts["files"] = [{"part": part, "path": str(path), "bytes": _size(path)} for part, path in files]
     facts["load_ms"] = opened.load_ms
+    facts["cache"] = dataclasses.asdict(opened.model.cache_report)
     facts["peak_bytes"] = peak_bytes()
     return facts
 
@@ -243,6 +253,11 @@ def _check(opened: OpenedModel, path_or_id: str | Path, hub_options: HubOptions)
     assert tokenizer is not None
     of_model = dataclasses.replace(hub_options, revision=model.hub_options.revision)
     oracle = type(model).load(
-        path_or_id, of_model, config=model.config, isa="reference", num_threads=model.num_threads
+        path_or_id,
+        of_model,
+        config=model.config,
+        isa="reference",
+        num_threads=model.num_threads,
+        cache=None,  # the oracle reads the model's own files
     )
     return parity_facts(model, oracle, tokenizer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._kernels import (
     HAS_THREADS,
+    LAYOUT_VERSION,
     ConvertedRows,
     EmbeddingTables,
     Kernels,
@@ -13,12 +14,14 @@ from ._kernels import (
     Workspace,
     available_isas,
     cpu_features,
+    digests,
     known_isas,
 )
 from .memory import aligned_empty, large_empty
 
 __all__ = [
     "HAS_THREADS",
+    "LAYOUT_VERSION",
     "ConvertedRows",
     "EmbeddingTables",
     "Kernels",
@@ -29,6 +32,7 @@ __all__ = [
     "aligned_empty",
     "available_isas",
     "cpu_features",
+    "digests",
     "known_isas",
     "large_empty",
 ]

@@ -44,6 +44,9 @@ cdef extern from "roberta_c.h" nogil:
     ctypedef enum:
         RC_LONGEST_INT8
 
+    ctypedef enum:
+        RC_LAYOUT_VERSION
+
     ctypedef float rc_word
 
     ctypedef struct rc_operands:
@@ -192,6 +195,7 @@ cdef extern from "roberta_c.h" nogil:
         RC_OK
         RC_UNKNOWN_ISA
 
+    uint64_t rc_digest(const void *, size_t)
     const char *rc_status_message(rc_status)
     size_t rc_isa_count()
     const char *rc_isa_name(size_t)

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self, disjoint_base
+from typing_extensions import Buffer, Self, disjoint_base
 
 from ..checkpoint.stored_rows import StoredRows
 from ..checkpoint.tensor_view import StoredTensor
@@ -14,10 +14,12 @@ _Floats = npt.NDArray[np.float32]
 _Integers = npt.NDArray[np.int64]
 
 HAS_THREADS: Final[bool]
+LAYOUT_VERSION: Final[int]
 
 def known_isas() -> tuple[str, ...]: ...
 def available_isas() -> tuple[str, ...]: ...
 def cpu_features() -> dict[str, bool]: ...
+def digests(data: Buffer, piece_bytes: int, num_threads: int = 1) -> npt.NDArray[np.uint64]: ...
 
 @disjoint_base
 class PackedLinear:
@@ -155,6 +157,7 @@ class Kernels:
     ) -> list[PackedLinear]: ...
     def column_sizes(self, weights: Sequence[_Floats | StoredTensor], num_threads: int = 1) -> _Floats: ...
     def panel_shape(self, n: int, k: int, dtype: str = "float32") -> tuple[int, int, int]: ...
+    def layout(self, dtype: str = "float32") -> str: ...
     def convert_rows(self, x: _Floats, packed: PackedLinear, num_threads: int = 1) -> ConvertedRows: ...
     def linear(
         self,

@@ -59,6 +59,9 @@ cdef dict ARITHMETICS = {
 }
 
 
+LAYOUT_VERSION = RC_LAYOUT_VERSION
+
+
 # ---- which kernels -------------------------------------------------------------------------------------
 
 def known_isas() -> tuple[str, ...]:
@@ -132,6 +135,7 @@ include "packed.pxi"     # PackedLinear, ConvertedRows, Norm, EmbeddingTables, P
 include "workspace.pxi"  # Workspace and the layout of intermediates
 include "shares.pxi"     # the part of each kernel that one thread runs
 include "packing.pxi"    # matrices, in memory or in a file -> PackedLinear
+include "digests.pxi"    # digests of bytes
 
 
 cdef class Kernels:
@@ -203,6 +207,12 @@ cdef class Kernels:
         if rc_is_int8(arithmetic) and depth > RC_LONGEST_INT8:
             raise InputError(mismatch("weight", f"shape {(n, k)}", f"at most {RC_LONGEST_INT8} columns in int8"))
         return (columns + nr - 1) // nr, rc_panel_rows(arithmetic, depth), nr
+
+    def layout(self, dtype="float32") -> str:
+        """What the bits of packed weights depend on beside the weights: the version of their layout, the kernels, the
+        columns of a panel, and the arithmetic that `dtype` stands for on this CPU."""
+        cdef int arithmetic = checked_arithmetic(dtype, &self.table)
+        return f"version {LAYOUT_VERSION}, {self.isa}, {self.table.nr} columns, arithmetic {arithmetic}"
 
     cdef int check_packed(self, PackedLinear packed) except -1:
         if packed.kernels is not self:

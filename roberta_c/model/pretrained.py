@@ -14,6 +14,8 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from ..cache import CacheReport, open_cache
+from ..cache.settings import absolute
 from ..checkpoint import open_checkpoint
 from ..config import RobertaConfig, given_config, load_config
 from ..config.load_keywords import MODEL_KEYWORDS, without_foreign
@@ -50,8 +52,9 @@ Model = TypeVar("Model", bound="PreTrainedModel")
 class PreTrainedModel(TorchNames, Module):
     """What all models share: loading from files, and the forward pass around the encoder.
 
-    Attributes: `config`, `load_report` (missing, unexpected, tied tensors), `kernels` (the instruction set
-    in use), `num_threads`, `dtype`. A loaded model does not change; any number of threads may call it.
+    Attributes: `config`, `load_report` (missing, unexpected, tied tensors), `cache_report` (what was read
+    from the cache of packed weights), `kernels` (the instruction set in use), `num_threads`, `dtype`.
+    A loaded model does not change; any number of threads may call it.
     """
 
     config_class: type[RobertaConfig] = RobertaConfig
@@ -71,6 +74,7 @@ class PreTrainedModel(TorchNames, Module):
         self.dtype = source.dtype
         self.name_or_path = config.name_or_path
         self.load_report = LoadReport()
+        self.cache_report = CacheReport()
 
     def __new__(cls, config: Any = None, source: Any = None, **parts: Any) -> Any:
         """InputError without a source of weights: there are no random ones."""
@@ -89,6 +93,7 @@ class PreTrainedModel(TorchNames, Module):
         num_threads: int | None = None,
         isa: str | None = None,
         allow_nonfinite: bool = False,
+        cache: str | os.PathLike[str] | None = "auto",
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -100,9 +105,11 @@ class PreTrainedModel(TorchNames, Module):
         dtype: what the encoder layers compute their products in, whatever type the file holds: "float32"
         (None), "bfloat16" or "int8", or torch's or numpy's object of that name; the rest is float32.
         num_threads: None for what this process may use. isa: None for the best this CPU has.
-        allow_nonfinite: True loads weights that are NaN or infinite, which are an error else. Other keywords
-        replace fields of config.json, but for those of transformers that need nothing done here
-        (config/load_keywords.py). Raises ModelFileError, UnsafeFileError, HubError, InputError.
+        allow_nonfinite: True loads weights that are NaN or infinite, which are an error else. cache: where
+        packed weights are kept, so that the next load need not pack them (docs/cache.md): "auto", the path of
+        a folder, or None for nowhere. Other keywords replace fields of config.json, but for those of
+        transformers that need nothing done here (config/load_keywords.py). Raises ModelFileError,
+        UnsafeFileError, HubError, InputError.
         """
         return cls.load(
             pretrained_model_name_or_path,
@@ -112,6 +119,7 @@ class PreTrainedModel(TorchNames, Module):
             num_threads=num_threads,
             isa=isa,
             allow_nonfinite=allow_nonfinite,
+            cache=cache,
             **config_overrides,
         )
 
@@ -129,6 +137,7 @@ class PreTrainedModel(TorchNames, Module):
         num_threads: int | None = None,
         isa: str | None = None,
         allow_nonfinite: bool = False,
+        cache: str | os.PathLike[str] | None = "auto",
         **overrides: Any,
     ) -> Model:
         """As `from_pretrained`, with the Hub's options in one object.
@@ -167,8 +176,11 @@ class PreTrainedModel(TorchNames, Module):
         file_names = tuple(name for choice in files.choices for name in choice)
         model_files = hub.ModelFiles(path_or_id, hub_options)
         checkpoint = open_checkpoint(model_files.fetch(files), file_names)
-        source = WeightSource(checkpoint, config, kernels, threads, dtype, allow_nonfinite)
+        packed = open_cache(cache, checkpoint, kernels, dtype, allow_nonfinite, threads)
+        source = WeightSource(checkpoint, config, kernels, threads, dtype, allow_nonfinite, packed)
         model = cls(config, source, **parts)
+        packed.finish()
+        model.cache_report = packed.report
         model.name_or_path = str(path_or_id)
         model.load_report = source.report()
         hub_of_pickle = dataclasses.replace(model_files.hub_options, token=None)
@@ -178,11 +190,13 @@ class PreTrainedModel(TorchNames, Module):
             "num_threads": num_threads,
             "isa": isa,
             "allow_nonfinite": allow_nonfinite,
+            "cache": absolute(cache),
         }
         model._origin = _origin(path_or_id), hub_of_pickle, {**given, **parts}
         base = model.base_model
         if base is not model:  # the encoder below a head can be saved and pickled like a model
             base.name_or_path, base.load_report = model.name_or_path, model.load_report
+            base.cache_report = model.cache_report
             parts = {"add_pooling_layer": base.pooler is not None}
             base._origin = *model._origin[:2], {**given, **parts}
             model.set_places(source.parameters(has_head=True))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..cache import HEAD, WeightCache, part_of
 from ..checkpoint import FLOAT_DTYPES, names
 from ..checkpoint.finite import all_finite
+from ..checkpoint.tensor_view import NUMPY_DTYPES
 from ..errors import ModelFileError, mismatch
 from ..kernels import EmbeddingTables, Kernels, Norm, PackedLayer, PackedLinear
 from ..kernels.memory import aligned_empty
@@ -45,6 +47,22 @@ class LoadReport:
         return "\n".join(f"{title}: {', '.join(found) if found else 'none'}" for title, found in rows)
 
 
+class _Wanted(NamedTuple):
+    """A packed layer of these tensors, by canonical name.
+
+    norm: what makes its input rows, for smoothing. part: of the model, as the cache has it.
+    """
+
+    weights: list[str]
+    biases: list[str]
+    norm: Norm | None
+    part: str
+
+    def entry(self, *kind: str) -> str:
+        """The name of one of its arrays in the cache."""
+        return " ".join((*kind, *self.weights, *self.biases))
+
+
 class WeightSource:
     """The tensors of one checkpoint, taken by canonical name; remembers which were taken."""
 
@@ -56,7 +74,10 @@ class WeightSource:
         num_threads: int,
         dtype: str = "float32",
         allow_nonfinite: bool = False,
+        cache: WeightCache | None = None,
     ) -> None:
+        """cache: opened for the same checkpoint, kernels, dtype and allow_nonfinite; None: no cache."""
+        self.cache = WeightCache() if cache is None else cache
         self.checkpoint = checkpoint
         self.config = config
         self.kernels = kernels
@@ -98,12 +119,31 @@ class WeightSource:
         return not absent
 
     def float32(self, name: str) -> np.ndarray:
-        """The tensor as float32, a new array. Raises ModelFileError for NaN and infinity, if not allowed."""
+        """The tensor as float32. Raises ModelFileError for NaN and infinity, if not allowed."""
         self.taken.add(name)
+        shape = self.checkpoint.tensors[self.stored_names[name]].shape
+        return self._cached(f"float32 {name}", shape, name, lambda: self._read_float32(name))
+
+    def _read_float32(self, name: str) -> np.ndarray:
         stored = self.stored_names[name]
         array = aligned_empty(self.checkpoint.tensors[stored].shape)
         self.checkpoint.load({stored: array}, self.num_threads, self.allow_nonfinite)
         return array
+
+    def _cached(
+        self,
+        entry: str,
+        shape: names.Shape,
+        tensor: str,
+        read: Callable[[], np.ndarray],
+        dtype: str = "float32",
+    ) -> np.ndarray:
+        """An array from the cache, else what `read` gives, which is kept for it. tensor: its source."""
+        found = self.cache.array(entry, shape, part_of(tensor), dtype)
+        if found is None:
+            found = read()
+            self.cache.keep(entry, found, part_of(tensor))
+        return found
 
     # ---- packed parts --------------------------------------------------------------------------------
 
@@ -119,20 +159,58 @@ class WeightSource:
         stacks: for each, the prefixes of its stacked matrices, and the LayerNorm that makes its input rows,
         from which smoothing factors are computed, or None for no smoothing.
         """
-        prepared = []
+        wanted = []
         for prefixes, norm in stacks:
             weights, biases = ([f"{prefix}.{part}" for prefix in prefixes] for part in ("weight", "bias"))
-            stack = self._stack(weights, biases)
-            if norm is not None and has_outliers(norm):
-                sizes = column_sizes(self.kernels, stack, self.num_threads, self.allow_nonfinite)
-                stack = stack._replace(smooth=smoothing(norm, sizes))
-            prepared.append(stack)
-        return pack(self.kernels, prepared, self.num_threads, dtype, self.allow_nonfinite)
+            wanted.append(_Wanted(weights, biases, norm, part_of(weights[0])))
+        return self._linears(wanted, dtype)
 
-    def _stack(self, weights: Sequence[str], biases: Sequence[str]) -> Stack:
-        self.taken.update(weights)
-        stored = [self.checkpoint.stored(self.stored_names[name]) for name in weights]
-        return Stack(stored, [self.float32(name) for name in biases])
+    def _linears(self, wanted: Sequence[_Wanted], dtype: str) -> list[PackedLinear]:
+        for stack in wanted:
+            self.taken.update(stack.weights, stack.biases)
+        cached = [self._cached_linear(stack, dtype) for stack in wanted if self.cache.is_used]
+        found = [packed for packed in cached if packed is not None]
+        if len(found) == len(wanted):
+            return found
+        made = pack(
+            self.kernels,
+            [self._stack(stack) for stack in wanted],
+            self.num_threads,
+            dtype,
+            self.allow_nonfinite,
+        )
+        for stack, packed in zip(wanted, made, strict=True):
+            self.cache.keep(stack.entry("panels", dtype), packed.panels, stack.part)
+            assert packed.bias is not None  # of _stack
+            self.cache.keep(stack.entry("bias"), packed.bias, stack.part)
+            if stack.norm is not None:
+                smooth = np.empty(0, np.float32) if packed.smooth is None else packed.smooth
+                self.cache.keep(stack.entry("smooth"), smooth, stack.part)
+        return made
+
+    def _cached_linear(self, wanted: _Wanted, dtype: str) -> PackedLinear | None:
+        """A packed layer from the cache; None if it is not there."""
+        weights, part = wanted.weights, wanted.part
+        n, k = self.checkpoint.tensors[self.stored_names[weights[0]]].shape
+        panels, rows, columns = self.kernels.panel_shape(n, k, dtype)
+        found = self.cache.array(wanted.entry("panels", dtype), (len(weights) * panels, rows, columns), part)
+        bias = self.cache.array(wanted.entry("bias"), (len(weights) * n,), part)
+        smooth = None if wanted.norm is None else self.cache.array(wanted.entry("smooth"), None, part)
+        if found is None or bias is None or (wanted.norm is not None and smooth is None):
+            return None
+        if smooth is not None and smooth.shape not in ((0,), (k,)):
+            return None
+        if smooth is not None and not smooth.size:
+            smooth = None
+        return PackedLinear(self.kernels, found, bias, len(weights), n, k, dtype, smooth)
+
+    def _stack(self, wanted: _Wanted) -> Stack:
+        stored = [self.checkpoint.stored(self.stored_names[name]) for name in wanted.weights]
+        stack = Stack(stored, [self._read_float32(name) for name in wanted.biases])
+        if wanted.norm is None or not has_outliers(wanted.norm):
+            return stack
+        sizes = column_sizes(self.kernels, stack, self.num_threads, self.allow_nonfinite)
+        return stack._replace(smooth=smoothing(wanted.norm, sizes))
 
     def lm_decoder(self) -> PackedLinear:
         """The decoder of the masked-language-modelling head: by default the word embeddings, packed again."""
@@ -142,8 +220,7 @@ class WeightSource:
         # published files: they are not reported as unexpected.
         unused = {*(names.TIED if tied else ()), names.TIED["lm_head.decoder.bias"]}
         self.taken |= unused & self.stored_names.keys()
-        stack = self._stack([weight], [bias])
-        return pack(self.kernels, [stack], self.num_threads, "float32", self.allow_nonfinite)[0]
+        return self._linears([_Wanted([weight], [bias], None, HEAD)], "float32")[0]
 
     def norm(self, prefix: str) -> Norm:
         """A LayerNorm from `<prefix>.weight` and `<prefix>.bias`."""
@@ -171,10 +248,15 @@ class WeightSource:
         rows = self.checkpoint.rows(stored_name)
         if rows is not None and rows.nbytes >= READ_ROWS_FROM:
             return dtype, rows
-        table = self.checkpoint.read(stored_name)
-        if not self.allow_nonfinite and not all_finite(table, dtype):
-            self.float32(name)  # names the value
-        return dtype, table
+
+        def read() -> np.ndarray:
+            table = self.checkpoint.read(stored_name)
+            if not self.allow_nonfinite and not all_finite(table, dtype):
+                self._read_float32(name)  # names the value
+            return table
+
+        shape = self.checkpoint.tensors[stored_name].shape
+        return dtype, self._cached(f"rows {name}", shape, name, read, NUMPY_DTYPES[dtype].name)
 
     def layer(self, index: int) -> PackedLayer:
         """Encoder layer `index`, query, key and value as one product."""

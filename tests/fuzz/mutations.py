@@ -306,6 +306,24 @@ def of_safetensors(data: bytes, rng: Random) -> bytes:
     return (len(header).to_bytes(8, "little") + header + rest)[:MAX_BYTES]
 
 
+def of_packed_cache(data: bytes, rng: Random) -> bytes:
+    """The header changed as JSON, with the length and the digest that it then has; or any byte changed."""
+    from roberta_c.cache.identity import digest_of
+    from roberta_c.cache.layout import END, FORMAT, MAGIC
+
+    length = int.from_bytes(data[-END.size + 24 : -END.size + 32], "little") if len(data) > END.size else 0
+    first = len(data) - END.size - length
+    if not length or first < 0 or rng.random() < 0.2:
+        return of_bytes(data, rng)
+    header, payload = data[first : first + length], data[:first]
+    if rng.random() < 0.85:
+        header = of_json(header, rng)
+    else:
+        payload = of_bytes(payload, rng)
+    end = END.pack(MAGIC, FORMAT, 0, len(header), digest_of(header).encode())
+    return payload[: MAX_BYTES // 2] + header + end
+
+
 # ---- protocol buffers ----------------------------------------------------------------------------------
 
 

@@ -114,6 +114,7 @@ def inputs() -> dict[str, dict[str, bytes]]:
             "plain": safetensors_bytes(dict(states["plain"]), {"format": "pt"}),
             "dtypes": safetensors_bytes({"a": torch.ones(2, dtype=torch.int8), "b": torch.ones(1).bool()}),
         },
+        "packed_cache": packed_caches(),
         "shard_index": {"two": json.dumps(index).encode()},
         "config": {"roberta": json.dumps(config).encode()},
         "tokenizer_json": tokenizer_jsons(),
@@ -133,6 +134,30 @@ def inputs() -> dict[str, dict[str, bytes]]:
         "json_rows": {"rows": json.dumps(rows).encode()},
         "http_body": {name: json.dumps(body, ensure_ascii=False).encode() for name, body in REQUESTS.items()},
     }
+
+
+def packed_caches() -> dict[str, bytes]:
+    """A cache file of a few arrays, and one of none."""
+    import tempfile
+
+    import numpy as np
+
+    from roberta_c.cache import settings
+    from roberta_c.cache.writer import Job, write
+
+    settings.FREE_BYTES, found = 0, {}
+    arrays = {
+        "panels float32 a": np.arange(48, dtype=np.float32).reshape(1, 3, 16),
+        "bias a": np.ones(16, np.float32),
+        "smooth a": np.empty(0, np.float32),
+        "rows b": np.arange(6, dtype=np.uint16).reshape(2, 3),
+    }
+    for name, chosen in (("arrays", arrays), ("empty", {})):
+        with tempfile.TemporaryDirectory() as folder:
+            facts = {"source": "model.safetensors", "packing_ms": 1.5}
+            write(Job(Path(folder), f"{0:016x}.packed", "key", facts, chosen, None, lambda: True), waits=True)
+            found[name] = (Path(folder) / f"{0:016x}.packed").read_bytes()
+    return found
 
 
 def data_of_magic() -> bytes:

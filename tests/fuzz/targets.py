@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 import sentencepiece
 from samples.odd_texts import ODD_TEXTS, mixtures
 
+from roberta_c.cache.errors import DamagedError
+from roberta_c.cache.reader import PackedFile, read_header
 from roberta_c.checkpoint import FLOAT_DTYPES, open_checkpoint
 from roberta_c.checkpoint.pickle_reader import LEGACY_STORAGE_FIELDS, ZIP_STORAGE_FIELDS, PickleReader
 from roberta_c.checkpoint.tensor_view import NUMPY_DTYPES
@@ -81,6 +83,23 @@ def read_checkpoint(path: Path) -> None:
             array.sum()  # touches every byte
         if info.dtype in FLOAT_DTYPES:
             assert checkpoint.read_float32(name).size == math.prod(info.shape)
+
+
+def read_packed_cache(path: Path) -> None:
+    """Open a cache file, and read all arrays that it says it has."""
+    with path.open("rb") as file:
+        try:
+            header = read_header(file.fileno())
+            opened = PackedFile(path.parent, file.fileno(), header.key, num_threads=1)
+        except DamagedError as error:  # for which weights are packed again
+            raise ModelFileError(str(error)) from None
+    assert opened.array("no array of this name") is None
+    for name, place in header.places.items():
+        array = opened.array(name)
+        assert array is not None
+        assert array.shape == place.shape
+        assert array.nbytes <= header.payload_bytes
+        array.view("u1" if array.ndim else array.dtype).sum()  # touches every byte
 
 
 def read_pickle(data: bytes, _folder: Path) -> None:
@@ -302,6 +321,11 @@ TARGETS = {
         file_of("model.safetensors", read_checkpoint),
         mutations.of_safetensors,
         ("checkpoint/safetensors_reader.py", "checkpoint/file_kind.py", "files/json_object.py"),
+    ),
+    "packed_cache": Target(
+        file_of("0.packed", read_packed_cache),
+        mutations.of_packed_cache,
+        ("cache/layout.py", "cache/reader.py"),
     ),
     "shard_index": Target(
         lambda data, _folder: parse_shard_index(data, Path("model.index.json")) and None,
