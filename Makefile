@@ -18,7 +18,8 @@ lint:
 
 # The type stubs of the extensions against the extensions themselves, which `make dev` builds.
 stubtest:
-	$(PYTHON) -m mypy.stubtest roberta_c.kernels._kernels roberta_c.tokenizer._encoder --mypy-config-file pyproject.toml --concise \
+	$(PYTHON) -m mypy.stubtest roberta_c.kernels._kernels roberta_c.tokenizer._encoder \
+	    --mypy-config-file pyproject.toml --concise \
 	    --allowlist .ci/stubtest-allowlist --ignore-unused-allowlist --ignore-disjoint-bases
 
 # The results, figures and tables of benchmarks/README.md and README.md. Takes more than an hour on an idle machine.
@@ -59,8 +60,8 @@ train:
 	$(PYTHON) training/train.py --data $${ROBERTA_C_TEST_DATA:-../shared}/data
 
 # Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests kernels, readers,
-# models and the encoders of texts on it. Then LeakSanitizer looks for memory that the extension has lost: what CPython and numpy keep to
-# the end is no report of it.
+# models and the encoders of texts on it. Then LeakSanitizer looks for memory that the extensions have lost: what
+# CPython and numpy keep to the end is no report of it.
 # libstdc++ is for torch, which throws C++ exceptions.
 ASAN_LIBRARIES = $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)
 asan:
