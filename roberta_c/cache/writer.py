@@ -241,17 +241,19 @@ def write_meanwhile(job: Job, on_end: OnEnd) -> None:
             return
         try:
             thread = threading.Thread(target=run, name="roberta_c cache", daemon=True)
+            # Before it is begun: a signal handler that loads the same model meanwhile must find it.
+            _running[place] = thread, job, told
             thread.start()
         except RuntimeError as error:  # no room for a thread, none allowed, or the interpreter ends
+            _running.pop(place, None)
             raise UnusableError(str(error)) from None
-        _running[place] = thread, job, told
 
 
 def wait(seconds: float | None = None) -> None:
     """Wait until all files are written, at most so long, and end those threads that are not ready then."""
     end = None if seconds is None else time.monotonic() + seconds
     with _lock:
-        running = list(_running.values())
+        running = [one for one in _running.values() if one[0].ident is not None]  # begun
     for thread, job, _ in running:
         if end is None:
             thread.join()

@@ -97,7 +97,8 @@ class CallBackends:
             raise InputError(mismatch("stride", found, expected))
         truncation = Truncation(length, options.stride, options.truncation, direction)
         cut = f" (truncation={options.truncation!r} to {length})"
-        if direction == "right" and not keeps_rest:
+        # With a stride the library refuses some pairs even where nobody asks for the overlapping parts.
+        if direction == "right" and not keeps_rest and options.stride == 0:
             return self._rows(batch, form, truncation, room, cut)
         backend = self.with_settings(truncation, form.splits_special_tokens)
         return list(encode_batch(backend, batch, form, cut))
