@@ -77,7 +77,7 @@ asan:
 	    PYTHONMALLOC=malloc PYTHONPATH=build/asan/package:tests $(PYTHON) -P -m process.every_kernel generic
 	! grep -h -E -B8 -A4 '_kernels|_encoder' build/asan/leaks.*
 
-# Four threads call one model while ThreadSanitizer watches the extension, built in build/tsan. Addresses are those
+# Four threads call one model while ThreadSanitizer watches the kernels, built in build/tsan. Addresses are those
 # it expects only without randomization.
 tsan:
 	rm -rf build/tsan
@@ -96,7 +96,7 @@ valgrind:
 	! grep -E -B4 -A8 '_kernels|Syscall param' build/valgrind.log
 
 # Changed files and arguments for everything that reads what strangers wrote: at least a million inputs for each
-# target of tests/fuzz/targets.py, guided by the branches they reach, in about two hours. Failed and kept inputs are
+# target of tests/fuzz/targets.py, guided by the branches they reach, in several hours. Failed and kept inputs are
 # in build/fuzz. A short run of one: make fuzz TARGET=zip EXECUTIONS=20000
 fuzz:
 	$(PYTHON) -m pip install --quiet --editable '.[fuzz]'
