@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from ..errors import ModelFileError, RobertaCError, mismatch, shown
 
 MAX_JSON_BYTES = 8 << 20
+_PIECE_BYTES = 1 << 16  # of a file, read together
 # The json module recurses in C. The depth that it survives depends on the interpreter's settings: beyond it,
 # the process crashes.
 MAX_DEPTH = 100
@@ -175,7 +176,12 @@ def read_file(path: Path) -> bytes:
         raise ModelFileError(mismatch(path, found, "a JSON file"))
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_JSON_BYTES + 1)
+            # In pieces: read(MAX_JSON_BYTES + 1) takes that much memory for a moment, whatever the file's
+            # size, and thousands of loads then leave the heap in fragments.
+            data = bytearray()
+            while len(data) <= MAX_JSON_BYTES and (piece := file.read(_PIECE_BYTES)):
+                data += piece
+            return bytes(data[: MAX_JSON_BYTES + 1])
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from error
 

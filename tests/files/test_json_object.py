@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 
 import pytest
 
 from roberta_c.errors import ModelFileError
-from roberta_c.files.json_object import parse_object
+from roberta_c.files.json_object import MAX_JSON_BYTES, parse_object, read_file
 
 LONG = b"9" * 40
 
@@ -75,3 +76,24 @@ def test_a_key_twice_is_refused(data):
 def test_flat_objects_of_strings_with_quotes_and_backslashes():
     flat = {'"': '"', "\\": '\\"', '\\"': "", "": None, "[": True, "n": 1.5}
     assert parse_object(json.dumps(flat).encode(), "file") == flat
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, 100_000, MAX_JSON_BYTES, MAX_JSON_BYTES + 1, MAX_JSON_BYTES + 100_000]
+)
+def test_a_file_is_read_up_to_one_byte_above_the_limit(tmp_path, size):
+    data = random.Random(size).randbytes(size)
+    (tmp_path / "config.json").write_bytes(data)
+    assert read_file(tmp_path / "config.json") == data[: MAX_JSON_BYTES + 1]
+
+
+def test_reading_a_small_file_takes_little_memory(tmp_path):
+    """A buffer of the largest size that a file may have, for each read, left the heap in fragments."""
+    (tmp_path / "config.json").write_bytes(b"{}")
+    tracemalloc.start()
+    try:
+        read_file(tmp_path / "config.json")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MAX_JSON_BYTES / 8
