@@ -274,6 +274,7 @@ typedef struct {
     int alone;     /* in a child that was forked during the call: the other threads do not exist */
     rc_poll *poll; /* or NULL */
     int64_t polled_ns;
+    unsigned units_until_clock; /* of thread 0, before it looks whether it is time to poll */
 } rc_team;
 
 void rc_team_init(rc_team *team, rc_poll *poll);
@@ -282,7 +283,8 @@ void rc_team_init(rc_team *team, rc_poll *poll);
 void rc_team_wait(rc_team *team, size_t nth);
 
 /* Takes a work unit: 0, 1, 2, … since the last barrier, one of which must stand between two stages that take
- * units; RC_NO_UNIT once the call is cancelled.  Thread 0 polls here, every 50 ms. */
+ * units; RC_NO_UNIT once the call is cancelled.  Thread 0 polls here, every 50 ms or
+ * after 8 of its units, whichever is later. */
 size_t rc_next_unit(rc_team *team, size_t ith, size_t nth);
 #define RC_NO_UNIT (SIZE_MAX / 2)
 

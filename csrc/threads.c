@@ -43,7 +43,8 @@ enum {
     MOST_WORKERS = RC_MOST_THREADS - 1,
     /* Kernels need less than RC_STACK; the rest is for what the C library keeps on a thread's stack. */
     WORKER_STACK = 1 << 20,
-    /* A worker stays awake from one call to the next if no more than tokenizing a short text lies between. */
+    /* A worker stays awake from one call to the next if little lies between. 1 ms, alone, makes 8 tokens 1 to
+     * 4 % faster, but beside a busy process 18 % slower in a small model (2 CPUs). */
     AWAKE_BETWEEN_CALLS_NS = 200 * 1000,
     AWAKE_AT_END_NS = 50 * 1000,
 };

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,12 @@ def as_array(x: Any, name: str) -> np.ndarray:
         raise InputError(mismatch(name, "rows of different lengths", "a padded array")) from None
     except MemoryError:
         raise ResourceError(mismatch(name, "more values than memory holds", "a smaller array")) from None
+
+
+def size_of(shape: Sequence[int]) -> int:
+    """The product of the axes, an empty one counted as 1, for which numpy too demands that memory could hold
+    it: it has no float32 array of shape (0, 2 ** 61)."""
+    return math.prod(axis or 1 for axis in shape)
 
 
 def refuse_masked(x: Any, name: str) -> None:
@@ -44,7 +52,7 @@ def as_float32(x: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiu":
         raise InputError(mismatch(name, f"dtype {array.dtype}", "float32"))
     if array.dtype != np.float32 or not array.flags.c_contiguous:
-        check_memory(4 * array.size, name, f"shape {array.shape}")
+        check_memory(4 * size_of(array.shape), name, f"shape {array.shape}")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..errors import InputError, ResourceError, mismatch, shown
-from .arrays import refuse_masked
+from .arrays import refuse_masked, size_of
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Rows:
     """Rows of integers as a caller gave them: read, and not copied yet.
 
     array: (count, width); None for a list of rows. lists, lengths: these rows and how many values each has;
-    empty for an array. places: how many values there are in all.
+    empty for an array. places: how many values there are in all; for an array, `size_of` its shape.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Rows:
             raise InputError(mismatch(name, f"shape {array.shape}", "2 dimensions (batch, length)"))
         _check_dtype(array, name)
         count, width = array.shape
-        return cls(name, array, (), (), count, width, count * width)
+        return cls(name, array, (), (), count, width, size_of(array.shape))
 
     def lengths_s(self) -> np.ndarray:
         """The length of each row, int64 (S)."""

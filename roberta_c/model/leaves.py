@@ -15,7 +15,7 @@ from ..errors import InputError, mismatch
 from ..kernels import Kernels, Norm, PackedLinear
 from ..machine.memory import check_memory
 from ..machine.threads import threads_for
-from .arrays import as_array, as_float32, as_rows
+from .arrays import as_array, as_float32, as_rows, size_of
 from .module import Module
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Embedding(Weighted):
         if ids.dtype.kind not in "iu":
             raise InputError(mismatch("ids", f"dtype {ids.dtype}", "integers"))
         # The rows as they are in the table, and in float32.
-        check_memory(2 * 4 * ids.size * self.embedding_dim, "ids", f"shape {ids.shape}")
+        check_memory(2 * 4 * size_of(ids.shape) * self.embedding_dim, "ids", f"shape {ids.shape}")
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.num_embeddings:
             raise InputError(
                 mismatch("ids", f"{ids.min()} to {ids.max()}", f"0 to {self.num_embeddings - 1}")

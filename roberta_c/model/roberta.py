@@ -86,8 +86,7 @@ class RobertaModel(PreTrainedModel):
         if collected_lth is not None:
             last_th = collected_lth[-1]
             return last_th if rows_wanted_r is None else last_th[rows_wanted_r], list(collected_lth)
-        empty = np.empty((0, hidden), dtype=np.float32)
-        return lasts[0] if len(lasts) == 1 else np.concatenate([empty, *lasts]), None
+        return _joined(lasts, hidden), None
 
     def pooled(self, batch: PackedBatch, pooling: tuple[str, ...], skipped: int = 0) -> np.ndarray:
         """Packed tokens → one row for each sequence, pooled where the last layer's rows are: (S, modes * H).
@@ -103,7 +102,7 @@ class RobertaModel(PreTrainedModel):
             self.encoder.encode(self.embeddings, chunk, pooling=pooling, skipped=skipped)
             for _, chunk in batch.chunks(CHUNK_TOKENS)
         ]
-        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), np.float32), *parts])
+        return _joined(parts, width)
 
     @property
     def _columns(self) -> int:
@@ -119,3 +118,11 @@ class XLMRobertaModel(RobertaModel):
 
     config_class = XLMRobertaConfig
     part_prefix = "XLMRoberta"
+
+
+def _joined(parts: list[np.ndarray], columns: int) -> np.ndarray:
+    """The rows of all parts, one after the other; of no part: (0, columns). ResourceError without memory."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = aligned_empty((sum(map(len, parts)), columns))
+    return np.concatenate(parts, out=joined) if parts else joined

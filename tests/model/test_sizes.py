@@ -10,6 +10,7 @@ import pytest
 
 import roberta_c
 from roberta_c.errors import InputError, ResourceError
+from roberta_c.kernels import memory as aligned
 from roberta_c.machine import memory
 from roberta_c.model import batch as batch_file
 from roberta_c.model.batch import NO_RESULTS, BatchLimits, ResultSize, pack_batch
@@ -52,7 +53,13 @@ def refused(call, error, message):
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [((2**31, 2**31), np.int8), ((2**20, 2**20), np.int64), ((2**31, 4), np.int64)]
+    ("shape", "dtype"),
+    [
+        ((2**31, 2**31), np.int8),
+        ((2**20, 2**20), np.int64),
+        ((2**31, 4), np.int64),
+        ((0, 2**59), np.int64),  # without a row: numpy has no array of shape (0, 2**59, 8) either
+    ],
 )
 def test_more_ids_than_memory_holds(model, small_machine, shape, dtype):
     ids = ids_of(*shape, dtype=dtype)
@@ -180,6 +187,16 @@ def test_hidden_states_that_memory_does_not_hold(model, small_machine):
     refused(
         lambda: model.encoder(empty), ResourceError, r"hidden_states: found shape \(1048576, 1048576, 0\)"
     )
+    no_row = np.broadcast_to(np.int8(1), (0, 2**55, model.config.hidden_size))  # of float32, numpy has none
+    for part in (layer, layer.output.LayerNorm, layer.intermediate.dense):
+        refused(lambda part=part: part(no_row), ResourceError, r"found shape \(0, 36028797018963968, \d+\)")
+
+
+def test_no_memory_to_join_what_several_passes_give(model, monkeypatch):
+    """A pass takes 4,096 tokens; their rows fit, but not all in one."""
+    ids, hidden = np.full((500, 10), 5), model.config.hidden_size
+    monkeypatch.setattr(aligned, "fits", lambda size: size != 5000 * hidden * 4)
+    refused(lambda: model(ids), ResourceError, rf"memory: found too little free, .* shape \(5000, {hidden}\)")
 
 
 def test_only_first_tokens_of_hidden_states_are_copied(small_machine):

@@ -113,6 +113,15 @@ def test_same_bits_alone_and_padded(head, dtype, model_folder):
             assert np.array_equal(found[0], expected[row][:, places[:, None], places])
 
 
+def test_multiple_choice_of_nothing(model_folder):
+    """No question, and questions whose choices have no token: the errors and results of other heads."""
+    made = make_model_of_shape(model_folder / "no choices", SHAPES[0], "roberta", "ForMultipleChoice")
+    ours = roberta_c.AutoModelForMultipleChoice.from_pretrained(made.folder)
+    assert ours(np.zeros((0, 2, 5), int)).logits.shape == (0, 2)
+    with pytest.raises(InputError, match="input_ids: found no tokens in row 0"):
+        ours(np.zeros((3, 2, 0), int))
+
+
 def test_question_answering_never_chooses_padding(model_folder):
     made = make_model_of_shape(model_folder / "qa padding", SHAPES[0], "roberta", "ForQuestionAnswering")
     ids, mask = padded_batch(np.random.default_rng(2), [62, 3], 997)
