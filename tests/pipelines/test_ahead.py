@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
@@ -38,6 +40,30 @@ def test_a_single_item_starts_no_thread():
     before = threading.active_count()
     ((_, count),) = one_ahead([0], lambda _: threading.active_count())
     assert count == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("taken", range(1, 6))
+def test_a_child_that_is_forked_between_two_items_goes_on(taken):
+    """The parent's thread, and what it was working on, do not exist in the child."""
+    asleep = threading.Event()
+    parent = os.getpid()
+
+    def work(item):
+        if item == taken and os.getpid() == parent:
+            asleep.wait()
+        return item * 10
+
+    items = one_ahead(range(6), work)
+    found = [next(items) for _ in range(taken)]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        right = found + list(items) == [(n, n * 10) for n in range(6)]
+        os._exit(0 if right else 1)
+    asleep.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert found + list(items) == [(n, n * 10) for n in range(6)]
 
 
 def failing(at):
