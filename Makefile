@@ -117,10 +117,12 @@ processes:
 	$(PYTHON) -m tests.process.forks 1000
 	$(PYTHON) -m tests.process.cache_writers 1000 20
 	$(PYTHON) -m tests.process.callers 600
-	$(PYTHON) -m tests.process.allocations python
 	mkdir -p build
-	$(CC) -shared -fPIC -O1 tests/process/failing_malloc.c -o build/failing_malloc.so
-	LD_PRELOAD=build/failing_malloc.so $(PYTHON) -m tests.process.allocations c
+	for name in crash_place failing_malloc; do \
+	    $(CC) -shared -fPIC -O1 tests/process/$$name.c -o build/$$name.so || exit 1; \
+	done
+	$(PYTHON) -m tests.process.allocations python build/crash_place.so
+	LD_PRELOAD=build/failing_malloc.so $(PYTHON) -m tests.process.allocations c build/crash_place.so
 
 # Texts through pipelines of three dtypes for an hour, or HOURS=24; memory, files and threads must stay the same.
 soak:

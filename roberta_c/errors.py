@@ -59,12 +59,25 @@ def mismatch(place: object, found: object, expected: object) -> str:
     """`place: found …, expected …`: the message about a wrong value, shape, type or name.
 
     place: the argument or file. found, expected: text; `shown()` turns foreign values into text. Characters
-    that cannot be printed, such as a line end in the name of a file, are escaped.
+    that cannot be printed, such as a line end in the name of a file, are escaped, and a long place, such as a
+    path of many folders, is cut in its middle.
 
     >>> mismatch("top_k", shown(-1), "an integer of at least 1")
     'top_k: found -1, expected an integer of at least 1'
     """
-    message = f"{place}: found {found}, expected {expected}"
+    message = f"{_cut(_text(place))}: found {_text(found)}, expected {_text(expected)}"
     if message.isprintable():
         return message
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
+
+
+def _text(part: object) -> str:
+    try:
+        return str(part)
+    except ValueError:  # an integer of more digits than Python turns into text
+        return shown(part)
+
+
+def _cut(place: str, limit: int = 500) -> str:
+    """`place` with its beginning and its end, which names the file."""
+    return place if len(place) <= limit else f"{place[: limit // 2]}…{place[-limit // 2 :]}"

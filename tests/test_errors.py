@@ -42,3 +42,12 @@ def test_objects_whose_repr_or_shape_raises():
 
     assert shown(Broken()) == "a Broken that cannot be shown"
     assert mismatch("x", shown(np.int64(3)), "a str") == "x: found np.int64(3), expected a str"
+
+
+def test_parts_of_a_message_that_are_long_or_cannot_be_text():
+    assert mismatch("x", 10**5000, 3) == "x: found a int that cannot be shown, expected 3"
+    message = mismatch("/folder" * 500 + "/config.json", "none", "one")
+    assert message.startswith("/folder/folder")
+    assert "…" in message
+    assert message.endswith("folder/config.json: found none, expected one")
+    assert len(message) < 600

@@ -34,7 +34,7 @@ def as_folder(save_directory: str | os.PathLike[str]) -> Path:
 def make_folder(save_directory: str | os.PathLike[str]) -> Path:
     """The folder, made if it is missing. Raises InputError for what cannot be one, ModelFileError."""
     folder = as_folder(save_directory)
-    if folder.is_file():
+    if os.path.isfile(folder):  # which never raises
         raise InputError(mismatch(folder, "a file", "a folder to write into"))
     try:
         folder.mkdir(parents=True, exist_ok=True)

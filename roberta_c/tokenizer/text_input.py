@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InputError, mismatch, shown
+from ..errors import InputError, ResourceError, mismatch, shown
+from ..machine.memory import check_memory
 
 # One row for Tokenizer.encode_batch: a str, a list of str (words), or a tuple of two of these (a pair).
 EncoderInput = Any
@@ -82,15 +83,22 @@ def _collect(text: Any, text_pair: Any, is_split_into_words: bool) -> TextInput:
     return TextInput(list(zip(text, text_pair, strict=True)), is_batch=True, is_pair=True)
 
 
+# Of an item that is made for the list: a short str has 50 bytes and more, and its place in the list 8.
+_BYTES_OF_ITEM = 56
+
+
 def as_listed(value: Any, takes_tuples: bool = False) -> list[Any] | None:
     """The items of a list, or of what holds several as a list does; None for anything else.
 
     That is a numpy array, a Series of pandas or polars, a column of datasets, a torch Dataset: any object
     with a length and items by number, but for texts, bytes, tables, mappings, and tuples, which can be pairs
     (`takes_tuples`: where they cannot). What an object's methods raise means that it is none of these.
+    Raises ResourceError if memory is too small for the list.
     """
     try:
         return _listed(value, takes_tuples)
+    except ResourceError:
+        raise
     except Exception:  # foreign methods may raise anything
         return None
 
@@ -105,6 +113,10 @@ def _listed(value: Any, takes_tuples: bool) -> list[Any] | None:
         return None
     if getattr(value, "shape", None) == ():  # an array of no dimension is one value
         return None
+    if hasattr(type(value), "__len__"):
+        size = getattr(value, "size", 0)  # of an array: its rows become lists
+        count = max(len(value), size if isinstance(size, int) else 0)
+        check_memory(_BYTES_OF_ITEM * count, "texts", f"a {type(value).__name__} of {count:,} items")
     for method in ("tolist", "to_list"):  # numpy's and pandas', polars': items as Python objects
         if callable(getattr(value, method, None)):
             return list(getattr(value, method)())

@@ -250,6 +250,8 @@ def test_saving_where_it_cannot_be_saved(model, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="found a file, expected a folder"):
         model.save_pretrained(tmp_path / "file")
+    with pytest.raises(ModelFileError, match="cannot be written: File name too long"):
+        model.save_pretrained(tmp_path / ("z" * 5000))
     (tmp_path / "full").mkdir()
     (tmp_path / "full/model.safetensors").mkdir()
     with pytest.raises(ModelFileError, match=r"model\.safetensors: cannot be written"):

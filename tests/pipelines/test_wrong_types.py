@@ -10,11 +10,11 @@ import pytest
 
 import roberta_c
 from roberta_c import pipeline
-from roberta_c.errors import RobertaCError
+from roberta_c.errors import RobertaCError, shown
 
 # No text is the name of a repository, which would be asked for.
 VALUES = [5, -1, 2.5, float("nan"), True, "x/y/z", "", "a\0b", b"x", [], [None], {}, {"a": 1}, object(), len]
-VALUES += [np.zeros(2), np.array("x"), 10**30]
+VALUES += [np.zeros(2), np.array("x"), 10**30, 10**5000, range(10**12)]
 
 FOLDER = roberta_c.bundled_model_path()
 
@@ -34,7 +34,7 @@ def check(call, keywords):
         except RobertaCError as error:
             message = str(error)
         except Exception as error:
-            pytest.fail(f"{keyword}={value!r}: {type(error).__name__}: {error}")
+            pytest.fail(f"{keyword}={shown(value)}: {type(error).__name__}: {error}")
         assert "\n" not in message, (keyword, value)
 
 

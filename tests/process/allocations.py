@@ -70,8 +70,7 @@ def in_a_fork(call: Callable[[], tuple[str, int]]) -> tuple[str, int]:
     if process == 0:
         code = 1
         try:
-            found = json.dumps(call()).encode()
-            os.write(writing, found)
+            os.write(writing, json.dumps(call()).encode())
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -94,7 +93,7 @@ def main(place: str, crashes: str, samples: int | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         kept = load_small_model(path, num_threads=1)
-        expected, files = answer(kept, 0), open_files()
+        expected = answer(kept, 0)
 
         def load_and_call() -> bool:
             model = RobertaModel.from_pretrained(path, add_pooling_layer=False, num_threads=1)
@@ -119,13 +118,16 @@ def main(place: str, crashes: str, samples: int | None = None) -> None:
 
         def outcome_and_files(first: int, last: int) -> tuple[str, int]:
             """The outcome, and how many files it left open."""
+            files = open_files()
             found = outcome(first, last)
             assert answer(kept, 0) == expected, f"a model that was loaded before is wrong after {first}"
             gc.collect()
             return found, open_files() - files
 
         powers = (10**power for power in range(2, 9))
-        count = next(one for one in powers if in_a_fork(lambda: outcome_and_files(one, one + 1))[0] == "right")
+        count = next(
+            one for one in powers if in_a_fork(lambda: outcome_and_files(one, one + 1))[0] == "right"
+        )
         few = np.unique(np.geomspace(1, count, samples or 2).astype(int)).tolist()
         numbers = range(1, count) if samples is None else few
         found: Counter[str] = Counter()

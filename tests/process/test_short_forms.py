@@ -36,16 +36,22 @@ def test_memory_files_and_threads_stay_over_many_texts():
     assert run("soak", 2 / 3600, 2).endswith(" 0 wrong")
 
 
-def test_python_without_memory_raises_and_a_loaded_model_stays_right():
-    pytest.importorskip("_testcapi", reason="this Python has no set_nomemory")
-    assert "MemoryError" in run("allocations", "python", 40)
-
-
-def test_c_without_memory_raises_and_a_loaded_model_stays_right(tmp_path):
+def compiled(name: str, folder: Path) -> str:
+    """A C file of this folder as a library."""
     compiler = shutil.which("cc")
     if compiler is None:
         missing("no C compiler")
-    library = tmp_path / "failing_malloc.so"
-    source = Path(__file__).with_name("failing_malloc.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", str(source), "-o", str(library)], check=True)
-    assert "Error" in run("allocations", "c", 40, LD_PRELOAD=str(library))
+    library = str(folder / f"{name}.so")
+    source = str(Path(__file__).with_name(f"{name}.c"))
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", source, "-o", library], check=True)
+    return library
+
+
+def test_python_without_memory_raises_and_a_loaded_model_stays_right(tmp_path):
+    pytest.importorskip("_testcapi", reason="this Python has no set_nomemory")
+    assert "MemoryError" in run("allocations", "python", compiled("crash_place", tmp_path), 40)
+
+
+def test_c_without_memory_raises_and_a_loaded_model_stays_right(tmp_path):
+    library = compiled("failing_malloc", tmp_path)
+    assert "Error" in run("allocations", "c", compiled("crash_place", tmp_path), 40, LD_PRELOAD=library)
