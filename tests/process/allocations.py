@@ -124,17 +124,17 @@ def main(place: str, crashes: str, samples: int | None = None) -> None:
             gc.collect()
             return found, open_files() - files
 
-        powers = (10**power for power in range(2, 9))
-        count = next(
-            one for one in powers if in_a_fork(lambda: outcome_and_files(one, one + 1))[0] == "right"
-        )
+        def outcome_of(first: int, last: int) -> tuple[str, int]:
+            return in_a_fork(lambda: outcome_and_files(first, last))
+
+        count = next(one for one in (10**p for p in range(2, 9)) if outcome_of(one, one + 1)[0] == "right")
         few = np.unique(np.geomspace(1, count, samples or 2).astype(int)).tolist()
         numbers = range(1, count) if samples is None else few
         found: Counter[str] = Counter()
         left_open = 0
         for number in numbers:
             for last in (number + 1, number + MANY):
-                name, opened = in_a_fork(lambda number=number, last=last: outcome_and_files(number, last))
+                name, opened = outcome_of(number, last)
                 found[name] += 1
                 left_open += max(opened, 0)
         print(f"{place}: {sum(found.values())} failures: {dict(found)}")

@@ -1,5 +1,5 @@
-/* For allocations.py: a crash inside CPython, with no function of this package's extensions on the stack, ends
- * the process with exit code CRASH_OUTSIDE; any other crash ends it by its signal. */
+/* For allocations.py: a crash inside CPython, with no function of this package's extensions on the stack,
+ * ends the process with exit code CRASH_OUTSIDE; any other crash ends it by its signal. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <execinfo.h>
