@@ -112,11 +112,12 @@ fuzz:
 	$(PYTHON) -m tests.fuzz $(or $(TARGET),all) --engine atheris --executions $(or $(EXECUTIONS),1000000)
 
 # 1,000 forks beside calls, 1,000 processes killed while they write the cache of packed weights, 64 callers for
-# 10 minutes, and the failure of every allocation: about three quarters of an hour.
+# 10 minutes, Ctrl-C in the largest model, and the failure of every allocation: about three quarters of an hour.
 processes:
 	$(PYTHON) -m tests.process.forks 1000
 	$(PYTHON) -m tests.process.cache_writers 1000 20
 	$(PYTHON) -m tests.process.callers 600
+	$(PYTHON) -m tests.process.interrupts
 	mkdir -p build
 	for name in crash_place failing_malloc; do \
 	    $(CC) -shared -fPIC -O1 tests/process/$$name.c -o build/$$name.so || exit 1; \

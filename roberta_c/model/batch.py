@@ -15,6 +15,7 @@ import numpy as np
 
 from ..config import position_limit
 from ..errors import InputError, mismatch
+from ..kernels import aligned_empty
 from ..machine.memory import check_memory
 from .arrays import as_array, as_float32
 from .given_rows import Rows, checked_mask, flat_or_none, row_array, rows_like
@@ -39,6 +40,17 @@ class Packing:
     def first_tokens_s(self) -> np.ndarray:
         """Index of each sequence's first real token, the `<s>` that classification reads."""
         return self.seq_starts_s[:-1]
+
+    def parts(self, max_tokens: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Parts of at most `max_tokens` tokens, or of one longer sequence: the slice of the packed tokens,
+        and the offsets of its sequences in it."""
+        first, starts = 0, self.seq_starts_s
+        while first < len(self):
+            last = int(np.searchsorted(starts, starts[first] + max_tokens, side="right")) - 1
+            last = max(last, first + 1)
+            tokens = slice(int(starts[first]), int(starts[last]))
+            yield tokens, starts[first : last + 1] - tokens.start
+            first = last
 
     def unpack(self, x_th: np.ndarray, fill: float = 0) -> np.ndarray | list[np.ndarray]:
         """Packed rows as the input was: (S, width, H) with `fill` at padding, or S arrays (len, H)."""
@@ -79,15 +91,12 @@ class PackedBatch(Packing):
     def chunks(self, max_tokens: int) -> Iterator[tuple[slice, PackedBatch]]:
         """Parts of at most `max_tokens` tokens, or of one longer sequence: the slice of the packed tokens,
         and these tokens as a ragged batch."""
-        first, starts, types = 0, self.seq_starts_s, self.token_type_ids_t
-        while first < len(self):
-            last = int(np.searchsorted(starts, starts[first] + max_tokens, side="right")) - 1
-            last = max(last, first + 1)
-            tokens = slice(int(starts[first]), int(starts[last]))
+        types = self.token_type_ids_t
+        for tokens, starts in self.parts(max_tokens):
             yield (
                 tokens,
                 PackedBatch(
-                    starts[first : last + 1] - tokens.start,
+                    starts,
                     None,
                     0,
                     self.token_ids_t[tokens],
@@ -95,7 +104,6 @@ class PackedBatch(Packing):
                     None if types is None else types[tokens],
                 ),
             )
-            first = last
 
 
 @dataclass(frozen=True)
@@ -117,8 +125,8 @@ class BatchLimits:
 # copies in int64, what position ids are computed from, and the unmasked part of all (measured with
 # tracemalloc).
 _BYTES_OF_ID, _BYTES_OF_MASK, _BYTES_OF_TYPE, _BYTES_OF_ROW = 36, 24, 8, 32
-# How many ids the check of long rows looks at together.
-_IDS_TOGETHER = 1 << 20
+# How many ids the check of long rows looks at together, and how many numbers of hidden states are copied.
+_IDS_TOGETHER, _NUMBERS_TOGETHER = 1 << 20, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -196,7 +204,7 @@ def pack_hidden(hidden_states: Any, attention_mask: Any) -> tuple[np.ndarray, Pa
     hidden = as_float32(hidden_states, "hidden_states")
     if hidden.ndim != 3:
         raise InputError(mismatch("hidden_states", f"shape {hidden.shape}", "(batch, length, hidden)"))
-    rows, width, _ = hidden.shape
+    rows, width, columns = hidden.shape
     # The rows and the result, of the size of the input each, and the mask.
     check_memory(2 * hidden.nbytes + 32 * rows * width, "hidden_states", f"shape {hidden.shape}")
     mask = np.ones(hidden.shape[:2], bool)
@@ -206,7 +214,15 @@ def pack_hidden(hidden_states: Any, attention_mask: Any) -> tuple[np.ndarray, Pa
         raise InputError(mismatch("attention_mask", f"shape {mask.shape}", hidden.shape[:2]))
     real = checked_mask(mask)
     starts = np.concatenate(([0], np.cumsum(real.sum(axis=1)))).astype(np.int64)
-    return hidden[real], Packing(starts, np.flatnonzero(real), hidden.shape[1])
+    places_t = np.flatnonzero(real)
+    flat_rh = hidden.reshape(rows * width, columns)
+    x_th = aligned_empty((len(places_t), columns))
+    # In pieces, between which Python sees Ctrl-C: a copy of many rows takes a second.
+    step = max(1, _NUMBERS_TOGETHER // max(columns, 1))
+    for first in range(0, len(places_t), step):
+        piece = places_t[first : first + step]
+        np.take(flat_rh, piece, axis=0, out=x_th[first : first + step], mode="clip")
+    return x_th, Packing(starts, places_t, width)
 
 
 def _bytes_of_results(ids: Rows, mask: Rows | None, results: ResultSize) -> int:

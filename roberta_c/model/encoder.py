@@ -197,9 +197,10 @@ class Layer(Module):
 
     def __call__(self, hidden_states: Any, attention_mask: Any = None) -> np.ndarray:
         x_th, packing = pack_hidden(hidden_states, attention_mask)
-        num_threads = threads_for(self.multiply_adds(len(x_th)), self.num_threads)
-        kernels = self.packed.qkv.kernels
-        kernels.encoder_layer(self.packed, x_th, packing.seq_starts_s, Workspace(), num_threads)
+        kernels, workspace = self.packed.qkv.kernels, Workspace()
+        for part, starts in packing.parts(CHUNK_TOKENS):
+            threads = threads_for(self.multiply_adds(part.stop - part.start), self.num_threads)
+            kernels.encoder_layer(self.packed, x_th[part], starts, workspace, threads)
         return packing.pad(x_th)
 
 
@@ -267,13 +268,11 @@ class Encoder(Module):
         x_th, packing = pack_hidden(hidden_states, attention_mask)
         if len(self.layer):
             with self._workspace() as workspace:
-                x_th = self._kernels.encoder(
-                    self._packed_layers,
-                    x_th,
-                    packing.seq_starts_s,
-                    workspace,
-                    num_threads=self._threads_for(len(x_th)),
-                )
+                for part, starts in packing.parts(CHUNK_TOKENS):
+                    threads = self._threads_for(part.stop - part.start)
+                    x_th[part] = self._kernels.encoder(
+                        self._packed_layers, x_th[part], starts, workspace, num_threads=threads
+                    )
         return packing.pad(x_th)
 
     @property

@@ -117,3 +117,14 @@ runpy.run_module("roberta_c", run_name="__main__")
         assert done.returncode == 1, done.stderr[-2000:]
         assert done.stderr.count("\n") == 1, done.stderr[-2000:]
         assert done.stderr.startswith("roberta-c: error: ")
+
+
+def test_openmps_stack_size_does_not_matter():
+    """With stacks of 100 GiB GCC's OpenMP library ends the process; the package starts its own threads."""
+    code = (
+        "import roberta_c; "
+        "model = roberta_c.AutoModel.from_pretrained(roberta_c.bundled_model_path(), num_threads=2); "
+        "print(model([[0, 5, 2] * 40]).last_hidden_state[0].shape)"
+    )
+    done = in_a_process("-c", code, OMP_STACKSIZE="100G", GOMP_STACKSIZE="104857600", **UNSET)
+    assert done.stdout.startswith("(120, "), done.stderr
