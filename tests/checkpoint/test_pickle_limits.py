@@ -84,6 +84,7 @@ GREEDY = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("case", GREEDY)
 def test_time_stays_bounded(case):
     """Any pickle takes at most 1 s per megabyte, whether it is read or refused."""

@@ -323,6 +323,7 @@ GREEDY = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("case", GREEDY)
 def test_memory_and_time_stay_bounded(tmp_path, case):
     """At most 64 MiB and 1 s per megabyte, whatever the header."""
