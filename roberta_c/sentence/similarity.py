@@ -75,7 +75,7 @@ def dot_score(a: Any, b: Any) -> np.ndarray:
     _check_result(a_nd, b_md)
     with np.errstate(all="ignore"):
         products: np.ndarray = a_nd @ b_md.T
-        if np.isfinite(products).all():
+        if all(np.isfinite(products[rows]).all() for rows in row_blocks(*products.shape)):
             return products
     # Products that are too large for float32 may have a sum that is not.
     return _all_pairs(a_nd, b_md, lambda x: x.astype(np.float64), lambda x_nd, y_md: x_nd @ y_md.T)
@@ -119,8 +119,8 @@ def pairwise_euclidean_sim(a: Any, b: Any) -> np.ndarray:
 
     def distances(a_nd: np.ndarray, b_nd: np.ndarray) -> np.ndarray:
         differences = np.subtract(a_nd, b_nd, dtype=np.float64)  # float32 could not hold all squares
-        squares: np.ndarray = np.square(differences, out=differences).sum(axis=-1)
-        return -np.sqrt(squares)
+        lengths: np.ndarray = np.sqrt(np.square(differences, out=differences).sum(axis=-1))
+        return -lengths
 
     return _row_pairs(a, b, distances)
 
@@ -225,7 +225,7 @@ def _row_pairs(a: Any, b: Any, compare: Similarity) -> np.ndarray:
     Raises InputError.
     """
     a_nd, b_nd = _pairs(a, b)
-    check_size(a_nd.shape[:-1], 4, "embeddings1")
+    check_memory(4 * size_of(a_nd.shape[:-1]), "embeddings1", f"shape {a_nd.shape}")
     similarities = np.zeros(math.prod(a_nd.shape[:-1]), np.float32)  # vectors without numbers are left at 0
     shape, a_nd, b_nd = a_nd.shape[:-1], as_rows(a_nd), as_rows(b_nd)
     with np.errstate(all="ignore"):
