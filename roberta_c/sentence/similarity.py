@@ -77,6 +77,7 @@ def dot_score(a: Any, b: Any) -> np.ndarray:
         products: np.ndarray = a_nd @ b_md.T
         if all(np.isfinite(products[rows]).all() for rows in row_blocks(*products.shape)):
             return products
+    del products
     # Products that are too large for float32 may have a sum that is not.
     return _all_pairs(a_nd, b_md, lambda x: x.astype(np.float64), lambda x_nd, y_md: x_nd @ y_md.T)
 
