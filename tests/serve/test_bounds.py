@@ -137,10 +137,10 @@ def test_tokenizing_has_room_of_its_own(serving, folders):
 
 
 def test_counts_of_numpy_are_those_of_python():
-    given = ServeSettings(max_queued_texts=np.uint16(300), tokenization_workers=np.uint8(2))
+    given = ServeSettings(max_queued_texts=np.uint16(3000), tokenization_workers=np.uint8(2))
     settings = given.checked()
     assert type(settings.max_queued_texts) is type(settings.tokenization_workers) is int
-    assert settings == ServeSettings(max_queued_texts=300, tokenization_workers=2)
+    assert settings == ServeSettings(max_queued_texts=3000, tokenization_workers=2)
 
 
 def test_memory_is_counted():
