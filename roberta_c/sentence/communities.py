@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from ..pipelines.options import check_count
+from ..machine.memory import check_memory
+from .counts import checked_count
 from .progress import with_progress_bar
 from .similarity import normalized
-from .vector_rows import as_matrix, check_finite, slices
+from .vector_rows import as_vectors, check_finite, slices
 
 # Cosines that are held at once: 16 MB.
 _COSINES = 1 << 22
@@ -31,16 +32,16 @@ def community_detection(
     first, if there are at least `min_community_size` of them, itself included.
     batch_size: the most rows whose cosines are computed at once. Whatever it is, cosines are equal to
     rounding: a group may depend on it only where a cosine is that near to `threshold` or to another.
-    Raises InputError.
+    Raises InputError; ResourceError without memory for the embeddings divided by their lengths.
     """
-    check_count("min_community_size", min_community_size, "an integer of at least 1")
-    check_count("batch_size", batch_size, "an integer of at least 1")
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)):
-        raise InputError(mismatch("threshold", shown(threshold), "a number"))
-    rows_nd = as_matrix(embeddings, "embeddings")
+    min_community_size = checked_count("min_community_size", min_community_size, "an integer of at least 1")
+    batch_size = checked_count("batch_size", batch_size, "an integer of at least 1")
+    least = _least_cosine(threshold)
+    rows_nd = as_vectors(embeddings, "embeddings")
+    # One row's cosines with all others, and the sizes of all groups, are held beside the unit vectors.
+    check_memory(4 * rows_nd.size + 32 * len(rows_nd), "embeddings", f"shape {rows_nd.shape}")
     check_finite(rows_nd, "embeddings")
     unit_nd = normalized(rows_nd)
-    least = np.float32(threshold)
 
     sizes = _sizes(unit_nd, least, batch_size)
     counted = with_progress_bar(sizes, len(unit_nd)) if show_progress_bar else sizes
@@ -53,7 +54,7 @@ def community_detection(
     for block in slices(len(centres), _COSINES // max(1, len(unit_nd))):
         # Cosines are computed again: those of all centres would not fit into memory.
         some = centres[block][~is_taken_n[centres[block]]]
-        for centre, cosines_n in zip(some.tolist(), unit_nd[some] @ unit_nd.T, strict=True):
+        for centre, cosines_n in zip(some.tolist(), _cosines(unit_nd[some], unit_nd), strict=True):
             if is_taken_n[centre]:
                 continue
             near = np.flatnonzero((cosines_n >= least) & ~is_taken_n)
@@ -69,4 +70,24 @@ def community_detection(
 def _sizes(unit_nd: np.ndarray, least: np.float32, batch_size: int) -> Iterator[int]:
     """How many rows have a cosine of at least `least` with each row."""
     for rows in slices(len(unit_nd), min(batch_size, _COSINES // max(1, len(unit_nd)))):
-        yield from ((unit_nd[rows] @ unit_nd.T) >= least).sum(axis=1).tolist()
+        yield from (_cosines(unit_nd[rows], unit_nd) >= least).sum(axis=1).tolist()
+
+
+def _cosines(some_kd: np.ndarray, unit_nd: np.ndarray) -> np.ndarray:
+    """float32 (k, n) of unit vectors."""
+    with np.errstate(all="ignore"):  # the smallest products are 0 in float32
+        cosines_kn: np.ndarray = some_kd @ unit_nd.T
+    return cosines_kn
+
+
+def _least_cosine(threshold: Any) -> np.float32:
+    """A caller's threshold. Raises InputError for what is no number, or no float can hold."""
+    is_number = isinstance(threshold, (int, float, np.integer, np.floating))
+    try:
+        number = float(threshold) if is_number and not isinstance(threshold, bool) else np.nan
+    except OverflowError:  # an integer of hundreds of digits
+        number = np.nan
+    if np.isnan(number):
+        raise InputError(mismatch("threshold", shown(threshold), "a number"))
+    with np.errstate(all="ignore"):
+        return np.float32(number)

@@ -15,8 +15,9 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SETTINGS
 from ..files.hub_options import HubOptions
-from ..pipelines.options import check_choice, check_count, check_flag
+from ..pipelines.options import check_choice, check_flag
 from ..pipelines.windows import lengths_of
+from .counts import checked_count
 from .cross_encoder_files import load_cross_encoder
 from .cross_encoder_writer import write_settings
 from .encoder_settings import PARTS
@@ -233,7 +234,8 @@ class CrossEncoder(HasPrompts, PairModel):
             raise InputError(mismatch("rank", f"a model of {self.num_labels} labels", expected))
         check_flag("return_documents", return_documents)
         if top_k is not None:
-            check_count("top_k", top_k, "an integer of at least 0, or None for all documents", least=0)
+            expected = "an integer of at least 0, or None for all documents"
+            top_k = checked_count("top_k", top_k, expected, least=0)
         given = with_newer_names({"activation_fn": activation_fn, **keywords}, PREDICT_NAMES)
         activation_fn = given.pop("activation_fn")
         checked_keywords(given, RANK_KEYWORDS, "rank")
@@ -284,8 +286,8 @@ def _add_options(
 ) -> None:
     """Add the constructor's options that are given to the keywords of the parts. Raises InputError."""
     if num_labels is not None:
-        check_count("num_labels", num_labels, "an integer of at least 1, or None for the model's")
-        parts["config_kwargs"]["num_labels"] = num_labels
+        expected = "an integer of at least 1, or None for the model's"
+        parts["config_kwargs"]["num_labels"] = checked_count("num_labels", num_labels, expected)
     own = {"dtype": dtype, "num_threads": num_threads, "allow_nonfinite": allow_nonfinite or None}
     for name, value in own.items():
         if value is not None:

@@ -11,9 +11,10 @@ import numpy as np
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.base import Pipeline
-from ..pipelines.options import PipelineOptions, check_count
+from ..pipelines.options import PipelineOptions
 from ..pipelines.rows import plain_text
 from ..pipelines.windows import Coverage, TextPrediction, Window, coverage, lengths_of
+from .counts import checked_count
 from .pair_encoding import PairEncoder, PairRow
 from .progress import with_progress_bar
 
@@ -32,7 +33,9 @@ class PairOptions(PipelineOptions):
     def _check(self) -> None:
         super()._check()
         if self.first_max_length is not None:
-            check_count("query_max_length", self.first_max_length, "an integer of at least 1, or None")
+            expected = "an integer of at least 1, or None"
+            length = checked_count("query_max_length", self.first_max_length, expected)
+            object.__setattr__(self, "first_max_length", length)
 
 
 @dataclass(frozen=True)

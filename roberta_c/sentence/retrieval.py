@@ -6,20 +6,28 @@ at a time, however large the chunks are that a caller asks for. Of equal scores 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from ..pipelines.options import check_count
+from ..machine.memory import check_memory
+from .counts import checked_count
 from .similarity import Similarity, cos_sim
-from .vector_rows import as_floats, as_matrix, check_finite, slices
+from .vector_rows import as_floats, as_vectors, check_finite, slices
 
 # Scores that are sorted at once: 4 MB, and 8 MB of indices.
 _SCORES = 1 << 20
 # Queries of a block.
 _QUERIES = 1 << 8
+# Bytes of a hit, a dict with an int and a float, and those of a query's list beside its hits, at least.
+_HIT_BYTES, _LIST_BYTES = 200, 56
+# Bytes of a score and its index where the best of a block's queries are sorted.
+_SORTED_BYTES = 32
+# Rows of which each pair has a key in int64.
+_MOST_ROWS = math.isqrt(2**63 - 1)
 
 
 def semantic_search(
@@ -37,11 +45,13 @@ def semantic_search(
     score_function: arrays (r, D) and (c, D) → scores (r, c), where a greater one is more similar.
 
     Returns a list of {"corpus_id": int, "score": float} for each query, greatest score first. Raises
-    InputError, also for embeddings that are NaN or infinite.
+    InputError, also for embeddings that are NaN or infinite; ResourceError without memory for the result.
     """
-    check_count("top_k", top_k, "an integer of at least 1")
-    queries_nd = as_matrix(query_embeddings, "query_embeddings")
-    corpus_md = as_matrix(corpus_embeddings, "corpus_embeddings")
+    top_k = checked_count("top_k", top_k, "an integer of at least 1")
+    queries_nd = as_vectors(query_embeddings, "query_embeddings")
+    corpus_md = as_vectors(corpus_embeddings, "corpus_embeddings")
+    size = len(queries_nd) * (_LIST_BYTES + _HIT_BYTES * min(top_k, len(corpus_md)))
+    check_memory(size, "query_embeddings", f"shape {queries_nd.shape} with top_k={shown(top_k)}")
     found: list[list[dict[str, Any]]] = []
     blocks = _nearest(queries_nd, corpus_md, query_chunk_size, corpus_chunk_size, top_k, score_function)
     for _, scores_rk, indices_rk in blocks:
@@ -100,12 +110,15 @@ def paraphrase_mining_embeddings(
     The greatest score is first.
     max_pairs: how many are returned at most. top_k: with how many others each row forms pairs.
     score_function: as of `semantic_search`, symmetric: a pair has the score of one direction.
-    query_chunk_size, corpus_chunk_size: as of `semantic_search`. Raises InputError.
+    query_chunk_size, corpus_chunk_size: as of `semantic_search`. Raises InputError, ResourceError.
     """
-    check_count("max_pairs", max_pairs, "an integer of at least 1")
-    check_count("top_k", top_k, "an integer of at least 1")
-    rows_nd = as_matrix(embeddings, "embeddings")
+    max_pairs = checked_count("max_pairs", max_pairs, "an integer of at least 1")
+    top_k = checked_count("top_k", top_k, "an integer of at least 1")
+    rows_nd = as_vectors(embeddings, "embeddings")
     count = len(rows_nd)
+    if count > _MOST_ROWS:
+        raise InputError(mismatch("embeddings", f"{count:,} rows", f"at most {_MOST_ROWS:,}"))
+    top_k = min(top_k, count)
     # (scores, keys i * count + j) of the best pairs and of those that were found since.
     best: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.float32), np.empty(0, np.int64))]
     names = ("embeddings", "embeddings")
@@ -164,14 +177,16 @@ def _nearest(
 
     names: the two matrices in messages. Raises InputError, also for embeddings that are not finite.
     """
-    for name, size in (("query_chunk_size", query_chunk_size), ("corpus_chunk_size", corpus_chunk_size)):
-        check_count(name, size, "an integer of at least 1")
+    query_chunk_size = checked_count("query_chunk_size", query_chunk_size, "an integer of at least 1")
+    corpus_chunk_size = checked_count("corpus_chunk_size", corpus_chunk_size, "an integer of at least 1")
     if not callable(score_function):
         expected = "a function of two arrays of vectors, such as cos_sim"
         raise InputError(mismatch("score_function", shown(score_function), expected))
     if queries_nd.shape[1] != corpus_md.shape[1] and len(queries_nd) and len(corpus_md):
         expected = f"{queries_nd.shape[1]}, that of query_embeddings"
         raise InputError(mismatch("corpus_embeddings", f"width {corpus_md.shape[1]}", expected))
+    size = min(len(queries_nd), query_chunk_size, _QUERIES) * min(top_k, len(corpus_md)) * _SORTED_BYTES
+    check_memory(size, "top_k", shown(top_k))
     for queries in slices(len(queries_nd), min(query_chunk_size, _QUERIES)):
         count = queries.stop - queries.start
         scores_rk, indices_rk = np.empty((count, 0), np.float32), np.empty((count, 0), np.int64)

@@ -2,6 +2,10 @@
 
 Rows are compared a block at a time, so that a call holds about 10 MB beside its arguments, as float32, and
 its result.
+
+Each function takes numbers within float32's range, of any dtype: others are an InputError. What is too large
+for a float32 result is infinite, and what is too small is 0, without a warning. A result that memory cannot
+hold is a ResourceError.
 """
 
 from __future__ import annotations
@@ -14,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, mismatch, shown
-from .vector_rows import BLOCK, as_floats, as_matrix, as_rows, row_blocks, slices
+from ..machine.memory import check_memory
+from ..model.arrays import size_of
+from .vector_rows import BLOCK, as_floats, as_matrix, as_rows, check_size, row_blocks, slices
 
 Similarity = Callable[[Any, Any], np.ndarray]
 # Rows of the first argument that are compared with each block of the second. Those of the second are
@@ -66,8 +72,14 @@ pytorch_cos_sim = cos_sim
 def dot_score(a: Any, b: Any) -> np.ndarray:
     """The dot product of each row of a (n, D) and each of b (m, D): float32 (n, m)."""
     a_nd, b_md = _matrices(a, b)
-    products: np.ndarray = a_nd @ b_md.T
-    return products
+    _check_result(a_nd, b_md)
+    with np.errstate(all="ignore"):
+        products: np.ndarray = a_nd @ b_md.T
+        if all(np.isfinite(products[rows]).all() for rows in row_blocks(*products.shape)):
+            return products
+    del products
+    # Products that are too large for float32 may have a sum that is not.
+    return _all_pairs(a_nd, b_md, lambda x: x.astype(np.float64), lambda x_nd, y_md: x_nd @ y_md.T)
 
 
 def euclidean_sim(a: Any, b: Any) -> np.ndarray:
@@ -100,12 +112,18 @@ def pairwise_cos_sim(a: Any, b: Any) -> np.ndarray:
 
 def pairwise_dot_score(a: Any, b: Any) -> np.ndarray:
     """The dot product of a's and b's rows of equal index, (n, D) each: float32 (n)."""
-    return _row_pairs(a, b, lambda a_nd, b_nd: (a_nd * b_nd).sum(axis=-1))
+    return _row_pairs(a, b, lambda a_nd, b_nd: np.multiply(a_nd, b_nd, dtype=np.float64).sum(axis=-1))
 
 
 def pairwise_euclidean_sim(a: Any, b: Any) -> np.ndarray:
     """-|a_i - b_i| of a's and b's rows of equal index, (n, D) each: float32 (n)."""
-    return _row_pairs(a, b, lambda a_nd, b_nd: -np.sqrt(np.square(a_nd - b_nd).sum(axis=-1)))
+
+    def distances(a_nd: np.ndarray, b_nd: np.ndarray) -> np.ndarray:
+        differences = np.subtract(a_nd, b_nd, dtype=np.float64)  # float32 could not hold all squares
+        lengths: np.ndarray = np.sqrt(np.square(differences, out=differences).sum(axis=-1))
+        return -lengths
+
+    return _row_pairs(a, b, distances)
 
 
 def pairwise_manhattan_sim(a: Any, b: Any) -> np.ndarray:
@@ -152,19 +170,23 @@ def normalized(x: np.ndarray) -> np.ndarray:
     """
     unit = np.empty(x.shape, np.float32)
     x_nd, unit_nd = as_rows(x), as_rows(unit)
-    for rows in row_blocks(*x_nd.shape):
-        squares = np.square(x_nd[rows], dtype=np.float64, order="C")
-        lengths = np.sqrt(squares.sum(axis=-1, keepdims=True))
-        unit_nd[rows] = x_nd[rows] / np.maximum(lengths, 1e-12)
+    with np.errstate(all="ignore"):  # the smallest quotients are 0 in float32
+        for rows in row_blocks(*x_nd.shape):
+            squares = np.square(x_nd[rows], dtype=np.float64, order="C")
+            lengths = np.sqrt(squares.sum(axis=-1, keepdims=True))
+            unit_nd[rows] = x_nd[rows] / np.maximum(lengths, 1e-12)
     return unit
 
 
 def normalize_embeddings(embeddings: Any) -> np.ndarray:
     """Each row of `embeddings` (n, D), or a single vector (D), divided by its length: float32.
 
-    Raises InputError.
+    Raises InputError, also for numbers beyond float32's range; ResourceError without memory for the result.
     """
-    return normalized(as_floats(embeddings, "embeddings"))
+    floats = as_floats(embeddings, "embeddings")
+    if floats.size:
+        check_size(floats.shape, 4, "embeddings")
+    return normalized(floats)
 
 
 def _all_pairs(
@@ -180,14 +202,22 @@ def _all_pairs(
     """
     a_nd, b_md = _matrices(a, b)
     width = max(1, a_nd.shape[1])
+    _check_result(a_nd, b_md)
     similarities = np.empty((len(a_nd), len(b_md)), np.float32)
     count = max(1, min(len(a_nd), _ROWS, 2 * BLOCK // width))
     others = min(BLOCK // width, BLOCK // (count * width if holds_rows else count))
-    for rows in slices(len(a_nd), count):
-        block = prepare(a_nd[rows])
-        for columns in slices(len(b_md), others):
-            similarities[rows, columns] = compare(block, prepare(b_md[columns]))
+    with np.errstate(all="ignore"):
+        for rows in slices(len(a_nd), count):
+            block = prepare(a_nd[rows])
+            for columns in slices(len(b_md), others):
+                similarities[rows, columns] = compare(block, prepare(b_md[columns]))
     return similarities
+
+
+def _check_result(a_nd: np.ndarray, b_md: np.ndarray) -> None:
+    """Raise ResourceError unless memory has room for float32 (n, m)."""
+    size = 4 * size_of((len(a_nd), len(b_md)))
+    check_memory(size, "embeddings1, embeddings2", f"shapes {a_nd.shape} and {b_md.shape}")
 
 
 def _row_pairs(a: Any, b: Any, compare: Similarity) -> np.ndarray:
@@ -196,10 +226,12 @@ def _row_pairs(a: Any, b: Any, compare: Similarity) -> np.ndarray:
     Raises InputError.
     """
     a_nd, b_nd = _pairs(a, b)
-    similarities = np.empty(math.prod(a_nd.shape[:-1]), np.float32)
+    check_memory(4 * size_of(a_nd.shape[:-1]), "embeddings1", f"shape {a_nd.shape}")
+    similarities = np.zeros(math.prod(a_nd.shape[:-1]), np.float32)  # vectors without numbers are left at 0
     shape, a_nd, b_nd = a_nd.shape[:-1], as_rows(a_nd), as_rows(b_nd)
-    for rows in row_blocks(*a_nd.shape):
-        similarities[rows] = compare(a_nd[rows], b_nd[rows])
+    with np.errstate(all="ignore"):
+        for rows in row_blocks(*a_nd.shape):
+            similarities[rows] = compare(a_nd[rows], b_nd[rows])
     found: np.ndarray = similarities.reshape(shape)[()]
     return found
 

@@ -13,7 +13,7 @@ from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
-from ..pipelines.options import check_count
+from .counts import checked_count
 from .encoder_settings import EMBEDDING, OLDER_NAMES, PARTS, EncoderSettings, check_other_settings
 from .keywords import SENTENCE_KEYWORDS, with_newer_names
 from .loading import keywords_of_parts, load_model_and_tokenizer, model_files
@@ -53,7 +53,8 @@ class Transformer(Module):
         TokenizerFileError, HubError, InputError.
         """
         if max_seq_length is not None:
-            check_count("max_seq_length", max_seq_length, "an integer of at least 1, or None for the model's")
+            expected = "an integer of at least 1, or None for the model's"
+            max_seq_length = checked_count("max_seq_length", max_seq_length, expected)
         if not isinstance(do_lower_case, bool):
             raise InputError(mismatch("do_lower_case", shown(do_lower_case), "True or False"))
         given: dict[str, Any] = {
@@ -119,9 +120,9 @@ class Transformer(Module):
         # With fewer than the special tokens, every text would be an error.
         least = self.tokenizer.num_special_tokens_to_add()
         expected = f"an integer from {least} to {limit}, the model's limit, or None"
-        check_count("max_seq_length", value, expected, least)
+        value = checked_count("max_seq_length", value, expected, least)
         if value > limit:
-            raise InputError(mismatch("max_seq_length", value, f"at most {limit}, the model's limit"))
+            raise InputError(mismatch("max_seq_length", shown(value), f"at most {limit}, the model's limit"))
         self.tokenizer.model_max_length = value
 
     def get_embedding_dimension(self) -> int:

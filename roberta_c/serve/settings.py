@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -61,17 +62,20 @@ class ServeSettings:
     drain_seconds: float = 30.0
 
     def checked(self) -> ServeSettings:
-        """The settings themselves. Raises InputError for the first bad value."""
+        """The settings, with numpy's integers as Python's. Raises InputError for the first bad value."""
+        counts: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int":
                 check_count(field.name, value, "an integer of at least 1")
+                counts[field.name] = operator.index(value)
             elif field.type == "float" or (field.name == "request_timeout" and value is not None):
                 _check_seconds(field.name, value)
         if self.tokenization_workers is not None:
             check_count(
                 "tokenization_workers", self.tokenization_workers, "an integer of at least 1, or None"
             )
+            counts["tokenization_workers"] = operator.index(self.tokenization_workers)
         check_choice("long_text", self.long_text, (TRUNCATE, ERROR, WINDOWS))
         check_choice("pooling", self.pooling, (None, "cls", "mean", "last-token", "splade"))
         check_flag("allow_token_ids", self.allow_token_ids)
@@ -91,7 +95,7 @@ class ServeSettings:
             raise InputError(
                 mismatch("cors_allow_origin", shown(self.cors_allow_origin), "a list of origins")
             )
-        return self
+        return dataclasses.replace(self, **counts)
 
     @property
     def workers(self) -> int:

@@ -204,6 +204,7 @@ def test_scores_are_the_published_ones(model, pairs, published):
     total = equal["colbert"] + equal["sparse"] + equal["dense"]
     assert equal["colbert+sparse+dense"] == pytest.approx(total / 3)
     assert model.compute_score([]) == []
+    assert model.compute_score(pairs[0], batch_size=np.uint8(200)) == equal  # 2 * 200 texts
     assert np.isnan(model.compute_score(pairs[0], weights_for_different_modes=[0, 0, 1])["sparse+dense"])
     cut = model.compute_score(pairs[0], max_query_length=4, max_passage_length=5)
     assert cut != equal

@@ -121,7 +121,8 @@ def test_rank_is_sentence_transformers(form, folder_of, pairs):
         scores = [[result["score"] for result in results] for results in (one, other)]
         assert np.abs(np.subtract(*scores)).max() < TOLERANCE
     assert ours.rank(query, []) == []
-    assert ours.rank(query, np.array(documents), top_k=2) == ours.rank(query, documents)[:2]
+    for count in (2, np.uint8(2)):
+        assert ours.rank(query, np.array(documents), top_k=count) == ours.rank(query, documents)[:2]
 
 
 def test_prompts_are_sentence_transformers(folder_of, pairs):

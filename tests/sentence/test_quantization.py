@@ -12,7 +12,7 @@ from samples.tokenizers import assert_one_line
 from sentence_transformers.util.quantization import quantize_embeddings as original
 
 from roberta_c import quantize_embeddings
-from roberta_c.errors import InputError
+from roberta_c.errors import InputError, ResourceError
 from roberta_c.sentence.quantization import PRECISIONS
 
 RNG = np.random.default_rng(0)
@@ -68,6 +68,46 @@ def test_extra_memory_is_bounded(precision):
     assert peak - result.nbytes < 5e6
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_ranges_whose_step_float32_cannot_hold():
+    """Too wide, or too narrow; the other columns stay as they are."""
+    wide = np.array([[-3e38], [3e38], [0], [1e38]], np.float32)
+    for column, expected in (
+        (wide, [0, 255, 127, 169]),
+        (np.array([[0], [1], [2], [4]], np.float32) * np.float32(1e-44), [0, 63, 127, 255]),
+    ):
+        both = np.hstack([MANY[:4, :1], column])
+        with np.errstate(all="raise"):
+            found = quantize_embeddings(both, "uint8")
+            signed = quantize_embeddings(both, "int8")
+        np.testing.assert_array_equal(found[:, 1], expected)
+        np.testing.assert_array_equal(signed[:, 1], np.array(expected) - 128)
+        np.testing.assert_array_equal(found[:, :1], quantize_embeddings(MANY[:4, :1], "uint8"))
+
+
+def test_numbers_that_are_small_in_float32_raise_nothing():
+    small = MANY.astype(np.float64) * 1e-44
+    with np.errstate(all="raise"):
+        for precision in PRECISIONS:
+            assert len(quantize_embeddings(small, precision)) == len(small)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", [(3, 1 << 40), (1 << 40, 3)])
+def test_results_that_memory_cannot_hold(precision, shape):
+    wide = np.broadcast_to(np.float32(1), shape)
+    for given in (wide, [wide, wide]):
+        with pytest.raises(ResourceError) as caught:
+            quantize_embeddings(given, precision)
+        assert_one_line(caught.value, "embeddings", "bytes in memory, expected at most")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_vectors_without_numbers(precision):
+    none = np.zeros((1 << 40, 0), np.float32)
+    assert quantize_embeddings(none, precision).shape == none.shape
+
+
 def test_few_embeddings_are_warned_of(caplog):
     with caplog.at_level(logging.WARNING):
         quantize_embeddings(MANY[:9], "int8")
@@ -95,6 +135,18 @@ def test_few_embeddings_are_warned_of(caplog):
         (([MANY, DAMAGED], "uint8"), "embeddings[1]: found numbers that are NaN or infinite"),
         ((MANY, "int8", np.inf * RANGES), "ranges: found numbers that are NaN or infinite"),
         ((MANY, "int8", None, DAMAGED), "calibration_embeddings: found numbers that are NaN or infinite"),
+        ((np.full((2, 2), 1e300), "float32"), "embeddings: found numbers beyond the range of float32"),
+        ((np.full((2, 2), -1e39), "ubinary"), "embeddings: found numbers beyond the range of float32"),
+        (
+            (MANY, "int8", RANGES.astype(np.float64) * 1e300),
+            "ranges: found numbers beyond the",
+        ),
+        (
+            (MANY, "int8", None, MANY.astype(np.float64) * 1e300),
+            "calibration_embeddings: found numbers b",
+        ),
+        ((MANY[:, :1], "int8", [[1.0], [0.0]]), "ranges of column 0: found the least value 1.0 above the"),
+        (([MANY, MANY[0]], "binary"), "embeddings[1]: found shape (21,), expected a matrix (tokens, width)"),
         ((0.5, "binary"), "embeddings: found 0.5, expected an array (n, width)"),
     ],
 )

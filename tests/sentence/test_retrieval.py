@@ -11,11 +11,12 @@ from samples.tokenizers import assert_one_line
 from sentence_transformers import util as original
 
 from roberta_c import util
-from roberta_c.errors import InputError
+from roberta_c.errors import InputError, ResourceError
 from roberta_c.sentence import SentenceTransformer, communities, retrieval, similarity
 
 # Scores that differ by less are equal: the original's order among them is any.
 EQUAL = 5e-6
+NO_NUMBERS = np.zeros((1 << 40, 0), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +171,48 @@ def test_memory_is_bounded():
         assert peak < 30e6  # all scores: 64 MB
 
 
+def test_counts_of_numpy_are_those_of_python(vectors):
+    pairs = {"query_chunk_size": 200, "corpus_chunk_size": 100, "top_k": 127}
+    groups = {"threshold": -1, "min_community_size": 255, "batch_size": 255}
+    for kind in (np.uint8, np.int64):
+        small = {name: kind(value) for name, value in pairs.items()}
+        assert util.semantic_search(vectors, vectors, **small) == util.semantic_search(
+            vectors, vectors, **pairs
+        )
+        small |= {"max_pairs": kind(255), "top_k": np.int8(127)}
+        assert util.paraphrase_mining_embeddings(vectors, **small) == util.paraphrase_mining_embeddings(
+            vectors, max_pairs=255, **pairs
+        )
+        small = {**groups, "min_community_size": kind(255), "batch_size": kind(255)}
+        assert util.community_detection(vectors, **small) == util.community_detection(vectors, **groups)
+        assert util.truncate_embeddings(vectors, kind(7)).shape == (300, 7)
+    assert len(util.semantic_search(vectors, vectors, top_k=np.uint8(255))[0]) == 255
+    assert len(util.semantic_search(vectors[:1], vectors, top_k=10**30)[0]) == 300
+
+
+def test_underflow_raises_nothing():
+    small = np.array([[1e-30, 1e-38], [1e-38, 1e-40], [1, 1e-40]], np.float32)
+    with np.errstate(all="raise"):
+        for score_function in (util.cos_sim, util.dot_score, util.euclidean_sim):
+            assert len(util.semantic_search(small, small, score_function=score_function)) == 3
+            assert len(util.paraphrase_mining_embeddings(small, score_function=score_function)) == 3
+        # The others are shorter than 1e-12, by which they are divided instead of their lengths.
+        assert util.community_detection(small, 0.9, 1) == [[2]]
+        assert util.community_detection(small, 1e300, 1) == []
+
+
+@pytest.mark.parametrize("shape", [(3, 1 << 40), (1 << 40, 3)])
+def test_arrays_that_memory_cannot_hold(shape):
+    given = np.broadcast_to(np.float32(1), shape)
+    calls = [util.community_detection, lambda x: util.semantic_search(x, x)]
+    if shape[0] == 3:
+        calls.append(util.paraphrase_mining_embeddings)
+    for call in calls:
+        with pytest.raises(ResourceError) as caught:
+            call(given)
+        assert_one_line(caught.value, f"embeddings: found shape {shape}")
+
+
 def not_finite(vectors, row, value):
     changed = vectors.copy()
     changed[row, 5] = value
@@ -222,6 +265,25 @@ def test_scores_of_minus_infinity_leave_rows_out(vectors):
         (lambda v: util.community_detection(not_finite(v, 3, np.nan)), "embeddings[3]: found numbers"),
         (lambda v: util.paraphrase_mining_embeddings(v, max_pairs=0), "max_pairs: found 0"),
         (lambda v: util.community_detection(v, "near"), "threshold: found 'near', expected a number"),
+        (lambda v: util.community_detection(v, 10**5000), "threshold: found a int that cannot be shown"),
+        (lambda v: util.community_detection(v, np.nan), "threshold: found nan, expected a number"),
+        (
+            lambda v: util.semantic_search(v, v.astype(np.float64) * 1e300),
+            "corpus_embeddings: found numbers beyond",
+        ),
+        (lambda v: util.community_detection(np.full((2, 2), 1e300)), "embeddings: found numbers beyond the"),
+        (
+            lambda v: util.paraphrase_mining_embeddings(np.broadcast_to(v[0, :1], (1 << 40, 1))),
+            "embeddings: found 1,099,511,627,776 rows, expected at most 3,037,000,499",
+        ),
+        *(
+            (call, f"{name}: found shape (1099511627776, 0), expected vectors of at least one number")
+            for name, call in (
+                ("query_embeddings", lambda v: util.semantic_search(NO_NUMBERS, NO_NUMBERS)),
+                ("embeddings", lambda v: util.paraphrase_mining_embeddings(NO_NUMBERS)),
+                ("embeddings", lambda v: util.community_detection(NO_NUMBERS)),
+            )
+        ),
         (lambda v: util.community_detection(v, 0.5, 0), "min_community_size: found 0"),
         (lambda v: util.truncate_embeddings(v, 49), "truncate_dim: found 49, expected at most 48, the width"),
         (

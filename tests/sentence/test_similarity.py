@@ -12,7 +12,7 @@ from sentence_transformers import SimilarityFunction as OriginalFunction
 from sentence_transformers import util
 
 from roberta_c import sentence
-from roberta_c.errors import InputError
+from roberta_c.errors import InputError, ResourceError
 from roberta_c.sentence import SentenceTransformer, SimilarityFunction, similarity, vector_rows
 from roberta_c.sentence.similarity import ALL_PAIRS, PAIRWISE
 
@@ -110,6 +110,60 @@ def test_a_row_is_normalized_to_the_same_bits_in_any_array(monkeypatch):
     assert similarity.normalized(rows.reshape(5, 10, 1000)).tobytes() == expected.tobytes()
     monkeypatch.setattr(vector_rows, "BLOCK", 3000)
     assert similarity.normalized(rows).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", [*ALL, "angle"])
+def test_underflow_raises_nothing(name):
+    compare = ALL.get(name, sentence.pairwise_angle_sim)
+    small = np.array([[1e-30, 1e-38], [1e-38, 1e-40], [1, 1e-40]], np.float32)
+    expected = compare(small, small)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(compare(small, small), expected)
+        np.testing.assert_array_equal(compare(small.astype(np.float64), small), expected)
+        assert np.isfinite(sentence.normalize_embeddings(small)).all()
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_what_float32_cannot_hold_on_the_way():
+    large = np.array([[3e38, 3e38], [3e38, -3e38]], np.float32)
+    np.testing.assert_array_equal(sentence.dot_score(large[:1], large), [[np.inf, 0]])
+    assert sentence.pairwise_dot_score(*large) == 0
+    for length in (1e25, 1e-25):
+        expected = np.float32(-length)
+        assert sentence.pairwise_euclidean_sim([length], [0.0]) == expected
+        assert sentence.euclidean_sim([length], [0.0]) == expected
+    np.testing.assert_allclose(sentence.cos_sim(large, large), np.eye(2), atol=1e-7)
+
+
+@pytest.mark.parametrize("name", [*ALL, "angle"])
+def test_numbers_beyond_float32_are_errors(name):
+    compare = ALL.get(name, sentence.pairwise_angle_sim)
+    with pytest.raises(InputError) as caught:
+        compare(A[:2], np.full((2, 24), 1e300))
+    assert_one_line(caught.value, "embeddings2: found numbers beyond the range of float32")
+
+
+@pytest.mark.parametrize("name", [*ALL, "angle"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arrays_that_memory_cannot_hold(name, dtype):
+    compare = ALL.get(name, sentence.pairwise_angle_sim)
+    for shape in ((3, 1 << 40), (1 << 40, 3), (1 << 40, 0)):
+        given = np.broadcast_to(dtype(1), shape)
+        with pytest.raises(ResourceError) as caught:
+            compare(given, given)
+        assert_one_line(caught.value, f"{shape}")
+
+
+def test_normalizing_without_memory_or_numbers():
+    for given in (np.broadcast_to(np.float32(1), shape) for shape in ((3, 1 << 40), (1 << 40, 3))):
+        for form in (given, list(given[:2])):
+            with pytest.raises(ResourceError) as caught:
+                sentence.normalize_embeddings(form if len(given) == 3 else given)
+            assert_one_line(caught.value, "embeddings: found shape")
+    none = np.zeros((1 << 40, 0), np.float32)
+    assert sentence.normalize_embeddings(none).shape == none.shape
+    np.testing.assert_array_equal(sentence.cos_sim(none[:2], none[:3]), np.zeros((2, 3)))
+    np.testing.assert_array_equal(sentence.pairwise_cos_sim(none[:2], none[:2]), np.zeros(2))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -133,6 +134,13 @@ def test_tokenizing_has_room_of_its_own(serving, folders):
 
 
 # ---- memory ----------------------------------------------------------------------------------------------
+
+
+def test_counts_of_numpy_are_those_of_python():
+    given = ServeSettings(max_queued_texts=np.uint16(3000), tokenization_workers=np.uint8(2))
+    settings = given.checked()
+    assert type(settings.max_queued_texts) is type(settings.tokenization_workers) is int
+    assert settings == ServeSettings(max_queued_texts=3000, tokenization_workers=2)
 
 
 def test_memory_is_counted():
