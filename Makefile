@@ -38,6 +38,7 @@ bench:
 	$(PYTHON) benchmarks/startup.py --output benchmarks/results/startup.json
 	$(PYTHON) benchmarks/command_line.py --output benchmarks/results/command_line.json
 	$(PYTHON) benchmarks/embeddings.py --output benchmarks/results/embeddings.json
+	$(PYTHON) benchmarks/serving.py --output benchmarks/results/serving.json
 	for dtype in bfloat16 int8; do \
 	    for script in encoder linear threads memory startup embeddings; do \
 	        $(PYTHON) benchmarks/$$script.py --dtype $$dtype \

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -38,7 +39,7 @@ from machine import description, save
 from roberta_c.machine.threads import chosen_num_threads
 
 OURS, PEER = "roberta_c", "fastapi + onnxruntime"
-ROUTE, CONNECTIONS = "/predict", 64
+ROUTE, CONNECTIONS, CHECKED = "/predict", 64, 32
 OFFLINE = """
 import sys, time
 from roberta_c import pipeline
@@ -75,6 +76,12 @@ class Server(contextlib.AbstractContextManager["Server"]):
         pid = self.process.pid
         asked = self.url, ROUTE, bodies, rate, CONNECTIONS, seconds, watch, pid
         return asyncio.run(load.loaded(*asked))
+
+    def scores(self, body: bytes) -> dict[str, float]:
+        """The score of each label."""
+        headers = {"Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(self.url + ROUTE, body, headers)) as answer:
+            return {one["label"]: one["score"] for one in json.load(answer)}
 
     def __exit__(self, *_error: object) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -120,6 +127,13 @@ def median_of(rounds: list[dict[str, Any]], *path: str) -> float:
     return statistics.median(values)
 
 
+def check_scores(engine: str, found: dict[str, float], expected: dict[str, float]) -> None:
+    """Raise RuntimeError unless the probabilities are the peer's, to the bound of the engine's type."""
+    bound = 0.1 if engine.endswith("int8") else 1e-4
+    if found.keys() != expected.keys() or any(abs(found[one] - expected[one]) > bound for one in found):
+        raise RuntimeError(f"{engine}: found {found}, expected {expected} within {bound}")
+
+
 def overload(server: Server, bodies: list[bytes], rate: float, seconds: float) -> dict[str, Any]:
     """Ten times the rate for so many seconds, and 5 s later half of the rate."""
     found = {"overload": server.load(bodies, 10 * rate, seconds, "/health")}
@@ -161,8 +175,11 @@ def main() -> None:
         servers = {
             engine: stack.enter_context(Server(line, free_port())) for engine, line in commands.items()
         }
-        for server in servers.values():
+        expected = [servers[PEER].scores(body) for body in bodies[:CHECKED]]
+        for engine, server in servers.items():
             with alone(server):
+                for body, scores in zip(bodies, expected, strict=False):
+                    check_scores(engine, server.scores(body), scores)
                 server.load(bodies, None, 3.0)
 
         rounds: dict[str, dict[str, list[Any]]] = {

@@ -1,4 +1,4 @@
-"""The hundred bad inputs of the specification (RELIABILITY.md, section 3), by number, and the tests of each."""
+"""The hundred bad inputs of the specification (RELIABILITY.md, section 3), by number, with their tests."""
 
 from __future__ import annotations
 
