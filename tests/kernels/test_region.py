@@ -148,6 +148,7 @@ x = numpy.random.default_rng(1).standard_normal((512, 256)).astype(numpy.float32
 few = x[:40].copy()
 kernels.encoder_layer(layer, few, starts_of([40]), Workspace(), num_threads=2)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
 sent = [0.0]
 def interrupt():
     sent[0] = time.monotonic()

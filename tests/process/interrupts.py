@@ -58,6 +58,7 @@ def measure(name: str, call: Callable[[], object], longest: float) -> bool:
 
 
 def main(layers: int = 24, hidden: int = 1024) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a shell's background job it is ignored
     sizes = {"num_hidden_layers": layers, "hidden_size": hidden, "num_attention_heads": hidden // 64}
     sizes |= {"intermediate_size": 4 * hidden, "vocab_size": VOCABULARY, "max_position_embeddings": 514}
     with tempfile.TemporaryDirectory() as folder:
