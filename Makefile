@@ -55,7 +55,7 @@ mutate:
 	$(PYTHON) -m pip install --quiet coverage
 	$(PYTHON) tests/mutation.py
 
-# The branches that the tests run: all of the readers of weight files, 95 % of the package. About an hour.
+# The branches that the tests run: all of the readers of weight files, 95 % of the package.
 coverage:
 	$(PYTHON) -m pip install --quiet 'coverage>=7.10'
 	$(PYTHON) -m coverage erase
@@ -113,7 +113,7 @@ fuzz:
 	$(PYTHON) -m tests.fuzz $(or $(TARGET),all) --engine atheris --executions $(or $(EXECUTIONS),1000000)
 
 # 1,000 forks beside calls, 1,000 processes killed while they write the cache of packed weights, 64 callers for
-# 10 minutes, Ctrl-C in the largest model, and the failure of every allocation: about three quarters of an hour.
+# 10 minutes, Ctrl-C in the largest model, and the failure of every allocation.
 processes:
 	$(PYTHON) -m tests.process.forks 1000
 	$(PYTHON) -m tests.process.cache_writers 1000 20

@@ -149,10 +149,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="default: all that this process may use")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="of one measurement")
-    parser.add_argument("--overload-seconds", type=float, default=600.0)
+    parser.add_argument("--overload-seconds", type=float, help="default: 600, with --rounds 1 as --seconds")
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared")
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()
+    overload_seconds = asked.overload_seconds or (600.0 if asked.rounds > 1 else asked.seconds)
     threads = asked.threads or chosen_num_threads(None)[0]
     result = description(("roberta_c", "numpy", "starlette", "uvicorn", "fastapi", "onnxruntime"))
     result |= {"threads": threads, "rounds": asked.rounds, "seconds": asked.seconds}
@@ -214,7 +215,7 @@ def main() -> None:
         ours = f"{OURS} float32"
         with alone(servers[ours]):
             saturated = result["servers"][ours]["saturated"]
-            result["overload"] = overload(servers[ours], bodies, saturated, asked.overload_seconds)
+            result["overload"] = overload(servers[ours], bodies, saturated, overload_seconds)
         print("overload", result["overload"], flush=True)
     if asked.output:
         save(asked.output, result)

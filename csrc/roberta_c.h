@@ -283,8 +283,8 @@ void rc_team_init(rc_team *team, rc_poll *poll);
 void rc_team_wait(rc_team *team, size_t nth);
 
 /* Takes a work unit: 0, 1, 2, … since the last barrier, one of which must stand between two stages that take
- * units; RC_NO_UNIT once the call is cancelled.  Thread 0 polls here, every 50 ms or
- * after 8 of its units, whichever is later. */
+ * units; RC_NO_UNIT once the call is cancelled.  Thread 0 polls here: at the first
+ * of each 8 units of its own at which 50 ms have passed since it last did. */
 size_t rc_next_unit(rc_team *team, size_t ith, size_t nth);
 #define RC_NO_UNIT (SIZE_MAX / 2)
 

@@ -278,7 +278,8 @@ def _flat_choices(value: Any, name: str) -> Any:
     if array.ndim != 3:
         raise InputError(mismatch(name, f"shape {array.shape}", CHOICES))
     check_memory(array.nbytes, name, f"shape {array.shape}")  # `reshape` may have to copy
-    return array.reshape(array.shape[0] * array.shape[1], array.shape[2])  # -1: of no ids, any number of rows
+    rows, choices, width = array.shape
+    return array.reshape(rows * choices, width)  # where the width is 0, numpy cannot find what -1 stands for
 
 
 # ---- the same under XLM-RoBERTa's names ------------------------------------------------------------------

@@ -185,11 +185,15 @@ def check_window_scores(value: Any, options: PipelineOptions) -> None:
     check_needs_windows("window_scores", value, options)
 
 
-def check_count(name: str, value: Any, expected: str, least: int = 1) -> None:
-    """Raise InputError, saying what is `expected`, unless `value` is an integer of at least `least`."""
+def check_count(name: str, value: Any, expected: str, least: int = 1) -> int:
+    """`value` as Python's int: numpy's integers overflow, as np.uint8(255) + 1 does.
+
+    Raises InputError, saying what is `expected`, unless it is an integer of at least `least`.
+    """
     try:
-        is_count = not isinstance(value, bool) and operator.index(value) >= least
+        count = operator.index(value)
     except TypeError:
-        is_count = False
-    if not is_count:
+        raise InputError(mismatch(name, shown(value), expected)) from None
+    if isinstance(value, bool) or count < least:
         raise InputError(mismatch(name, shown(value), expected))
+    return count

@@ -19,12 +19,11 @@ from ..errors import InputError, mismatch, shown
 from ..files.hub_options import HubOptions
 from ..model.batch import PackedBatch
 from ..pipelines.base import check_finite
-from ..pipelines.options import check_choice
+from ..pipelines.options import check_choice, check_count
 from ..pipelines.windows import Window
 from .bge_m3_heads import COLBERT, SPARSE, BGEM3Heads
 from .bge_m3_outputs import M3Output, Wanted, largest_positive_weights, unshared
 from .bge_m3_scores import BGEM3Scores, checked_mode_weights, mixed_scores, pair_scores
-from .counts import checked_count
 from .flag_embedder_base import FlagEmbedder
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
@@ -71,7 +70,7 @@ class BGEM3FlagModel(BGEM3Scores, FlagEmbedder):
         ModelFileError.
         """
         expected = "an integer of at least 1, or -1 for the model's"
-        colbert_dim = checked_count("colbert_dim", colbert_dim, expected, least=-1)
+        colbert_dim = check_count("colbert_dim", colbert_dim, expected, least=-1)
         self.return_dense, self.return_sparse = return_dense, return_sparse
         self.return_colbert_vecs = return_colbert_vecs
         self._wanted(None, None, None)
@@ -221,7 +220,7 @@ class BGEM3FlagModel(BGEM3Scores, FlagEmbedder):
         checked_keywords(keywords, FLAG_CALL_KEYWORDS, "compute_score")
         rows, is_single = pair_rows(sentence_pairs, "sentence_pairs")
         count = self.batch_size if batch_size is None else batch_size
-        count = checked_count("batch_size", count, "an integer of at least 1")
+        count = check_count("batch_size", count, "an integer of at least 1")
         weights = checked_mode_weights(weights_for_different_modes)
         bar = is_shown_for_many(show_progress_bar, len(rows), count)
         query_limit = self.query_max_length if max_query_length is None else max_query_length

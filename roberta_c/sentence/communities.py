@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError, mismatch, shown
 from ..machine.memory import check_memory
-from .counts import checked_count
+from ..pipelines.options import check_count
 from .progress import with_progress_bar
 from .similarity import normalized
 from .vector_rows import as_vectors, check_finite, slices
@@ -34,8 +34,8 @@ def community_detection(
     rounding: a group may depend on it only where a cosine is that near to `threshold` or to another.
     Raises InputError; ResourceError without memory for the embeddings divided by their lengths.
     """
-    min_community_size = checked_count("min_community_size", min_community_size, "an integer of at least 1")
-    batch_size = checked_count("batch_size", batch_size, "an integer of at least 1")
+    min_community_size = check_count("min_community_size", min_community_size, "an integer of at least 1")
+    batch_size = check_count("batch_size", batch_size, "an integer of at least 1")
     least = _least_cosine(threshold)
     rows_nd = as_vectors(embeddings, "embeddings")
     # One row's cosines with all others, and the sizes of all groups, are held beside the unit vectors.

@@ -15,9 +15,8 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import SETTINGS
 from ..files.hub_options import HubOptions
-from ..pipelines.options import check_choice, check_flag
+from ..pipelines.options import check_choice, check_count, check_flag
 from ..pipelines.windows import lengths_of
-from .counts import checked_count
 from .cross_encoder_files import load_cross_encoder
 from .cross_encoder_writer import write_settings
 from .encoder_settings import PARTS
@@ -235,7 +234,7 @@ class CrossEncoder(HasPrompts, PairModel):
         check_flag("return_documents", return_documents)
         if top_k is not None:
             expected = "an integer of at least 0, or None for all documents"
-            top_k = checked_count("top_k", top_k, expected, least=0)
+            top_k = check_count("top_k", top_k, expected, least=0)
         given = with_newer_names({"activation_fn": activation_fn, **keywords}, PREDICT_NAMES)
         activation_fn = given.pop("activation_fn")
         checked_keywords(given, RANK_KEYWORDS, "rank")
@@ -287,7 +286,7 @@ def _add_options(
     """Add the constructor's options that are given to the keywords of the parts. Raises InputError."""
     if num_labels is not None:
         expected = "an integer of at least 1, or None for the model's"
-        parts["config_kwargs"]["num_labels"] = checked_count("num_labels", num_labels, expected)
+        parts["config_kwargs"]["num_labels"] = check_count("num_labels", num_labels, expected)
     own = {"dtype": dtype, "num_threads": num_threads, "allow_nonfinite": allow_nonfinite or None}
     for name, value in own.items():
         if value is not None:

@@ -14,9 +14,8 @@ from ..errors import InputError, mismatch, shown
 from ..files.hub_options import HubOptions
 from ..missing_names import HasMissingNames
 from ..model.auto import AutoModelClass
-from ..pipelines.options import has_places
+from ..pipelines.options import check_count, has_places
 from ..tokenizer import PreTrainedTokenizerFast
-from .counts import checked_count
 from .keywords import FLAG_KEYWORDS
 from .loading import checked_keywords, keywords_of_parts, load_model_and_tokenizer, model_files
 from .missing_names import FLAG_NAMES
@@ -49,7 +48,7 @@ class FlagEmbeddingModel(HasMissingNames):
         Raises InputError, ModelFileError, TokenizerFileError, HubError.
         """
         checked_keywords(keywords, FLAG_KEYWORDS, type(self).__name__)
-        self.batch_size = checked_count("batch_size", batch_size, "an integer of at least 1")
+        self.batch_size = check_count("batch_size", batch_size, "an integer of at least 1")
         self.use_fp16, self.use_bf16 = bool(keywords.get("use_fp16")), bool(keywords.get("use_bf16"))
         self.model_name_or_path = model_name_or_path
         of_model = {"dtype": dtype, "num_threads": num_threads, "allow_nonfinite": allow_nonfinite}
@@ -65,7 +64,7 @@ class FlagEmbeddingModel(HasMissingNames):
         limit = self.model.config.max_tokens
         if given is None:
             return int(min(MAX_LENGTH, limit))
-        length = checked_count(name, given, f"an integer from 1 to {limit}, the model's limit")
+        length = check_count(name, given, f"an integer from 1 to {limit}, the model's limit")
         if length > limit:
             raise InputError(mismatch(name, shown(length), f"at most {limit}, the model's limit"))
         return length

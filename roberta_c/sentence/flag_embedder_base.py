@@ -13,11 +13,10 @@ from ..files.hub_options import HubOptions
 from ..model import RobertaModel
 from ..model.auto import AutoModel
 from ..model.batch import PackedBatch
-from ..pipelines.options import WINDOWS, PipelineOptions, check_choice
+from ..pipelines.options import WINDOWS, PipelineOptions, check_choice, check_count
 from ..pipelines.rows import plain_text
 from ..pipelines.windows import Window, lengths_of
 from ..tokenizer.text_input import as_listed
-from .counts import checked_count
 from .flag_base import FlagEmbeddingModel, with_instruction
 from .keywords import FLAG_CALL_KEYWORDS
 from .loading import checked_keywords
@@ -82,7 +81,7 @@ class FlagEmbedder(FlagEmbeddingModel):
         check_choice("pooling_method", pooling_method, self.poolings)
         check_choice("normalize_embeddings", normalize_embeddings, (True, False))
         if truncate_dim is not None:  # a bad one fails at once
-            truncate_dim = checked_count("truncate_dim", truncate_dim, "an integer of at least 1, or None")
+            truncate_dim = check_count("truncate_dim", truncate_dim, "an integer of at least 1, or None")
         self.pooling_method, self.normalize_embeddings = pooling_method, normalize_embeddings
         self.convert_to_numpy = convert_to_numpy
         self.query_instruction_for_retrieval = query_instruction_for_retrieval
@@ -199,7 +198,7 @@ class FlagEmbedder(FlagEmbeddingModel):
         ]
         length = self._length("max_length", self.passage_max_length if max_length is None else max_length)
         count = self.batch_size if batch_size is None else batch_size
-        count = checked_count("batch_size", count, "an integer of at least 1")
+        count = check_count("batch_size", count, "an integer of at least 1")
         encoding = TextEncoding(
             self.model, self.tokenizer, count, (length,), compute, first_only, merge, **reading
         )
@@ -225,7 +224,7 @@ class FlagEmbedder(FlagEmbeddingModel):
         if value is not None:
             width = self.model.config.hidden_size
             expected = f"an integer from 1 to {width}, the width of the vectors, or None"
-            value = checked_count("truncate_dim", value, expected)
+            value = check_count("truncate_dim", value, expected)
             if value > width:
                 raise InputError(mismatch("truncate_dim", shown(value), expected))
         self._truncate_dim = value

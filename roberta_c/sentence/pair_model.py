@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 from ..errors import InputError, MissingNameError, mismatch, shown
 from ..model import RobertaForSequenceClassification
+from ..pipelines.options import check_count
 from ..tokenizer import PreTrainedTokenizerFast
-from .counts import checked_count
 from .missing_names import CROSS_ENCODER_NAMES
 from .pair_encoding import PairRow
 from .pair_scoring import PairOptions, PairScoring
@@ -102,7 +102,7 @@ class PairModel(TorchModelNames):
     def max_length(self, length: int) -> None:
         least, limit = self.tokenizer.num_special_tokens_to_add(pair=True), self.model.config.max_tokens
         expected = f"an integer from {least} to {limit}, the model's limit"
-        length = checked_count("max_length", length, expected, least)
+        length = check_count("max_length", length, expected, least)
         if length > limit:
             raise InputError(mismatch("max_length", shown(length), f"at most {limit}, the model's limit"))
         self.tokenizer.model_max_length = length

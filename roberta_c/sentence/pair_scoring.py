@@ -11,10 +11,9 @@ import numpy as np
 from ..model import RobertaForSequenceClassification
 from ..model.auto import AutoModelForSequenceClassification
 from ..pipelines.base import Pipeline
-from ..pipelines.options import PipelineOptions
+from ..pipelines.options import PipelineOptions, check_count
 from ..pipelines.rows import plain_text
 from ..pipelines.windows import Coverage, TextPrediction, Window, coverage, lengths_of
-from .counts import checked_count
 from .pair_encoding import PairEncoder, PairRow
 from .progress import with_progress_bar
 
@@ -34,7 +33,7 @@ class PairOptions(PipelineOptions):
         super()._check()
         if self.first_max_length is not None:
             expected = "an integer of at least 1, or None"
-            length = checked_count("query_max_length", self.first_max_length, expected)
+            length = check_count("query_max_length", self.first_max_length, expected)
             object.__setattr__(self, "first_max_length", length)
 
 

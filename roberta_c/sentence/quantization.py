@@ -30,8 +30,8 @@ def quantize_embeddings(
     float32: rounded to it. int8, uint8: (n, D), where 256 steps of each column's range are numbered. binary,
     ubinary: (n, ceil(D / 8)) as int8 or uint8, one bit for each number, 1 above zero.
     ranges: (2, D), the least and the greatest value of each column, for int8 and uint8; None: those of
-    `calibration_embeddings` (m, D), or else of `embeddings`. Raises InputError, also
-    for NaN, infinities and numbers beyond float32's range; ResourceError without memory for the result.
+    `calibration_embeddings` (m, D), or else of `embeddings`. Raises InputError, also for NaN,
+    infinities and numbers beyond float32's range; ResourceError without memory for the result.
     """
     check_precision(precision)
     if isinstance(embeddings, (list, tuple)):
@@ -72,8 +72,7 @@ def quantize_embeddings(
 
 def _by_rows(floats: np.ndarray, width: int, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """uint8 (…, width) from compute(rows (n, D)), some rows of (…, D) at a time."""
-    shape = (*floats.shape[:-1], width)
-    numbers = np.empty(shape, np.uint8)
+    numbers = np.empty((*floats.shape[:-1], width), np.uint8)
     rows_nd, numbers_nw = as_rows(floats), as_rows(numbers)
     with np.errstate(all="ignore"):
         for rows in row_blocks(*rows_nd.shape):

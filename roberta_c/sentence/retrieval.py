@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import InputError, mismatch, shown
 from ..machine.memory import check_memory
-from .counts import checked_count
+from ..pipelines.options import check_count
 from .similarity import Similarity, cos_sim
 from .vector_rows import as_floats, as_vectors, check_finite, slices
 
@@ -47,7 +47,7 @@ def semantic_search(
     Returns a list of {"corpus_id": int, "score": float} for each query, greatest score first. Raises
     InputError, also for embeddings that are NaN or infinite; ResourceError without memory for the result.
     """
-    top_k = checked_count("top_k", top_k, "an integer of at least 1")
+    top_k = check_count("top_k", top_k, "an integer of at least 1")
     queries_nd = as_vectors(query_embeddings, "query_embeddings")
     corpus_md = as_vectors(corpus_embeddings, "corpus_embeddings")
     size = len(queries_nd) * (_LIST_BYTES + _HIT_BYTES * min(top_k, len(corpus_md)))
@@ -112,8 +112,8 @@ def paraphrase_mining_embeddings(
     score_function: as of `semantic_search`, symmetric: a pair has the score of one direction.
     query_chunk_size, corpus_chunk_size: as of `semantic_search`. Raises InputError, ResourceError.
     """
-    max_pairs = checked_count("max_pairs", max_pairs, "an integer of at least 1")
-    top_k = checked_count("top_k", top_k, "an integer of at least 1")
+    max_pairs = check_count("max_pairs", max_pairs, "an integer of at least 1")
+    top_k = check_count("top_k", top_k, "an integer of at least 1")
     rows_nd = as_vectors(embeddings, "embeddings")
     count = len(rows_nd)
     if count > _MOST_ROWS:
@@ -177,8 +177,8 @@ def _nearest(
 
     names: the two matrices in messages. Raises InputError, also for embeddings that are not finite.
     """
-    query_chunk_size = checked_count("query_chunk_size", query_chunk_size, "an integer of at least 1")
-    corpus_chunk_size = checked_count("corpus_chunk_size", corpus_chunk_size, "an integer of at least 1")
+    query_chunk_size = check_count("query_chunk_size", query_chunk_size, "an integer of at least 1")
+    corpus_chunk_size = check_count("corpus_chunk_size", corpus_chunk_size, "an integer of at least 1")
     if not callable(score_function):
         expected = "a function of two arrays of vectors, such as cos_sim"
         raise InputError(mismatch("score_function", shown(score_function), expected))

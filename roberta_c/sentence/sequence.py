@@ -10,9 +10,9 @@ from ..errors import InputError, mismatch, shown
 from ..model import RobertaModel
 from ..model.batch import pack_batch
 from ..pipelines.base import check_finite
+from ..pipelines.options import check_count
 from ..tokenizer.text_input import as_listed
 from .chain import Chain
-from .counts import checked_count
 from .missing_names import MISSING_NAMES
 from .modules import TOKENS, VECTORS, Module
 from .torch_names import TorchModelNames
@@ -42,7 +42,7 @@ class ModuleSequence(TorchModelNames):
             found = f"the keys {shown(list(input))}" if isinstance(input, Mapping) else type(input).__name__
             raise InputError(mismatch("input", found, "a mapping with input_ids, as preprocess returns it"))
         expected = "an integer of at least 0"
-        skipped = checked_count("prompt_length", input.get("prompt_length", 0), expected, least=0)
+        skipped = check_count("prompt_length", input.get("prompt_length", 0), expected, least=0)
         batch = pack_batch(
             input["input_ids"],
             input.get("attention_mask"),

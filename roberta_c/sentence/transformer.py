@@ -13,7 +13,7 @@ from ..files.hub_options import DEFAULT_OPTIONS, HubOptions
 from ..files.new_file import make_folder
 from ..model import RobertaModel
 from ..model.auto import AutoModel
-from .counts import checked_count
+from ..pipelines.options import check_count
 from .encoder_settings import EMBEDDING, OLDER_NAMES, PARTS, EncoderSettings, check_other_settings
 from .keywords import SENTENCE_KEYWORDS, with_newer_names
 from .loading import keywords_of_parts, load_model_and_tokenizer, model_files
@@ -54,7 +54,7 @@ class Transformer(Module):
         """
         if max_seq_length is not None:
             expected = "an integer of at least 1, or None for the model's"
-            max_seq_length = checked_count("max_seq_length", max_seq_length, expected)
+            max_seq_length = check_count("max_seq_length", max_seq_length, expected)
         if not isinstance(do_lower_case, bool):
             raise InputError(mismatch("do_lower_case", shown(do_lower_case), "True or False"))
         given: dict[str, Any] = {
@@ -120,7 +120,7 @@ class Transformer(Module):
         # With fewer than the special tokens, every text would be an error.
         least = self.tokenizer.num_special_tokens_to_add()
         expected = f"an integer from {least} to {limit}, the model's limit, or None"
-        value = checked_count("max_seq_length", value, expected, least)
+        value = check_count("max_seq_length", value, expected, least)
         if value > limit:
             raise InputError(mismatch("max_seq_length", shown(value), f"at most {limit}, the model's limit"))
         self.tokenizer.model_max_length = value

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError, ResourceError, mismatch, shown
 from ..machine.memory import check_memory
 from ..model.arrays import size_of
-from .counts import checked_count
+from ..pipelines.options import check_count
 
 # Numbers of an intermediate array: 2 MB in float64.
 BLOCK = 1 << 18
@@ -107,7 +107,7 @@ def truncate_embeddings(embeddings: Any, truncate_dim: int | None) -> np.ndarray
     if truncate_dim is not None:
         width = array.shape[-1]
         expected = f"an integer from 1 to {width}, the width, or None"
-        truncate_dim = checked_count("truncate_dim", truncate_dim, expected)
+        truncate_dim = check_count("truncate_dim", truncate_dim, expected)
         if truncate_dim > width:
             raise InputError(mismatch("truncate_dim", shown(truncate_dim), f"at most {width}, the width"))
     return array[..., :truncate_dim]

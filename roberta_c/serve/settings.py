@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -67,15 +66,13 @@ class ServeSettings:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int":
-                check_count(field.name, value, "an integer of at least 1")
-                counts[field.name] = operator.index(value)
+                counts[field.name] = check_count(field.name, value, "an integer of at least 1")
             elif field.type == "float" or (field.name == "request_timeout" and value is not None):
                 _check_seconds(field.name, value)
         if self.tokenization_workers is not None:
-            check_count(
+            counts["tokenization_workers"] = check_count(
                 "tokenization_workers", self.tokenization_workers, "an integer of at least 1, or None"
             )
-            counts["tokenization_workers"] = operator.index(self.tokenization_workers)
         check_choice("long_text", self.long_text, (TRUNCATE, ERROR, WINDOWS))
         check_choice("pooling", self.pooling, (None, "cls", "mean", "last-token", "splade"))
         check_flag("allow_token_ids", self.allow_token_ids)

@@ -116,7 +116,7 @@ def _listed(value: Any, takes_tuples: bool) -> list[Any] | None:
     if hasattr(type(value), "__len__"):
         size = getattr(value, "size", 0)  # of an array: its rows become lists
         count = max(len(value), size if isinstance(size, int) else 0)
-        check_memory(_BYTES_OF_ITEM * count, "texts", f"a {type(value).__name__} of {count:,} items")
+        check_memory(_BYTES_OF_ITEM * count, "input", f"a {type(value).__name__} of {count:,} items")
     for method in ("tolist", "to_list"):  # numpy's and pandas', polars': items as Python objects
         if callable(getattr(value, method, None)):
             return list(getattr(value, method)())
