@@ -1,7 +1,7 @@
 # The commands of daily work. PYTHON is the interpreter of the virtual environment that `make dev` creates.
 PYTHON ?= .venv/bin/python
 
-.PHONY: dev test lint stubtest bench mutate train asan fuzz processes soak valgrind tsan coverage
+.PHONY: dev test slow lint stubtest bench mutate train asan fuzz processes soak valgrind tsan coverage
 
 # A virtual environment with the package built in place. Run it again after a change to csrc/ or a .pyx file.
 dev:
@@ -11,6 +11,10 @@ dev:
 # All tests except the slow ones (-m slow runs those). One file: .venv/bin/python -m pytest tests/kernels/test_linear.py
 test: dev
 	$(PYTHON) -m pytest
+
+# The slow tests: every float32 through each activation, all real texts through the tokenizers. Takes hours.
+slow: dev
+	$(PYTHON) -m pytest -m slow
 
 # ruff, clang-format and mypy, pinned in .pre-commit-config.yaml, on all tracked files. Fixes what it can.
 lint:
@@ -70,8 +74,8 @@ train:
 	$(PYTHON) -m pip install --quiet --editable '.[train]'
 	$(PYTHON) training/train.py --data $${ROBERTA_C_TEST_DATA:-../shared}/data
 
-# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, and tests kernels, readers,
-# models and the encoders of texts on it. Then LeakSanitizer looks for memory that the extensions have lost: what
+# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, tests kernels, readers,
+# models and the encoders of texts on it, and fuzzes models and encoders. Then LeakSanitizer looks for memory that the extensions have lost: what
 # CPython and numpy keep to the end is no report of it.
 # libstdc++ is for torch, which throws C++ exceptions.
 ASAN_LIBRARIES = $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)
@@ -84,6 +88,9 @@ asan:
 	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels tests/checkpoint tests/model \
 	    tests/tokenizer/test_encoder_byte_pairs.py tests/tokenizer/test_encoder_unigram.py \
 	    -m 'not slow and not unsanitized'
+	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=0:handle_segv=0:quarantine_size_mb=8 \
+	    PYTHONPATH=build/asan/package:tests $(PYTHON) -P -m fuzz encoders model_inputs \
+	    --executions $(or $(EXECUTIONS),20000)
 	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=1:exitcode=0:log_path=build/asan/leaks \
 	    PYTHONMALLOC=malloc PYTHONPATH=build/asan/package:tests $(PYTHON) -P -m process.every_kernel generic
 	! grep -h -E -B8 -A4 '_kernels|_encoder' build/asan/leaks.*

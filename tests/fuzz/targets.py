@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import sentencepiece
 from samples.odd_texts import ODD_TEXTS, mixtures
+from samples.tokenizers import make_whole_bpe_folder
 
 from roberta_c.cache.errors import DamagedError
 from roberta_c.cache.reader import PackedFile, read_header
@@ -31,7 +32,6 @@ from roberta_c.errors import ModelFileError
 from roberta_c.files.hub_options import DEFAULT_OPTIONS
 from roberta_c.files.shard_index import parse_shard_index
 from roberta_c.tokenizer import PreTrainedTokenizerFast, RobertaTokenizerFast, XLMRobertaTokenizerFast
-from roberta_c.tokenizer.byte_level_bpe import CHARACTER_OF_BYTE
 from roberta_c.tokenizer.own_backend import OwnBackend
 
 from . import mutations
@@ -135,13 +135,7 @@ def compare_with_library(tokenizer: PreTrainedTokenizerFast, texts: tuple[str, .
 @cache
 def own_tokenizers() -> tuple[PreTrainedTokenizerFast, ...]:
     """A byte-level BPE and a sentencepiece model with the usual normalization, of a few hundred tokens."""
-    folder = Path(tempfile.mkdtemp())
-    merges = [(left, right) for left in "aeitno" for right in "nrsthe"]
-    merges += [("Ġ", "th"), ("Ġth", "e"), ("'", "s"), ("Ã", "©"), ("Ġ", "Ġ"), ("ĠĠ", "ĠĠ"), ("1", "2")]
-    tokens = ["<s>", "<pad>", "</s>", "<unk>", *CHARACTER_OF_BYTE.values()]
-    tokens += [*dict.fromkeys(left + right for left, right in merges), "<mask>"]
-    (folder / "vocab.json").write_text(json.dumps({one: index for index, one in enumerate(tokens)}), "utf-8")
-    (folder / "merges.txt").write_text("".join(f"{left} {right}\n" for left, right in merges), "utf-8")
+    folder = make_whole_bpe_folder(Path(tempfile.mkdtemp()) / "vocabulary")
     texts = [*ODD_TEXTS, *mixtures(Random(1), 300)]
     texts = ["".join(one if one.isprintable() else " " for one in text) for text in texts]
     model = io.BytesIO()

@@ -44,6 +44,21 @@ def test_small_integers_are_exact_on_every_tile_edge(kernels, k):
             )
 
 
+@each_isa
+def test_small_integers_are_exact_for_every_remainder(kernels):
+    """All widths to two register tiles and one column, with all inner sizes to 65: whatever an inner loop or
+    a panel leaves over."""
+    rng = np.random.default_rng(0)
+    mr, nr = kernels.tile
+    for k in range(1, 66):
+        x = rng.integers(-4, 5, (mr + 1, k)).astype(np.float32)
+        w = rng.integers(-4, 5, (2 * nr + 1, k)).astype(np.float32)
+        product = x @ w.T
+        for n in range(1, 2 * nr + 2):
+            found = kernels.linear(x, kernels.pack_linear([w[:n]]))
+            np.testing.assert_array_equal(found, product[:, :n], f"n={n} k={k}")
+
+
 @each_fast_isa
 @pytest.mark.parametrize(
     ("m", "n", "k"),

@@ -1,10 +1,10 @@
 """Which checks of the package could be removed without a test noticing? Lists them; exits with 1 if any.
 
-    python -m tests.mutation [--tests TESTS] [FILE …]   # files or folders; default: roberta_c, all tests but some
+    python -m tests.mutation [--tests TESTS] [FILE …]   # files or folders
 
-Of the last commit. mutants.py says what is removed. Tests that run the line must fail; which these are, a first
-run of the tests finds. Each mutant is tested in a process of its own, a fork of this one, which has imported what
-is slow to import; in a clone, since tests start processes that import the package, too.
+Of the last commit. mutants.py says what is removed. Tests that run the line must fail; which these are, a
+first run of the tests finds. Each mutant is tested in a process of its own, a fork of this one, which has
+imported what is slow to import; in a clone, since tests start processes that import the package, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Tests of checks are in the folder of what they check. The others compute much, and check little.
 FOLDERS = ("cache", "checkpoint", "cli", "config", "diagnose", "files", "machine", "model", "pipelines")
 FOLDERS += ("sentence", "serve", "tokenizer")
-# Without those that take seconds, of hundreds of files or of large ones, and those of the time something takes.
+# Without those that take seconds, of hundreds of files or of large ones.
 LONG = ("mutated", "truncation", "gigabytes", "models_by", "views_equal")
 QUICK = " and ".join(f"not {name}" for name in LONG)
 MARKS = "not slow and not untraced"
@@ -54,11 +54,16 @@ def main() -> None:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         clones = [clone(Path(folder) / f"{number}") for number in range(JOBS)]
-        sources = {path: (clones[0] / path).read_text("utf-8") for path in files_of(clones[0], arguments.files)}
+        sources = {
+            path: (clones[0] / path).read_text("utf-8") for path in files_of(clones[0], arguments.files)
+        }
         mutants = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
         running = measure(clones[0], JOBS, ["-m", MARKS, "-k", QUICK, *tests], Path(folder))
         raising = {test for mutant in mutants for test in running_line(running, mutant)}
-        print(f"{len(mutants)} mutants, {len(running.seconds)} tests, {time.monotonic() - started:.0f} s", flush=True)
+        print(
+            f"{len(mutants)} mutants, {len(running.seconds)} tests, {time.monotonic() - started:.0f} s",
+            flush=True,
+        )
 
         def test_share(number: int) -> int:
             """The number of survivors among every JOBS-th mutant; prints them."""
@@ -68,7 +73,9 @@ def main() -> None:
                 chosen = affordable(running, mutant, raising)
                 if not killers.kill(mutant, sources[mutant.path], chosen):
                     survivors += 1
-                    print(f"SURVIVES {len(chosen)} tests: {mutant.describe(sources[mutant.path])}", flush=True)
+                    print(
+                        f"SURVIVES {len(chosen)} tests: {mutant.describe(sources[mutant.path])}", flush=True
+                    )
             return min(survivors, 100)
 
         children = [fork(lambda number=number: test_share(number)) for number in range(JOBS)]
@@ -95,7 +102,11 @@ def clone(folder: Path) -> Path:
 
 
 def files_of(root: Path, names: list[str]) -> list[Path]:
-    paths = [path for name in names for path in ((root / name).rglob("*.py") if (root / name).is_dir() else [root / name])]
+    paths = [
+        path
+        for name in names
+        for path in ((root / name).rglob("*.py") if (root / name).is_dir() else [root / name])
+    ]
     return sorted(path.relative_to(root) for path in paths)
 
 
@@ -104,8 +115,8 @@ def running_line(running: TestLines, mutant: Mutant) -> list[str]:
 
 
 def affordable(running: TestLines, mutant: Mutant, raising: set[str]) -> list[str]:
-    """The tests that reach a mutant, as many of the quickest as TEST_SECONDS allow; tests of errors before others,
-    since a check is reached by all that pass it."""
+    """The tests that reach a mutant, as many of the quickest as TEST_SECONDS allow; tests of errors before
+    others, since a check is reached by all that pass it."""
     tests = sorted(running_line(running, mutant), key=lambda test: test not in raising)
     seconds = 0.0
     chosen = []

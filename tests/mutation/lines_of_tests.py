@@ -1,7 +1,7 @@
 """Which tests run a line, and how long they take: coverage.py beside one run of the tests.
 
-This module is also a plugin of pytest in that run (`-p mutation.lines_of_tests`): it tells coverage.py which test
-runs, here and in the processes that the test starts.
+This module is also a plugin of pytest in that run (`-p mutation.lines_of_tests`): it tells coverage.py which
+test runs, here and in the processes that the test starts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TestLines(NamedTuple):
 
 
 def measure(root: Path, jobs: int, arguments: list[str], folder: Path) -> TestLines:
-    """Runs the tests of the project at `root` with these arguments of pytest. folder: for what is measured."""
+    """Runs tests of the project at `root`; arguments: of pytest; folder: for what is measured."""
     settings = folder / "coveragerc"
     data = folder / "coverage"
     settings.write_text(SETTINGS.format(source=root / "roberta_c", data=data, test=TEST), "utf-8")

@@ -1,9 +1,9 @@
 """What is removed from a file: every check, one at a time.
 
-    a condition, or one operand of its `or`, before an error   → False
-    an error that ends a function or an `else`                 → pass
-    a call of a function whose name begins with check          → None, or its first argument where it is used
-    an error that replaces a caught one                        → the caught one
+a condition, or one operand of its `or`, before an error   → False
+an error that ends a function or an `else`                 → pass
+a call of a function whose name begins with check          → None, or its first argument where it is used
+an error that replaces a caught one                        → the caught one
 """
 
 from __future__ import annotations

@@ -108,6 +108,27 @@ def test_a_hundred_thousand_random_batches(isa, model_folder, monkeypatch):
         cases += len(batch)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_more_threads_than_any_machine_here_has(dtype, model_folder, monkeypatch):
+    """1 to 64 threads of one call, on however few CPUs."""
+    monkeypatch.setattr(threads, "SERIAL_WORK", 0)
+    monkeypatch.setenv("ROBERTA_C_OVERSUBSCRIBE", "1")
+    made = make_random_model(
+        model_folder / "many threads", hidden_size=64, num_attention_heads=2, intermediate_size=1200
+    )
+    rng = np.random.default_rng(3)
+    rows = [rng.integers(3, made.config.vocab_size, length).tolist() for length in (40, 7, 120, 1, 33, 64)]
+    answers = []
+    for count in (1, 3, 8, 17, 64):
+        model = roberta_c.AutoModelForSequenceClassification.from_pretrained(
+            made.folder, dtype=dtype, num_threads=count
+        )
+        assert model.num_threads == count
+        answers += [model(rows).logits for _ in range(3)]
+    for answer in answers[1:]:
+        assert np.array_equal(answer, answers[0])
+
+
 def test_hidden_states_too(tweet_sentiment_small, tweets):
     model = roberta_c.RobertaModel.from_pretrained(tweet_sentiment_small, num_threads=2)
     together = model(tweets[:40], output_hidden_states=True).hidden_states

@@ -1,6 +1,7 @@
-"""python -m tests.process.callers SECONDS [THREADS]: Python threads that call one model at the same time.
+"""python -m tests.process.callers SECONDS [THREADS]: Python threads that call one model and one tokenizer at
+the same time.
 
-Every answer must have the bits that the model gives alone, and memory, files and threads must not grow after
+Every answer must have the bits that they give alone, and memory, files and threads must not grow after
 the first quarter of the time and the first calls of each thread.
 """
 
@@ -12,7 +13,11 @@ import threading
 import time
 from pathlib import Path
 
+from samples.odd_texts import ODD_TEXTS
+from samples.tokenizers import make_unigram_folder
+
 from roberta_c.checkpoint import tensor_loading
+from roberta_c.tokenizer import XLMRobertaTokenizerFast
 
 from .small_model import answer, load_small_model, open_files, resident_kib, thread_count
 
@@ -25,12 +30,18 @@ def main(seconds: float, threads: int = THREADS) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tensor_loading.THREAD_BYTES = 1  # so that several threads pack even these weights
         model = load_small_model(Path(folder))
-        expected = [answer(model, number) for number in range(threads)]
+        tokenizer = XLMRobertaTokenizerFast.from_folder(make_unigram_folder(Path(folder) / "tokenizer"))
+
+        def result(number: int) -> tuple[bytes, list[int]]:
+            text = ODD_TEXTS[number % len(ODD_TEXTS)]
+            return answer(model, number), tokenizer(text, truncation=True, max_length=100)["input_ids"]
+
+        expected = [result(number) for number in range(threads)]
         stop, wrong, calls = threading.Event(), [], [0] * threads
 
         def call(number: int) -> None:
             while not stop.is_set():
-                if answer(model, number) != expected[number]:
+                if result(number) != expected[number]:
                     wrong.append(number)
                     return
                 calls[number] += 1
@@ -48,7 +59,7 @@ def main(seconds: float, threads: int = THREADS) -> None:
         for caller in callers:
             caller.join(60)
             assert not caller.is_alive(), "a caller hangs"
-    assert not wrong, f"caller {wrong[0]} got other bits"
+    assert not wrong, f"caller {wrong[0]} got another answer"
     assert min(calls) > 0, "a caller got no answer"
     growth = after[0] - before[0]
     print(f"{sum(calls)} calls by {threads} threads, {growth:+} KiB, files {after[1]}, threads {after[2]}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sentencepiece import sentencepiece_model_pb2
 
+from roberta_c.tokenizer.byte_level_bpe import CHARACTER_OF_BYTE
+
 VOCAB = ["<s>", "<pad>", "</s>", "<unk>", "a", "b", "c", "Ġ", "ab", "Ġc", "<mask>"]
 MERGES = "#version: 0.2\na b\nĠ c\n"
 
@@ -17,6 +19,18 @@ def make_bpe_folder(folder: Path) -> Path:
     write(folder, "vocab.json", {token: index for index, token in enumerate(VOCAB)})
     write(folder, "merges.txt", MERGES)
     write(folder, "config.json", {"model_type": "roberta", "max_position_embeddings": 20, "pad_token_id": 1})
+    return folder
+
+
+def make_whole_bpe_folder(folder: Path) -> Path:
+    """A byte-level BPE with a token for each byte, as RoBERTa's, and merges of words and bytes."""
+    folder.mkdir()
+    merges = [(left, right) for left in "aeitno" for right in "nrsthe"]
+    merges += [("Ġ", "th"), ("Ġth", "e"), ("'", "s"), ("Ã", "©"), ("Ġ", "Ġ"), ("ĠĠ", "ĠĠ"), ("1", "2")]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *CHARACTER_OF_BYTE.values()]
+    tokens += [*dict.fromkeys(left + right for left, right in merges), "<mask>"]
+    write(folder, "vocab.json", {token: index for index, token in enumerate(tokens)})
+    write(folder, "merges.txt", "".join(f"{left} {right}\n" for left, right in merges))
     return folder
 
 
