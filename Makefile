@@ -81,7 +81,7 @@ train:
 ASAN_LIBRARIES = $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)
 asan:
 	rm -rf build/asan
-	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1'
+	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1,<3.3'
 	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build \
 	    --build-base build/asan/objects --build-lib build/asan/package
 	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONPATH=build/asan/package \
@@ -99,7 +99,7 @@ asan:
 # it expects only without randomization.
 tsan:
 	rm -rf build/tsan
-	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1'
+	$(PYTHON) -m pip install --quiet 'setuptools>=77' 'cython>=3.1,<3.3'
 	ROBERTA_C_SANITIZE=thread $(PYTHON) setup.py -q build \
 	    --build-base build/tsan/objects --build-lib build/tsan/package
 	LD_PRELOAD=$$(gcc -print-file-name=libtsan.so) TSAN_OPTIONS=exitcode=66:report_signal_unsafe=0 \

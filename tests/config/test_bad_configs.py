@@ -136,10 +136,17 @@ def test_bad_values_that_no_file_can_hold():
             with pytest.raises(InputError) as error:
                 RobertaConfig(**{field: value})
             assert len(one_line_message(error)) < 300
-    with pytest.raises(InputError, match="expected a dict"):
-        RobertaConfig.from_dict([("hidden_size", 36)])
-    with pytest.raises(InputError, match="expected a dict"):
-        RobertaConfig.from_dict({1: 2})
+    for values in (
+        [("hidden_size", 36)],
+        ["hidden_size"],
+        {1: 2},
+        {"hidden_size": 36, 1: 2},
+        None,
+        "hidden_size",
+    ):
+        for take in (RobertaConfig.from_dict, RobertaConfig().update):
+            with pytest.raises(InputError, match="expected a dict"):
+                take(values)
     for value in (object(), float("nan"), {1: 2, "a": 3}):
         config = RobertaConfig(extra=value)
         with pytest.raises(InputError, match="JSON cannot hold"):
