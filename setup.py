@@ -54,6 +54,8 @@ PLAIN_SOURCES = [
     f"csrc/{stem}.c"
     for stem in ("reference", "dispatch", "cpu_features", "status", "digest", "event", "team", "threads")
 ]
+# These start threads and wait for them, or none: -pthread or -DRC_NO_THREADS.
+THREADED = ("csrc/event.c", "csrc/threads.c", "roberta_c/kernels/_kernels.c")
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
 )
@@ -73,49 +75,48 @@ if SANITIZE:
     LINK_FLAGS += [f"-fsanitize={SANITIZE}"]
 
 
-class BuildKernels(build_ext):
-    """Compiles csrc/*.c file by file, and for one thread where the system has no POSIX threads."""
+class BuildSideBySide(build_ext):
+    """Compiles all files of both extensions side by side, each with its own flags, then links them; for one
+    thread where the system has no POSIX threads."""
 
-    def build_extension(self, ext):
-        """Links the objects of csrc/ into the extension of the kernels; builds the other as it is."""
-        if ext.name != KERNELS:
-            ext.extra_compile_args = [*COMPILE_FLAGS, "-Wall", "-Wextra"]
-            ext.extra_link_args = LINK_FLAGS
-            super().build_extension(ext)
-            return
+    def build_extensions(self):
         threads = [] if os.environ.get("ROBERTA_C_NO_THREADS") == "1" else ["-pthread"]
         if threads and not self.links(
             "#include <pthread.h>\nint main(void) { return pthread_self() == 0; }\n", threads
         ):
             print("warning: the C compiler has no POSIX threads: building for one thread", file=sys.stderr)
             threads = []
-        common_flags = [*COMPILE_FLAGS, *(threads or ["-DRC_NO_THREADS"])]
-
         nothing = "int main(void) { return 0; }\n"
-        gcc_flags = {source: flags for source, flags in GCC_FLAGS.items() if self.links(nothing, flags)}
+        flags_of = {source: list(flags) for source, flags in ISA_FLAGS.items()}
+        for source, (name, instruction) in OPTIONAL.items():
+            program = f'int main(void) {{ __asm__("{instruction}"); return 0; }}\n'
+            if flags_of[source] and not self.links(program, flags_of[source]):
+                print(f"warning: the C compiler does not know {name}: building without", file=sys.stderr)
+                flags_of[source] = []
+        for source, flags in GCC_FLAGS.items():
+            flags_of[source] += flags if self.links(nothing, flags) else []
+        for source in THREADED:
+            flags_of[source] = threads or ["-DRC_NO_THREADS"]
 
-        def compiled(source, flags):
-            if source in OPTIONAL and flags:
-                name, instruction = OPTIONAL[source]
-                if not self.links(f'int main(void) {{ __asm__("{instruction}"); return 0; }}\n', flags):
-                    print(f"warning: the C compiler does not know {name}: building without", file=sys.stderr)
-                    flags = []
+        def compiled(source, ext):
             return self.compiler.compile(
                 [source],
                 output_dir=self.build_temp,
                 include_dirs=ext.include_dirs,
-                extra_postargs=[*common_flags, "-Wall", "-Wextra", *flags, *gcc_flags.get(source, [])],
+                extra_postargs=[*COMPILE_FLAGS, "-Wall", "-Wextra", *flags_of.get(source, [])],
                 depends=ext.depends,
             )
 
-        sources = ISA_FLAGS | {source: [] for source in PLAIN_SOURCES}
+        jobs = [(source, ext) for ext in self.extensions for source in ext.sources]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(compiled, *zip(*jobs, strict=True)))
+        for ext in self.extensions:
             ext.extra_objects = [
-                one for found in pool.map(compiled, *zip(*sources.items(), strict=True)) for one in found
+                one for job, found in zip(jobs, objects, strict=True) if job[1] is ext for one in found
             ]
-        ext.extra_compile_args = common_flags
-        ext.extra_link_args = [*LINK_FLAGS, *threads]
-        super().build_extension(ext)
+            ext.sources = []
+            ext.extra_link_args = [*LINK_FLAGS, *threads]
+        super().build_extensions()
 
     def links(self, program, flags):
         """Whether a program compiles and links with these flags."""
@@ -131,8 +132,8 @@ class BuildKernels(build_ext):
 
 
 kernels = Extension(
-    KERNELS,
-    sources=["roberta_c/kernels/_kernels.pyx"],
+    "roberta_c.kernels._kernels",
+    sources=[*ISA_FLAGS, "roberta_c/kernels/_kernels.pyx", *PLAIN_SOURCES],
     include_dirs=["csrc"],
     depends=[*SOURCES_AND_HEADERS, *map(str, sorted(Path("roberta_c/kernels").glob("*.px[di]"))), "setup.py"],
 )
@@ -157,5 +158,5 @@ setup(
             "freethreading_compatible": True,
         },
     ),
-    cmdclass={"build_ext": BuildKernels},
+    cmdclass={"build_ext": BuildSideBySide},
 )
