@@ -80,6 +80,7 @@ class BuildSideBySide(build_ext):
     thread where the system has no POSIX threads."""
 
     def build_extensions(self):
+        """Build both."""
         threads = [] if os.environ.get("ROBERTA_C_NO_THREADS") == "1" else ["-pthread"]
         if threads and not self.links(
             "#include <pthread.h>\nint main(void) { return pthread_self() == 0; }\n", threads
