@@ -10,11 +10,12 @@ A public name is imported when it is first used, so that `import roberta_c` take
 
 from __future__ import annotations
 
-import re
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Any
 
 from . import errors
+
+# Not typing's: `python -m roberta_c` runs this file before it handles Ctrl-C, and each import takes time.
+TYPE_CHECKING = False
 
 if PathFinder.find_spec(f"{__name__}.kernels._kernels", [f"{folder}/kernels" for folder in __path__]) is None:
     found, expected = "the sources of roberta_c without compiled kernels", "an installed package"
@@ -74,6 +75,8 @@ _MODULE_OF = {
 __all__ = [*_MODULE_OF, "errors", "logging", "util"]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import logging, util
     from .config import RobertaConfig, XLMRobertaConfig
     from .diagnose.quantization import quantize_report
@@ -127,22 +130,20 @@ if TYPE_CHECKING:
     )
 
 
-# How names of classes look: one that is not here is reported with those that are.
-_CLASS_NAME = re.compile(r"[A-Z]\w*[a-z]\w*")
-
-
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in ("logging", "util"):
         return import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
+        import re
+
         from .missing_names import MISSING_CLASSES, missing_import
 
         missing = missing_import(__name__, name, MISSING_CLASSES)
         if missing is not None:
             raise missing
-        if _CLASS_NAME.fullmatch(name):
+        if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):  # a class that is not here: with those that are
             # An ImportError: `from roberta_c import …` would replace the message of an AttributeError.
             heads = [other.removeprefix("AutoModel") for other in _MODULE_OF if "AutoModelFor" in other]
             of_sentences = [other for other, module in _MODULE_OF.items() if module == "sentence"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from .cli.process_limits import lacking_address_space, open_closed_streams
 from .cli.signals import ended_by_signals
 
 
 def main() -> None:
     """Runs the command line of this process and exits."""
     with ended_by_signals():
+        from .cli.process_limits import lacking_address_space, open_closed_streams
+
         open_closed_streams()
         lacking = lacking_address_space()
         if lacking is not None:

@@ -10,6 +10,10 @@ from __future__ import annotations
 class RobertaCError(Exception):
     """Base of every error raised by roberta_c."""
 
+    def __str__(self) -> str:
+        """The message as one line: a path in it may be long, or have a line end in a name."""
+        return one_line(super().__str__())
+
 
 class ModelFileError(RobertaCError, OSError):
     """A config file, weight file or shard index is missing, malformed, or does not fit the model."""
@@ -65,7 +69,19 @@ def mismatch(place: object, found: object, expected: object) -> str:
     >>> mismatch("top_k", shown(-1), "an integer of at least 1")
     'top_k: found -1, expected an integer of at least 1'
     """
-    message = f"{_cut(_text(place))}: found {_text(found)}, expected {_text(expected)}"
+    return _printable(f"{_cut(_text(place))}: found {_text(found)}, expected {_text(expected)}")
+
+
+def one_line(message: str, limit: int = 1000) -> str:
+    """`message` with its unprintable characters escaped; a long one without its middle.
+
+    >>> one_line("in\\nput.txt: cannot be read")
+    'in\\\\nput.txt: cannot be read'
+    """
+    return _printable(_cut(message, limit))
+
+
+def _printable(message: str) -> str:
     if message.isprintable():
         return message
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
@@ -78,6 +94,6 @@ def _text(part: object) -> str:
         return shown(part)
 
 
-def _cut(place: str, limit: int = 500) -> str:
-    """`place` with its beginning and its end, which names the file."""
-    return place if len(place) <= limit else f"{place[: limit // 2]}…{place[-limit // 2 :]}"
+def _cut(text: str, limit: int = 500) -> str:
+    """`text` with its beginning and its end, which names the file of a path."""
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
-from roberta_c.errors import mismatch, shown
+from roberta_c.errors import InputError, ModelFileError, ResourceError, mismatch, shown
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,14 @@ def test_parts_of_a_message_that_are_long_or_cannot_be_text():
     assert "…" in message
     assert message.endswith("folder/config.json: found none, expected one")
     assert len(message) < 600
+
+
+def test_an_error_is_one_line_whatever_path_it_names():
+    for kind in (ModelFileError, InputError, ResourceError):
+        assert str(kind("a\nb/c: cannot be read")) == r"a\nb/c: cannot be read"
+        message = str(kind("/folder" * 5000 + "/config.json: cannot be read"))
+        assert len(message) < 1100
+        assert message.startswith("/folder")
+        assert message.endswith("/config.json: cannot be read")
+        again = pickle.loads(pickle.dumps(kind("a\nb")))
+        assert (type(again), again.args) == (kind, ("a\nb",))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, ModelFileError, ResourceError
+from ..errors import InputError, ModelFileError, ResourceError, one_line
 from . import settings
 from .errors import DamagedError, UnusableError
 
@@ -310,4 +310,4 @@ def _warn(place: str | None, reason: str, ending: str = _ENDING) -> None:
     told = (place or "", re.sub(r"[\d,]+", "", reason))
     if told not in _told:
         _told.add(told)
-        logger.warning("cache %s: %s; %s", place or "of packed weights", reason, ending)
+        logger.warning("%s; %s", one_line(f"cache {place or 'of packed weights'}: {reason}"), ending)

@@ -102,11 +102,15 @@ class OutputOptions:
             return
         if self.kind() == PARQUET:
             pyarrow_parquet()
+        if not path:
+            raise InputError(mismatch("--output", "''", "the path of a file"))
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
             raise InputError(f"--output: {shown(path, 200)}: cannot be written: no such folder")
         if os.path.isdir(path):
             raise InputError(f"--output: {shown(path, 200)}: cannot be written: it is a folder")
+        if os.path.islink(os.path.realpath(path)):  # of any other link, it is the file that it leads to
+            raise InputError(f"--output: {shown(path, 200)}: cannot be written: a link that leads to itself")
         if not self._is_file():
             if self.kind() in BINARY_KINDS and os.path.exists(path):
                 found = f"{shown(path, 200)}, a device or a pipe"

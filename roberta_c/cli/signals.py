@@ -10,10 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator
+    from typing import Any
+else:
+    # Of the same functions and numbers. The module `signal` imports `enum`; while it does, Ctrl-C would print
+    # a traceback.
+    import _signal as signal
 
 INTERRUPTED = 130
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -30,7 +37,7 @@ def ended_by_signals() -> Iterator[None]:
     Nothing changes for a signal that the caller has ignored, as shells do with SIGINT for `&` and nohup with
     SIGHUP.
     """
-    ending = [number for number in ENDING_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    ending = [number for number in ENDING_SIGNALS if signal.getsignal(number) == signal.SIG_DFL]
     for number in ending:
         signal.signal(number, _terminate)
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler

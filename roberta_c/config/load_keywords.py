@@ -30,6 +30,11 @@ def _is_cpu_map(value: Any) -> bool:
     return is_cpu(value) or (isinstance(value, str) and value == "auto")
 
 
+def _is_config(value: Any) -> bool:
+    """Whether a value is None, or an object of a config class, of this package or of transformers."""
+    return value is None or isinstance(getattr(type(value), "model_type", None), str)
+
+
 TRUE_OR_FALSE = Keyword(one_of(None, True, False), "True or False")
 _OFF = one_of(None, False)
 _NONE = one_of(None)
@@ -82,7 +87,8 @@ ANY = Keyword(lambda value: True, "")
 
 TOKENIZER_KEYWORDS = {
     **CONFIG_KEYWORDS,
-    "config": ANY,  # the tokenizer's class and limit are read from the folder
+    # Not used: the tokenizer's class and limit are read from the folder.
+    "config": Keyword(_is_config, "a config, or None: the folder's is read"),
     "do_lower_case": Keyword(_OFF, "False: the models of this family keep capitals"),
     # What concerns a model, other kinds of tokenizers, or messages alone.
     **dict.fromkeys(

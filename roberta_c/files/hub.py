@@ -47,9 +47,10 @@ class ModelFiles:
         self._repository: Repository | None = None
         if os.path.isdir(path_or_id):
             return
-        if os.path.isfile(path_or_id):
+        if os.path.lexists(path_or_id):
+            found = "a file" if os.path.isfile(path_or_id) else "a device, a pipe, or a link without a folder"
             expected = "the folder that holds the model's files"
-            raise InputError(mismatch(shown(os.fspath(path_or_id), 200), "a file", expected))
+            raise InputError(mismatch(shown(os.fspath(path_or_id), 200), found, expected))
         if not isinstance(path_or_id, str):
             raise HubError(f"no such folder: {shown(os.fspath(path_or_id), 200)}")
         _check_repo_id(path_or_id)

@@ -31,5 +31,8 @@ def is_cpu(device: Any) -> bool:
     """Whether `device` (a name, a number, a device of torch or of a model, or None) means the CPU."""
     if isinstance(device, int) and not isinstance(device, bool):
         return device == -1
-    is_named = isinstance(device, str) or type(device).__name__.lower() == "device"
-    return device is None or (is_named and str(device) in ("cpu", "cpu:0"))
+    if isinstance(device, str):
+        device = str.__str__(device)  # a subclass may convert and compare as it likes
+    elif type(device).__name__.lower() == "device":
+        device = str(device)
+    return device is None or (type(device) is str and device in ("cpu", "cpu:0"))

@@ -162,6 +162,10 @@ class Module(HasMissingNames):
         """The module itself: its weights are shared."""
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """InputError: only a model, which knows its files, pickles."""
+        raise InputError(mismatch(type(self).__name__, "pickling a part of a model", "pickling the model"))
+
     def __repr__(self) -> str:
         lines = [f"({name}): {_indented(repr(child))}" for name, child in self.named_children()]
         return _tree(self.display_name(), self.details(), lines)

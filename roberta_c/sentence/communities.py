@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError, mismatch, shown
 from ..machine.memory import check_memory
 from ..pipelines.options import check_count
-from .progress import with_progress_bar
+from .progress import is_shown_for_many, with_progress_bar
 from .similarity import normalized
 from .vector_rows import as_vectors, check_finite, slices
 
@@ -37,6 +37,7 @@ def community_detection(
     min_community_size = check_count("min_community_size", min_community_size, "an integer of at least 1")
     batch_size = check_count("batch_size", batch_size, "an integer of at least 1")
     least = _least_cosine(threshold)
+    shows_bar = bool(is_shown_for_many(show_progress_bar, 0, 0))  # None: no bar
     rows_nd = as_vectors(embeddings, "embeddings")
     # One row's cosines with all others, and the sizes of all groups, are held beside the unit vectors.
     check_memory(4 * rows_nd.size + 32 * len(rows_nd), "embeddings", f"shape {rows_nd.shape}")
@@ -44,8 +45,7 @@ def community_detection(
     unit_nd = normalized(rows_nd)
 
     sizes = _sizes(unit_nd, least, batch_size)
-    counted = with_progress_bar(sizes, len(unit_nd)) if show_progress_bar else sizes
-    sizes_n = np.fromiter(counted, np.int64)
+    sizes_n = np.fromiter(with_progress_bar(sizes, len(unit_nd), shows_bar=shows_bar), np.int64)
     centres = np.argsort(-sizes_n, kind="stable")
     centres = centres[sizes_n[centres] >= min_community_size]
 

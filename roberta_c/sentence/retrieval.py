@@ -84,6 +84,8 @@ def paraphrase_mining(
     show_progress_bar, batch_size, truncate_dim, prompt_name, prompt: as of its `encode`. Raises InputError,
     ModelFileError.
     """
+    if not callable(getattr(model, "encode", None)):
+        raise InputError(mismatch("model", shown(model), "a SentenceTransformer"))
     embeddings = model.encode(
         sentences,
         show_progress_bar=show_progress_bar,

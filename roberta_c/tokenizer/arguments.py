@@ -38,6 +38,14 @@ def as_index(name: str, value: Any) -> int:
     return index
 
 
+def check_pickle_protocol(protocol: Any) -> None:
+    """InputError for protocols 0 and 1, in which objects of the tokenizers library do not pickle."""
+    if operator.index(protocol) < 2:
+        raise InputError(
+            mismatch("protocol", f"pickle's {protocol}", "2 or higher for a tokenizer's objects")
+        )
+
+
 def is_encodable(text: str) -> bool:
     """Whether `text` has UTF-8: a lone half of a surrogate pair has none."""
     try:

@@ -83,7 +83,7 @@ class AutoTokenizer:
         """As `from_pretrained`, with the Hub's options in one object."""
         folder, facts = locate_tokenizer(path_or_id, hub_options)
         tokenizer_class = choose_class(folder, facts)
-        return tokenizer_class.from_folder(folder, name_or_path=str(path_or_id), facts=facts, **overrides)
+        return tokenizer_class.from_folder(folder, str(path_or_id), facts, **overrides)
 
 
 def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFast]:

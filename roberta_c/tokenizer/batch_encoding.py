@@ -11,7 +11,7 @@ from tokenizers import Encoding
 
 from ..errors import InputError, mismatch, shown
 from ..machine.devices import is_cpu
-from .arguments import as_index
+from .arguments import as_index, check_pickle_protocol
 from .own_rows import OwnRow, as_encoding
 
 _T = TypeVar("_T")
@@ -120,6 +120,11 @@ class BatchEncoding(UserDict[str, Any]):
             return self.data[name]
         except KeyError:
             raise AttributeError(f"BatchEncoding has no field {name}") from None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.is_fast:
+            check_pickle_protocol(protocol)
+        return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"data": self.data, "encodings": self.encodings, "n_sequences": self._n_sequences}

@@ -17,7 +17,7 @@ from ..errors import InputError, TokenizerFileError, mismatch, shown
 from ..files.hub_options import HubOptions
 from ..files.new_file import as_folder, is_file_name
 from ..missing_names import HasMissingNames
-from .arguments import check_keywords
+from .arguments import check_keywords, check_pickle_protocol
 from .call_backends import CallBackends
 from .missing_names import MISSING_NAMES
 from .own_backend import AnyBackend, OwnBackend
@@ -145,17 +145,15 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         hub_options = HubOptions(revision, token, cache_dir, local_files_only)
         overrides = without_foreign(overrides, TOKENIZER_KEYWORDS)
         folder, facts = locate_tokenizer(pretrained_model_name_or_path, hub_options)
-        return cls.from_folder(
-            folder, name_or_path=str(pretrained_model_name_or_path), facts=facts, **overrides
-        )
+        return cls.from_folder(folder, str(pretrained_model_name_or_path), facts, **overrides)
 
     @classmethod
     def from_folder(
         cls: type[_Tokenizer],
         folder: Path,
-        *,
         name_or_path: str | None = None,
         facts: ModelFacts | None = None,
+        /,  # callers' overrides may have any name
         **overrides: Any,
     ) -> _Tokenizer:
         """The tokenizer of a local folder. If it has a tokenizer.json, other vocabulary files are ignored."""
@@ -239,6 +237,10 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         with library_errors(paths[1]):
             self._backend.save(str(paths[1]))
         return str(paths[0]), str(paths[1])
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        check_pickle_protocol(protocol)
+        return super().__reduce_ex__(protocol)
 
     def __repr__(self) -> str:
         tokens = "".join(

@@ -46,6 +46,14 @@ def test_a_folder_that_cannot_be_made(made, tmp_path, caplog):
     assert_packed_with_one_warning(made, tmp_path / "file" / "cache", caplog, "Not a directory")
 
 
+def test_a_folder_whose_name_is_long_or_has_a_line_end(made, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    below = "/".join(["a\nb", *["c" * 200] * 9])
+    assert_packed_with_one_warning(made, tmp_path / "file" / below, caplog, "Not a directory")
+    [warning] = warnings_of(caplog)
+    assert len(warning) < 1200
+
+
 def test_a_read_only_file_system(made, monkeypatch, caplog, cache_folder):
     """Case 87: as in a container whose root may not be written."""
 

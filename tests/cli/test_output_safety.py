@@ -53,6 +53,13 @@ def test_a_pipe_is_written_to(command, environment, source, tmp_path):
     assert pipe.is_fifo()
 
 
+def test_a_name_that_no_file_can_have(classify, source, tmp_path):
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    result = classify("--file", source, "-o", tmp_path / "loop.csv")
+    assert_one_line(result, 1, "cannot be written: a link that leads to itself")
+    assert_one_line(classify("--file", source, "-o", "", "--format", "csv"), 1, "--output: found ''")
+
+
 def test_parquet_into_a_device_is_refused(classify, source):
     pytest.importorskip("pyarrow")
     result = classify("--file", source, "-o", "/dev/null", "--format", "parquet")

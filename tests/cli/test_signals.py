@@ -47,6 +47,15 @@ def test_while_python_imports(command, environment, tmp_path, module):
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
+def test_little_is_imported_before_it_is_handled(environment):
+    """What takes time until then is time in which Ctrl-C prints a traceback."""
+    script = "import sys, roberta_c.__main__; print(*{'enum', 're', 'signal', 'typing'} & {*sys.modules})"
+    # -S: nothing of site-packages is imported at the start.
+    words = [sys.executable, "-S", "-c", script]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
 def test_while_it_waits_for_input(command, environment):
     with subprocess.Popen(
         [*command, "--batch-size", "1"],

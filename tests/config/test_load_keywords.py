@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import transformers
 
 import roberta_c
 from roberta_c import AutoModelForSequenceClassification, AutoTokenizer, pipeline
@@ -93,6 +94,18 @@ def test_keywords_of_tokenizers_and_configs(tweet_sentiment_small):
     assert roberta_c.AutoConfig.from_pretrained(tweet_sentiment_small, trust_remote_code=False)
     with pytest.raises(InputError, match="trust_remote_code: found True, expected False"):
         AutoTokenizer.from_pretrained(tweet_sentiment_small, trust_remote_code=True)
+    config = roberta_c.AutoConfig.from_pretrained(tweet_sentiment_small)
+    for given in (None, config, transformers.RobertaConfig()):
+        assert AutoTokenizer.from_pretrained(tweet_sentiment_small, config=given)("a")["input_ids"]
+    with pytest.raises(InputError, match=r"^config: found 5, expected a config, or None"):
+        AutoTokenizer.from_pretrained(tweet_sentiment_small, config=5)
+
+
+@pytest.mark.parametrize("load", [AutoTokenizer, roberta_c.RobertaTokenizerFast])
+@pytest.mark.parametrize("name", ["name_or_path", "facts", "folder"])
+def test_keywords_with_the_names_of_inner_arguments(load, name, tweet_sentiment_small):
+    with pytest.raises(InputError, match=f"^tokenizer options: found '{name}', expected one of "):
+        load.from_pretrained(tweet_sentiment_small, **{name: "x"})
 
 
 def test_keywords_of_pipelines(tweet_sentiment_small):

@@ -81,6 +81,13 @@ def test_arguments_of_the_wrong_kind(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match=r"found a file, expected the folder"):
         hub_module.resolve(tmp_path / "config.json", CONFIG)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to("absent")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("pipe", "dangling", "loop"):
+        for path in (tmp_path / name, str(tmp_path / name)):
+            with pytest.raises(InputError, match="found a device, a pipe, or a link without a folder"):
+                hub_module.resolve(path, CONFIG)
     with pytest.raises(HubError, match="no such folder: "):
         hub_module.resolve(tmp_path / "absent", CONFIG)
     for value in (None, 5, b"org/name", ["org/name"]):

@@ -324,6 +324,20 @@ def test_pipelines_and_tokenizers_pickle_and_copy(tweet_sentiment_small):
     assert copy.deepcopy(classify).model.roberta.encoder is classify.model.roberta.encoder
 
 
+def test_what_does_not_pickle_says_so(tweet_sentiment_small):
+    classify = roberta_c.pipeline("text-classification", tweet_sentiment_small, num_threads=1)
+    model, tokenizer = classify.model, classify.tokenizer
+    for part in (model.classifier, model.roberta.embeddings, model.roberta.encoder.layer[0]):
+        with pytest.raises(InputError, match="found pickling a part of a model, expected pickling the model"):
+            pickle.dumps(part)
+    for held in (tokenizer, classify, tokenizer("a")):
+        for protocol in (0, 1):
+            with pytest.raises(InputError, match=f"protocol: found pickle's {protocol}, expected 2"):
+                pickle.dumps(held, protocol)
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(held, protocol))
+
+
 def test_a_spawned_process_gets_the_pipeline(tweet_sentiment_small):
     script = f"""
 import multiprocessing, roberta_c

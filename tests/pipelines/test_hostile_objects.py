@@ -99,3 +99,10 @@ def test_options_of_any_type_are_refused_by_name(classify):
         pipeline("text-classification", classify.model, tokenizer=classify.tokenizer, long_text="windows")(
             TEXT, long_text=np.zeros(2)
         )
+
+
+@pytest.mark.parametrize("kind", [RaisingText, LyingText])
+def test_names_of_devices_are_their_characters(kind, tweet_sentiment_small):
+    assert pipeline("text-classification", tweet_sentiment_small, device=kind("cpu"))
+    with pytest.raises(InputError, match=r"^device: found .*, expected 'cpu', -1 or None"):
+        pipeline("text-classification", tweet_sentiment_small, device=kind("cuda"))

@@ -154,6 +154,12 @@ def test_arrays_that_memory_cannot_hold(name, dtype):
         assert_one_line(caught.value, f"{shape}")
 
 
+def test_a_range_that_memory_cannot_hold():
+    with pytest.raises(ResourceError) as caught:
+        sentence.cos_sim(A, range(1 << 50))
+    assert_one_line(caught.value, "embeddings2: found shape (1125899906842624,)")
+
+
 def test_normalizing_without_memory_or_numbers():
     for given in (np.broadcast_to(np.float32(1), shape) for shape in ((3, 1 << 40), (1 << 40, 3))):
         for form in (given, list(given[:2])):
