@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import safetensors.torch  # noqa: F401  # imported before the forks
-import transformers  # noqa: F401
+
+# What tests import, before the forks.
+import safetensors.torch  # noqa: F401
+from transformers import RobertaModel, RobertaTokenizerFast, XLMRobertaTokenizerFast  # noqa: F401
 
 from .lines_of_tests import TestLines, measure
 from .mutants import Mutant, mutants_of
