@@ -85,9 +85,10 @@ asan:
 	ROBERTA_C_SANITIZE=address,undefined $(PYTHON) setup.py -q build \
 	    --build-base build/asan/objects --build-lib build/asan/package
 	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONPATH=build/asan/package \
-	    $(PYTHON) -P -m pytest -p no:cacheprovider tests/kernels tests/checkpoint tests/model \
+	    $(PYTHON) -P -m pytest -p no:cacheprovider -n auto --dist loadfile \
+	    tests/kernels tests/checkpoint tests/model \
 	    tests/tokenizer/test_encoder_byte_pairs.py tests/tokenizer/test_encoder_unigram.py \
-	    -m 'not slow and not unsanitized'
+	    -m 'not slow and not unsanitized and not untraced'
 	LD_PRELOAD="$(ASAN_LIBRARIES)" ASAN_OPTIONS=detect_leaks=0:handle_segv=0:quarantine_size_mb=8 \
 	    PYTHONPATH=build/asan/package:tests $(PYTHON) -P -m fuzz encoders model_inputs \
 	    --executions $(or $(EXECUTIONS),20000)

@@ -119,6 +119,7 @@ def estimated_and_peak(call):
     return max(sizes), peak
 
 
+@pytest.mark.unsanitized  # it measures memory
 def test_the_estimate_is_that_of_what_is_allocated(model):
     """Ids packed in each form, and the results of a call on them. The estimate leaves out the workspace,
     whose size is bounded: there are so many ids that it is small beside the results."""
