@@ -56,9 +56,7 @@ def built(folder: Path, compiler: str, x86: bool, isa_level: str, flags: list[st
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_file, sources, objects))  # list(): raises what a compilation raised
     program = folder / "kernel_check"
-    subprocess.run(
-        [compiler, *flags, *map(str, objects), "-lm", "-o", str(program)], check=True, timeout=60
-    )
+    subprocess.run([compiler, *flags, *map(str, objects), "-lm", "-o", str(program)], check=True, timeout=60)
     return program
 
 
