@@ -1,5 +1,5 @@
-"""Headers of cache files that carry their own digest and still do not fit: each number is checked before it is
-believed."""
+"""Headers of cache files that have their right digest and still do not fit: each number is checked before it
+is believed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADER = Header("key", {"model": "m"}, PLACES, PAYLOAD_BYTES, "0" * 16 * number_
 
 
 def parsed(text: bytes, file_bytes: int | None = None) -> Header:
-    """The header of this text, in a file of that size; by default of the size that `payload_bytes` asks for."""
+    """The header of this text, in a file of that size; by default of the one that it asks for."""
     end = END.pack(MAGIC, FORMAT, 0, len(text), digest_of(text).encode())
     return parse_header(text, end, PAYLOAD_BYTES + len(text) + END.size if file_bytes is None else file_bytes)
 
