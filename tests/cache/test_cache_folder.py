@@ -384,6 +384,9 @@ def test_a_user_without_a_home(made, monkeypatch, caplog):
     with pytest.raises(UnusableError):
         settings.user_folder()
     assert_packed_with_one_warning(made, "auto", caplog, "no home folder")
+    monkeypatch.setenv("ROBERTA_C_CACHE", "~/packed")
+    with pytest.raises(UnusableError, match="^ROBERTA_C_CACHE: this user has no home folder$"):
+        settings.chosen("auto")
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can give a folder away")

@@ -13,6 +13,7 @@ import pytest
 from samples.caches import bits, load, packed_files
 from samples.kernels import in_a_process
 
+from roberta_c.cache import folder as private
 from roberta_c.cache import reader
 from roberta_c.cache.errors import DamagedError
 from roberta_c.cache.layout import END, PIECE_BYTES, header_bytes, parse_header
@@ -123,6 +124,35 @@ def test_a_file_that_is_cut_off_while_it_is_opened(made, cache_folder, kernel):
     program = "import mmap, os, pytest, sys\nfrom pathlib import Path\n" + textwrap.dedent(program)
     done = in_a_process("-c", program, str(made), str(cache_folder), kernel)
     assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
+
+
+def test_a_file_that_is_cut_off_before_it_is_mapped(packed, monkeypatch):
+    path, header = packed
+    monkeypatch.setattr(reader, "is_local", lambda _: True)
+
+    def read_and_cut_off(descriptor):
+        found = read_header(descriptor)
+        path.chmod(0o600)
+        os.truncate(path, 4096)
+        return found
+
+    monkeypatch.setattr(reader, "read_header", read_and_cut_off)
+    assert not is_read(path, header.key)
+
+
+def test_only_the_damaged_file_itself_is_removed(tmp_path):
+    """Another process may have replaced it."""
+    (tmp_path / "0.packed").touch()
+    inode = (tmp_path / "0.packed").stat().st_ino
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        private.remove_damaged(descriptor, "0.packed", inode + 1, "damaged")
+        assert (tmp_path / "0.packed").exists()
+        private.remove_damaged(descriptor, "0.packed", inode, "damaged")
+        assert not (tmp_path / "0.packed").exists()
+        private.remove_damaged(descriptor, "0.packed", inode, "damaged")
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("call", ["pread", "preadv"])

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 
+import numpy as np
 import pytest
 from samples.caches import bits, load, packed_files
 from samples.kernels import in_a_process
@@ -18,6 +19,7 @@ from samples.kernels import in_a_process
 from roberta_c import cache as cache_room
 from roberta_c.cache import folder as private
 from roberta_c.cache import wait_for_writers, writer
+from roberta_c.cache.errors import UnusableError
 
 
 @pytest.fixture
@@ -297,6 +299,20 @@ def test_a_fork_while_a_file_is_written(made, cache_folder):
     run(made, cache_folder, program)
     assert len(packed_files(cache_folder)) == 1
     assert len(list(cache_folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize("moment", ["before a piece", "after the last one"])
+def test_a_file_whose_process_ends_meanwhile_is_not_written(tmp_path, moment, monkeypatch):
+    arrays = {"one": np.ones(1000, np.float32)}
+    job = writer.Job(tmp_path, "0.packed", "key", {}, arrays, None, lambda: True)
+    if moment == "before a piece":
+        job.stopped.set()
+    else:
+        fsync = os.fsync
+        monkeypatch.setattr(os, "fsync", lambda descriptor: (job.stopped.set(), fsync(descriptor)))
+    with pytest.raises(UnusableError, match="^this process has ended before it was written$"):
+        writer.write(job, waits=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_killed_and_concurrent_writers():

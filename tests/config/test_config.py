@@ -252,6 +252,7 @@ def test_methods_of_files(tweet_sentiment_small, tmp_path):
         (lambda: made.save_pretrained(tmp_path, push_to_hub=True), "push_to_hub: found True"),
         (lambda: made.save_pretrained(tmp_path, other=True), "other: found an unknown keyword"),
         (lambda: made.update(5), "values: found 5, expected a dict"),
+        (lambda: setattr(made, "id2label", ["a"]), "id2label: found .*, expected a map from ids to labels"),
         (lambda: made.push_to_hub, "RobertaConfig.push_to_hub: found no such name"),
         (lambda: AutoConfig.for_model("bert"), "model_type: found 'bert', expected roberta or xlm-roberta"),
     ):
