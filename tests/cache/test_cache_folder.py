@@ -385,7 +385,7 @@ def test_a_user_without_a_home(made, monkeypatch, caplog):
         settings.user_folder()
     assert_packed_with_one_warning(made, "auto", caplog, "no home folder")
     monkeypatch.setenv("ROBERTA_C_CACHE", "~/packed")
-    with pytest.raises(UnusableError, match="^ROBERTA_C_CACHE: this user has no home folder$"):
+    with pytest.raises(UnusableError, match=r"^ROBERTA_C_CACHE: this user has no home folder$"):
         settings.chosen("auto")
 
 

@@ -136,11 +136,8 @@ def test_bad_values_that_no_file_can_hold():
             with pytest.raises(InputError) as error:
                 RobertaConfig(**{field: value})
             assert len(one_line_message(error)) < 300
-    for labels in (
-        {"label2id": {"a": 0, "b": -1}},
-        {"id2label": {-1: "a", 0: "b"}},
-        {"label2id": {"a": 10**7}},
-    ):
+    beyond = {"label2id": {"a": 0, "b": -1}}, {"id2label": {-1: "a", 0: "b"}}, {"label2id": {"a": 10**7}}
+    for labels in beyond:
         with pytest.raises(InputError, match="expected an integer from 0 to "):
             RobertaConfig(**labels)
     for values in (
