@@ -310,7 +310,7 @@ def test_a_file_whose_process_ends_meanwhile_is_not_written(tmp_path, moment, mo
     else:
         fsync = os.fsync
         monkeypatch.setattr(os, "fsync", lambda descriptor: (job.stopped.set(), fsync(descriptor)))
-    with pytest.raises(UnusableError, match="^this process has ended before it was written$"):
+    with pytest.raises(UnusableError, match=r"^this process has ended before it was written$"):
         writer.write(job, waits=True)
     assert not list(tmp_path.iterdir())
 
