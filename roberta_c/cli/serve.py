@@ -95,7 +95,7 @@ def _seconds(name: str, default: float, text: str, zero: bool = False) -> Callab
 @_count("--tokenization-workers", None, "Threads that tokenize. Default: one for each CPU, at most 4.")
 @_seconds("--request-timeout", 120.0, "From a request to its answer, at most. 0: no limit.", zero=True)
 @_seconds("--header-timeout", 10.0, "For a request's headers, at most.")
-@_seconds("--body-timeout", 30.0, "For a request's body, at most.")
+@_seconds("--body-timeout", 30.0, "For a body, and until some of an answer is read, at most.")
 @_seconds("--keep-alive", 75.0, "How long an idle connection stays open.")
 @_seconds("--drain-delay", 0.0, "After SIGTERM, how long connections are still taken.", zero=True)
 @_seconds("--drain-seconds", 30.0, "After that, how long requests in work may take.")

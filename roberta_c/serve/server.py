@@ -116,12 +116,14 @@ class Server(uvicorn.Server):
 
 def protocol_with_timeouts(headers: float, body: float, keep_alive: float) -> type[H11Protocol]:
     """uvicorn's protocol, which closes a connection that is too slow, by seconds: for the headers of a
-    request; for the rest of a body whose request has been answered; between requests."""
+    request; for the rest of a body whose request has been answered, and for an answer of which nothing is
+    read; between requests."""
     seconds = {"headers": headers, "rest": body, "idle": keep_alive}
 
     class TimedProtocol(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
         _phase = ""
+        _reader_timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -133,7 +135,33 @@ def protocol_with_timeouts(headers: float, body: float, keep_alive: float) -> ty
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._enter("")
+            self._forget_reader()
             super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._watch_reader(self.transport.get_write_buffer_size())
+
+        def resume_writing(self) -> None:
+            self._forget_reader()
+            super().resume_writing()
+
+        def _watch_reader(self, unread: int) -> None:
+            """Drops the connection, unless the client reads some of its answer in time."""
+
+            def look_again() -> None:
+                left = self.transport.get_write_buffer_size()
+                if left < unread:
+                    self._watch_reader(left)
+                else:
+                    self.transport.abort()
+
+            self._reader_timer = self.loop.call_later(seconds["rest"], look_again)
+
+        def _forget_reader(self) -> None:
+            if self._reader_timer is not None:
+                self._reader_timer.cancel()
+                self._reader_timer = None
 
         def on_response_complete(self) -> None:
             self._phase = ""  # what comes is the next request's: its time begins now

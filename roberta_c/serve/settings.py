@@ -25,7 +25,8 @@ class ServeSettings:
     batch_seconds: the time of a batch to aim at: its tokens follow from the measured speed.
     bypass_seconds: a long request is overtaken only by requests that come within this time after it.
     request_timeout: seconds from a request's arrival to its answer; None: no limit. body_timeout,
-        header_timeout, keep_alive: seconds for a body, for the headers, and of an idle connection.
+        header_timeout, keep_alive: seconds for a body, or for a client to read some of an answer; for the
+        headers; and of an idle connection.
     tokenization_workers: threads that tokenize; None: as many as there are CPUs, at most 4.
     long_text: what is done with a text of too many tokens: "truncate", "error" or "windows".
     default_prompt: what stands before texts that are embedded; default_prompt_name: the same by its name.

@@ -456,3 +456,56 @@ def test_timers_of_a_connection():
         assert protocol._timer is None
 
     asyncio.run(test())
+
+
+def test_an_answer_of_which_nothing_is_read_is_dropped():
+    """One that is read slowly is not."""
+    import uvicorn
+
+    from roberta_c.serve.server import protocol_with_timeouts
+
+    class Transport(asyncio.Transport):
+        unread, aborted = 100, False
+
+        def close(self):
+            pass
+
+        pause_reading = resume_reading = close
+
+        def get_extra_info(self, name, default=None):
+            return None
+
+        def get_write_buffer_size(self):
+            return self.unread
+
+        def abort(self):
+            self.aborted = True
+
+    async def app(scope, receive, send):
+        pass
+
+    async def test():
+        config = uvicorn.Config(app, log_config=None, lifespan="off")
+        config.load()
+        server = uvicorn.server.ServerState()
+        protocol = protocol_with_timeouts(10, 0.01, 75)(config=config, server_state=server, app_state={})
+        transport = Transport()
+        protocol.connection_made(transport)
+        protocol.pause_writing()
+        first = protocol._reader_timer
+        while protocol._reader_timer is first:
+            transport.unread -= 1
+            await asyncio.sleep(0.001)
+        assert not transport.aborted
+        protocol.resume_writing()
+        assert protocol._reader_timer is None
+        protocol.pause_writing()
+        for _ in range(1000):
+            if transport.aborted:
+                break
+            await asyncio.sleep(0.01)
+        assert transport.aborted
+        protocol.connection_lost(None)
+        assert protocol._reader_timer is None
+
+    asyncio.run(test())
