@@ -171,6 +171,7 @@ def test_import_is_quick_and_leaves_denormals_alone():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.untraced
 def test_a_local_model_imports_neither_the_network_nor_readers_that_it_does_not_use():
     script = (
         "import sys\n"

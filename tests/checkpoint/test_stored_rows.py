@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from roberta_c.checkpoint import open_checkpoint, stored_rows
+from roberta_c.checkpoint import open_checkpoint, stored_rows, tensor_loading
 from roberta_c.errors import ModelFileError
 
 IDS = np.array([[3, 0, 3], [39, 17, 1]])
@@ -50,6 +50,13 @@ def test_a_row_that_is_not_finite_is_named(tmp_path, dtype, value, monkeypatch):
         with pytest.raises(ModelFileError, match=rf"tensor 'w': \[17, 6\]: found {value}"):
             rows.check_finite(IDS.reshape(-1))
     rows.check_finite(np.array([1, 0]))
+
+
+def test_a_value_that_is_finite_when_it_is_read_again(tmp_path):
+    """The kernels have found NaN in a tensor, and the file has another value there by now."""
+    checkpoint = opened(tmp_path, w=torch.ones(4, 3))
+    with pytest.raises(ModelFileError, match=r"weights\.bin: tensor 'w': changes while it is read"):
+        tensor_loading.raise_nonfinite(checkpoint.stored("w"))
 
 
 def test_rows_are_checked_once(tmp_path, monkeypatch):

@@ -157,6 +157,7 @@ def test_files_are_not_opened_in_place_of_closed_streams(environment, tmp_path):
     assert (done.returncode, (tmp_path / "out.csv").read_text().count("\n")) == (0, 2)
 
 
+@pytest.mark.untraced
 @pytest.mark.skipif(sys.platform != "linux", reason="ulimit -v")
 @pytest.mark.parametrize("kilobytes", [24_000, 60_000, 150_000])
 def test_too_little_address_space(kilobytes, environment):

@@ -265,7 +265,7 @@ def test_an_unexpected_error_is_one_line_too(run, monkeypatch):
             "unexpected ZeroDivisionError: by zero (--debug shows the traceback)",
         ),
         (MemoryError(), "out of memory"),
-        (InputError("two\nlines"), "error: two lines"),
+        (InputError("two\nlines"), r"error: two\nlines"),
     ):
         failures.append(failure)
         assert_one_line(run("classify", "--model", "m", "a"), 1, part)

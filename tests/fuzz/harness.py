@@ -59,7 +59,7 @@ class Runner:
             try:
                 self._target.run(data, self._files)
             except RobertaCError as error:
-                message = str(error)
+                message = str(error.args[0])  # as it was made: str(error) escapes and cuts it
                 assert message.isprintable(), f"a message with control characters: {message!r}"
                 assert len(message) < 1000, f"a message of {len(message)} characters"
             yield time.process_time() - started
@@ -80,11 +80,12 @@ class LineCounter:
         self.lines: set[tuple[str, int]] = set()
 
     def __enter__(self) -> LineCounter:
+        self._other = sys.gettrace()  # coverage.py's
         sys.settrace(self._trace)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._other)
 
     def _trace(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         code = frame.f_code

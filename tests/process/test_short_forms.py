@@ -47,11 +47,13 @@ def compiled(name: str, folder: Path) -> str:
     return library
 
 
+@pytest.mark.untraced
 def test_python_without_memory_raises_and_a_loaded_model_stays_right(tmp_path):
     pytest.importorskip("_testcapi", reason="this Python has no set_nomemory")
     assert "MemoryError" in run("allocations", "python", compiled("crash_place", tmp_path), 40)
 
 
+@pytest.mark.untraced
 def test_c_without_memory_raises_and_a_loaded_model_stays_right(tmp_path):
     library = compiled("failing_malloc", tmp_path)
     assert "Error" in run("allocations", "c", compiled("crash_place", tmp_path), 40, LD_PRELOAD=library)

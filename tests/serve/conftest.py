@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
+import uvicorn
 from samples.served_models import make_served_models
 from starlette.testclient import TestClient
 
@@ -68,3 +72,20 @@ def offline(folders):
         "ranker": CrossEncoder(folders["ranker"], score_convention="tei", num_threads=1),
         "m3": BGEM3FlagModel(folders["m3"], num_threads=1),
     }
+
+
+@pytest.fixture(scope="session")
+def url(folders):
+    """A server of all models in a thread of this process."""
+    app = app_for(folders, num_threads=1)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 120
+    while not server.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    app.state.service.wait_until_loaded()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()

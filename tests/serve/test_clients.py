@@ -1,40 +1,19 @@
-"""The published clients against a server on this machine: openai, cohere, huggingface_hub, curl."""
+"""The published clients and a server of this process: openai, cohere, huggingface_hub, LangChain and curl."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-import threading
-import time
 
 import cohere
 import numpy as np
 import openai
 import pytest
-import uvicorn
 from huggingface_hub import InferenceClient
-
-from roberta_c.serve import app_for
+from langchain_openai import OpenAIEmbeddings
 
 TEXTS = ["I love it", "What a day!"]
-
-
-@pytest.fixture(scope="module")
-def url(folders):
-    """A server of all models in a thread of this process."""
-    app = app_for(folders, num_threads=1)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 120
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    app.state.service.wait_until_loaded()
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +45,23 @@ def test_cohere(url, offline):
         assert scores == pytest.approx(dict(enumerate(map(float, expected))), abs=1e-7)
     answer = client.rerank(model="ranker", query="sun", documents=TEXTS, return_documents=True)
     assert {one.document.text for one in answer.results} == set(TEXTS)
+
+
+def test_langchain(url, vectors):
+    client = OpenAIEmbeddings(
+        base_url=f"{url}/v1", api_key="any", model="embedder", check_embedding_ctx_length=False
+    )
+    np.testing.assert_array_equal(np.array(client.embed_documents(TEXTS), np.float32), vectors)
+    np.testing.assert_array_equal(np.array(client.embed_query(TEXTS[1]), np.float32), vectors[1])
+
+
+def test_langchain_as_tei(url, vectors):
+    """Its `model` must be a repository; the arguments of each call may name a place."""
+    reason = "not among the tests' packages: its version 1.2 wants huggingface_hub before 2"
+    langchain = pytest.importorskip("langchain_huggingface", reason=reason)
+    client = langchain.HuggingFaceEndpointEmbeddings(model_kwargs={"model": f"{url}/embedder"})
+    np.testing.assert_array_equal(np.array(client.embed_documents(TEXTS), np.float32), vectors)
+    np.testing.assert_array_equal(np.array(client.embed_query(TEXTS[1]), np.float32), vectors[1])
 
 
 def test_huggingface_hub(url, vectors, offline):
