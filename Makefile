@@ -64,7 +64,7 @@ mutate:
 coverage:
 	$(PYTHON) -m pip install --quiet 'coverage>=7.10'
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest -q -m 'not slow and not untraced'
+	$(PYTHON) -m coverage run -m pytest -q -n auto --dist loadfile -m 'not slow and not untraced'
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report --show-missing --skip-covered --fail-under 95
 	$(PYTHON) -m coverage report --include 'roberta_c/checkpoint/*' --fail-under 100
