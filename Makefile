@@ -75,8 +75,8 @@ train:
 	$(PYTHON) training/train.py --data $${ROBERTA_C_TEST_DATA:-../shared}/data
 
 # Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in build/asan, tests kernels, readers,
-# models and the encoders of texts on it, and fuzzes models and encoders. Then LeakSanitizer looks for memory that the extensions have lost: what
-# CPython and numpy keep to the end is no report of it.
+# models and the encoders of texts on it, and fuzzes models and encoders. Then LeakSanitizer looks for memory that
+# the extensions have lost: what CPython and numpy keep to the end is no report of it.
 # libstdc++ is for torch, which throws C++ exceptions.
 ASAN_LIBRARIES = $$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)
 asan:

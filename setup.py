@@ -16,7 +16,6 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = "roberta_c.kernels._kernels"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 # The only place where instruction sets meet the compiler. Flags attach to files, so that wide instructions
@@ -54,7 +53,7 @@ PLAIN_SOURCES = [
     f"csrc/{stem}.c"
     for stem in ("reference", "dispatch", "cpu_features", "status", "digest", "event", "team", "threads")
 ]
-# These start threads and wait for them, or none: -pthread or -DRC_NO_THREADS.
+# The files that depend on POSIX threads: compiled with -pthread, or with -DRC_NO_THREADS.
 THREADED = ("csrc/event.c", "csrc/threads.c", "roberta_c/kernels/_kernels.c")
 SOURCES_AND_HEADERS = sorted(
     str(path) for pattern in ("*.h", "*.inc", "*.c") for path in Path("csrc").glob(pattern)
@@ -76,11 +75,11 @@ if SANITIZE:
 
 
 class BuildSideBySide(build_ext):
-    """Compiles all files of both extensions side by side, each with its own flags, then links them; for one
-    thread where the system has no POSIX threads."""
+    """Compiles all files of both extensions side by side, each with its own flags, then links both. Where the
+    system has no POSIX threads, the kernels run on one thread."""
 
     def build_extensions(self):
-        """Build both."""
+        """Replace the sources of both extensions by their objects, and link them."""
         threads = [] if os.environ.get("ROBERTA_C_NO_THREADS") == "1" else ["-pthread"]
         if threads and not self.links(
             "#include <pthread.h>\nint main(void) { return pthread_self() == 0; }\n", threads
@@ -115,6 +114,8 @@ class BuildSideBySide(build_ext):
             ext.extra_objects = [
                 one for job, found in zip(jobs, objects, strict=True) if job[1] is ext for one in found
             ]
+            # distutils links only where one of these is newer than the extension.
+            ext.depends = [*ext.depends, *ext.sources]
             ext.sources = []
             ext.extra_link_args = [*LINK_FLAGS, *threads]
         super().build_extensions()

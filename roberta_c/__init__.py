@@ -143,7 +143,7 @@ def __getattr__(name: str) -> Any:
         missing = missing_import(__name__, name, MISSING_CLASSES)
         if missing is not None:
             raise missing
-        if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):  # a class that is not here: with those that are
+        if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):  # it looks like a class: those that exist
             # An ImportError: `from roberta_c import …` would replace the message of an AttributeError.
             heads = [other.removeprefix("AutoModel") for other in _MODULE_OF if "AutoModelFor" in other]
             of_sentences = [other for other, module in _MODULE_OF.items() if module == "sentence"]

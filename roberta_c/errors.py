@@ -78,7 +78,7 @@ def one_line(message: str, limit: int = 1000) -> str:
     >>> one_line("in\\nput.txt: cannot be read")
     'in\\\\nput.txt: cannot be read'
     """
-    return _printable(_cut(message, limit))
+    return _cut(_printable(message), limit)
 
 
 def _printable(message: str) -> str:

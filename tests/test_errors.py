@@ -60,6 +60,8 @@ def test_an_error_is_one_line_whatever_path_it_names():
         assert str(kind("a\nb/c: cannot be read")) == r"a\nb/c: cannot be read"
         message = str(kind("/folder" * 5000 + "/config.json: cannot be read"))
         assert len(message) < 1100
+        for character in ("\udc80", "\n", "\U000f0000"):  # each is escaped by several characters
+            assert len(str(kind(character * 4000))) < 1100
         assert message.startswith("/folder")
         assert message.endswith("/config.json: cannot be read")
         again = pickle.loads(pickle.dumps(kind("a\nb")))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 else:
-    # Of the same functions and numbers. The module `signal` imports `enum`; while it does, Ctrl-C would print
-    # a traceback.
+    # _signal has the functions and numbers of signal, but does not import enum: Ctrl-C during that import
+    # would print a traceback.
     import _signal as signal
 
 INTERRUPTED = 130

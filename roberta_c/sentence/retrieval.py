@@ -84,7 +84,7 @@ def paraphrase_mining(
     show_progress_bar, batch_size, truncate_dim, prompt_name, prompt: as of its `encode`. Raises InputError,
     ModelFileError.
     """
-    if not callable(getattr(model, "encode", None)):
+    if isinstance(model, str) or not callable(getattr(model, "encode", None)):
         raise InputError(mismatch("model", shown(model), "a SentenceTransformer"))
     embeddings = model.encode(
         sentences,

@@ -120,8 +120,8 @@ def as_array(x: Any, name: str) -> np.ndarray:
     """
     if isinstance(x, (list, tuple)) and x and isinstance(x[0], np.ndarray):
         check_size((len(x), *x[0].shape), x[0].itemsize, name)
-    elif isinstance(x, range):  # which has more numbers than it takes memory
-        check_size((len(x),), 8, name)
+    elif isinstance(x, range):  # a few words of memory, but 8 bytes for each number of its array
+        check_size((max(0, -((x.start - x.stop) // x.step)),), 8, name)
     try:
         return np.asarray(x)
     except MemoryError:

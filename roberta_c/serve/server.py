@@ -143,7 +143,8 @@ def protocol_with_timeouts(headers: float, body: float, keep_alive: float) -> ty
             self._watch_reader(self.transport.get_write_buffer_size())
 
         def resume_writing(self) -> None:
-            self._forget_reader()
+            if not self.transport.is_closing():
+                self._forget_reader()
             super().resume_writing()
 
         def _watch_reader(self, unread: int) -> None:
@@ -191,7 +192,10 @@ def protocol_with_timeouts(headers: float, body: float, keep_alive: float) -> ty
         def _close(self) -> None:
             self._timer = None
             if self.cycle is None or self.cycle.response_complete:
-                self.transport.close()
+                self.transport.close()  # once what is written has been read
+                unread = self.transport.get_write_buffer_size()
+                if unread and self._reader_timer is None:
+                    self._watch_reader(unread)
 
     return TimedProtocol
 

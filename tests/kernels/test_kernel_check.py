@@ -83,8 +83,9 @@ def sanitizers(compiler: str, folder: Path) -> list[str]:
     flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     source = folder / "nothing.c"
     source.write_text("int main(void) { return 0; }\n")
-    links = subprocess.run([compiler, *flags, str(source), "-o", str(folder / "nothing")], check=False)
-    if links.returncode == 0:
+    program = folder / "nothing"
+    links = subprocess.run([compiler, *flags, str(source), "-o", str(program)], check=False)
+    if links.returncode == 0 and subprocess.run([program], check=False).returncode == 0:
         return flags
     if os.environ.get("CI"):
         missing(f"{compiler} has no sanitizers")

@@ -1,6 +1,6 @@
 """Which checks of the package could be removed without a test noticing? Lists them; exits with 1 if any.
 
-    python -m tests.mutation [--tests TESTS] [FILE …]   # files or folders
+    python -m tests.mutation [FILE …] [--tests TESTS …]   # files or folders
 
 Of the last commit. mutants.py says what is removed. Tests that run the line must fail; which these are, a
 first run of the tests finds. Each mutant is tested in a process of its own, a fork of this one, which has
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -37,10 +38,12 @@ FOLDERS += ("sentence", "serve", "tokenizer")
 LONG = ("mutated", "truncation", "gigabytes", "models_by", "views_equal")
 QUICK = " and ".join(f"not {name}" for name in LONG)
 MARKS = "not slow and not untraced"
-# Of one mutant: enough for the quickest tests that reach the error, and more than those take.
+# Seconds of tests for one mutant: the quickest ones that reach the error fit.
 TEST_SECONDS = 40.0
 LONGEST_SECONDS = 150
 JOBS = os.cpu_count() or 1
+# What pytest exits with after a wrong command, or without tests.
+NOT_RUN = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def main() -> None:
@@ -61,7 +64,9 @@ def main() -> None:
         }
         mutants = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
         running = measure(clones[0], JOBS, ["-m", MARKS, "-k", QUICK, *tests], Path(folder))
-        raising = {test for mutant in mutants for test in running_line(running, mutant)}
+        # Calls of checks are run by all that pass them, too.
+        errors = [mutant for mutant in mutants if mutant.text in ("False", "pass", "raise")]
+        raising = {test for mutant in errors for test in running_line(running, mutant)}
         print(
             f"{len(mutants)} mutants, {len(running.seconds)} tests, {time.monotonic() - started:.0f} s",
             flush=True,
@@ -135,7 +140,7 @@ class Killers:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        # Those that pass here without a mutant: whether another one passes is asked when it kills one.
+        # test → whether it passes without a mutant; found out when the test first fails with one.
         self.passing: dict[str, bool] = {}
 
     def kill(self, mutant: Mutant, source: str, tests: list[str]) -> bool:
@@ -171,8 +176,8 @@ class Killers:
             return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests], [FirstFailure(report)]))
 
         status = in_a_fork(test, LONGEST_SECONDS)
-        if os.WIFEXITED(status) and os.waitstatus_to_exitcode(status) == pytest.ExitCode.USAGE_ERROR:
-            raise SystemExit(f"pytest does not take {tests}")
+        if os.WIFEXITED(status) and os.waitstatus_to_exitcode(status) in NOT_RUN:
+            raise SystemExit(f"pytest has not run {tests}")
         return status, report.read_text("utf-8") if report.exists() else None
 
 
@@ -195,6 +200,8 @@ def fork(run: Callable[[], int]) -> int:
         try:
             sys.dont_write_bytecode = True
             status = run()
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             os._exit(status)

@@ -1,7 +1,7 @@
 """Which tests run a line, and how long they take: coverage.py beside one run of the tests.
 
-This module is also a plugin of pytest in that run (`-p mutation.lines_of_tests`): it tells coverage.py which
-test runs, here and in the processes that the test starts.
+This module is also a plugin of pytest in that run (`-p tests.mutation.lines_of_tests`): it tells coverage.py
+which test runs, here and in the processes that the test starts.
 """
 
 from __future__ import annotations

@@ -109,8 +109,8 @@ def test_a_hundred_thousand_random_batches(isa, model_folder, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_more_threads_than_any_machine_here_has(dtype, model_folder, monkeypatch):
-    """1 to 64 threads of one call, on however few CPUs."""
+def test_one_to_64_threads_give_the_same_bits(dtype, model_folder, monkeypatch):
+    """Also where that is more threads than CPUs."""
     monkeypatch.setattr(threads, "SERIAL_WORK", 0)
     monkeypatch.setenv("ROBERTA_C_OVERSUBSCRIBE", "1")
     made = make_random_model(

@@ -34,7 +34,10 @@ def run():
     show("load", load)
 
 run()
-threading.stack_size(size << 10)
+try:
+    threading.stack_size(size << 10)
+except ValueError:
+    sys.exit("this system's threads have more stack")
 thread = threading.Thread(target=run)
 thread.start()
 thread.join()
@@ -47,6 +50,8 @@ def test_work_in_a_thread_of_little_stack_or_an_error(size, tmp_path):
     make_tiny_model(tmp_path)
     tokenizer = make_unigram_folder(tmp_path / "tokenizer")
     done = in_a_process("-c", PROGRAM, str(tmp_path), str(tokenizer), str(size))
+    if "have more stack" in done.stderr:
+        pytest.skip(f"this system's threads have more than {size} KiB of stack")
     *first, texts, call, load = done.stdout.splitlines()
     assert first == ["texts works", "call works", "load works"], done.stderr[-2000:]
     assert texts == "texts works"
@@ -54,4 +59,4 @@ def test_work_in_a_thread_of_little_stack_or_an_error(size, tmp_path):
         refused = "stack of this thread: found " in line and line.endswith(
             " KiB left, expected 96: see threading.stack_size"
         )
-        assert line.endswith(" works") or (refused and size < 128), done.stdout
+        assert line.endswith(" works") or (refused and size <= 128), done.stdout

@@ -286,6 +286,7 @@ def test_scores_of_minus_infinity_leave_rows_out(vectors):
         ),
         (lambda v: util.community_detection(v, 0.5, 0), "min_community_size: found 0"),
         (lambda v: util.community_detection(v, show_progress_bar=v), "show_progress_bar: found a ndarray of"),
+        (lambda v: util.paraphrase_mining("all-MiniLM", ["a"]), "model: found 'all-MiniLM', expected a"),
         (lambda v: util.paraphrase_mining(v, ["a"]), "model: found a ndarray of shape (300, 48), expected a"),
         (lambda v: util.truncate_embeddings(v, 49), "truncate_dim: found 49, expected at most 48, the width"),
         (

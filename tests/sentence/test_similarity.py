@@ -157,6 +157,8 @@ def test_arrays_that_memory_cannot_hold(name, dtype):
 def test_a_range_that_memory_cannot_hold():
     with pytest.raises(ResourceError) as caught:
         sentence.cos_sim(A, range(1 << 50))
+    with pytest.raises(ResourceError):
+        sentence.cos_sim(A, range(10, -(1 << 70), -3))
     assert_one_line(caught.value, "embeddings2: found shape (1125899906842624,)")
 
 

@@ -465,7 +465,7 @@ def test_an_answer_of_which_nothing_is_read_is_dropped():
     from roberta_c.serve.server import protocol_with_timeouts
 
     class Transport(asyncio.Transport):
-        unread, aborted = 100, False
+        unread, aborted, read_each_time = 100, False, 1
 
         def close(self):
             pass
@@ -476,7 +476,11 @@ def test_an_answer_of_which_nothing_is_read_is_dropped():
             return None
 
         def get_write_buffer_size(self):
+            self.unread -= self.read_each_time
             return self.unread
+
+        def is_closing(self):
+            return False
 
         def abort(self):
             self.aborted = True
@@ -493,12 +497,15 @@ def test_an_answer_of_which_nothing_is_read_is_dropped():
         protocol.connection_made(transport)
         protocol.pause_writing()
         first = protocol._reader_timer
-        while protocol._reader_timer is first:
-            transport.unread -= 1
-            await asyncio.sleep(0.001)
+        for _ in range(1000):
+            if protocol._reader_timer is not first:
+                break
+            await asyncio.sleep(0.01)
+        assert protocol._reader_timer is not first
         assert not transport.aborted
         protocol.resume_writing()
         assert protocol._reader_timer is None
+        transport.read_each_time = 0
         protocol.pause_writing()
         for _ in range(1000):
             if transport.aborted:

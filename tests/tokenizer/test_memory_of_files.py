@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,10 @@ def multiple(folder: Path, *names: str) -> float:
     return int(done.stdout) * 1024 / sum((folder / name).stat().st_size for name in names)
 
 
+@pytest.mark.untraced
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
-def test_published_files_take_twenty_times_their_size(family, test_data, tmp_path):
+def test_published_files_take_a_bounded_multiple_of_their_size(family, test_data, tmp_path):
     """Measured on x86-64: 17 times for RoBERTa's vocabulary, 11 for XLM-R's; as tokenizer.json, which the
     library opens, 19 and 22."""
     if family == "roberta":
