@@ -329,7 +329,6 @@ def test_memory_and_time_stay_bounded(tmp_path, case):
     """At most 64 MiB and 1 s per megabyte, whatever the header."""
     path = tmp_path / "model.safetensors"
     path.write_bytes(make_safetensors(GREEDY[case]))
-    started = time.process_time()
     tracemalloc.start()
     try:
         is_read(lambda: open_checkpoint(path))
@@ -337,8 +336,15 @@ def test_memory_and_time_stay_bounded(tmp_path, case):
     finally:
         tracemalloc.stop()
     assert peak <= 64 << 20
-    # Three times that limit, because tracemalloc runs too; a quadratic step would take minutes.
-    assert time.process_time() - started < 3 * max(1, path.stat().st_size / 1e6)
+
+    def seconds() -> float:
+        started = time.process_time()
+        is_read(lambda: open_checkpoint(path))
+        return time.process_time() - started
+
+    # The least of five runs: other processes make a run slower, and none makes it faster.
+    limit = max(1, path.stat().st_size / 1e6)
+    assert any(seconds() < limit for _ in range(5))
 
 
 def test_parse_object_takes_what_json_takes(tmp_path):

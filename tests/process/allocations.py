@@ -39,8 +39,9 @@ CPYTHONS = "a crash of CPython"
 MANY = 10_000  # failures one after the other; more than an exception needs on its way
 CRASH_OUTSIDE = 86  # the exit code that crash_place.c gives
 LOST_SAMPLES, LOST_REPEATS = 40, 20
-# For each failure. CPython 3.11 loses an object of it now and then; every array of a model is larger.
-MAX_LOST_BYTES = 1024
+# For each failure. CPython 3.11 loses objects of its own now and then: up to 1,130 bytes by one failure have
+# been seen. Each packed matrix of the model has 9 KiB at least.
+MAX_LOST_BYTES = 4096
 
 
 class MallocNumbers(ctypes.Structure):
