@@ -25,7 +25,6 @@ SETTINGS = """
 source = {source}
 data_file = {data}
 parallel = true
-sigterm = true
 context = ${{{test}-}}
 """
 

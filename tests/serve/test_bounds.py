@@ -394,11 +394,20 @@ def test_a_passed_deadline_is_not_tried_again():
 # ---- slow connections ------------------------------------------------------------------------------------
 
 
-def test_timers_of_a_connection():
-    """After an early refusal, the rest of its body has a limit, and then the connection is an idle one."""
+def connection_with_timeouts(app, *seconds):
+    """What the server makes of a new connection; seconds: for headers, body, and between requests."""
     import uvicorn
 
     from roberta_c.serve.server import protocol_with_timeouts
+
+    config = uvicorn.Config(app, log_config=None, lifespan="off")
+    config.load()
+    state = uvicorn.server.ServerState()
+    return protocol_with_timeouts(*seconds)(config=config, server_state=state, app_state={})
+
+
+def test_timers_of_a_connection():
+    """After an early refusal, the rest of its body has a limit, and then the connection is an idle one."""
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 429, "headers": [(b"content-length", b"0")]})
@@ -427,10 +436,7 @@ def test_timers_of_a_connection():
         resume_reading = pause_reading
 
     async def test():
-        config = uvicorn.Config(app, log_config=None, lifespan="off")
-        config.load()
-        server = uvicorn.server.ServerState()
-        protocol = protocol_with_timeouts(10, 30, 75)(config=config, server_state=server, app_state={})
+        protocol = connection_with_timeouts(app, 10, 30, 75)
         transport = Transport()
 
         async def phase(data):
@@ -460,9 +466,6 @@ def test_timers_of_a_connection():
 
 def test_an_answer_of_which_nothing_is_read_is_dropped():
     """One that is read slowly is not."""
-    import uvicorn
-
-    from roberta_c.serve.server import protocol_with_timeouts
 
     class Transport(asyncio.Transport):
         unread, aborted, read_each_time = 100, False, 1
@@ -489,10 +492,7 @@ def test_an_answer_of_which_nothing_is_read_is_dropped():
         pass
 
     async def test():
-        config = uvicorn.Config(app, log_config=None, lifespan="off")
-        config.load()
-        server = uvicorn.server.ServerState()
-        protocol = protocol_with_timeouts(10, 0.01, 75)(config=config, server_state=server, app_state={})
+        protocol = connection_with_timeouts(app, 10, 0.01, 75)
         transport = Transport()
         protocol.connection_made(transport)
         protocol.pause_writing()
