@@ -7,7 +7,6 @@ ends the process (SIGBUS), while a read returns fewer bytes, which is an error h
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import weakref
@@ -87,10 +86,12 @@ class WeightFile:
 
         This happens in host programs that close all descriptors, as daemons do. Returns the file's status.
         """
-        with contextlib.suppress(OSError):
+        try:
             status = os.fstat(self._descriptor)
-            if (status.st_dev, status.st_ino) == self.identity[:2]:
-                return status
+        except OSError:
+            status = None
+        if status is not None and (status.st_dev, status.st_ino) == self.identity[:2]:
+            return status
         raise ModelFileError(f"{self.path}: other code closed the file's descriptor after it was opened")
 
     def check_unchanged(self) -> None:

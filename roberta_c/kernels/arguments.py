@@ -77,7 +77,8 @@ def checked_starts(starts_s: Any, tokens: int) -> Integers:
 def checked_indices(indices_t: Any, name: str, tokens: int, limit: int) -> Integers:
     """`indices_t` if it is int64 (T) with values from 0 to limit - 1."""
     indices = checked_array(indices_t, name, np.int64, (tokens,))
-    if tokens and (indices.min() < 0 or indices.max() >= limit):
+    # As unsigned numbers, negative ones are above every limit: one pass instead of two.
+    if tokens and indices.view(np.uint64).max() >= limit:
         worst = indices.min() if indices.min() < 0 else indices.max()
         raise InputError(mismatch(name, worst, f"0 to {limit - 1}"))
     return indices

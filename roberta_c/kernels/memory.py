@@ -26,6 +26,7 @@ def aligned_empty(shape: Sequence[int]) -> Floats:
     if buffer is None:
         expected = f"{count * 4:,} bytes for shape {tuple(shape)}"
         raise ResourceError(mismatch("memory", "too little free", expected)) from None
+    # Not __array_interface__, which is quicker: numpy 2.4 crashes in it where memory runs out.
     first = -buffer.ctypes.data % 64 // 4
     return buffer[first : first + count].reshape(shape)
 

@@ -90,7 +90,10 @@ class PackedBatch(Packing):
 
     def chunks(self, max_tokens: int) -> Iterator[tuple[slice, PackedBatch]]:
         """Parts of at most `max_tokens` tokens, or of one longer sequence: the slice of the packed tokens,
-        and these tokens as a ragged batch."""
+        and these tokens as a ragged batch; of a batch that is one part, the batch itself."""
+        if 0 < len(self.token_ids_t) <= max_tokens:
+            yield slice(0, len(self.token_ids_t)), self
+            return
         types = self.token_type_ids_t
         for tokens, starts in self.parts(max_tokens):
             yield (
@@ -174,8 +177,7 @@ def pack_batch(
         check_memory(size, "input_ids", f"{given.size()} and results")
     ids, mask, types = given.flat(), flat_or_none(given_mask), flat_or_none(given_types)
 
-    starts = np.zeros(given.count + 1, dtype=np.int64)
-    np.cumsum(given.lengths_s(), out=starts[1:])
+    starts = given.starts_s()
     positions = flat_or_none(given_positions)
     if positions is None:
         positions = _position_ids(ids, starts, limits.pad_token_id)
@@ -266,6 +268,8 @@ def _check_long_rows(ids: Rows, mask: Rows | None, limits: BatchLimits) -> None:
 def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.ndarray:
     """cumsum(ids != pad) * (ids != pad) + pad within each row, in int64: sums in uint8 would overflow."""
     not_pad = ids != pad_token_id
+    if len(starts) == 2:  # the places that one sequence begins and ends at
+        return np.cumsum(not_pad, dtype=np.int64) * not_pad + pad_token_id
     counts = np.concatenate(([0], np.cumsum(not_pad, dtype=np.int64)))
     within_row: np.ndarray = counts[1:] - np.repeat(counts[starts[:-1]], np.diff(starts))
     return np.where(not_pad, within_row, 0) + pad_token_id
@@ -294,7 +298,8 @@ def _too_long(tokens: int, row: int, limits: BatchLimits) -> InputError:
 def _check_range(values: np.ndarray, name: str, limit: int, field: str) -> None:
     if not len(values):
         return
-    lowest, highest = int(values.min()), int(values.max())
-    if lowest < 0 or highest >= limit:
+    # As unsigned numbers, negative ones are above every limit: one pass instead of two.
+    if values.view(np.uint64).max() >= limit:
+        lowest, highest = int(values.min()), int(values.max())
         found = lowest if lowest < 0 else highest
         raise InputError(mismatch(name, found, f"0 to {limit - 1} ({field} {limit})"))

@@ -313,7 +313,7 @@ class Pooler(Module):
 
     def pool(self, first_sh: np.ndarray) -> np.ndarray:
         """From the first tokens alone, (S, H) → (S, H)."""
-        return self.dense(first_sh, activation=self.activation.name)
+        return self.dense.of_rows(first_sh, activation=self.activation.name)
 
     def __call__(self, hidden_states: Any) -> np.ndarray:
         return self.pool(first_tokens(hidden_states))

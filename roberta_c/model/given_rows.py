@@ -51,6 +51,14 @@ class Rows:
             return np.array(self.lengths, dtype=np.int64)
         return np.full(self.count, self.width, dtype=np.int64)
 
+    def starts_s(self) -> np.ndarray:
+        """Where each row begins in the values end to end, and where the last one ends: int64 (S + 1)."""
+        if self.array is not None:
+            return np.arange(self.count + 1, dtype=np.int64) * self.width
+        starts = np.zeros(self.count + 1, dtype=np.int64)
+        np.cumsum(self.lengths_s(), out=starts[1:])
+        return starts
+
     def pairs(self) -> int:
         """How many pairs of values of one row there are."""
         return self.places * self.width if self.array is not None else sum(n * n for n in self.lengths)

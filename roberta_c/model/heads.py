@@ -36,7 +36,7 @@ class ClassificationHead(Module):
 
     def classify(self, first_sh: np.ndarray) -> np.ndarray:
         """From the first tokens alone, (S, H) → (S, C)."""
-        return self.out_proj(self.dense(first_sh, activation="tanh"))
+        return self.out_proj.of_rows(self.dense.of_rows(first_sh, activation="tanh"))
 
     def __call__(self, hidden_states: Any) -> np.ndarray:
         return self.classify(first_tokens(hidden_states))

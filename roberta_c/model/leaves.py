@@ -60,10 +60,14 @@ class Linear(WeightedAndBiased):
             residual, residual_shape = as_rows(residual, self.out_features, "residual")
             if residual_shape != shape:
                 raise InputError(mismatch("residual", f"leading shape {residual_shape}", f"{shape} as x"))
-        num_threads = threads_for(rows.size * self.out_features, self.num_threads)
-        name = plain_value(activation)
-        y = self.packed.kernels.linear(rows, self.packed, name, residual, num_threads)
-        return y.reshape(*shape, self.out_features)
+        return self.of_rows(rows, plain_value(activation), residual).reshape(*shape, self.out_features)
+
+    def of_rows(
+        self, x_rk: np.ndarray, activation: str = "none", residual_rn: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The same of rows that are C-contiguous float32: (R, in_features) → (R, out_features)."""
+        num_threads = threads_for(x_rk.size * self.out_features, self.num_threads)
+        return self.packed.kernels.linear(x_rk, self.packed, activation, residual_rn, num_threads)
 
     def details(self) -> str:
         bias = self.packed.bias is not None

@@ -78,6 +78,8 @@ class RobertaModel(PreTrainedModel):
                     collected_lth[:, part] = states_lth
             elif rows_wanted_r is None:
                 lasts.append(self.encoder.encode(self.embeddings, chunk))
+            elif chunk is batch:
+                lasts.append(self.encoder.encode(self.embeddings, batch, rows_wanted_r))
             else:
                 first, last = np.searchsorted(rows_wanted_r, (part.start, part.stop))
                 lasts.append(
