@@ -106,7 +106,8 @@ static void *run_worker(void *argument) {
     worker *self = argument;
     (void)rc_float_state_enter();
     for (;;) {
-        rc_event_wait(&self->state, RESTING, cpus_are_wanted() ? AWAKE_BETWEEN_CALLS_NS : AWAKE_WHILE_CALM_NS);
+        rc_event_wait(&self->state, RESTING,
+                      cpus_are_wanted() ? AWAKE_BETWEEN_CALLS_NS : AWAKE_WHILE_CALM_NS);
         self->share(self->work, self->team, self->ith, self->nth);
         rc_event_set(&self->state, RESTING); /* the team may be gone after this */
     }

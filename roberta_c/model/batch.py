@@ -268,11 +268,11 @@ def _check_long_rows(ids: Rows, mask: Rows | None, limits: BatchLimits) -> None:
 def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.ndarray:
     """cumsum(ids != pad) * (ids != pad) + pad within each row, in int64: sums in uint8 would overflow."""
     not_pad = ids != pad_token_id
-    if len(starts) == 2:  # the places that one sequence begins and ends at
-        return np.cumsum(not_pad, dtype=np.int64) * not_pad + pad_token_id
-    counts = np.concatenate(([0], np.cumsum(not_pad, dtype=np.int64)))
-    within_row: np.ndarray = counts[1:] - np.repeat(counts[starts[:-1]], np.diff(starts))
-    return np.where(not_pad, within_row, 0) + pad_token_id
+    within_row: np.ndarray = np.cumsum(not_pad, dtype=np.int64)
+    if len(starts) > 2:  # several rows
+        counts = np.concatenate(([0], within_row))
+        within_row = within_row - np.repeat(counts[starts[:-1]], np.diff(starts))
+    return within_row * not_pad + pad_token_id
 
 
 def _check_no_empty_row(starts: np.ndarray) -> None:
