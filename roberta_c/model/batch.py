@@ -271,8 +271,10 @@ def _position_ids(ids: np.ndarray, starts: np.ndarray, pad_token_id: int) -> np.
     within_row: np.ndarray = np.cumsum(not_pad, dtype=np.int64)
     if len(starts) > 2:  # several rows
         counts = np.concatenate(([0], within_row))
-        within_row = within_row - np.repeat(counts[starts[:-1]], np.diff(starts))
-    return within_row * not_pad + pad_token_id
+        within_row -= np.repeat(counts[starts[:-1]], np.diff(starts))
+    within_row *= not_pad
+    within_row += pad_token_id
+    return within_row
 
 
 def _check_no_empty_row(starts: np.ndarray) -> None:
