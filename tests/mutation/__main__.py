@@ -50,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="*", default=["roberta_c"], help="files or folders below the root")
     parser.add_argument("--tests", nargs="*", default=[], help="files or folders of tests")
+    parser.add_argument("--lines", type=Path, help="a file for what the first run finds; read if it exists")
     arguments = parser.parse_args()
     tests = arguments.tests or default_tests()
     os.environ["CI"] = "true"
@@ -63,7 +64,12 @@ def main() -> None:
             path: (clones[0] / path).read_text("utf-8") for path in files_of(clones[0], arguments.files)
         }
         mutants = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
-        running = measure(clones[0], JOBS, ["-m", MARKS, "-k", QUICK, *tests], Path(folder))
+        if arguments.lines and arguments.lines.exists():
+            running = TestLines.read(arguments.lines)
+        else:
+            running = measure(clones[0], JOBS, ["-m", MARKS, "-k", QUICK, *tests], Path(folder))
+            if arguments.lines:
+                running.write(arguments.lines)
         # Calls of checks are run by all that pass them, too.
         errors = [mutant for mutant in mutants if mutant.text in ("False", "pass", "raise")]
         raising = {test for mutant in errors for test in running_line(running, mutant)}

@@ -35,6 +35,21 @@ class TestLines(NamedTuple):
     seconds: dict[str, float]
     tests: dict[Path, dict[int, list[str]]]
 
+    def write(self, path: Path) -> None:
+        """For `read`, as JSON."""
+        tests = {str(file): lines for file, lines in self.tests.items()}
+        path.write_text(json.dumps({"seconds": self.seconds, "tests": tests}), "utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> TestLines:
+        """What `write` wrote of the same files and tests."""
+        found = json.loads(path.read_text("utf-8"))
+        tests = {
+            Path(file): {int(line): names for line, names in lines.items()}
+            for file, lines in found["tests"].items()
+        }
+        return cls(found["seconds"], tests)
+
 
 def measure(root: Path, jobs: int, arguments: list[str], folder: Path) -> TestLines:
     """Runs tests of the project at `root`; arguments: of pytest; folder: for what is measured."""
