@@ -75,8 +75,9 @@ def sentences(path: Path) -> list[str]:
         return list(dict.fromkeys(text for row in csv.reader(file) for text in row[:2]))
 
 
-def texts_of(name: str, data: Path, count: int) -> list[str]:
-    """At most `count` texts of a work. Full-length ones are 50,000 characters of joined reviews."""
+def texts_of(name: str, data: Path, count: int, size: int = 50_000) -> list[str]:
+    """At most `count` texts of a work. Full-length ones are `size` characters of joined reviews: 50,000 are
+    more than 8,192 tokens."""
     path = data / WORKS[name].file
     if name == "STS-B":
         return sentences(path)[:count]
@@ -84,7 +85,7 @@ def texts_of(name: str, data: Path, count: int) -> list[str]:
     reviews = [json.loads(line)["text"] for line in lines]
     if name == "IMDB":
         return reviews[:: len(reviews) // count][:count]
-    joined, size = " ".join(reviews), 50_000
+    joined = " ".join(reviews)
     begins = (index * (size + 1) % (len(joined) - size) for index in range(count))
     return [joined[begin : begin + size] for begin in begins]
 

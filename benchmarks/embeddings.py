@@ -140,7 +140,7 @@ def token_counts(model: Path, texts: list[str]) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5, help="1: few texts, one layer, as a check")
+    parser.add_argument("--rounds", type=int, default=5, help="1: few and short texts, one layer, as a check")
     parser.add_argument("--work", help=f"some of {', '.join(COUNTS)}, separated by commas")
     parser.add_argument("--engines", help=f"some of {', '.join(NEEDS)}; torch alone if --rounds is 1")
     parser.add_argument("--dtype", choices=TOLERANCE, default="float32", help="of all engines that have it")
@@ -179,7 +179,7 @@ def main() -> None:
                 benches[family] = prepared(Path(temporary) / family, name, engines, options)
                 running.callback(benches[family].close)
             bench, stay = benches[family], name != LONG
-            texts = texts_of(name, data, counts[name])
+            texts = texts_of(name, data, counts[name], 5_000 if is_check else 50_000)
             path = bench.folder / f"{name}.json"
             path.write_text(json.dumps(texts), encoding="utf-8")
             apart = bench.differences(engines, path, work.checked, work.batch_size, stay)

@@ -111,8 +111,8 @@ CASES_IN = {
 }
 
 
-def second_run(program: str, model: Path, dtype: str) -> tuple[float, str]:
-    """Runs the program twice. Returns the start time of the second run, and the last line that it printed.
+def last_run(program: str, model: Path, dtype: str, runs: int) -> tuple[float, str]:
+    """Runs the program `runs` times. Returns the start time of the last run, and the last line that it printed.
 
     The first run may find its files missing from the page cache, which the system can reclaim early, and its
     memory not yet granted by a virtual machine's host, which takes back idle memory: that took 0.3 to 0.5 s
@@ -121,20 +121,25 @@ def second_run(program: str, model: Path, dtype: str) -> tuple[float, str]:
     packed = str(model.parent / "packed")
     command = [sys.executable, "-W", "ignore", "-c", program, str(model), TEXT, dtype, packed]
     offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    for _ in range(2):
+    for _ in range(runs):
         begin = time.monotonic()
         done = subprocess.run(command, env=offline, capture_output=True, text=True, check=True)
     return begin, done.stdout.splitlines()[-1]
 
 
-def start(engine: str, model: Path, dtype: str) -> dict:
+def runs_of(rounds: int) -> int:
+    """How often a program runs for one time: twice, or once in a check that all runs."""
+    return 1 if rounds == 1 else 2
+
+
+def start(engine: str, model: Path, dtype: str, runs: int) -> dict:
     """One process from its first line to its second answer."""
-    return json.loads(second_run(PROGRAMS[engine], model, dtype)[1])
+    return json.loads(last_run(PROGRAMS[engine], model, dtype, runs)[1])
 
 
-def first_logits(case: str, model: Path, dtype: str) -> tuple[float, list[float]]:
+def first_logits(case: str, model: Path, dtype: str, runs: int) -> tuple[float, list[float]]:
     """Milliseconds from before the process starts to its first logits, and the logits."""
-    begin, printed = second_run(FROM_OUTSIDE[case], model, dtype)
+    begin, printed = last_run(FROM_OUTSIDE[case], model, dtype, runs)
     end, *logits = map(float, printed.split())
     return 1e3 * (end - begin), logits
 
@@ -147,7 +152,7 @@ def from_outside(
     answers: dict[str, list[float]] = {}
     for _ in range(rounds):
         for case, folder in folders.items():
-            ms, answers[case] = first_logits(case, folder, dtype)
+            ms, answers[case] = first_logits(case, folder, dtype, runs_of(rounds))
             times[case].append(ms)
     for case, logits in answers.items():
         assert not logits or near(logits, expected, dtype), case
@@ -249,7 +254,7 @@ def table(rows: list[dict]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="1: no untimed runs, to check that all runs")
     parser.add_argument("--dtype", choices=CASES_IN, default="float32")
     parser.add_argument(
         "--data",
@@ -276,7 +281,7 @@ def main() -> None:
         runs: dict[str, list[dict]] = {case: [] for case in cases}
         for _ in range(options.rounds):
             for case, what in cases.items():
-                runs[case].append(start(*what, options.dtype))
+                runs[case].append(start(*what, options.dtype, runs_of(options.rounds)))
         for case, (_, model) in cases.items():
             assert model != base or near(runs[case][0]["logits"], expected, options.dtype), case
 

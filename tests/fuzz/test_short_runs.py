@@ -17,10 +17,10 @@ from .harness import Runner, run_guided
 from .mutations import of_bytes
 from .targets import TARGETS, Target
 
-# A second or two each; fewer where a run writes several files or encodes texts.
+# About a second each; fewer where a run writes several files or encodes texts.
 EXECUTIONS = {
-    **{"tokenizer_json": 400, "vocabulary": 400, "sentencepiece": 500, "added_tokens": 300},
-    "encoders": 500,
+    **{"tokenizer_json": 250, "vocabulary": 250, "sentencepiece": 300, "added_tokens": 200},
+    "encoders": 300,
 }
 
 pytestmark = [
@@ -31,7 +31,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_changed_inputs_are_read_or_refused(name, tmp_path):
-    executions = EXECUTIONS.get(name, 800)
+    executions = EXECUTIONS.get(name, 500)
     done = in_a_process("-m", "fuzz", name, f"--executions={executions}", f"--folder={tmp_path}", timeout=120)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     assert f"{name}: {executions} executions" in done.stdout
