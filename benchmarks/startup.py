@@ -112,7 +112,7 @@ CASES_IN = {
 
 
 def last_run(program: str, model: Path, dtype: str, runs: int) -> tuple[float, str]:
-    """Runs the program `runs` times. Returns the start time of the last run, and the last line that it printed.
+    """Runs the program `runs` times. Returns when the last run started, and the last line that it printed.
 
     The first run may find its files missing from the page cache, which the system can reclaim early, and its
     memory not yet granted by a virtual machine's host, which takes back idle memory: that took 0.3 to 0.5 s

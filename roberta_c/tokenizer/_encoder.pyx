@@ -513,6 +513,11 @@ cdef class BytePairEncoder:
             place += length_of[index]
         self.model.tokens = self.strings.trie
 
+    @property
+    def pairs(self):
+        """The ids of the left and the right token of each pair, by rank: uint32."""
+        return self.given[4]
+
     def __dealloc__(self):
         free(self.model.pairs)
         free(self.model.ranks)

@@ -8,6 +8,7 @@ from typing import Any
 from ..config.load_keywords import TOKENIZER_KEYWORDS, without_foreign
 from ..errors import InputError, TokenizerFileError, mismatch, shown
 from ..files.hub_options import HubOptions
+from .own_backend import model_kind
 from .pretrained import PreTrainedTokenizerFast
 from .roberta_tokenizers import RobertaTokenizerFast, XLMRobertaTokenizerFast
 from .special_tokens import read_settings
@@ -110,8 +111,7 @@ def choose_class(folder: Path, facts: ModelFacts) -> type[PreTrainedTokenizerFas
         return _BY_MODEL_TYPE[facts.model_type]
     if has_sentencepiece or has_bpe:
         return XLMRobertaTokenizerFast if has_sentencepiece else RobertaTokenizerFast
-    model = read_tokenizer_json(folder / TOKENIZER_JSON).backend.model
-    is_unigram = type(model).__name__ == "Unigram"
+    is_unigram = model_kind(read_tokenizer_json(folder / TOKENIZER_JSON).backend) == "Unigram"
     return XLMRobertaTokenizerFast if is_unigram else RobertaTokenizerFast
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from ..errors import TokenizerFileError, mismatch, shown
 from ._encoder import BytePairEncoder
+from .components import with_components_of
 from .own_backend import AnyBackend, OwnBackend
 from .tokenizer_files import library_errors, read_json_object, read_text
 from .vocabulary_ids import check_ids
@@ -50,41 +51,39 @@ def build_byte_level_bpe(
     ends = vocab[cls_token], vocab[sep_token]
     processor = (sep_token, ends[1]), (cls_token, ends[0]), trim_offsets, add_prefix_space
     merges = _read_merges(vocab, merges_path)
-    encoder = _encoder_of(vocab, merges, add_prefix_space, trim_offsets)
+    shell = Tokenizer(models.BPE())
+    shell.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
+    shell.decoder = decoders.ByteLevel()
+    shell.post_processor = processors.RobertaProcessing(*processor)
+    encoder = encoder_of_pairs(vocab, merges.ids, merges.results, add_prefix_space, trim_offsets)
     if encoder is None:
         with library_errors(merges_path):
-            return _with_components(_library_model(vocab, merges.body), processor)
-    build = partial(_build_library, body=merges.body, processor=processor, path=merges_path)
-    return OwnBackend("BPE", encoder, _with_components(models.BPE(), processor), build, ends)
+            return with_components_of(shell, _library_model(vocab, _tokens(merges.body) or []))
+    build = partial(build_library, settings={}, path=merges_path)
+    return OwnBackend("BPE", encoder, shell, build, ends)
 
 
-# The arguments of processors.RobertaProcessing.
-_Processor = tuple[tuple[str, int], tuple[str, int], bool, bool]
-
-
-def _with_components(model: models.BPE, processor: _Processor) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=processor[3])
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.RobertaProcessing(*processor)
-    return tokenizer
-
-
-def _build_library(
-    encoder: BytePairEncoder, shell: Tokenizer, body: str, processor: _Processor, path: Path
+def build_library(
+    encoder: BytePairEncoder, shell: Tokenizer, settings: dict[str, Any], path: Path
 ) -> Tokenizer:
-    """The library's tokenizer of an encoder's vocabulary.
+    """The library's tokenizer of an encoder's vocabulary, with the components of a shell.
 
-    body: the lines of the merges. path: their file, for messages. Raises TokenizerFileError.
+    settings: those of the model beside its vocabulary. path: its file, for messages. Raises
+    TokenizerFileError.
     """
+    token_of_id = {index: token for token, index in encoder.vocab.items()}
     with library_errors(path):
-        return _with_components(_library_model(encoder.vocab, body), processor)
+        tokens = [token_of_id[index] for index in encoder.pairs.tolist()]
+        return with_components_of(shell, _library_model(encoder.vocab, tokens, **settings))
 
 
-def _encoder_of(
-    vocab: dict[str, int], merges: _Merges, add_prefix_space: bool, trim_offsets: bool
+def encoder_of_pairs(
+    vocab: dict[str, int], pairs: list[int], results: list[int], add_prefix_space: bool, trim_offsets: bool
 ) -> BytePairEncoder | None:
-    """The encoder of a vocabulary and merges; None if the library is to encode."""
+    """The encoder of a vocabulary and merges; None if the library is to encode.
+
+    pairs: the ids of each merge's two tokens, one after the other. results: the id of what they become.
+    """
     characters = [CHARACTER_OF_BYTE[byte] for byte in range(256)]
     if not vocab.keys() >= set(characters):  # the library drops bytes without a token
         return None
@@ -103,8 +102,8 @@ def _encoder_of(
             byte_of_code[codes].tobytes(),
             lengths,
             np.fromiter(map(vocab.__getitem__, tokens), np.uint32, len(tokens)),
-            np.array(merges.ids, np.uint32),
-            np.array(merges.results, np.uint32),
+            np.array(pairs, np.uint32),
+            np.array(results, np.uint32),
             [vocab[character] for character in characters],
             add_prefix_space,
             trim_offsets,
@@ -176,9 +175,9 @@ def _tokens(body: str) -> list[str] | None:
     return body.replace("\n", " ").split(" ")
 
 
-def _library_model(vocab: dict[str, int], body: str) -> models.BPE:
-    tokens = _tokens(body) or []
-    return models.BPE(vocab=vocab, merges=list(zip(tokens[::2], tokens[1::2], strict=True)))
+def _library_model(vocab: dict[str, int], tokens: list[str], **settings: Any) -> models.BPE:
+    """tokens: the two of each merge, one after the other."""
+    return models.BPE(vocab=vocab, merges=list(zip(tokens[::2], tokens[1::2], strict=True)), **settings)
 
 
 def _report_bad_merge(path: Path, lines: list[str], first: int, vocab: dict[str, int]) -> None:

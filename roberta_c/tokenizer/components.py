@@ -1,4 +1,4 @@
-"""Components of a tokenizer with which the tokenizers library panics over a text: refused at load.
+"""Components of a tokenizer: read, set, and refused at load where the tokenizers library panics over a text.
 
 A panic is an exception in Python, but its message is on standard error before anybody can catch it.
 """
@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, normalizers
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers.models import Model
 
-from ..errors import TokenizerFileError, mismatch, shown
+from ..errors import InputError, TokenizerFileError, mismatch, shown
 
+# What a tokenizer has beside its model and added tokens.
+COMPONENTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 # The keys under which a component has others.
 _PARTS = ("normalizers", "pretokenizers", "processors", "decoders")
 _BITS = np.uint32
@@ -58,6 +61,33 @@ def component_state(component: Any) -> dict[str, Any]:
         return {}
     state: dict[str, Any] = json.loads(component.__getstate__())
     return state
+
+
+def with_components_of(shell: Tokenizer, model: Model) -> Tokenizer:
+    """A tokenizer of this model with all other components of a shell."""
+    tokenizer = Tokenizer(model)
+    for name in COMPONENTS:
+        component = getattr(shell, name)
+        if component is not None:
+            setattr(tokenizer, name, component)
+    return tokenizer
+
+
+def set_add_prefix_space(tokenizer: Tokenizer, value: bool, path: Path) -> None:
+    """Set whether a byte-level tokenizer puts a space before a text. `path`: the file it was made from.
+
+    Raises InputError for another kind of tokenizer.
+    """
+    pre_tokenizer = component_state(tokenizer.pre_tokenizer)
+    if pre_tokenizer.get("type") != "ByteLevel":
+        found = f"{value} for {path}, which has no byte-level pre-tokenizer"
+        raise InputError(mismatch("add_prefix_space", found, "a byte-level tokenizer"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(value, use_regex=pre_tokenizer.get("use_regex", True))
+    post_processor = component_state(tokenizer.post_processor)
+    if post_processor.get("type") == "RobertaProcessing":
+        tokenizer.post_processor = processors.RobertaProcessing(
+            tuple(post_processor["sep"]), tuple(post_processor["cls"]), post_processor["trim_offsets"], value
+        )
 
 
 def check_charsmap(charsmap: bytes, path: Path) -> None:

@@ -29,7 +29,6 @@ from .tokenizer_json import (
     add_lower_case,
     backend_traits,
     read_tokenizer_json,
-    set_add_prefix_space,
 )
 
 _Tokenizer = TypeVar("_Tokenizer", bound="PreTrainedTokenizerFast")
@@ -162,12 +161,11 @@ class PreTrainedTokenizerFast(TextCalls, HasMissingNames):
         path = folder / TOKENIZER_JSON
         vocabulary = [path]
         if path.exists():
-            found = read_tokenizer_json(path)
+            given = settings.options if "add_prefix_space" in settings.overridden else {}
+            found = read_tokenizer_json(path, given.get("add_prefix_space"))
             backend: AnyBackend = found.backend
             settings.largest_id = found.largest_id
             settings.options = {**found.options, **settings.options}
-            if "add_prefix_space" in settings.overridden:
-                set_add_prefix_space(found.backend, settings.options["add_prefix_space"], path)
         elif cls.vocabulary_files and all((folder / name).exists() for name in cls.vocabulary_files):
             vocabulary = [folder / name for name in cls.vocabulary_files]
             path = vocabulary[0]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, normalizers
 
-from ..errors import InputError, TokenizerFileError, mismatch, shown
-from .components import check_components, component_state
+from ..errors import TokenizerFileError, mismatch, shown
+from .components import check_components, component_state, set_add_prefix_space
 from .json_sections import without_call_settings
 from .own_backend import AnyBackend
 from .tokenizer_files import library_errors, parse_json_object, read_text
+from .tokenizer_json_bpe import Merges, own_backend
 from .vocabulary_ids import check_ids
 
 logger = logging.getLogger(__name__)
@@ -22,21 +24,30 @@ class TokenizerJson(NamedTuple):
     """What tokenizer.json describes. options: those of `padding_side` and `truncation_side` that it sets.
     largest_id: of the model's vocabulary; None if it is to be looked up."""
 
-    backend: Tokenizer
+    backend: AnyBackend
     options: dict[str, Any]
     largest_id: int | None
 
 
-def read_tokenizer_json(path: Path) -> TokenizerJson:
-    """The tokenizer that the file describes.
+def read_tokenizer_json(path: Path, add_prefix_space: bool | None = None) -> TokenizerJson:
+    """The tokenizer that the file describes; add_prefix_space: if given, in place of the file's.
 
     Truncation and padding that the file switches on are left out, as in transformers: only the arguments of
     a call switch them on. So is the dropout of a BPE model, which is for training and makes random ids of a
-    text; transformers leaves it on. Raises TokenizerFileError for a malformed file.
+    text; transformers leaves it on. Raises TokenizerFileError for a malformed file, InputError where
+    `add_prefix_space` is no setting of the tokenizer.
     """
     text, settings = without_call_settings(read_text(path), path)
-    vocab = _checked_vocab(parse_json_object(text, path), path) if '"merges"' in text else None
+    own, largest_id = None, None
+    if '"merges"' in text:
+        parsed = parse_json_object(text, path)
+        merges = _checked_merges(parsed, path)
+        if merges is not None:
+            largest_id = max(merges.vocab.values(), default=None)
+            own = own_backend(parsed, merges, path, add_prefix_space)
     sides = {f"{name}_side": _side(setting, f"{path}: {name}") for name, setting in settings.items()}
+    if own is not None:
+        return TokenizerJson(own, sides, largest_id)
     with library_errors(path):
         tokenizer = Tokenizer.from_str(text)
         if getattr(tokenizer.model, "dropout", None):
@@ -46,7 +57,9 @@ def read_tokenizer_json(path: Path) -> TokenizerJson:
         # Some errors, such as a template with an unknown token, are raised only when a text is encoded.
         tokenizer.encode("")
         tokenizer.encode("", "")
-    return TokenizerJson(tokenizer, sides, max(vocab.values(), default=None) if vocab else None)
+    if add_prefix_space is not None:
+        set_add_prefix_space(tokenizer, add_prefix_space, path)
+    return TokenizerJson(tokenizer, sides, largest_id)
 
 
 def _side(setting: dict[str, Any], place: str) -> str:
@@ -57,8 +70,8 @@ def _side(setting: dict[str, Any], place: str) -> str:
     return str(direction).lower()
 
 
-def _checked_vocab(parsed: dict[str, Any], path: Path) -> dict[str, int] | None:
-    """The vocabulary of a BPE model; None for another model.
+def _checked_merges(parsed: dict[str, Any], path: Path) -> Merges | None:
+    """The merges of a BPE model; None for another model.
 
     Raises TokenizerFileError unless each id is of one token, and the merges fit the vocabulary.
 
@@ -73,6 +86,18 @@ def _checked_vocab(parsed: dict[str, Any], path: Path) -> dict[str, int] | None:
         found = f"model.vocab {shown(vocab, 40)} and model.merges {shown(merges, 40)}"
         raise TokenizerFileError(mismatch(path, found, "an object and a list"))
     check_ids(vocab, path)
+    pairs = merges
+    if set(map(type, merges)) == {str}:
+        pairs = [merge.split(" ") for merge in merges]
+    if set(map(type, pairs)) <= {list} and set(map(len, pairs)) <= {2} and not prefix:
+        # All at once: one by one takes ten times as long.
+        tokens = list(chain.from_iterable(pairs))
+        if set(map(type, tokens)) <= {str}:
+            ids = list(map(vocab.get, tokens))
+            results = list(map(vocab.get, map("".join, pairs)))
+            if None not in ids and None not in results:
+                return Merges(vocab, cast("list[int]", ids), cast("list[int]", results))
+    ids, results = [], []
     for number, merge in enumerate(merges):
         pair = merge.split(" ") if isinstance(merge, str) else merge
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
@@ -82,7 +107,9 @@ def _checked_vocab(parsed: dict[str, Any], path: Path) -> dict[str, int] | None:
         if not right.startswith(prefix) or not {left, right, joined} <= vocab.keys():
             expected = "two tokens of the vocabulary whose concatenation is one too"
             raise TokenizerFileError(mismatch(f"{path}: model.merges[{number}]", shown(merge), expected))
-    return vocab
+        ids += [vocab[left], vocab[right]]
+        results.append(vocab[joined])
+    return Merges(vocab, cast("list[int]", ids), cast("list[int]", results))
 
 
 def backend_traits(tokenizer: AnyBackend) -> dict[str, bool]:
@@ -98,23 +125,6 @@ def backend_traits(tokenizer: AnyBackend) -> dict[str, bool]:
     if "trim_offsets" in post_processor:
         traits["trim_offsets"] = post_processor["trim_offsets"]
     return traits
-
-
-def set_add_prefix_space(tokenizer: Tokenizer, value: bool, path: Path) -> None:
-    """Set whether a byte-level tokenizer puts a space before a text. `path`: the file it was made from.
-
-    Raises InputError for another kind of tokenizer.
-    """
-    pre_tokenizer = component_state(tokenizer.pre_tokenizer)
-    if pre_tokenizer.get("type") != "ByteLevel":
-        found = f"{value} for {path}, which has no byte-level pre-tokenizer"
-        raise InputError(mismatch("add_prefix_space", found, "a byte-level tokenizer"))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(value, use_regex=pre_tokenizer.get("use_regex", True))
-    post_processor = component_state(tokenizer.post_processor)
-    if post_processor.get("type") == "RobertaProcessing":
-        tokenizer.post_processor = processors.RobertaProcessing(
-            tuple(post_processor["sep"]), tuple(post_processor["cls"]), post_processor["trim_offsets"], value
-        )
 
 
 def add_lower_case(tokenizer: Tokenizer) -> None:

@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from ..errors import TokenizerFileError, mismatch, shown
 from ._encoder import UnigramEncoder
-from .components import check_charsmap
+from .components import check_charsmap, with_components_of
 from .own_backend import AnyBackend, OwnBackend
 from .sentencepiece_model import (
     BYTE,
@@ -112,12 +112,7 @@ def _build_library(encoder: UnigramEncoder, shell: Tokenizer, path: Path) -> Tok
     tokens = [str(encoder.token(index)) for index in range(len(encoder))]
     with library_errors(path):
         pieces = list(zip(tokens, encoder.scores.tolist(), strict=True))
-        tokenizer = Tokenizer(models.Unigram(pieces, UNK_ID, False))
-        for name in ("normalizer", "pre_tokenizer", "decoder", "post_processor"):
-            component = getattr(shell, name)
-            if component is not None:
-                setattr(tokenizer, name, component)
-    return tokenizer
+        return with_components_of(shell, models.Unigram(pieces, UNK_ID, False))
 
 
 def _library_tokenizer(

@@ -170,13 +170,14 @@ def tokenizer_jsons() -> dict[str, bytes]:
     """What this package saves for the two kinds of vocabulary, without the white space."""
     import tempfile
 
-    from samples.tokenizers import make_bpe_folder, make_unigram_folder
+    from samples.tokenizers import make_bpe_folder, make_unigram_folder, make_whole_bpe_folder
 
     from roberta_c.tokenizer import RobertaTokenizerFast, XLMRobertaTokenizerFast
 
     found = {}
     for name, make, kind in (
         ("bpe", make_bpe_folder, RobertaTokenizerFast),
+        ("whole-bpe", make_whole_bpe_folder, RobertaTokenizerFast),
         ("unigram", make_unigram_folder, XLMRobertaTokenizerFast),
     ):
         with tempfile.TemporaryDirectory() as folder:

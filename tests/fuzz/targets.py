@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import sentencepiece
 from samples.odd_texts import ODD_TEXTS, mixtures
 from samples.tokenizers import make_whole_bpe_folder
+from tokenizers import Tokenizer
 
 from roberta_c.cache.errors import DamagedError
 from roberta_c.cache.reader import PackedFile, read_header
@@ -182,7 +183,14 @@ def call_tokenizer(tokenizer: PreTrainedTokenizerFast, *, ids_are_known: bool = 
 
 
 def read_tokenizer_json(path: Path) -> None:
-    call_tokenizer(PreTrainedTokenizerFast.from_folder(path.parent), ids_are_known=False)
+    tokenizer = PreTrainedTokenizerFast.from_folder(path.parent)
+    if isinstance(tokenizer._backend, OwnBackend):  # then the library reads the same tokenizer from the file
+        library = Tokenizer.from_file(str(path))
+        library.no_padding()
+        library.no_truncation()
+        for text in MORE_TEXTS:
+            assert tokenizer(text)["input_ids"] == library.encode(text).ids, text
+    call_tokenizer(tokenizer, ids_are_known=False)
 
 
 def read_vocabulary(data: bytes, folder: Path) -> None:
