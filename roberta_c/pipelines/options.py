@@ -148,10 +148,12 @@ def _without_foreign_calls(given: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    """Raise InputError unless `value` is a str, a bool or None, and one of `choices`."""
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    """`value` if it is a str, a bool or None, and one of `choices`; a plain str. Raises InputError."""
+    value = plain_value(value)
     if not isinstance(value, (str, bool, type(None))) or value not in choices:
         raise InputError(mismatch(name, shown(value), f"one of {', '.join(map(str, choices))}"))
+    return value
 
 
 def has_places(template: Any, count: int) -> bool:

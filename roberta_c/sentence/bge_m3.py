@@ -32,6 +32,8 @@ from .pair_encoding import pair_rows
 from .progress import is_shown_for_many, with_progress_bar
 from .text_encoding import BlockEncoding, LimitedText
 
+_MOST_COLUMNS = 2**31 - 1  # of a token's vector
+
 
 class BGEM3FlagModel(BGEM3Scores, FlagEmbedder):
     """bge-m3, or a model fine-tuned from it: `BGEM3FlagModel(folder or Hub repository).encode(sentences)`."""
@@ -69,8 +71,10 @@ class BGEM3FlagModel(BGEM3Scores, FlagEmbedder):
         The rest, and the keywords, are as in FlagModel; so are the errors. A head of another shape is a
         ModelFileError.
         """
-        expected = "an integer of at least 1, or -1 for the model's"
+        expected = f"an integer from 1 to {_MOST_COLUMNS}, or -1 for the model's"
         colbert_dim = check_count("colbert_dim", colbert_dim, expected, least=-1)
+        if colbert_dim > _MOST_COLUMNS:
+            raise InputError(mismatch("colbert_dim", shown(colbert_dim), expected))
         self.return_dense, self.return_sparse = return_dense, return_sparse
         self.return_colbert_vecs = return_colbert_vecs
         self._wanted(None, None, None)

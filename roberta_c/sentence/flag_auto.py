@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..config.plain_values import plain_value
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import BGE_M3_HEADS, SPARSE
 from ..files.hub_options import HubOptions
@@ -68,7 +71,7 @@ class FlagAutoModel:
             keywords["revision"] = files.hub_options.revision
             kind = BGEM3FlagModel if is_m3 else FlagModel
             if pooling is None and pooling_method is None and not is_m3:
-                found = f"{shown(str(model_name_or_path))}, whose pooling is unknown"
+                found = f"{shown(os.fspath(model_name_or_path))}, whose pooling is unknown"
                 expected = "pooling_method= or model_class= beside it, or one of " + ", ".join(_POOLINGS)
                 raise InputError(mismatch("model_name_or_path", found, expected))
         template = template if query_instruction_format is None else query_instruction_format
@@ -82,7 +85,7 @@ class FlagAutoModel:
             query_instruction_format=template,
             devices=devices,
             pooling_method=default if pooling_method is None else pooling_method,
-            trust_remote_code=bool(trust_remote_code),
+            trust_remote_code=False if trust_remote_code is None else trust_remote_code,
             truncate_dim=truncate_dim,
             **keywords,
         )
@@ -107,13 +110,16 @@ class FlagAutoReranker:
         """The reranker. model_class: "encoder-only-base" or None. The rest is as in FlagReranker."""
         _chosen("model_class", model_class, _RERANKERS)
         return FlagReranker(
-            model_name_or_path, use_fp16=use_fp16, trust_remote_code=bool(trust_remote_code), **keywords
+            model_name_or_path,
+            use_fp16=use_fp16,
+            trust_remote_code=False if trust_remote_code is None else trust_remote_code,
+            **keywords,
         )
 
 
 def _chosen(name: str, value: Any, classes: dict[str, Any]) -> Any:
     """The class of this name, or of the enum's member of this value; None for None. Raises InputError."""
-    value = getattr(value, "value", value)
+    value = plain_value(value.value if isinstance(value, Enum) else value)
     if value is None:
         return None
     if not isinstance(value, str) or value not in classes:
@@ -121,7 +127,10 @@ def _chosen(name: str, value: Any, classes: dict[str, Any]) -> Any:
     return classes[value]
 
 
-def _name_of(model: str | Path) -> str:
-    """The last part of a path or repository's name; of a training's checkpoint, the part before it."""
-    path = Path(str(model))
+def _name_of(model: Any) -> str:
+    """The last part of a path or repository's name; of a training's checkpoint, the part before it. Empty for
+    what is neither, which loading refuses."""
+    if not isinstance(model, (str, os.PathLike)):
+        return ""
+    path = Path(plain_value(model))
     return path.parent.name if path.name.startswith("checkpoint-") else path.name

@@ -92,4 +92,6 @@ def with_instruction(name: str, template: str, instruction: str | None, text: st
         raise InputError(mismatch(name, shown(instruction), "a str or None"))
     if not has_places(template, 2):
         raise InputError(mismatch(f"{name}_format", shown(template), "a str with two {}"))
+    # The methods of a subclass of str could give anything.
+    template, instruction, text = (str.__str__(one) for one in (template, instruction, text))
     return template.replace("\\n", "\n").format(instruction, text)

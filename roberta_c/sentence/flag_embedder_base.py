@@ -78,11 +78,11 @@ class FlagEmbedder(FlagEmbeddingModel):
 
         Raises InputError, ModelFileError, TokenizerFileError, HubError.
         """
-        check_choice("pooling_method", pooling_method, self.poolings)
+        self.pooling_method = check_choice("pooling_method", pooling_method, self.poolings)
         check_choice("normalize_embeddings", normalize_embeddings, (True, False))
         if truncate_dim is not None:  # a bad one fails at once
             truncate_dim = check_count("truncate_dim", truncate_dim, "an integer of at least 1, or None")
-        self.pooling_method, self.normalize_embeddings = pooling_method, normalize_embeddings
+        self.normalize_embeddings = normalize_embeddings
         self.convert_to_numpy = convert_to_numpy
         self.query_instruction_for_retrieval = query_instruction_for_retrieval
         self.query_instruction_format = query_instruction_format
