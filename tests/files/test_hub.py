@@ -69,12 +69,13 @@ def test_a_folder_wins_over_a_repository_of_its_name(tmp_path, monkeypatch):
     ],
 )
 def test_neither_a_folder_nor_a_repository_name(name):
-    with pytest.raises(HubError) as error:
-        hub_module.resolve(name, CONFIG)
-    message = str(error.value)
-    assert message.startswith("no such folder, and not a repository name of the form org/name: ")
-    assert ascii(name) in message
-    assert isinstance(error.value, OSError)
+    for find in (lambda: hub_module.resolve(name, CONFIG), lambda: hub_module.download(name)):
+        with pytest.raises(HubError) as error:
+            find()
+        message = str(error.value)
+        assert message.startswith("no such folder, and not a repository name of the form org/name: ")
+        assert ascii(name) in message
+        assert isinstance(error.value, OSError)
 
 
 def test_arguments_of_the_wrong_kind(tmp_path):
@@ -104,11 +105,16 @@ def test_arguments_of_the_wrong_kind(tmp_path):
         "local_files_only": [None, "yes"],
     }.items():
         for value in values:
-            with pytest.raises(InputError) as error:
-                hub_module.resolve("org/name", CONFIG, HubOptions(**{name: value}))
-            assert str(error.value).startswith(f"{name}: found ")
-            assert "\n" not in str(error.value)
-            assert "hf_a" not in str(error.value), "a token is never shown"
+            options = HubOptions(**{name: value})
+            for find in (
+                lambda options=options: hub_module.resolve("org/name", CONFIG, options),
+                lambda options=options: hub_module.download("org/name", options),
+            ):
+                with pytest.raises(InputError) as error:
+                    find()
+                assert str(error.value).startswith(f"{name}: found ")
+                assert "\n" not in str(error.value)
+                assert "hf_a" not in str(error.value), "a token is never shown"
 
 
 def test_a_token_is_never_shown():

@@ -1,5 +1,5 @@
-"""Values that no argument is for, as every argument of FlagEmbedding's constructors: a typed error of one line, a
-model that loads, or what the value itself raises."""
+"""Values that no argument is for, as every argument of FlagEmbedding's constructors: a typed error of one
+line, a model that loads, or what the value itself raises."""
 
 from __future__ import annotations
 
