@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,8 @@ def checked_mode_weights(weights: Any) -> list[float]:
     if weights is None:
         return [1.0, 1.0, 1.0]
     try:
-        numbers = [finite_number(weight, "weights_for_different_modes") for weight in weights]
+        first_ones = islice(weights, 4)  # a range may have any number of them
+        numbers = [finite_number(weight, "weights_for_different_modes") for weight in first_ones]
     except (TypeError, InputError):  # TypeError: nothing to iterate over
         numbers = []
     if len(numbers) != 3:

@@ -329,11 +329,15 @@ def test_scores_of_representations(model, pairs):
             "weights_for_different_modes: found",
         ),
         (
+            lambda model: model.compute_score([("a", "b")], weights_for_different_modes=range(10**12)),
+            r"weights_for_different_modes: found range\(0, 1000000000000\), expected three numbers",
+        ),
+        (
             lambda model: model.compute_score([("a", "b")], weights_for_different_modes="123"),
             "weights_for_different_modes: found '123', expected three numbers",
         ),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_refusals_of_calls_on_representations(call, message, model):
     with pytest.raises(InputError, match=message) as raised:
