@@ -44,14 +44,14 @@ enum {
     MOST_WORKERS = RC_MOST_THREADS - 1,
     /* Kernels need less than RC_STACK; the rest is for what the C library keeps on a thread's stack. */
     WORKER_STACK = 1 << 20,
-    /* A worker stays awake from one call to the next if little lies between: this long where other processes
-     * want the CPUs, and that long where none does, since a sleeping CPU is slow to wake.  With 2 ms in both
-     * cases, 8 tokens of a small model take 10 % longer beside a busy process; with 200 µs in both, a fifth
-     * longer alone (AMD Zen 3, 2 CPUs, 2026-11-29). */
+    /* How long a worker waits awake for the next call: 200 µs where other processes want the CPUs, 2 ms where
+     * none does, since a sleeping CPU is slow to wake.  8 tokens of a small model
+     * take 18 % longer beside a busy process with 1 ms in both cases, and 15 to 36 % longer alone with 200 µs
+     * in both (AMD Zen 3, 2 CPUs, 2026-11-29). */
     AWAKE_BETWEEN_CALLS_NS = 200 * 1000,
     AWAKE_WHILE_CALM_NS = 2 * 1000 * 1000,
     MS_BETWEEN_COUNTS = 50,
-    MOST_WHILE_CALM = 200, /* a second: see cpus_are_wanted */
+    MOST_PREEMPTIONS = 200, /* a second */
     AWAKE_AT_END_NS = 50 * 1000,
 };
 
@@ -83,12 +83,12 @@ static size_t forks;
 
 size_t rc_forks(void) { return forks; }
 
-/* Whether other processes want the CPUs: of late, the system took them from threads of this process more than
- * MOST_WHILE_CALM times a second.  Alone it did 24 to 42 times, beside one busy process 740 to 1,975 times
- * (2 CPUs, Linux 6.18, 2026-11-29). */
+/* Whether other processes want the CPUs: when last counted, threads of this process were preempted more than
+ * MOST_PREEMPTIONS times a second.  Alone they were 24 to 42 times a second, beside one busy process 740 to
+ * 1,975 times (2 CPUs, Linux 6.18, 2026-11-29). */
 static int cpus_are_wanted(void) {
     static atomic_uint counted_ms;
-    static atomic_long counted;
+    static atomic_long preemptions;
     static atomic_int wanted;
     const unsigned now = (unsigned)(rc_nanoseconds() / 1000000);
     unsigned before = atomic_load(&counted_ms);
@@ -96,8 +96,8 @@ static int cpus_are_wanted(void) {
     /* One worker counts for all. */
     if (now - before >= MS_BETWEEN_COUNTS && atomic_compare_exchange_strong(&counted_ms, &before, now)) {
         if (getrusage(RUSAGE_SELF, &usage)) return 1;
-        const double taken = (double)(usage.ru_nivcsw - atomic_exchange(&counted, usage.ru_nivcsw));
-        atomic_store(&wanted, taken * 1000 > MOST_WHILE_CALM * (double)(now - before));
+        const double since = (double)(usage.ru_nivcsw - atomic_exchange(&preemptions, usage.ru_nivcsw));
+        atomic_store(&wanted, since * 1000 > MOST_PREEMPTIONS * (double)(now - before));
     }
     return atomic_load(&wanted);
 }

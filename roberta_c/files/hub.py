@@ -42,8 +42,8 @@ class ModelFiles:
         hub_options.check()
         if not isinstance(path_or_id, (str, os.PathLike)):
             raise InputError(mismatch("path_or_id", shown(path_or_id), "a folder or a repository name"))
-        # The methods of a subclass of str could give anything.
-        path_or_id = str.__str__(path_or_id) if isinstance(path_or_id, str) else path_or_id
+        if isinstance(path_or_id, str):  # the methods of a subclass could give anything
+            path_or_id = str.__str__(path_or_id)
         self.path_or_id: str | Path = path_or_id if isinstance(path_or_id, str) else Path(path_or_id)
         self._hub_options = hub_options
         self._repository: Repository | None = None

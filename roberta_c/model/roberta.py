@@ -76,15 +76,12 @@ class RobertaModel(PreTrainedModel):
                 self.encoder.encode(self.embeddings, chunk, states_lth=states_lth)
                 if not one_pass:
                     collected_lth[:, part] = states_lth
-            elif rows_wanted_r is None:
-                lasts.append(self.encoder.encode(self.embeddings, chunk))
-            elif chunk is batch:
-                lasts.append(self.encoder.encode(self.embeddings, batch, rows_wanted_r))
             else:
-                first, last = np.searchsorted(rows_wanted_r, (part.start, part.stop))
-                lasts.append(
-                    self.encoder.encode(self.embeddings, chunk, rows_wanted_r[first:last] - part.start)
-                )
+                rows_r = rows_wanted_r
+                if rows_r is not None and chunk is not batch:
+                    first, last = np.searchsorted(rows_r, (part.start, part.stop))
+                    rows_r = rows_r[first:last] - part.start
+                lasts.append(self.encoder.encode(self.embeddings, chunk, rows_r))
         if collected_lth is not None:
             last_th = collected_lth[-1]
             return last_th if rows_wanted_r is None else last_th[rows_wanted_r], list(collected_lth)

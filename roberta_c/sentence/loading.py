@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
 from ..config.load_keywords import CONFIG_KEYWORDS, TOKENIZER_KEYWORDS, Keyword, without_foreign
-from ..config.plain_values import plain_value
 from ..errors import InputError, mismatch, shown
 from ..files.file_sets import CONFIG
 from ..files.hub import ModelFiles
@@ -61,7 +60,6 @@ def model_files(path_or_id: Any, hub_options: HubOptions, parts: Mapping[str, di
     if not isinstance(path_or_id, (str, os.PathLike)):
         expected = "a folder or a Hub repository's name"
         raise InputError(mismatch("model_name_or_path", shown(path_or_id), expected))
-    path_or_id = plain_value(path_or_id)
     found: dict[str, Any] = {}
     for part, keywords in parts.items():
         for name in KEYWORDS:

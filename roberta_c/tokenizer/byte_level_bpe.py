@@ -55,10 +55,10 @@ def build_byte_level_bpe(
     shell.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     shell.decoder = decoders.ByteLevel()
     shell.post_processor = processors.RobertaProcessing(*processor)
-    encoder = encoder_of_pairs(vocab, merges.ids, merges.results, add_prefix_space, trim_offsets)
+    encoder = encoder_of(merges, add_prefix_space, trim_offsets)
     if encoder is None:
         with library_errors(merges_path):
-            return with_components_of(shell, _library_model(vocab, _tokens(merges.body) or []))
+            return with_components_of(shell, _library_model(vocab, merges.ids))
     build = partial(build_library, settings={}, path=merges_path)
     return OwnBackend("BPE", encoder, shell, build, ends)
 
@@ -71,19 +71,21 @@ def build_library(
     settings: those of the model beside its vocabulary. path: its file, for messages. Raises
     TokenizerFileError.
     """
-    token_of_id = {index: token for token, index in encoder.vocab.items()}
     with library_errors(path):
-        tokens = [token_of_id[index] for index in encoder.pairs.tolist()]
-        return with_components_of(shell, _library_model(encoder.vocab, tokens, **settings))
+        return with_components_of(shell, _library_model(encoder.vocab, encoder.pairs.tolist(), **settings))
 
 
-def encoder_of_pairs(
-    vocab: dict[str, int], pairs: list[int], results: list[int], add_prefix_space: bool, trim_offsets: bool
-) -> BytePairEncoder | None:
-    """The encoder of a vocabulary and merges; None if the library is to encode.
+class Merges(NamedTuple):
+    """A vocabulary; the ids of each merge's two tokens, one after the other; the id of what they become."""
 
-    pairs: the ids of each merge's two tokens, one after the other. results: the id of what they become.
-    """
+    vocab: dict[str, int]
+    ids: list[int]
+    results: list[int]
+
+
+def encoder_of(merges: Merges, add_prefix_space: bool, trim_offsets: bool) -> BytePairEncoder | None:
+    """The encoder of a vocabulary and its merges; None if the library is to encode."""
+    vocab = merges.vocab
     characters = [CHARACTER_OF_BYTE[byte] for byte in range(256)]
     if not vocab.keys() >= set(characters):  # the library drops bytes without a token
         return None
@@ -102,8 +104,8 @@ def encoder_of_pairs(
             byte_of_code[codes].tobytes(),
             lengths,
             np.fromiter(map(vocab.__getitem__, tokens), np.uint32, len(tokens)),
-            np.array(pairs, np.uint32),
-            np.array(results, np.uint32),
+            np.array(merges.ids, np.uint32),
+            np.array(merges.results, np.uint32),
             [vocab[character] for character in characters],
             add_prefix_space,
             trim_offsets,
@@ -126,15 +128,7 @@ def read_vocab(path: Path) -> dict[str, int]:
     return vocab
 
 
-class _Merges(NamedTuple):
-    """The lines of merges; the ids of each line's two tokens, one after the other; of what they become."""
-
-    body: str
-    ids: list[int]
-    results: list[int]
-
-
-def _read_merges(vocab: dict[str, int], merges_path: Path) -> _Merges:
+def _read_merges(vocab: dict[str, int], merges_path: Path) -> Merges:
     """The merges in a file.
 
     The file has an optional `#version` line, then one merge per line: two tokens separated by a space. Both
@@ -158,7 +152,7 @@ def _read_merges(vocab: dict[str, int], merges_path: Path) -> _Merges:
     ids, results = (list(map(vocab.get, texts)) for texts in (tokens or [], joined))
     if tokens is None or None in ids or None in results:
         _report_bad_merge(merges_path, text.split("\n"), first, vocab)
-    return _Merges(body, cast("list[int]", ids), cast("list[int]", results))
+    return Merges(vocab, cast("list[int]", ids), cast("list[int]", results))
 
 
 def _tokens(body: str) -> list[str] | None:
@@ -175,8 +169,10 @@ def _tokens(body: str) -> list[str] | None:
     return body.replace("\n", " ").split(" ")
 
 
-def _library_model(vocab: dict[str, int], tokens: list[str], **settings: Any) -> models.BPE:
-    """tokens: the two of each merge, one after the other."""
+def _library_model(vocab: dict[str, int], ids: list[int], **settings: Any) -> models.BPE:
+    """ids: of each merge's two tokens, one after the other."""
+    token_of_id = {index: token for token, index in vocab.items()}
+    tokens = [token_of_id[index] for index in ids]
     return models.BPE(vocab=vocab, merges=list(zip(tokens[::2], tokens[1::2], strict=True)), **settings)
 
 

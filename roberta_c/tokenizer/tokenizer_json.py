@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, cast
 from tokenizers import Tokenizer, normalizers
 
 from ..errors import TokenizerFileError, mismatch, shown
+from .byte_level_bpe import Merges
 from .components import check_components, component_state, set_add_prefix_space
 from .json_sections import without_call_settings
 from .own_backend import AnyBackend
 from .tokenizer_files import library_errors, parse_json_object, read_text
-from .tokenizer_json_bpe import Merges, own_backend
+from .tokenizer_json_bpe import own_backend
 from .vocabulary_ids import check_ids
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""tokenizer.json → an encoder of this package, where the file describes a byte-level BPE as RoBERTa's.
+"""tokenizer.json → an encoder of this package, where the file describes a byte-level BPE like RoBERTa's.
 
 The library reads the file's components without its vocabulary; if they are those that byte_level_bpe.py sets,
 texts are encoded here. Anything else is left to the library: other components or settings, ids that do not
@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders
 
 from ..errors import TokenizerFileError
-from .byte_level_bpe import build_library, encoder_of_pairs
+from .byte_level_bpe import Merges, build_library, encoder_of
 from .components import COMPONENTS, component_state, set_add_prefix_space
 from .own_backend import OwnBackend
 from .tokenizer_files import library_errors
@@ -36,14 +36,6 @@ _SETTINGS: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Merges(NamedTuple):
-    """The vocabulary of a BPE; the ids of each merge's two tokens, one after the other; of what they make."""
-
-    vocab: dict[str, int]
-    ids: list[int]
-    results: list[int]
-
-
 def own_backend(
     parsed: dict[str, Any], merges: Merges, path: Path, add_prefix_space: bool | None = None
 ) -> OwnBackend | None:
@@ -54,8 +46,10 @@ def own_backend(
     """
     settings = {name: value for name, value in parsed["model"].items() if name not in ("vocab", "merges")}
     added = _added_tokens(parsed.get("added_tokens"))
-    shell = _shell(parsed) if added is not None and parsed.keys() <= _KEYS else None
-    if added is None or shell is None or not _is_usual(settings, merges.vocab):
+    if added is None or not parsed.keys() <= _KEYS or not _is_usual(settings, merges.vocab):
+        return None
+    shell = _shell(parsed)
+    if shell is None:
         return None
     if add_prefix_space is not None:
         set_add_prefix_space(shell, add_prefix_space, path)
@@ -69,7 +63,7 @@ def own_backend(
         or not isinstance(shell.decoder, decoders.ByteLevel)
     ):
         return None
-    encoder = encoder_of_pairs(*merges, split["add_prefix_space"], processor["trim_offsets"])
+    encoder = encoder_of(merges, split["add_prefix_space"], processor["trim_offsets"])
     if encoder is None or any(merges.vocab.get(token.content) != index for index, token in added):
         return None
     given = {name: value for name, value in settings.items() if name != "type" and value is not None}
@@ -82,15 +76,13 @@ def own_backend(
 
 def _is_usual(settings: dict[str, Any], vocab: dict[str, int]) -> bool:
     """Whether the library takes a model of these settings and this vocabulary, and the encoder knows it."""
-    known = {(name, type(value), value) for name, values in _SETTINGS.items() for value in values}
     unknown = settings.get("unk_token")
     if type(unknown) is str and unknown in vocab:
         settings = {**settings, "unk_token": None}
-    if any(isinstance(value, list | dict) for value in settings.values()):
-        return False
-    return (
-        not _has_surrogate("".join(vocab))
-        and {(name, type(value), value) for name, value in settings.items()} <= known
+    # By type, too: the library refuses 0 for false.
+    return not _has_surrogate("".join(vocab)) and all(
+        any(type(value) is type(usual) and value == usual for usual in _SETTINGS.get(name, ()))
+        for name, value in settings.items()
     )
 
 

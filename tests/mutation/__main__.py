@@ -50,7 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="*", default=["roberta_c"], help="files or folders below the root")
     parser.add_argument("--tests", nargs="*", default=[], help="files or folders of tests")
-    parser.add_argument("--lines", type=Path, help="a file for what the first run finds; read if it exists")
+    parser.add_argument(
+        "--lines",
+        type=Path,
+        help="a file for what the first run finds, read if it exists: of the same commit",
+    )
     arguments = parser.parse_args()
     tests = arguments.tests or default_tests()
     os.environ["CI"] = "true"

@@ -37,8 +37,8 @@ def multiple(folder: Path, *names: str) -> float:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
 def test_published_files_take_a_bounded_multiple_of_their_size(family, test_data, tmp_path):
-    """Measured on x86-64: 17 times for RoBERTa's vocabulary, 11 for XLM-R's; as tokenizer.json, which the
-    library opens, 19 and 22."""
+    """Measured on x86-64: 17 times for RoBERTa's vocabulary, 11 for XLM-R's; as tokenizer.json, 12 and,
+    for XLM-R's, which the library opens, 22."""
     if family == "roberta":
         folder, names = test_data.real("data/roberta"), ("vocab.json", "merges.txt")
     else:
